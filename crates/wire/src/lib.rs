@@ -1,1 +1,7 @@
-//! Outgate: wire.
+//! Small protocol pieces shared by the probes, the stand-ins, the hub and the agent.
+//!
+//! Everything here turns bytes into values and values into bytes. Nothing opens a socket, reads a
+//! clock, draws a random number or waits: the caller passes bytes, times and cookies in. The
+//! crate's `clippy.toml` holds this.
+
+pub mod ntp;
