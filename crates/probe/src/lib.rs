@@ -1,1 +1,29 @@
-//! Outgate: probe.
+//! Probes: one exercise of one lane in its own protocol, with evidence.
+//!
+//! A caller says what to ask ([`Ask`]), builds once the way that the product goes ([`Path`]),
+//! finds the probe for the protocol ([`probe_for`]) and runs it. What comes back ([`Finding`])
+//! says for each address what was sent, what came back and how long each part took, with the raw
+//! reason ([`Trouble`]) when it did not work. Who is to blame is not for a probe to say: it knows
+//! one lane and nothing else.
+//!
+//! IPv4 and IPv6 are asked separately and at the same time. Everything that a peer sends is
+//! bounded in size and time.
+
+mod ask;
+mod evidence;
+mod path;
+mod probes;
+mod registry;
+
+pub use ask::{Ask, DEFAULT_HOLD, Host, HttpAsk, TlsAsk, TlsVersion, Transport, Trust};
+pub use evidence::{
+    AddressRecord, Alias, Attempt, CertificateEvidence, DateWitness, DnsEvidence, DnsRecord,
+    ExpectedTrust, Family, FamilyAnswer, Finding, HttpEvidence, IcmpEvidence, LegacyTls,
+    NtpEvidence, Outcome, Phase, PhaseName, Resolution, RootSource, TlsEvidence, Trouble,
+    WebSocketEvidence,
+};
+pub use path::{
+    ConnectTo, ConnectToError, DEFAULT_TIMEOUT, Path, PathConfig, PathError, ResolverChoice, Roots,
+    RootsError, SystemClock, WallClock,
+};
+pub use registry::{Probe, Sent, probe_for, protocols};

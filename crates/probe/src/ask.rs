@@ -1,0 +1,172 @@
+//! What a caller wants exercised: one lane, in terms a probe needs.
+
+use std::{fmt, net::IpAddr, ops::RangeInclusive, time::Duration};
+
+use serde::{Serialize, Serializer};
+
+/// How long a WebSocket is held open unless the caller says otherwise.
+pub const DEFAULT_HOLD: Duration = Duration::from_secs(1);
+
+/// One lane to exercise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// Protocol id, such as `https`; see [`probe_for`](crate::probe_for).
+    pub protocol: String,
+    /// Whom to ask.
+    pub host: Host,
+    /// Port; `None` only for protocols that have none (ICMP).
+    pub port: Option<u16>,
+    /// What carries the protocol.
+    pub transport: Transport,
+    /// What the lane demands of TLS; looked at by protocols that use it.
+    pub tls: TlsAsk,
+    /// What to ask over HTTP and what answers count; looked at by HTTP and WebSocket.
+    pub http: HttpAsk,
+    /// How long a connection that should stay open is held.
+    pub hold: Duration,
+    /// The name to ask a resolver for (type A); `None` asks for the root's name servers.
+    pub question: Option<String>,
+}
+
+impl Ask {
+    /// An ask with nothing special: TLS 1.2 at least, publicly trusted, path `/`, any status
+    /// below 500.
+    pub fn new(protocol: &str, host: Host, port: Option<u16>, transport: Transport) -> Self {
+        Self {
+            protocol: protocol.to_owned(),
+            host,
+            port,
+            transport,
+            tls: TlsAsk::default(),
+            http: HttpAsk::default(),
+            hold: DEFAULT_HOLD,
+            question: None,
+        }
+    }
+}
+
+/// Whom to ask.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Host {
+    /// A DNS name.
+    Name(String),
+    /// A fixed address.
+    Address(IpAddr),
+    /// The resolvers that this machine uses, or those that the [`Path`](crate::Path) was given.
+    SystemResolvers,
+    /// A machine known only by what it is, such as `ntp-servers` from DHCP. Only a
+    /// [`ConnectTo`](crate::ConnectTo) says where it is; without one the probe is not run.
+    Role(String),
+}
+
+impl Host {
+    /// The word a [`ConnectTo`](crate::ConnectTo) names this host by.
+    pub fn word(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Address(address) => write!(f, "{address}"),
+            Self::SystemResolvers => f.write_str("dns-servers"),
+            Self::Role(word) => f.write_str(word),
+        }
+    }
+}
+
+/// What carries a protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// Transmission Control Protocol.
+    Tcp,
+    /// User Datagram Protocol.
+    Udp,
+    /// Internet Control Message Protocol, version 4 or 6 as the address wants.
+    Icmp,
+}
+
+/// What a lane demands of TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsAsk {
+    /// The lowest version that is good enough.
+    pub floor: TlsVersion,
+    /// Who may vouch for the server.
+    pub trust: Trust,
+}
+
+impl Default for TlsAsk {
+    fn default() -> Self {
+        Self {
+            floor: TlsVersion::Tls12,
+            trust: Trust::Public,
+        }
+    }
+}
+
+/// A version of SSL or TLS, oldest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TlsVersion {
+    /// SSL 3.0 (RFC 6101).
+    Ssl30,
+    /// TLS 1.0 (RFC 2246).
+    Tls10,
+    /// TLS 1.1 (RFC 4346).
+    Tls11,
+    /// TLS 1.2 (RFC 5246).
+    Tls12,
+    /// TLS 1.3 (RFC 8446).
+    Tls13,
+}
+
+impl fmt::Display for TlsVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ssl30 => "SSL 3.0",
+            Self::Tls10 => "TLS 1.0",
+            Self::Tls11 => "TLS 1.1",
+            Self::Tls12 => "TLS 1.2",
+            Self::Tls13 => "TLS 1.3",
+        })
+    }
+}
+
+impl Serialize for TlsVersion {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Who may vouch for a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trust {
+    /// Any root of the [`Path`](crate::Path): Mozilla's list, the machine's store, roots given by
+    /// the caller. The evidence says which.
+    Public,
+    /// The vendor's own authority, which the caller gives as a root. Judged as
+    /// [`Trust::Public`]; the evidence says what was expected.
+    Vendor,
+    /// A chain through one of these keys: SHA-256 of a certificate's SubjectPublicKeyInfo
+    /// (RFC 7469 §2.4). The roots do not count.
+    Pinned(Vec<[u8; 32]>),
+}
+
+/// What to ask over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpAsk {
+    /// Path and query, starting with `/`.
+    pub path: String,
+    /// Status codes that count as an answer; empty: any below 500 but 407.
+    pub statuses: Vec<RangeInclusive<u16>>,
+}
+
+impl Default for HttpAsk {
+    fn default() -> Self {
+        Self {
+            path: "/".to_owned(),
+            statuses: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! What a probe found: the types a report is made of.
+//!
+//! Everything serialises: enum tags in kebab-case, durations as whole microseconds in fields that
+//! end in `_micros`, times as RFC 3339.
+
+mod http;
+mod names;
+mod tls;
+mod trouble;
+
+use std::{net::IpAddr, time::Duration};
+
+use serde::{Serialize, Serializer};
+
+pub use http::{DateWitness, HttpEvidence, WebSocketEvidence};
+pub use names::{AddressRecord, Alias, DnsEvidence, DnsRecord, FamilyAnswer, Resolution};
+pub use tls::{CertificateEvidence, ExpectedTrust, LegacyTls, RootSource, TlsEvidence};
+pub use trouble::Trouble;
+
+/// How an exercise ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It worked.
+    Pass,
+    /// It worked in part, or could not be shown in full.
+    Warn,
+    /// It did not work.
+    Fail,
+    /// It makes no sense here, such as IPv6 on a machine without IPv6.
+    NotApplicable,
+    /// It was not tried; the trouble says why. Never to be shown as pass or fail.
+    NotRun,
+}
+
+/// The whole result of one probe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// All address families together: pass if every family passed, warn if some did, fail if none.
+    pub outcome: Outcome,
+    /// The reason for anything but a pass.
+    pub trouble: Option<Trouble>,
+    /// How the name was resolved; `None` if there was nothing to resolve.
+    pub resolution: Option<Resolution>,
+    /// One entry for each address that was tried.
+    pub attempts: Vec<Attempt>,
+    /// From start to end, resolution included.
+    #[serde(rename = "took_micros", serialize_with = "micros")]
+    pub took: Duration,
+}
+
+impl Finding {
+    /// A finding for a probe that was not run.
+    pub fn not_run(trouble: Trouble) -> Self {
+        Self {
+            outcome: Outcome::NotRun,
+            trouble: Some(trouble),
+            resolution: None,
+            attempts: Vec::new(),
+            took: Duration::ZERO,
+        }
+    }
+}
+
+/// What happened with one address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Attempt {
+    /// Where the packets went.
+    pub address: IpAddr,
+    /// To which port; `None` for ICMP.
+    pub port: Option<u16>,
+    /// The family of the address.
+    pub family: Family,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The reason for anything but a pass.
+    pub trouble: Option<Trouble>,
+    /// How long each part took, in order. A part that failed is the last one.
+    pub phases: Vec<Phase>,
+    /// What TLS showed, as far as it got.
+    pub tls: Option<TlsEvidence>,
+    /// What HTTP answered, as far as it got.
+    pub http: Option<HttpEvidence>,
+    /// What the WebSocket did, as far as it got.
+    pub websocket: Option<WebSocketEvidence>,
+    /// What the time server said.
+    pub ntp: Option<NtpEvidence>,
+    /// What the echo said.
+    pub icmp: Option<IcmpEvidence>,
+    /// What the resolver said.
+    pub dns: Option<DnsEvidence>,
+}
+
+impl Attempt {
+    /// An attempt of which nothing is known yet but where it goes.
+    pub fn new(address: IpAddr, port: Option<u16>) -> Self {
+        Self {
+            address,
+            port,
+            family: Family::of(address),
+            outcome: Outcome::Pass,
+            trouble: None,
+            phases: Vec::new(),
+            tls: None,
+            http: None,
+            websocket: None,
+            ntp: None,
+            icmp: None,
+            dns: None,
+        }
+    }
+}
+
+/// Address family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// The family of an address; an IPv4-mapped IPv6 address is IPv6.
+    pub fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+}
+
+/// One part of an attempt and how long it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Phase {
+    /// Which part.
+    pub name: PhaseName,
+    /// Its duration.
+    #[serde(rename = "took_micros", serialize_with = "micros")]
+    pub took: Duration,
+}
+
+/// The parts of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PhaseName {
+    /// Opening the connection.
+    Connect,
+    /// The TLS handshake.
+    Tls,
+    /// Finding the highest version of a server that refused TLS 1.2 and 1.3.
+    LegacyTls,
+    /// Sending an HTTP request until the head of the answer is there.
+    FirstByte,
+    /// Reading the body of the answer.
+    Body,
+    /// The WebSocket handshake.
+    Upgrade,
+    /// A WebSocket ping until its pong.
+    Ping,
+    /// Holding the connection open.
+    Hold,
+    /// Saying goodbye.
+    Close,
+    /// A question until its answer (DNS, NTP, ICMP).
+    Exchange,
+}
+
+/// What a time server said (RFC 5905 §7.3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NtpEvidence {
+    /// Milliseconds to add to the local clock; positive when it is behind.
+    pub offset_millis: i64,
+    /// Time the two datagrams spent on the way, in microseconds; negative if the server's own
+    /// figures make no sense.
+    pub delay_micros: i64,
+    /// Distance of the server from a reference clock, 1 to 15.
+    pub stratum: u8,
+    /// What the server is synchronised to: letters for stratum 1, else an address or hash.
+    pub reference: String,
+    /// How many requests were sent until the answer came, 1 or 2.
+    pub sent: u8,
+}
+
+/// What an echo said (RFC 792, RFC 4443 §4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IcmpEvidence {
+    /// From the request that was answered to its reply.
+    #[serde(rename = "round_trip_micros", serialize_with = "micros")]
+    pub round_trip: Duration,
+    /// How many requests were sent until the answer came, 1 or 2.
+    pub sent: u8,
+}
+
+/// Serialises a duration as whole microseconds.
+pub(crate) fn micros<S: Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(took.as_micros()).unwrap_or(u64::MAX))
+}
+
+impl std::fmt::Display for PhaseName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "connect",
+            Self::Tls => "TLS handshake",
+            Self::LegacyTls => "older TLS handshake",
+            Self::FirstByte => "wait for the first byte",
+            Self::Body => "body",
+            Self::Upgrade => "WebSocket handshake",
+            Self::Ping => "ping",
+            Self::Hold => "hold",
+            Self::Close => "close",
+            Self::Exchange => "exchange",
+        })
+    }
+}

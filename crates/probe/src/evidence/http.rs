@@ -1,0 +1,64 @@
+//! Evidence about HTTP and WebSocket.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use super::micros;
+
+/// What an HTTP server answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HttpEvidence {
+    /// Status code.
+    pub status: u16,
+    /// The `Server` header, at most 256 characters.
+    pub server: Option<String>,
+    /// The `Via` header, which a proxy on the way may add, at most 256 characters.
+    pub via: Option<String>,
+    /// The `Location` header, which is recorded and not followed, at most 2,048 characters.
+    pub location: Option<String>,
+    /// The `Content-Type` header, at most 256 characters.
+    pub content_type: Option<String>,
+    /// The server's clock.
+    pub date: Option<DateWitness>,
+    /// Bytes of body that were read.
+    pub body_bytes: u64,
+    /// Whether the body went on beyond the 65,536 bytes that are read.
+    pub body_cut: bool,
+}
+
+/// A server's clock beside the local one: a witness when a clock is in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct DateWitness {
+    /// The `Date` header.
+    #[serde(with = "time::serde::rfc3339")]
+    pub server: OffsetDateTime,
+    /// Milliseconds to add to the local clock to agree with it, to a second's precision.
+    pub offset_millis: i64,
+}
+
+/// What a WebSocket did after its handshake.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WebSocketEvidence {
+    /// The subprotocol the server chose.
+    pub subprotocol: Option<String>,
+    /// From ping to pong; `None` if no pong came while the socket was held.
+    #[serde(rename = "pong_micros", serialize_with = "optional_micros")]
+    pub pong: Option<Duration>,
+    /// How long the socket was seen open.
+    #[serde(rename = "held_micros", serialize_with = "micros")]
+    pub held: Duration,
+    /// Messages that the server sent by itself.
+    pub messages: u32,
+}
+
+fn optional_micros<S: serde::Serializer>(
+    took: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match took {
+        Some(took) => micros(took, serializer),
+        None => serializer.serialize_none(),
+    }
+}

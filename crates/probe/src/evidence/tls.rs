@@ -1,0 +1,100 @@
+//! Evidence about TLS: version, cipher suite, and the whole chain the server presented.
+
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::ask::TlsVersion;
+
+/// What a TLS handshake showed, as far as it got.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TlsEvidence {
+    /// The name sent in the handshake; `None` for a bare address.
+    pub server_name: Option<String>,
+    /// The negotiated version; `None` if it did not come that far.
+    pub version: Option<TlsVersion>,
+    /// The negotiated cipher suite by its IANA name.
+    pub cipher_suite: Option<String>,
+    /// The protocol the server chose (ALPN).
+    pub alpn: Option<String>,
+    /// The presented chain, the server's own certificate first, at most 16.
+    pub chain: Vec<CertificateEvidence>,
+    /// The root stores that vouch for the chain, dates and name left aside.
+    pub trusted_by: Vec<RootSource>,
+    /// What the lane expected.
+    pub expected: ExpectedTrust,
+    /// Whether the server asked for a client certificate. None is ever sent.
+    pub client_certificate_asked: bool,
+    /// What a server that refused TLS 1.2 and 1.3 said to an older handshake.
+    pub legacy: Option<LegacyTls>,
+}
+
+/// One certificate of a chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CertificateEvidence {
+    /// Distinguished name of the holder.
+    pub subject: String,
+    /// Distinguished name of the issuer.
+    pub issuer: String,
+    /// Names the certificate is for (DNS names and addresses), at most 64.
+    pub names: Vec<String>,
+    /// Start of validity.
+    #[serde(with = "time::serde::rfc3339")]
+    pub not_before: OffsetDateTime,
+    /// End of validity.
+    #[serde(with = "time::serde::rfc3339")]
+    pub not_after: OffsetDateTime,
+    /// Serial number in hexadecimal.
+    pub serial: String,
+    /// SHA-256 of the whole certificate in hexadecimal.
+    pub sha256: String,
+    /// SHA-256 of its SubjectPublicKeyInfo in hexadecimal (what a pin compares).
+    pub spki_sha256: String,
+}
+
+/// Where a root comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RootSource {
+    /// Mozilla's list of public roots.
+    Mozilla,
+    /// This machine's own store.
+    System,
+    /// Given by the caller.
+    Given,
+}
+
+/// The kind of trust a lane expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExpectedTrust {
+    /// A public authority.
+    Public,
+    /// The vendor's own authority.
+    Vendor,
+    /// A pinned key.
+    Pinned,
+}
+
+/// What a server said to a handshake of TLS 1.2 or older with every common cipher.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "said", rename_all = "kebab-case")]
+pub enum LegacyTls {
+    /// It chose this version.
+    Version {
+        /// The highest version it was seen to speak.
+        version: TlsVersion,
+        /// The cipher suite it chose, as the IANA number.
+        cipher_suite: u16,
+    },
+    /// It refused with an alert.
+    Alert {
+        /// RFC 8446 §6.
+        code: u8,
+        /// Its name.
+        description: String,
+    },
+    /// It hung up or said nothing.
+    Silence,
+    /// What it said is not TLS.
+    NotTls,
+}

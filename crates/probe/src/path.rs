@@ -1,0 +1,127 @@
+//! The way the product goes: detours, trust, resolver, patience and clock, shared by all probes.
+
+mod connect_to;
+mod roots;
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+pub use connect_to::{ConnectTo, ConnectToError};
+pub use roots::{Roots, RootsError};
+
+/// How long a probe takes with one address unless the caller says otherwise.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a [`Path`] is made from.
+#[derive(Clone)]
+pub struct PathConfig {
+    /// Detours; the first that fits counts.
+    pub connect_to: Vec<ConnectTo>,
+    /// Who may vouch for servers.
+    pub roots: Roots,
+    /// Whom to ask for names.
+    pub resolver: ResolverChoice,
+    /// How long a probe may take with one address, holding aside. Resolving has as long again.
+    pub timeout: Duration,
+    /// The wall clock, against which certificates, time servers and `Date` headers are judged.
+    pub clock: Arc<dyn WallClock>,
+}
+
+impl Default for PathConfig {
+    /// No detours, Mozilla's roots only, the system's resolver, ten seconds, the system's clock.
+    fn default() -> Self {
+        Self {
+            connect_to: Vec::new(),
+            roots: Roots::mozilla(),
+            resolver: ResolverChoice::System,
+            timeout: DEFAULT_TIMEOUT,
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+/// Whom to ask for names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResolverChoice {
+    /// As the system is configured: `resolv.conf` and the hosts file.
+    System,
+    /// One resolver at this address, over UDP and TCP; no hosts file, no search domains.
+    At(SocketAddr),
+}
+
+/// Where wall-clock time comes from.
+pub trait WallClock: Send + Sync {
+    /// What the clock says now.
+    fn now(&self) -> SystemTime;
+}
+
+/// The system's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl WallClock for SystemClock {
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
+impl<F: Fn() -> SystemTime + Send + Sync> WallClock for F {
+    fn now(&self) -> SystemTime {
+        self()
+    }
+}
+
+/// The way the product goes. Made once, cloned freely, used by all probes: they share what it
+/// remembers (resolved names, when an address was last pinged).
+#[derive(Clone)]
+pub struct Path {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: PathConfig,
+}
+
+impl Path {
+    /// Reads the resolver's configuration and gets ready. Opens no socket.
+    pub fn new(config: PathConfig) -> Result<Self, PathError> {
+        Ok(Self {
+            inner: Arc::new(Inner { config }),
+        })
+    }
+
+    /// How long a probe may take with one address, holding aside.
+    pub fn timeout(&self) -> Duration {
+        self.inner.config.timeout
+    }
+
+    /// What the wall clock says now.
+    pub fn now(&self) -> SystemTime {
+        self.inner.config.clock.now()
+    }
+}
+
+impl fmt::Debug for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Path")
+            .field("connect_to", &self.inner.config.connect_to)
+            .field("resolver", &self.inner.config.resolver)
+            .field("timeout", &self.inner.config.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why there is no way to go.
+#[derive(Debug, thiserror::Error)]
+pub enum PathError {
+    /// The system's resolver configuration cannot be read or understood.
+    #[error("failed to read the system's resolver configuration")]
+    Resolver {
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}

@@ -1,0 +1,96 @@
+//! Who may vouch for servers: three sets of roots, kept apart so that evidence can say which.
+
+use rustls::pki_types::{
+    CertificateDer, TrustAnchor,
+    pem::{self, PemObject},
+};
+use webpki_roots::TLS_SERVER_ROOTS;
+
+use crate::evidence::RootSource;
+
+/// Most certificates taken from the caller.
+const GIVEN_MAX: usize = 1024;
+/// Most certificates taken from the machine's store.
+const SYSTEM_MAX: usize = 4096;
+
+/// Three sets of trust anchors.
+#[derive(Clone)]
+pub struct Roots {
+    mozilla: Vec<TrustAnchor<'static>>,
+    system: Vec<TrustAnchor<'static>>,
+    given: Vec<TrustAnchor<'static>>,
+}
+
+impl Roots {
+    /// Mozilla's list alone.
+    pub fn mozilla() -> Self {
+        Self {
+            mozilla: TLS_SERVER_ROOTS.to_vec(),
+            system: Vec::new(),
+            given: Vec::new(),
+        }
+    }
+
+    /// Mozilla's list and the machine's own store. What the machine cannot read is left out: a
+    /// store may hold files of any age and kind.
+    pub fn with_system() -> Self {
+        let store = rustls_native_certs::load_native_certs().certs;
+        let system = store.iter().take(SYSTEM_MAX).filter_map(anchor).collect();
+        Self {
+            system,
+            ..Self::mozilla()
+        }
+    }
+
+    /// Adds the certificates of a PEM text, at least one and at most 1,024.
+    pub fn give_pem(mut self, pem: &[u8]) -> Result<Self, RootsError> {
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(|source| RootsError::Pem { source })?;
+            self.given
+                .push(anchor(&certificate).ok_or(RootsError::Certificate)?);
+            if self.given.len() > GIVEN_MAX {
+                return Err(RootsError::TooMany);
+            }
+        }
+        if self.given.is_empty() {
+            return Err(RootsError::Empty);
+        }
+        Ok(self)
+    }
+
+    /// Each set with its name.
+    pub(crate) fn sets(&self) -> [(RootSource, &[TrustAnchor<'static>]); 3] {
+        [
+            (RootSource::Mozilla, &self.mozilla),
+            (RootSource::System, &self.system),
+            (RootSource::Given, &self.given),
+        ]
+    }
+}
+
+/// Why roots cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RootsError {
+    /// The text is not PEM.
+    #[error("failed to read the certificates as PEM")]
+    Pem {
+        /// Why.
+        source: pem::Error,
+    },
+    /// A PEM block named CERTIFICATE is none.
+    #[error("a certificate cannot be used as a root")]
+    Certificate,
+    /// There is no certificate in the text.
+    #[error("the text holds no PEM block named CERTIFICATE")]
+    Empty,
+    /// More than 1,024 certificates.
+    #[error("more than {GIVEN_MAX} certificates")]
+    TooMany,
+}
+
+/// The trust anchor in a certificate.
+pub(crate) fn anchor(certificate: &CertificateDer<'_>) -> Option<TrustAnchor<'static>> {
+    let mut store = rustls::RootCertStore::empty();
+    store.add(certificate.clone().into_owned()).ok()?;
+    store.roots.pop()
+}

@@ -1,0 +1,46 @@
+//! Which probe exercises which protocol. A new probe is one file and one line here.
+
+use futures_util::future::BoxFuture;
+
+use crate::{ask::Ask, evidence::Finding, path::Path};
+
+/// One way to exercise lanes.
+pub trait Probe: Send + Sync {
+    /// The protocol ids it exercises.
+    fn protocols(&self) -> &'static [&'static str];
+
+    /// What [`Probe::run`] would send at the most, to each address it tries. At most two
+    /// addresses of each family are tried; questions to the resolver come on top.
+    fn sends(&self, ask: &Ask) -> Vec<Sent>;
+
+    /// Exercises the lane. Ends within the path's time-out for each address tried, plus what the
+    /// ask says to hold. Never panics, whatever the other side sends.
+    fn run<'a>(&'a self, ask: &'a Ask, path: &'a Path) -> BoxFuture<'a, Finding>;
+}
+
+/// Something a probe may send.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Sent {
+    /// What it is, in English.
+    pub what: String,
+    /// Its size at most, in bytes of payload.
+    pub bytes_at_most: usize,
+    /// How often at most, to one address.
+    pub times_at_most: u32,
+}
+
+/// Every probe there is.
+const PROBES: &[&dyn Probe] = &[];
+
+/// The probe for a protocol id, if there is one yet.
+pub fn probe_for(protocol: &str) -> Option<&'static dyn Probe> {
+    PROBES
+        .iter()
+        .copied()
+        .find(|probe| probe.protocols().contains(&protocol))
+}
+
+/// Every protocol id that has a probe.
+pub fn protocols() -> impl Iterator<Item = &'static str> {
+    PROBES.iter().flat_map(|probe| probe.protocols()).copied()
+}
