@@ -1,0 +1,134 @@
+//! Which crate may need which.
+
+use crate::workspace::Package;
+
+/// What each package of the workspace may need of the others. The arrows only point up.
+const ALLOWED: [(&str, &[&str]); 9] = [
+    ("outgate-manifest", &[]),
+    ("outgate-render", &["outgate-manifest"]),
+    ("outgate-wire", &[]),
+    ("outgate-probe", &["outgate-wire"]),
+    ("outgate-check", &["outgate-manifest", "outgate-probe"]),
+    ("outgate-standin", &["outgate-wire"]),
+    (
+        "outgate",
+        &[
+            "outgate-manifest",
+            "outgate-render",
+            "outgate-probe",
+            "outgate-check",
+            "outgate-standin",
+        ],
+    ),
+    ("outgate-fuzz", &["outgate-manifest", "outgate-wire"]),
+    ("xtask", &[]),
+];
+
+/// The packages that compute and never talk to anybody.
+pub(super) const WITHOUT_INPUT_OR_OUTPUT: [&str; 3] =
+    ["outgate-manifest", "outgate-render", "outgate-wire"];
+
+/// What they must not need, however far down: runtimes, sockets and what stands on them.
+const RUNTIMES: [&str; 8] = [
+    "async-std",
+    "hyper",
+    "mio",
+    "quinn",
+    "rustls",
+    "smol",
+    "socket2",
+    "tokio",
+];
+
+/// The arrows between packages that are not allowed.
+pub(super) fn check(packages: &[Package]) -> Vec<String> {
+    let mut findings = Vec::new();
+    for package in packages {
+        let Some((_, allowed)) = ALLOWED.iter().find(|(name, _)| *name == package.name) else {
+            findings.push(format!(
+                "{} has no line in xtask/src/architecture/arrows.rs",
+                package.name
+            ));
+            continue;
+        };
+        for need in package
+            .needs
+            .iter()
+            .filter(|need| !allowed.contains(&need.as_str()))
+        {
+            findings.push(format!("{} may not need {need}", package.name));
+        }
+    }
+    findings
+}
+
+/// The runtimes in what `cargo tree --prefix none` says of `package`.
+pub(super) fn check_tree(package: &str, tree: &str) -> Vec<String> {
+    let names = tree
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
+    let mut found: Vec<&str> = names.filter(|name| RUNTIMES.contains(name)).collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+        .iter()
+        .map(|name| format!("{package} may not need {name}, not even indirectly"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn an_arrow_that_points_down_is_found() {
+        let packages = [package("outgate-wire", &["outgate-probe"])];
+        assert_eq!(
+            check(&packages),
+            ["outgate-wire may not need outgate-probe"]
+        );
+    }
+
+    #[test]
+    fn an_arrow_that_points_up_is_not() {
+        let packages = [package(
+            "outgate-check",
+            &["outgate-manifest", "outgate-probe"],
+        )];
+        assert!(check(&packages).is_empty());
+    }
+
+    #[test]
+    fn a_new_package_must_say_where_it_stands() {
+        let findings = check(&[package("outgate-utils", &[])]);
+        assert!(
+            findings[0].contains("outgate-utils has no line"),
+            "{findings:?}"
+        );
+    }
+
+    #[test]
+    fn a_runtime_is_found_however_far_down_and_named_once() {
+        let tree = "outgate-wire v0.1.0 (/w)\nthiserror v2.0.0\ntokio v1.50.0\ntokio v1.50.0 (*)\n";
+        assert_eq!(
+            check_tree("outgate-wire", tree),
+            ["outgate-wire may not need tokio, not even indirectly"]
+        );
+    }
+
+    #[test]
+    fn a_package_whose_name_only_begins_like_a_runtime_is_none() {
+        assert!(check_tree("outgate-wire", "tokio-like v1.0.0\n").is_empty());
+    }
+
+    fn package(name: &str, needs: &[&str]) -> Package {
+        Package {
+            name: name.to_owned(),
+            features: Vec::new(),
+            manifest: PathBuf::new(),
+            needs: needs.iter().map(|need| (*need).to_owned()).collect(),
+        }
+    }
+}
