@@ -1,1 +1,43 @@
-//! Outgate: standin.
+//! Stand-in servers: the far ends of a product's flows, played on this machine.
+//!
+//! `outgate demo` and the tests check a manifest against them. They speak their protocols as the
+//! real servers would, with real TLS under a certificate authority made on the spot, and each can
+//! be told to go wrong in the ways that real networks do. They answer for names that belong to
+//! others, so they listen on loopback only: [`Place`] has no other addresses.
+//!
+//! A [`Stage`] holds the servers that run together:
+//!
+//! | started by | speaks | goes wrong as |
+//! |---|---|---|
+//! | [`Stage::https`] | TLS 1.2 and 1.3, HTTP/1.1, WebSocket echo | [`TlsFault`] |
+//! | [`Stage::http`] | HTTP/1.1, WebSocket echo | [`HttpFault`] |
+//! | [`Stage::tcp`] | TCP echo | [`TcpFault`] |
+//! | [`Stage::ntp`] | NTP, with a clock as wrong as wanted | [`NtpFault`] |
+//! | [`Stage::dns`] | DNS over UDP and TCP | [`DnsFault`] |
+//!
+//! No server takes more than its share: connections, handshakes, heads, messages and silences all
+//! have limits, named where they are used.
+
+mod authority;
+mod clock;
+mod dns;
+mod http;
+mod listen;
+mod ntp;
+mod place;
+mod stage;
+mod tcp;
+mod tls;
+mod websocket;
+
+pub use ::http::StatusCode;
+pub use authority::{Authority, AuthorityError, Identity, Validity};
+pub use clock::{Clock, SystemClock};
+pub use dns::{Answers, BadName, DnsFault};
+pub use http::HttpFault;
+pub use ntp::NtpFault;
+pub use place::{NotLoopback, Place};
+pub use stage::{Stage, StageError};
+pub use tcp::TcpFault;
+pub use tls::{TlsError, TlsFault};
+pub use websocket::MAX_MESSAGE;

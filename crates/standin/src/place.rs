@@ -1,0 +1,67 @@
+//! Where a stand-in listens: on loopback, and nowhere else.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// A loopback address and port to listen on. Port 0 lets the system choose.
+///
+/// There is no way to make one of an address that other machines can reach: stand-ins answer for
+/// names that belong to others, so they must never be seen outside this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Place(SocketAddr);
+
+impl Place {
+    /// 127.0.0.1, at a port that the system chooses.
+    pub fn v4() -> Self {
+        Self(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0))
+    }
+
+    /// `[::1]`, at a port that the system chooses.
+    pub fn v6() -> Self {
+        Self(SocketAddr::new(Ipv6Addr::LOCALHOST.into(), 0))
+    }
+
+    /// The same address at a port of the caller's choice.
+    #[must_use]
+    pub fn port(self, port: u16) -> Self {
+        Self(SocketAddr::new(self.0.ip(), port))
+    }
+
+    /// Any address of 127.0.0.0/8, or `::1`, at a port that the system chooses.
+    ///
+    /// # Errors
+    /// The address is not a loopback address.
+    pub fn at(address: IpAddr) -> Result<Self, NotLoopback> {
+        if address.is_loopback() {
+            Ok(Self(SocketAddr::new(address, 0)))
+        } else {
+            Err(NotLoopback { address })
+        }
+    }
+
+    pub(crate) fn address(self) -> SocketAddr {
+        self.0
+    }
+}
+
+/// A stand-in was to listen where other machines could reach it.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{address} is not a loopback address")]
+pub struct NotLoopback {
+    /// The address that was refused.
+    pub address: IpAddr,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_addresses_are_places() {
+        for good in ["127.0.0.1", "127.9.9.9", "::1"] {
+            assert!(Place::at(good.parse().unwrap()).is_ok(), "{good}");
+        }
+        for bad in ["0.0.0.0", "::", "192.0.2.1", "::ffff:127.0.0.1", "fe80::1"] {
+            assert!(Place::at(bad.parse().unwrap()).is_err(), "{bad}");
+        }
+    }
+}

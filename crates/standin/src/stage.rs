@@ -1,0 +1,181 @@
+//! Servers that run together and stop together.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use tokio::{
+    net::{TcpListener, UdpSocket},
+    task::JoinSet,
+};
+
+use crate::{
+    Answers, Authority, Clock, DnsFault, HttpFault, NtpFault, Place, TcpFault, TlsError, TlsFault,
+    dns,
+    http::{self, Site},
+    ntp, tcp,
+    tls::{self, Door},
+};
+
+/// Ports that are tried to find one that is free for UDP and TCP alike.
+const PORT_TRIES: usize = 16;
+
+/// Stand-in servers on loopback. Dropping it stops them all and closes their connections.
+///
+/// Every method that starts a server returns the address it listens at, and the server takes
+/// connections from then on. All need a Tokio runtime with its network and time drivers on.
+pub struct Stage {
+    authority: Authority,
+    clock: Arc<dyn Clock>,
+    servers: JoinSet<()>,
+}
+
+impl Stage {
+    /// No server yet. TLS servers get their certificates from `authority`; all of them take the
+    /// time from `clock`.
+    pub fn new(authority: Authority, clock: impl Clock + 'static) -> Self {
+        Self {
+            authority,
+            clock: Arc::new(clock),
+            servers: JoinSet::new(),
+        }
+    }
+
+    /// Whom clients have to trust.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// Starts HTTPS with WebSocket on any path, for any number of names (`*.x` and addresses
+    /// too). A client that asks for another name in its handshake is refused with an alert.
+    ///
+    /// # Errors
+    /// A name cannot stand in a certificate, or the place is taken.
+    pub async fn https(
+        &mut self,
+        place: Place,
+        names: &[String],
+        fault: TlsFault,
+    ) -> Result<SocketAddr, StageError> {
+        let site = self.site(fault.http());
+        let door = Door::new(&self.authority, names, fault, site)
+            .map_err(|source| StageError::Tls { source })?;
+        let (listener, address) = listen(place).await?;
+        self.servers.spawn(tls::serve(listener, Arc::new(door)));
+        Ok(address)
+    }
+
+    /// Starts plain HTTP with WebSocket on any path, for every name.
+    ///
+    /// # Errors
+    /// The place is taken.
+    pub async fn http(&mut self, place: Place, fault: HttpFault) -> Result<SocketAddr, StageError> {
+        let site = Arc::new(self.site(fault));
+        let (listener, address) = listen(place).await?;
+        self.servers.spawn(http::serve(listener, site));
+        Ok(address)
+    }
+
+    /// Starts a bare TCP server that sends back what it gets.
+    ///
+    /// # Errors
+    /// The place is taken.
+    pub async fn tcp(&mut self, place: Place, fault: TcpFault) -> Result<SocketAddr, StageError> {
+        let (listener, address) = listen(place).await?;
+        self.servers.spawn(tcp::serve(listener, fault));
+        Ok(address)
+    }
+
+    /// Starts NTP, with a clock that is `offset` ahead of the stage's.
+    ///
+    /// # Errors
+    /// The place is taken.
+    pub async fn ntp(
+        &mut self,
+        place: Place,
+        offset: time::Duration,
+        fault: NtpFault,
+    ) -> Result<SocketAddr, StageError> {
+        let (socket, address) = bind(place).await?;
+        let clock = self.clock.clone();
+        self.servers.spawn(ntp::serve(socket, clock, offset, fault));
+        Ok(address)
+    }
+
+    /// Starts DNS over UDP and TCP at the same port.
+    ///
+    /// # Errors
+    /// The place is taken.
+    pub async fn dns(
+        &mut self,
+        place: Place,
+        answers: Answers,
+        fault: DnsFault,
+    ) -> Result<SocketAddr, StageError> {
+        let (listener, socket, address) = listen_and_bind(place).await?;
+        let server = Arc::new(dns::Server { answers, fault });
+        self.servers.spawn(dns::serve_tcp(listener, server.clone()));
+        self.servers.spawn(dns::serve_udp(socket, server));
+        Ok(address)
+    }
+
+    /// Stops every server and waits until none listens any more. Dropping stops them too, without
+    /// the wait.
+    pub async fn stop(mut self) {
+        self.servers.shutdown().await;
+    }
+
+    fn site(&self, fault: HttpFault) -> Site {
+        Site {
+            clock: self.clock.clone(),
+            fault,
+        }
+    }
+}
+
+/// A server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// Its place is taken, or the machine has no such address.
+    #[error("failed to listen at {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// Its certificates or its settings.
+    #[error("failed to prepare a TLS server")]
+    Tls {
+        /// Why.
+        source: TlsError,
+    },
+}
+
+async fn listen(place: Place) -> Result<(TcpListener, SocketAddr), StageError> {
+    let address = place.address();
+    let error = |source| StageError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(error)?;
+    let address = listener.local_addr().map_err(error)?;
+    Ok((listener, address))
+}
+
+async fn bind(place: Place) -> Result<(UdpSocket, SocketAddr), StageError> {
+    let address = place.address();
+    let error = |source| StageError::Listen { address, source };
+    let socket = UdpSocket::bind(address).await.map_err(error)?;
+    let address = socket.local_addr().map_err(error)?;
+    Ok((socket, address))
+}
+
+/// The port that the system chooses for TCP may be taken for UDP; then another is tried.
+async fn listen_and_bind(place: Place) -> Result<(TcpListener, UdpSocket, SocketAddr), StageError> {
+    let mut tries = 1..=PORT_TRIES;
+    loop {
+        tries.next();
+        let (listener, address) = listen(place).await?;
+        match bind(place.port(address.port())).await {
+            Ok((socket, _)) => return Ok((listener, socket, address)),
+            Err(_) if place.address().port() == 0 && !tries.is_empty() => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
