@@ -1,0 +1,159 @@
+//! Where a flow goes to.
+
+use std::net::IpAddr;
+
+use serde_json::{Value as Json, json};
+
+use crate::decode::{Decode, Defs, FromText, OneOrMany, keyword, record, wrong_type};
+use crate::diagnostic::{Complaint, Diagnostics, Spanned};
+use crate::name::{Id, Place};
+use crate::yaml::{Node, Value};
+
+/// Where a flow goes to, as written.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Destination {
+    /// A party of the manifest.
+    Party(Spanned<Id>),
+    /// Names, wildcards, addresses or networks: all of them are needed.
+    Places(Vec<Spanned<Place>>),
+    /// A name, or the places that may be opened instead where a firewall cannot use names.
+    Alternatives(Alternatives),
+    /// What the site's DHCP server hands out.
+    Dhcp(DhcpOption),
+    /// Multicast groups.
+    Multicast(Vec<Spanned<Group>>),
+    /// A region of a public cloud.
+    Cloud(CloudRegion),
+}
+
+keyword! {
+    /// What a DHCP server hands out that traffic can go to.
+    pub enum DhcpOption {
+        /// Time servers (option 42 of RFC 2132, option 56 of DHCPv6).
+        NtpServers = "ntp-servers",
+        /// Name servers (option 6 of RFC 2132, option 23 of DHCPv6).
+        DnsServers = "dns-servers",
+    }
+}
+
+record! {
+    /// What the site's DHCP server hands out.
+    pub struct DhcpDestination {
+        /// The option.
+        dhcp: DhcpOption = required "dhcp",
+    }
+}
+
+record! {
+    /// Multicast groups.
+    pub struct MulticastDestination {
+        /// The groups' addresses.
+        multicast: Vec<Spanned<Group>> = required "multicast",
+    }
+}
+
+record! {
+    /// A region of a public cloud, for which the cloud publishes its address ranges.
+    pub struct CloudRegion {
+        /// The cloud.
+        cloud: CloudProvider = required "cloud",
+        /// The region as the document names it.
+        region: String = required "region",
+        /// The tag under which the cloud lists the region's addresses.
+        tag: String = required "tag",
+    }
+}
+
+record! {
+    /// A name, or the places that may be opened instead where a firewall cannot use names.
+    pub struct Alternatives {
+        /// The name that the product uses.
+        name: Spanned<Place> = required "name",
+        /// What may be opened instead of it.
+        or: Vec<Spanned<Place>> = required "or",
+    }
+}
+
+keyword! {
+    /// A public cloud that publishes its address ranges.
+    pub enum CloudProvider {
+        /// Microsoft Azure: service tags.
+        Azure = "azure",
+        /// Amazon Web Services: `ip-ranges.json`.
+        Aws = "aws",
+    }
+}
+
+/// The address of a multicast group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Group(pub IpAddr);
+
+impl FromText for Group {
+    const EXPECTED: &'static str = "a multicast address such as `224.0.0.251` or `ff02::fb`";
+    const PATTERN: &'static str = "[.:]";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text.parse::<IpAddr>() {
+            Ok(address) if address.is_multicast() => Ok(Self(address)),
+            Ok(_) => Err(format!("`{text}` is not a multicast address")),
+            Err(_) => Err(format!("`{text}` is not an address")),
+        }
+    }
+}
+
+impl Decode for Destination {
+    fn decode(node: &Node, out: &mut Diagnostics<'_>) -> Option<Self> {
+        match &node.value {
+            Value::String(word) if !word.contains(['.', ':', '*', '/']) => {
+                Spanned::<Id>::decode(node, out).map(Self::Party)
+            }
+            Value::Map(entries) => {
+                let has = |name: &str| entries.iter().any(|(key, _)| key.text == name);
+                if has("dhcp") {
+                    DhcpDestination::decode(node, out).map(|to| Self::Dhcp(to.dhcp))
+                } else if has("multicast") {
+                    MulticastDestination::decode(node, out).map(|to| Self::Multicast(to.multicast))
+                } else if has("cloud") {
+                    CloudRegion::decode(node, out).map(Self::Cloud)
+                } else if has("name") {
+                    Alternatives::decode(node, out).map(Self::Alternatives)
+                } else {
+                    let key = entries.first().map_or("", |(key, _)| key.text.as_str());
+                    let span = entries.first().map_or(node.span, |(key, _)| key.span);
+                    let message = format!("`{key}` is no kind of destination");
+                    let kinds = ["dhcp", "multicast", "cloud", "name"];
+                    let complaint = Complaint::error("unknown-field", message);
+                    out.push(span, complaint.expected_one_of(key, kinds));
+                    None
+                }
+            }
+            Value::String(_) | Value::List(_) => {
+                OneOrMany::decode(node, out).map(|many| Self::Places(many.0))
+            }
+            Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) => {
+                wrong_type(
+                    node,
+                    "a party, names, addresses, or a map such as `{ dhcp: … }`",
+                    out,
+                );
+                None
+            }
+        }
+    }
+
+    fn schema(defs: &mut Defs) -> Json {
+        defs.define("Destination", |defs| {
+            json!({
+                "description": "Where a flow goes to: a party, names or addresses, or one of the maps.",
+                "anyOf": [
+                    Id::schema(defs),
+                    OneOrMany::<Place>::schema(defs),
+                    DhcpDestination::schema(defs),
+                    MulticastDestination::schema(defs),
+                    CloudRegion::schema(defs),
+                    Alternatives::schema(defs),
+                ],
+            })
+        })
+    }
+}

@@ -1,0 +1,351 @@
+//! A declared need, and everything that is known of it.
+
+use serde_json::{Value as Json, json};
+
+use crate::decode::{Decode, Defs, FromText, OneOrMany, keyword, record, wrong_type};
+use crate::diagnostic::{Complaint, Diagnostics, Spanned};
+use crate::document::destination::Destination;
+use crate::document::product::{Need, Reach, TlsVersion};
+use crate::document::speaks::Speaks;
+use crate::name::{DomainName, Id};
+use crate::text::Text;
+use crate::version::VersionRange;
+use crate::yaml::{Node, Value};
+
+record! {
+    /// One declared need: who talks to whom, how, why, and how badly it is needed.
+    pub struct Flow {
+        /// The party or parties that start the conversation.
+        from: Parties = required "from",
+        /// Where it goes.
+        to: Destination = required "to",
+        /// What is spoken, and on which ports.
+        speaks: Speaks = required "speaks",
+        /// How badly it is needed.
+        need: Need = required "need",
+        /// What it is for, in the document's language and in English at least.
+        why: Text = required "why",
+        /// What no longer works when it is blocked.
+        blocked: Option<Text> = optional "blocked",
+        /// What the document says that is odd or open, and what is true.
+        note: Option<Text> = optional "note",
+        /// The feature that it belongs to; needed wherever the product is, when absent.
+        feature: Option<Spanned<Id>> = optional "feature",
+        /// The product versions that need it; all, when absent.
+        versions: Option<Spanned<VersionRange>> = optional "versions",
+        /// The flows that must work first.
+        after: Vec<Spanned<FlowRef>> = optional "after",
+        /// What is tried in its place when it is blocked, in this order.
+        ladder: Vec<Step> = optional "else",
+        /// On which side of the customer's border the destination is, where its kind leaves it open.
+        reach: Option<Reach> = optional "reach",
+        /// Names below its wildcards that a probe may ask for. They are never guessed.
+        sample: Vec<Spanned<DomainName>> = optional "sample",
+        /// What TLS must be like.
+        tls: Option<Tls> = optional "tls",
+        /// What a probe sends and what answer is right.
+        probe: Option<ProbeHints> = optional "probe",
+        /// How often it may be used at most.
+        rate: Option<Rate> = optional "rate",
+        /// Present when it is switched off or on by people.
+        switch: Option<Switch> = optional "switch",
+        /// What a message's signature assures, where messages are signed one by one.
+        signed: Vec<Assurance> = optional "signed",
+        /// The keys, tokens and certificates by which the two ends know each other.
+        credentials: Vec<Credential> = optional "credentials",
+    }
+}
+
+/// Names a flow of this manifest; one that was imported by `import/flow`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlowRef(pub Id);
+
+impl FromText for FlowRef {
+    const EXPECTED: &'static str = "the id of a flow, or `import/flow`";
+    const PATTERN: &'static str = "^[a-z][a-z0-9/-]*$";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text.split_once('/') {
+            None => Id::from_text(text).map(Self),
+            Some((import, flow)) => Ok(Self(Id::from_text(flow)?.under(&Id::from_text(import)?))),
+        }
+    }
+}
+
+/// One party, or several that need the same.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parties(pub Vec<Spanned<Id>>);
+
+impl Decode for Parties {
+    fn decode(node: &Node, out: &mut Diagnostics<'_>) -> Option<Self> {
+        OneOrMany::decode(node, out).map(|many| Self(many.0))
+    }
+
+    fn schema(defs: &mut Defs) -> Json {
+        OneOrMany::<Id>::schema(defs)
+    }
+}
+
+record! {
+    /// One rung of a fallback ladder. What it does not say is as in the flow.
+    pub struct Step {
+        /// Where it goes instead.
+        to: Option<Destination> = optional "to",
+        /// What is spoken instead.
+        speaks: Speaks = required "speaks",
+        /// What this rung is for.
+        why: Option<Text> = optional "why",
+    }
+}
+
+keyword! {
+    /// Who vouches for the server's certificate.
+    pub enum TrustKind {
+        /// An authority that the public trusts.
+        Public = "public",
+        /// The vendor's own authority.
+        Vendor = "vendor",
+        /// The keys named in `pins`, and no other.
+        Pinned = "pinned",
+    }
+}
+
+keyword! {
+    /// What TLS inspection on the way does to the flow.
+    pub enum Inspection {
+        /// Breaks it: the destination must be exempt.
+        Exempt = "exempt",
+        /// Does no harm.
+        Tolerated = "tolerated",
+    }
+}
+
+record! {
+    /// What TLS must be like.
+    pub struct Tls {
+        /// The oldest version allowed.
+        min: Option<TlsVersion> = optional "min",
+        /// Who vouches for the server's certificate; what the document does not say is not stated.
+        trust: Option<TrustKind> = optional "trust",
+        /// SHA-256 of the SubjectPublicKeyInfo (RFC 7469, section 2.4) of keys in the chain.
+        pins: Vec<Pin> = optional "pins",
+        /// What inspection on the way does.
+        inspection: Option<Inspection> = optional "inspection",
+        /// Whether the client shows a certificate too.
+        mutual: bool = optional "mutual",
+    }
+}
+
+/// SHA-256 of a SubjectPublicKeyInfo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pin(pub [u8; 32]);
+
+impl FromText for Pin {
+    const EXPECTED: &'static str = "64 hexadecimal digits";
+    const PATTERN: &'static str = "^[0-9A-Fa-f]{64}$";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let wrong = || "this is not a SHA-256".to_owned();
+        let mut bytes = [0; 32];
+        if text.len() != 64 || !text.is_ascii() {
+            return Err(wrong());
+        }
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            let digits = text.get(2 * at..2 * at + 2).ok_or_else(wrong)?;
+            if digits.starts_with('+') {
+                return Err(wrong());
+            }
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| wrong())?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+record! {
+    /// What a probe sends and what answer is right.
+    pub struct ProbeHints {
+        /// The path that an HTTP or WebSocket probe asks for; `/` when absent.
+        path: Option<HttpPath> = optional "path",
+        /// The HTTP statuses that count as a right answer; any below 500 when absent.
+        status: Vec<HttpStatus> = optional "status",
+    }
+}
+
+/// The path of a request target (RFC 9112, section 3.2.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpPath(pub String);
+
+impl FromText for HttpPath {
+    const EXPECTED: &'static str = "a path that starts with a slash";
+    const PATTERN: &'static str = "^/[!-~]*$";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let fits = text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic());
+        if fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!("`{text}` is not a path"))
+        }
+    }
+}
+
+/// A status code of HTTP, 100 to 599.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HttpStatus(pub u16);
+
+impl Decode for HttpStatus {
+    fn decode(node: &Node, out: &mut Diagnostics<'_>) -> Option<Self> {
+        bounded(node, 100..=599, "an HTTP status", out).map(Self)
+    }
+
+    fn schema(_: &mut Defs) -> Json {
+        json!({ "type": "integer", "minimum": 100, "maximum": 599 })
+    }
+}
+
+record! {
+    /// How often a flow may be used at most.
+    pub struct Rate {
+        /// How many times.
+        at_most: Times = required "at-most",
+        /// In what time.
+        per: Period = required "per",
+    }
+}
+
+/// A number of times, 1 to 1000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times(pub u16);
+
+impl Decode for Times {
+    fn decode(node: &Node, out: &mut Diagnostics<'_>) -> Option<Self> {
+        bounded(node, 1..=1000, "a number of times", out).map(Self)
+    }
+
+    fn schema(_: &mut Defs) -> Json {
+        json!({ "type": "integer", "minimum": 1, "maximum": 1000 })
+    }
+}
+
+keyword! {
+    /// The time that a rate counts in.
+    pub enum Period {
+        /// Each second.
+        Second = "second",
+        /// Each minute.
+        Minute = "minute",
+        /// Each hour.
+        Hour = "hour",
+    }
+}
+
+record! {
+    /// Present when a flow is switched off or on by people.
+    pub struct Switch {
+        /// What it is until somebody switches it.
+        initially: SwitchState = required "initially",
+        /// Where and how it is switched.
+        how: Text = required "how",
+    }
+}
+
+keyword! {
+    /// Whether something is switched on.
+    pub enum SwitchState {
+        /// In use.
+        On = "on",
+        /// Not in use.
+        Off = "off",
+    }
+}
+
+keyword! {
+    /// What a message's signature assures.
+    pub enum Assurance {
+        /// The message was not changed on the way.
+        Integrity = "integrity",
+        /// The message is from whom it says.
+        Authenticity = "authenticity",
+    }
+}
+
+keyword! {
+    /// What proves who somebody is.
+    pub enum CredentialKind {
+        /// A key that both ends know.
+        SharedKey = "shared-key",
+        /// A shared access signature or another signed address of one object.
+        SharedAccessSignature = "shared-access-signature",
+        /// A JSON Web Token (RFC 7519).
+        Jwt = "jwt",
+        /// A certificate shown by the client in the TLS handshake.
+        ClientCertificate = "client-certificate",
+        /// AWS Signature Version 4.
+        Sigv4 = "sigv4",
+    }
+}
+
+keyword! {
+    /// What has a credential of its own.
+    pub enum CredentialScope {
+        /// All devices share one.
+        Fleet = "fleet",
+        /// Each device has its own.
+        Device = "device",
+        /// Each file has its own.
+        File = "file",
+        /// Each user has one.
+        User = "user",
+    }
+}
+
+record! {
+    /// A key, token or certificate by which one end knows the other.
+    pub struct Credential {
+        /// What it is.
+        kind: CredentialKind = required "kind",
+        /// What has one of its own; what the document does not say is not stated.
+        scope: Option<CredentialScope> = optional "scope",
+        /// How many days it is valid at most.
+        days: Option<Days> = optional "days",
+        /// Whether it can be withdrawn with immediate effect.
+        revocable: bool = optional "revocable",
+        /// What should be known of it.
+        note: Option<Text> = optional "note",
+    }
+}
+
+/// A number of days, 1 to 3650.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Days(pub u16);
+
+impl Decode for Days {
+    fn decode(node: &Node, out: &mut Diagnostics<'_>) -> Option<Self> {
+        bounded(node, 1..=3650, "a number of days", out).map(Self)
+    }
+
+    fn schema(_: &mut Defs) -> Json {
+        json!({ "type": "integer", "minimum": 1, "maximum": 3650 })
+    }
+}
+
+fn bounded(
+    node: &Node,
+    range: std::ops::RangeInclusive<u16>,
+    what: &str,
+    out: &mut Diagnostics<'_>,
+) -> Option<u16> {
+    let expected = format!("{what} from {} to {}", range.start(), range.end());
+    let Value::Integer(number) = node.value else {
+        wrong_type(node, &expected, out);
+        return None;
+    };
+    let found = u16::try_from(number)
+        .ok()
+        .filter(|number| range.contains(number));
+    if found.is_none() {
+        let complaint = Complaint::error("wrong-value", format!("{number} is not {what}"));
+        out.push(node.span, complaint.expected(expected));
+    }
+    found
+}
