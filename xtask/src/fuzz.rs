@@ -25,13 +25,12 @@ const SMOKE: Duration = Duration::from_secs(20);
 const SMOKE_SEED: u32 = 1;
 
 /// What makes a build one that libFuzzer can steer, and its arithmetic and invariants checked.
-const INSTRUMENTATION: [&str; 9] = [
+const INSTRUMENTATION: [&str; 8] = [
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
     "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
     "-Cllvm-args=-sanitizer-coverage-pc-table",
     "-Cllvm-args=-sanitizer-coverage-trace-compares",
-    "-Clink-dead-code",
     "--cfg=fuzzing",
     "-Cdebug-assertions",
     "-Coverflow-checks",
@@ -227,7 +226,9 @@ fn build(workspace: &Workspace) -> Result<PathBuf> {
             .args(["build", "--release", "--package", "outgate-fuzz", "--bins"])
             .args(["--features", "libfuzzer", "--target", &host, "--target-dir"])
             .arg(workspace.target.join("fuzz"))
-            .env("CARGO_ENCODED_RUSTFLAGS", INSTRUMENTATION.join("\x1f")),
+            .env("CARGO_ENCODED_RUSTFLAGS", INSTRUMENTATION.join("\x1f"))
+            // Halves the time to compile, libFuzzer's C++ most of all.
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
     )?;
     Ok(workspace.target.join("fuzz").join(host).join("release"))
 }
