@@ -1,5 +1,7 @@
 //! The stand-ins as their clients see them, over real sockets, with clients in this process.
 
+#![cfg(test)]
+
 use std::{
     net::SocketAddr,
     sync::Arc,

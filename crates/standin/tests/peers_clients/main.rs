@@ -2,4 +2,83 @@
 //!
 //! Needs curl, openssl, dig and chronyd, Python with `websockets`, Node with `ws`; `cargo xtask
 //! test` installs them.
-fn main() {}
+
+#![cfg(test)]
+
+mod curl;
+mod dns;
+mod ntp;
+mod openssl;
+mod websocket;
+
+use std::{io::Write, net::SocketAddr, path::PathBuf, process::Stdio, time::SystemTime};
+
+use tempfile::NamedTempFile;
+use tokio::process::Command;
+
+use outgate_standin::{Authority, Place, Stage, SystemClock, TlsFault};
+
+/// The longest that a peer may run: far more than any needs.
+const PEER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// How a peer ended.
+struct Ended {
+    /// Exit status; -1 when a signal ended it.
+    status: i32,
+    /// What it wrote to stdout and then to stderr.
+    text: String,
+}
+
+/// Runs a peer to its end, without input. It is killed when the test ends first.
+async fn run(program: &str, arguments: &[&str]) -> Ended {
+    let child = Command::new(program)
+        .args(arguments)
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(PEER_TIMEOUT, child)
+        .await
+        .unwrap_or_else(|_| panic!("{program} does not end"))
+        .unwrap_or_else(|error| panic!("{program}: {error}; `cargo xtask test` installs it"));
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    Ended {
+        status: output.status.code().unwrap_or(-1),
+        text: text(&output.stdout) + &text(&output.stderr),
+    }
+}
+
+/// A folder of the clients from PyPI and npm.
+fn peers() -> PathBuf {
+    let peers = std::env::var_os("OUTGATE_PEERS");
+    let peers = peers.expect("OUTGATE_PEERS is not set: run `cargo xtask test`, which sets it");
+    PathBuf::from(peers)
+}
+
+fn python() -> String {
+    let python = peers().join("python/bin/python");
+    python.to_str().unwrap().to_owned()
+}
+
+/// A stage of good servers, and its authority in a file.
+fn stage() -> (Stage, NamedTempFile) {
+    let stage = Stage::new(Authority::new(SystemTime::now()).unwrap(), SystemClock);
+    let authority = file(&stage.authority().pem());
+    (stage, authority)
+}
+
+/// A TLS server for `a.example`, `*.b.example` and the address 192.0.2.1.
+async fn https(stage: &mut Stage, fault: TlsFault) -> SocketAddr {
+    let names = ["a.example", "*.b.example", "192.0.2.1"].map(str::to_owned);
+    stage.https(Place::v4(), &names, fault).await.unwrap()
+}
+
+fn file(text: &str) -> NamedTempFile {
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+fn path(file: &NamedTempFile) -> &str {
+    file.path().to_str().unwrap()
+}
