@@ -25,7 +25,10 @@ use outgate_standin::{
     Answers, Authority, DnsFault, HttpFault, MAX_MESSAGE, NtpFault, Place, Stage, StatusCode,
     SystemClock, TcpFault, TlsFault,
 };
-use outgate_wire::ntp::Request;
+use outgate_wire::{
+    ntp::Request,
+    tls_hello::{ClientHello, ServerFirst, Version},
+};
 
 /// Longer than any limit that a stand-in keeps; only ever waited for in paused time.
 const FOR_EVER: Duration = Duration::from_secs(60 * 60);
@@ -79,6 +82,31 @@ async fn each_bad_certificate_is_refused_for_its_own_reason() {
         let address = stage.https(Place::v4(), &names, fault).await.unwrap();
         let error = tls(&stage, address, "a.example").await.unwrap_err();
         assert!(error.to_string().contains(reason), "{fault:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn an_old_server_tells_its_version_to_who_offers_it() {
+    let mut stage = stage();
+    let address = stage
+        .https(Place::v4(), &names(&["a.example"]), TlsFault::OldVersions)
+        .await
+        .unwrap();
+    for (newest, expected) in [
+        (Version::Tls12, Ok(Version::Tls11)),
+        (Version::Tls11, Ok(Version::Tls11)),
+        (Version::Tls10, Err(70)),
+    ] {
+        let hello = ClientHello::new(newest, Some("a.example"), [1; 32]).unwrap();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(&hello.encode()).await.unwrap();
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).await.unwrap();
+        let answer = match ServerFirst::read(&heard).unwrap().unwrap() {
+            ServerFirst::Hello { version, .. } => Ok(version),
+            ServerFirst::Alert { description, .. } => Err(description),
+        };
+        assert_eq!(answer, expected, "{newest:?}");
     }
 }
 
