@@ -16,7 +16,7 @@ const TLS_1_2: [u8; 2] = [3, 3];
 /// it repeats the client's version as long as none is agreed on.
 const PROTOCOL_VERSION: [u8; 7] = [21, 3, 3, 0, 2, 2, 70];
 
-/// `TLS_RSA_WITH_AES_128_CBC_SHA`, which every TLS 1.1 client had to know (RFC 5246 §9).
+/// `TLS_RSA_WITH_AES_128_CBC_SHA`, which clients that go from TLS 1.1 to 1.2 offer (RFC 5246 §9).
 const CIPHER_SUITE: [u8; 2] = [0, 0x2f];
 
 /// Extension `supported_versions` (RFC 8446 §4.2.1).
