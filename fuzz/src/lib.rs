@@ -4,15 +4,24 @@
 //! committed corpora through them on any compiler; the programs in `fuzz_targets` hand them to
 //! libFuzzer (`cargo xtask fuzz TARGET`).
 
+mod icmp;
 mod manifest;
 mod ntp;
+mod tls;
 
+pub use self::icmp::icmp_reply;
 pub use self::manifest::manifest;
 pub use self::ntp::ntp_reply;
+pub use self::tls::tls_server_record;
 
 /// A fuzz target: takes any bytes, panics when a promise is broken.
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz_targets` and of its folder in
 /// `corpus`.
-pub const TARGETS: [(&str, Target); 2] = [("manifest", manifest), ("ntp_reply", ntp_reply)];
+pub const TARGETS: [(&str, Target); 4] = [
+    ("icmp_reply", icmp_reply),
+    ("manifest", manifest),
+    ("ntp_reply", ntp_reply),
+    ("tls_server_record", tls_server_record),
+];

@@ -42,7 +42,11 @@ fn every_target_has_its_program_and_every_program_its_target() {
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
     let entries = entries.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    entries.iter().map(fs::DirEntry::path).filter(|path| path.is_file()).collect()
+    entries
+        .iter()
+        .map(fs::DirEntry::path)
+        .filter(|path| path.is_file())
+        .collect()
 }
 
 fn folder(name: &str) -> PathBuf {
