@@ -10,10 +10,17 @@
 //! bounded in size and time.
 
 mod ask;
+mod datagram;
+mod dns;
 mod evidence;
+mod families;
+mod http;
 mod path;
 mod probes;
 mod registry;
+mod run;
+mod stream;
+mod tls;
 
 pub use ask::{Ask, DEFAULT_HOLD, Host, HttpAsk, TlsAsk, TlsVersion, Transport, Trust};
 pub use evidence::{

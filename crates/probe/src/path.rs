@@ -1,17 +1,31 @@
 //! The way the product goes: detours, trust, resolver, patience and clock, shared by all probes.
 
 mod connect_to;
+mod echo_gate;
+mod names;
 mod roots;
 
 use std::{
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
+use tokio::time::Instant;
+
 pub use connect_to::{ConnectTo, ConnectToError};
+pub(crate) use echo_gate::ECHO_INTERVAL;
+pub(crate) use roots::anchor;
 pub use roots::{Roots, RootsError};
+
+use crate::{
+    ask::Host,
+    evidence::{Resolution, Trouble},
+    tls::Tls,
+};
+use echo_gate::EchoGate;
+use names::Names;
 
 /// How long a probe takes with one address unless the caller says otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -84,13 +98,25 @@ pub struct Path {
 
 struct Inner {
     config: PathConfig,
+    names: Names,
+    tls: Tls,
+    echo_gate: EchoGate,
 }
 
 impl Path {
-    /// Reads the resolver's configuration and gets ready. Opens no socket.
+    /// Reads the resolver's configuration and gets ready. Opens no socket. A machine without a
+    /// usable resolver gets its path; resolving a name then fails.
     pub fn new(config: PathConfig) -> Result<Self, PathError> {
+        let names = Names::new(config.resolver, config.timeout);
+        let tls = Tls::new(&config.roots).map_err(|source| PathError::Tls { source })?;
+        let echo_gate = EchoGate::default();
         Ok(Self {
-            inner: Arc::new(Inner { config }),
+            inner: Arc::new(Inner {
+                config,
+                names,
+                tls,
+                echo_gate,
+            }),
         })
     }
 
@@ -102,6 +128,32 @@ impl Path {
     /// What the wall clock says now.
     pub fn now(&self) -> SystemTime {
         self.inner.config.clock.now()
+    }
+
+    /// Where a host and port are sent: as they are, or as the first detour that fits says.
+    pub(crate) fn detour(&self, host: &Host, port: Option<u16>) -> (Host, Option<u16>) {
+        let mut detours = self.inner.config.connect_to.iter();
+        detours
+            .find_map(|detour| detour.apply(host, port))
+            .unwrap_or_else(|| (host.clone(), port))
+    }
+
+    pub(crate) async fn resolve(&self, name: &str) -> Resolution {
+        self.inner.names.resolve(name).await
+    }
+
+    /// The resolvers that [`Path::resolve`] asks.
+    pub(crate) fn resolvers(&self) -> Result<&[SocketAddr], Trouble> {
+        self.inner.names.servers()
+    }
+
+    pub(crate) fn tls(&self) -> &Tls {
+        &self.inner.tls
+    }
+
+    /// When the address may next be sent an echo. The turn is taken.
+    pub(crate) fn echo_turn(&self, address: IpAddr) -> Instant {
+        self.inner.echo_gate.turn(address)
     }
 }
 
@@ -118,9 +170,9 @@ impl fmt::Debug for Path {
 /// Why there is no way to go.
 #[derive(Debug, thiserror::Error)]
 pub enum PathError {
-    /// The system's resolver configuration cannot be read or understood.
-    #[error("failed to read the system's resolver configuration")]
-    Resolver {
+    /// TLS cannot be set up with these roots.
+    #[error("failed to set up TLS")]
+    Tls {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },

@@ -2,7 +2,20 @@
 
 use futures_util::future::BoxFuture;
 
-use crate::{ask::Ask, evidence::Finding, path::Path};
+use crate::{
+    ask::Ask,
+    evidence::Finding,
+    path::Path,
+    probes::{
+        dns::Dns,
+        http::{Http, Https},
+        icmp::IcmpEcho,
+        ntp::Ntp,
+        tcp::Tcp,
+        tls::Tls,
+        websocket::{Ws, Wss},
+    },
+};
 
 /// One way to exercise lanes.
 pub trait Probe: Send + Sync {
@@ -29,8 +42,18 @@ pub struct Sent {
     pub times_at_most: u32,
 }
 
+impl Sent {
+    pub(crate) fn new(what: &str, bytes_at_most: usize, times_at_most: u32) -> Self {
+        Self {
+            what: what.to_owned(),
+            bytes_at_most,
+            times_at_most,
+        }
+    }
+}
+
 /// Every probe there is.
-const PROBES: &[&dyn Probe] = &[];
+const PROBES: &[&dyn Probe] = &[&Dns, &Http, &Https, &IcmpEcho, &Ntp, &Tcp, &Tls, &Ws, &Wss];
 
 /// The probe for a protocol id, if there is one yet.
 pub fn probe_for(protocol: &str) -> Option<&'static dyn Probe> {

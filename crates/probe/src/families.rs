@@ -1,0 +1,213 @@
+//! From a lane to its addresses, and from attempts to a finding: IPv4 and IPv6 apart, at once.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+
+use futures_util::future::{BoxFuture, join};
+use tokio::time::Instant;
+
+use crate::{
+    ask::{Ask, Host},
+    evidence::{Attempt, Family, FamilyAnswer, Finding, Outcome, Resolution, Trouble},
+    path::Path,
+    run::{Run, Stop},
+};
+
+/// Addresses of one family that are tried, the second only if the first fails.
+const TRIES_PER_FAMILY: usize = 2;
+
+/// What is done with one address.
+pub(crate) type Exercise = for<'r, 'a> fn(&'r mut Run<'a>) -> BoxFuture<'r, Result<(), Stop>>;
+
+/// Finds the lane's addresses and exercises them.
+pub(crate) async fn exercise(ask: &Ask, path: &Path, exercise: Exercise) -> Finding {
+    let start = Instant::now();
+    let located = match locate(ask, path).await {
+        Ok(located) => located,
+        Err(trouble) => return Finding::not_run(trouble),
+    };
+    let (v4, v6) = join(
+        family(ask, path, exercise, located.of(Family::V4)),
+        family(ask, path, exercise, located.of(Family::V6)),
+    )
+    .await;
+    let resolution = located.resolution.as_ref();
+    let verdicts = [
+        verdict(&v4, resolution.map(|resolution| &resolution.ipv4)),
+        verdict(&v6, resolution.map(|resolution| &resolution.ipv6)),
+    ];
+    let attempts: Vec<_> = v4.into_iter().chain(v6).collect();
+    let (outcome, trouble) = join_families(verdicts, &attempts, resolution);
+    Finding {
+        outcome,
+        trouble,
+        resolution: located.resolution,
+        attempts,
+        took: start.elapsed(),
+    }
+}
+
+/// Where the packets of a lane go.
+struct Located {
+    targets: Vec<(IpAddr, Option<u16>)>,
+    resolution: Option<Resolution>,
+}
+
+impl Located {
+    fn of(&self, family: Family) -> Vec<(IpAddr, Option<u16>)> {
+        let of_family = self
+            .targets
+            .iter()
+            .filter(|(address, _)| Family::of(*address) == family);
+        of_family.take(TRIES_PER_FAMILY).copied().collect()
+    }
+}
+
+async fn locate(ask: &Ask, path: &Path) -> Result<Located, Trouble> {
+    let (host, port) = path.detour(&ask.host, ask.port);
+    let unresolved = |targets| Located {
+        targets,
+        resolution: None,
+    };
+    match host {
+        Host::Address(address) => Ok(unresolved(vec![(address, port)])),
+        Host::SystemResolvers => {
+            let servers = path.resolvers()?;
+            let usual = port.is_none_or(|port| port == DNS_PORT);
+            Ok(unresolved(
+                servers
+                    .iter()
+                    .map(|server| (server.ip(), if usual { Some(server.port()) } else { port }))
+                    .collect(),
+            ))
+        }
+        Host::Role(role) => Err(Trouble::AddressUnknown { role }),
+        Host::Name(name) => {
+            let resolution = path.resolve(&name).await;
+            let answers = [&resolution.ipv4, &resolution.ipv6];
+            let records = answers.into_iter().flat_map(|answer| &answer.addresses);
+            let targets = records.map(|record| (record.address, port)).collect();
+            Ok(Located {
+                targets,
+                resolution: Some(resolution),
+            })
+        }
+    }
+}
+
+/// The port resolvers listen on (RFC 1035 §4.2).
+const DNS_PORT: u16 = 53;
+
+async fn family(
+    ask: &Ask,
+    path: &Path,
+    exercise: Exercise,
+    targets: Vec<(IpAddr, Option<u16>)>,
+) -> Vec<Attempt> {
+    let mut attempts = Vec::new();
+    for (address, port) in targets {
+        let mut run = Run::new(ask, path, Attempt::new(address, port));
+        let result = if has_route(address) {
+            exercise(&mut run).await
+        } else {
+            Err(Stop {
+                outcome: Outcome::NotApplicable,
+                trouble: Trouble::NetworkUnreachable,
+            })
+        };
+        let mut attempt = run.attempt;
+        if let Err(stop) = result {
+            attempt.outcome = stop.outcome;
+            attempt.trouble = Some(stop.trouble);
+        }
+        let again = attempt.outcome == Outcome::Fail;
+        attempts.push(attempt);
+        if !again {
+            break;
+        }
+    }
+    attempts
+}
+
+/// Whether this machine knows a way to the address. Connecting a datagram socket asks the routing
+/// table and sends nothing.
+fn has_route(address: IpAddr) -> bool {
+    let any: IpAddr = match address {
+        IpAddr::V4(_) => [0; 4].into(),
+        IpAddr::V6(_) => [0; 16].into(),
+    };
+    let connected = UdpSocket::bind(SocketAddr::new(any, 0))
+        .and_then(|socket| socket.connect(SocketAddr::new(address, DNS_PORT)));
+    // Anything else that goes wrong will go wrong again where it is told apart.
+    !connected.is_err_and(|error| {
+        matches!(
+            error.kind(),
+            std::io::ErrorKind::NetworkUnreachable
+                | std::io::ErrorKind::AddrNotAvailable
+                | std::io::ErrorKind::Unsupported
+        )
+    })
+}
+
+type Verdict = (Outcome, Option<Trouble>);
+
+/// What the attempts with one family come to; `None` if the family plays no part.
+fn verdict(attempts: &[Attempt], answer: Option<&FamilyAnswer>) -> Option<Verdict> {
+    let Some(last) = attempts.last() else {
+        let trouble = answer?.trouble.clone()?;
+        let no_such = matches!(trouble, Trouble::NoAddress | Trouble::NameNotFound);
+        return (!no_such).then_some((Outcome::Fail, Some(trouble)));
+    };
+    match (
+        last.outcome,
+        attempts
+            .iter()
+            .find(|attempt| attempt.outcome == Outcome::Fail),
+    ) {
+        (Outcome::NotApplicable, _) => None,
+        (Outcome::Pass, Some(failed)) => Some((Outcome::Warn, failed.trouble.clone())),
+        (outcome, _) => Some((outcome, last.trouble.clone())),
+    }
+}
+
+fn join_families(
+    verdicts: [Option<Verdict>; 2],
+    attempts: &[Attempt],
+    resolution: Option<&Resolution>,
+) -> Verdict {
+    let verdicts: Vec<Verdict> = verdicts.into_iter().flatten().collect();
+    if verdicts.is_empty() {
+        let trouble = match (attempts.is_empty(), resolution) {
+            (true, Some(resolution)) => no_address(resolution),
+            (true, None) => Trouble::NoAddress,
+            (false, _) => Trouble::NetworkUnreachable,
+        };
+        return (Outcome::Fail, Some(trouble));
+    }
+    let all = |wanted: Outcome| verdicts.iter().all(|(outcome, _)| *outcome == wanted);
+    let outcome = if all(Outcome::Pass) {
+        return (Outcome::Pass, None);
+    } else if all(Outcome::NotRun) {
+        Outcome::NotRun
+    } else if verdicts
+        .iter()
+        .all(|(outcome, _)| matches!(outcome, Outcome::Fail | Outcome::NotRun))
+    {
+        Outcome::Fail
+    } else {
+        Outcome::Warn
+    };
+    // The worst news first: a failed family says more than one that only warns.
+    let worst = [Outcome::Fail, Outcome::NotRun, Outcome::Warn]
+        .into_iter()
+        .find_map(|wanted| verdicts.iter().find(|(outcome, _)| *outcome == wanted));
+    (outcome, worst.and_then(|(_, trouble)| trouble.clone()))
+}
+
+fn no_address(resolution: &Resolution) -> Trouble {
+    let troubles = [&resolution.ipv4.trouble, &resolution.ipv6.trouble];
+    if troubles.contains(&&Some(Trouble::NameNotFound)) {
+        Trouble::NameNotFound
+    } else {
+        Trouble::NoAddress
+    }
+}

@@ -1,0 +1,163 @@
+//! One GET over HTTP/1.1, with or without TLS. Redirections are recorded and not followed.
+
+use futures_util::future::{BoxFuture, FutureExt};
+use http::{Request, Response, header};
+use http_body_util::{BodyExt, Empty};
+use hyper::{
+    body::{Bytes, Incoming},
+    client::conn::http1,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{task::JoinHandle, time::Instant};
+
+use super::tls;
+use crate::{
+    ask::Ask,
+    evidence::{Finding, PhaseName, Trouble},
+    families::exercise,
+    http::{HEAD_MAX, HEADERS_MAX, USER_AGENT, authority, evidence, judge_status, stop_of},
+    path::Path,
+    registry::{Probe, Sent},
+    run::{Run, Stop},
+    stream::{Opened, Stream, open_plain, open_tls},
+};
+
+/// Most bytes of a body that are read.
+const BODY_MAX: u64 = 65_536;
+
+/// HTTP without TLS.
+pub(crate) struct Http;
+
+impl Probe for Http {
+    fn protocols(&self) -> &'static [&'static str] {
+        &["http"]
+    }
+
+    fn sends(&self, ask: &Ask) -> Vec<Sent> {
+        vec![sent(ask)]
+    }
+
+    fn run<'a>(&'a self, ask: &'a Ask, path: &'a Path) -> BoxFuture<'a, Finding> {
+        exercise(ask, path, |run| attempt_plain(run).boxed()).boxed()
+    }
+}
+
+/// HTTP over TLS.
+pub(crate) struct Https;
+
+impl Probe for Https {
+    fn protocols(&self) -> &'static [&'static str] {
+        &["https"]
+    }
+
+    fn sends(&self, ask: &Ask) -> Vec<Sent> {
+        tls::sent().into_iter().chain([sent(ask)]).collect()
+    }
+
+    fn run<'a>(&'a self, ask: &'a Ask, path: &'a Path) -> BoxFuture<'a, Finding> {
+        exercise(ask, path, |run| attempt_tls(run).boxed()).boxed()
+    }
+}
+
+fn sent(ask: &Ask) -> Sent {
+    let host = ask.host.word().len();
+    Sent::new(
+        &format!("an HTTP request, GET {}", ask.http.path),
+        200 + host + ask.http.path.len(),
+        1,
+    )
+}
+
+async fn attempt_plain(run: &mut Run<'_>) -> Result<(), Stop> {
+    let opened = open_plain(run).await?;
+    attempt(run, opened, 80).await
+}
+
+async fn attempt_tls(run: &mut Run<'_>) -> Result<(), Stop> {
+    let opened = open_tls(run).await?;
+    attempt(run, opened, 443).await
+}
+
+async fn attempt(run: &mut Run<'_>, opened: Opened, usual_port: u16) -> Result<(), Stop> {
+    let asked = ask(run, opened.stream, usual_port).await;
+    match opened.doubt {
+        Some(doubt) => Err(doubt.into()),
+        None => asked,
+    }
+}
+
+async fn ask(run: &mut Run<'_>, stream: Box<dyn Stream>, usual_port: u16) -> Result<(), Stop> {
+    let request = Request::get(&run.ask.http.path)
+        .header(header::HOST, authority(run, usual_port))
+        .header(header::USER_AGENT, USER_AGENT)
+        .header(header::ACCEPT, "*/*")
+        .header(header::CONNECTION, "close")
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| Trouble::BadAsk {
+            what: error.to_string(),
+        })?;
+    let (response, _connection) = run
+        .phase(PhaseName::FirstByte, send(stream, request))
+        .await?;
+    let (head, body) = response.into_parts();
+    run.attempt.http = Some(evidence(head.status, &head.headers, run.path.now()));
+    let read = read_body(run, body).await;
+    judge_status(run.ask, head.status.as_u16())?;
+    read
+}
+
+/// Drives a connection in the background until it is dropped.
+struct Connection(JoinHandle<()>);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn send(
+    stream: Box<dyn Stream>,
+    request: Request<Empty<Bytes>>,
+) -> Result<(Response<Incoming>, Connection), Stop> {
+    let start = Instant::now();
+    let stop = |error| stop_of(&error, PhaseName::FirstByte, start);
+    let (mut sender, connection) = http1::Builder::new()
+        .max_buf_size(HEAD_MAX)
+        .max_headers(HEADERS_MAX)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(stop)?;
+    let connection = Connection(tokio::spawn(connection.map(|_| ())));
+    let response = sender.send_request(request).await.map_err(stop)?;
+    Ok((response, connection))
+}
+
+/// Reads the body up to its bound. One that never ends is not a failure: the head had come.
+async fn read_body(run: &mut Run<'_>, mut body: Incoming) -> Result<(), Stop> {
+    let start = Instant::now();
+    let mut bytes: u64 = 0;
+    let mut cut = false;
+    let reading = async {
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| stop_of(&error, PhaseName::Body, start))?;
+            bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+            if bytes > BODY_MAX {
+                cut = true;
+                break;
+            }
+        }
+        Ok(())
+    };
+    let result = run.phase(PhaseName::Body, reading).await;
+    if let Some(evidence) = &mut run.attempt.http {
+        evidence.body_bytes = bytes.min(BODY_MAX);
+        evidence.body_cut = cut;
+    }
+    match result {
+        Err(Stop {
+            trouble: trouble @ Trouble::TimedOut { .. },
+            ..
+        }) => Err(Stop::warn(trouble)),
+        other => other,
+    }
+}

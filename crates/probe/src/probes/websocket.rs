@@ -1,0 +1,321 @@
+//! A WebSocket: handshake, ping, hold, close (RFC 6455), with or without TLS.
+//!
+//! An open port says little: some proxies accept the handshake and hang up at once, so the socket
+//! is held and must answer a ping.
+
+use std::time::Duration;
+
+use futures_util::{FutureExt, SinkExt, StreamExt, future::BoxFuture};
+use http::{Request, header};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::{
+    WebSocketStream, client_async_with_config,
+    tungstenite::{
+        Error, Message,
+        handshake::client::generate_key,
+        protocol::{WebSocketConfig, frame::coding::CloseCode},
+    },
+};
+
+use super::tls;
+use crate::{
+    ask::Ask,
+    evidence::{Finding, PhaseName, Trouble, WebSocketEvidence},
+    families::exercise,
+    http::{USER_AGENT, authority, evidence},
+    path::Path,
+    registry::{Probe, Sent},
+    run::{Run, Stop},
+    stream::{Opened, Stream, open_plain, open_tls},
+};
+
+/// Longest message that is taken.
+const MESSAGE_MAX: usize = 65_536;
+/// Most messages that are taken while the socket is held.
+const MESSAGES_MAX: u32 = 1000;
+/// How long a pong may take beyond the hold.
+const PONG_WAIT: Duration = Duration::from_secs(5);
+/// How long a goodbye may take.
+const CLOSE_WAIT: Duration = Duration::from_secs(2);
+/// Longest hold.
+const HOLD_MAX: Duration = Duration::from_secs(3600);
+
+/// WebSocket without TLS.
+pub(crate) struct Ws;
+
+impl Probe for Ws {
+    fn protocols(&self) -> &'static [&'static str] {
+        &["ws"]
+    }
+
+    fn sends(&self, ask: &Ask) -> Vec<Sent> {
+        sent(ask).into()
+    }
+
+    fn run<'a>(&'a self, ask: &'a Ask, path: &'a Path) -> BoxFuture<'a, Finding> {
+        exercise(ask, path, |run| attempt_plain(run).boxed()).boxed()
+    }
+}
+
+/// WebSocket over TLS.
+pub(crate) struct Wss;
+
+impl Probe for Wss {
+    fn protocols(&self) -> &'static [&'static str] {
+        &["wss"]
+    }
+
+    fn sends(&self, ask: &Ask) -> Vec<Sent> {
+        tls::sent().into_iter().chain(sent(ask)).collect()
+    }
+
+    fn run<'a>(&'a self, ask: &'a Ask, path: &'a Path) -> BoxFuture<'a, Finding> {
+        exercise(ask, path, |run| attempt_tls(run).boxed()).boxed()
+    }
+}
+
+fn sent(ask: &Ask) -> [Sent; 2] {
+    let size = 300 + ask.host.word().len() + ask.http.path.len();
+    [
+        Sent::new(
+            &format!("a WebSocket handshake, GET {}", ask.http.path),
+            size,
+            1,
+        ),
+        Sent::new("a WebSocket ping and a goodbye", 30, 1),
+    ]
+}
+
+async fn attempt_plain(run: &mut Run<'_>) -> Result<(), Stop> {
+    let opened = open_plain(run).await?;
+    attempt(run, opened, "ws", 80).await
+}
+
+async fn attempt_tls(run: &mut Run<'_>) -> Result<(), Stop> {
+    let opened = open_tls(run).await?;
+    attempt(run, opened, "wss", 443).await
+}
+
+async fn attempt(
+    run: &mut Run<'_>,
+    opened: Opened,
+    scheme: &str,
+    usual_port: u16,
+) -> Result<(), Stop> {
+    let mut socket = upgrade(run, opened.stream, scheme, usual_port).await?;
+    if let Some(doubt) = opened.doubt {
+        return Err(doubt.into());
+    }
+    let held = hold(run, &mut socket).await;
+    let goodbye = async {
+        let _ = timeout(CLOSE_WAIT, socket.close(None)).await;
+        Ok(())
+    };
+    let _ = run.phase(PhaseName::Close, goodbye).await;
+    held
+}
+
+type Socket = WebSocketStream<Box<dyn Stream>>;
+
+async fn upgrade(
+    run: &mut Run<'_>,
+    stream: Box<dyn Stream>,
+    scheme: &str,
+    usual_port: u16,
+) -> Result<Socket, Stop> {
+    let authority = authority(run, usual_port);
+    let request = Request::get(format!("{scheme}://{authority}{}", run.ask.http.path))
+        .header(header::HOST, &authority)
+        .header(header::USER_AGENT, USER_AGENT)
+        .header(header::CONNECTION, "Upgrade")
+        .header(header::UPGRADE, "websocket")
+        .header(header::SEC_WEBSOCKET_VERSION, "13")
+        .header(header::SEC_WEBSOCKET_KEY, generate_key())
+        .body(())
+        .map_err(|error| Trouble::BadAsk {
+            what: error.to_string(),
+        })?;
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(MESSAGE_MAX))
+        .max_frame_size(Some(MESSAGE_MAX));
+    let handshake = client_async_with_config(request, stream, Some(config));
+    let start = Instant::now();
+    match run
+        .phase(PhaseName::Upgrade, async { Ok(handshake.await) })
+        .await?
+    {
+        Ok((socket, response)) => {
+            let headers = response.headers();
+            run.attempt.http = Some(evidence(response.status(), headers, run.path.now()));
+            let subprotocol = headers.get(header::SEC_WEBSOCKET_PROTOCOL);
+            run.attempt.websocket = Some(WebSocketEvidence {
+                subprotocol: subprotocol
+                    .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+                pong: None,
+                held: Duration::ZERO,
+                messages: 0,
+            });
+            Ok(socket)
+        }
+        Err(Error::Http(response)) => {
+            let status = response.status();
+            run.attempt.http = Some(evidence(status, response.headers(), run.path.now()));
+            let trouble = Trouble::UpgradeRefused {
+                status: status.as_u16(),
+            };
+            // The server was reached, but whether a WebSocket gets through was not shown.
+            let reached = status.as_u16() < 500 && status.as_u16() != 407;
+            Err(if reached {
+                Stop::warn(trouble)
+            } else {
+                trouble.into()
+            })
+        }
+        Err(error) => Err(stop_of(&error, PhaseName::Upgrade, start)),
+    }
+}
+
+/// Pings, and sees whether the socket stays open for as long as the ask says.
+async fn hold(run: &mut Run<'_>, socket: &mut Socket) -> Result<(), Stop> {
+    let hold = run.ask.hold.min(HOLD_MAX);
+    run.extend(hold + CLOSE_WAIT);
+    let payload: [u8; 8] = run.path.tls().random()?;
+    let start = Instant::now();
+    let mut watch = Watch {
+        start,
+        payload,
+        pong: None,
+        messages: 0,
+    };
+    let held = run
+        .phase(PhaseName::Hold, watch.until(socket, start + hold))
+        .await;
+    let waited = match held {
+        Ok(()) if watch.pong.is_none() => {
+            run.phase(
+                PhaseName::Ping,
+                watch.for_pong(socket, start + hold + PONG_WAIT),
+            )
+            .await
+        }
+        other => other,
+    };
+    if let Some(evidence) = &mut run.attempt.websocket {
+        evidence.pong = watch.pong;
+        evidence.held = start.elapsed();
+        evidence.messages = watch.messages;
+    }
+    waited?;
+    match watch.pong {
+        Some(_) => Ok(()),
+        None => Err(Stop::warn(Trouble::EchoMissing)),
+    }
+}
+
+/// What happens on a socket that is held.
+struct Watch {
+    start: Instant,
+    payload: [u8; 8],
+    pong: Option<Duration>,
+    messages: u32,
+}
+
+impl Watch {
+    async fn until(&mut self, socket: &mut Socket, end: Instant) -> Result<(), Stop> {
+        let ping = Message::Ping(self.payload.to_vec().into());
+        socket
+            .send(ping)
+            .await
+            .map_err(|error| self.stop_of(&error))?;
+        self.watch(socket, end, |_| false).await
+    }
+
+    async fn for_pong(&mut self, socket: &mut Socket, end: Instant) -> Result<(), Stop> {
+        self.watch(socket, end, |watch| watch.pong.is_some()).await
+    }
+
+    async fn watch(
+        &mut self,
+        socket: &mut Socket,
+        end: Instant,
+        enough: impl Fn(&Self) -> bool,
+    ) -> Result<(), Stop> {
+        while !enough(self) {
+            let next = futures_util::future::select(socket.next(), Box::pin(sleep_until(end)));
+            match next.await {
+                futures_util::future::Either::Left((message, _)) => self.note(message)?,
+                futures_util::future::Either::Right(_) => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, message: Option<Result<Message, Error>>) -> Result<(), Stop> {
+        match message {
+            Some(Ok(Message::Pong(payload))) => {
+                if *payload == self.payload {
+                    self.pong.get_or_insert(self.start.elapsed());
+                }
+            }
+            Some(Ok(Message::Close(frame))) => {
+                return Err(self.closed(frame.map(|frame| frame.code)));
+            }
+            Some(Ok(
+                Message::Text(_) | Message::Binary(_) | Message::Ping(_) | Message::Frame(_),
+            )) => self.messages += 1,
+            Some(Err(error)) => return Err(self.stop_of(&error)),
+            None => return Err(self.closed(None)),
+        }
+        if self.messages > MESSAGES_MAX {
+            return Err(Trouble::TooMuch {
+                bound: u64::from(MESSAGES_MAX),
+            }
+            .into());
+        }
+        Ok(())
+    }
+
+    fn closed(&self, code: Option<CloseCode>) -> Stop {
+        let after_micros = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Trouble::WebSocketClosed {
+            code: code.map(u16::from),
+            after_micros,
+        }
+        .into()
+    }
+
+    fn stop_of(&self, error: &Error) -> Stop {
+        let stop = stop_of(error, PhaseName::Hold, self.start);
+        let closed = matches!(stop.trouble, Trouble::Closed { .. } | Trouble::Reset { .. });
+        if closed { self.closed(None) } else { stop }
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the rest are answers that break the protocol"
+)]
+fn stop_of(error: &Error, phase: PhaseName, since: Instant) -> Stop {
+    use tokio_tungstenite::tungstenite::error::ProtocolError;
+
+    match error {
+        Error::Io(error) => Stop::io(error, phase, since),
+        Error::ConnectionClosed | Error::AlreadyClosed => Trouble::Closed { phase }.into(),
+        Error::Protocol(
+            ProtocolError::HandshakeIncomplete | ProtocolError::ResetWithoutClosingHandshake,
+        ) => Trouble::Closed { phase }.into(),
+        Error::Protocol(ProtocolError::HttparseError(_)) => Trouble::NotHttp.into(),
+        Error::Capacity(_) | Error::AttackAttempt => Trouble::TooMuch {
+            bound: MESSAGE_MAX as u64,
+        }
+        .into(),
+        other if phase == PhaseName::Upgrade => Trouble::UpgradeBroken {
+            why: other.to_string(),
+        }
+        .into(),
+        other => Trouble::Malformed {
+            what: other.to_string(),
+        }
+        .into(),
+    }
+}

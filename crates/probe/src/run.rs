@@ -1,0 +1,128 @@
+//! One attempt under way: its evidence so far, its clock, and how it stops.
+
+use std::{future::Future, io, time::Duration};
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    ask::Ask,
+    evidence::{Attempt, Outcome, Phase, PhaseName, Trouble},
+    path::Path,
+    tls::{read_trouble, tls_error},
+};
+
+/// An ICMP message comes back within this; a neighbour that does not answer takes longer.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// One address being exercised.
+pub(crate) struct Run<'a> {
+    pub(crate) ask: &'a Ask,
+    pub(crate) path: &'a Path,
+    /// What is known so far. Kept when the attempt stops in the middle.
+    pub(crate) attempt: Attempt,
+    deadline: Instant,
+}
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(ask: &'a Ask, path: &'a Path, attempt: Attempt) -> Self {
+        Self {
+            ask,
+            path,
+            attempt,
+            deadline: Instant::now() + path.timeout(),
+        }
+    }
+
+    /// When the attempt must be over.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Allows for a wait that is meant, such as holding a connection.
+    pub(crate) fn extend(&mut self, wait: Duration) {
+        self.deadline += wait;
+    }
+
+    /// Does one part of the attempt and notes how long it took. The attempt's time-out falls in
+    /// this part if it is not over by then.
+    pub(crate) async fn phase<T>(
+        &mut self,
+        name: PhaseName,
+        work: impl Future<Output = Result<T, Stop>>,
+    ) -> Result<T, Stop> {
+        let start = Instant::now();
+        let result = timeout_at(self.deadline, work).await;
+        self.attempt.phases.push(Phase {
+            name,
+            took: start.elapsed(),
+        });
+        result.unwrap_or_else(|_| Err(Trouble::TimedOut { phase: name }.into()))
+    }
+}
+
+/// Why an attempt goes no further.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stop {
+    pub(crate) outcome: Outcome,
+    pub(crate) trouble: Trouble,
+}
+
+impl Stop {
+    /// It worked in part.
+    pub(crate) fn warn(trouble: Trouble) -> Self {
+        Self {
+            outcome: Outcome::Warn,
+            trouble,
+        }
+    }
+
+    /// It could not be tried.
+    pub(crate) fn not_run(trouble: Trouble) -> Self {
+        Self {
+            outcome: Outcome::NotRun,
+            trouble,
+        }
+    }
+
+    /// What an error of a socket means. `since` is when the operation began.
+    pub(crate) fn io(error: &io::Error, phase: PhaseName, since: Instant) -> Self {
+        if let Some(error) = tls_error(error) {
+            return read_trouble(error);
+        }
+        io_trouble(error, phase, since.elapsed()).into()
+    }
+}
+
+impl From<Trouble> for Stop {
+    fn from(trouble: Trouble) -> Self {
+        Self {
+            outcome: Outcome::Fail,
+            trouble,
+        }
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "every other kind is this machine's own"
+)]
+fn io_trouble(error: &io::Error, phase: PhaseName, took: Duration) -> Trouble {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Trouble::Refused,
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe => Trouble::Reset { phase },
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::NotConnected => Trouble::Closed { phase },
+        io::ErrorKind::TimedOut => Trouble::TimedOut { phase },
+        io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::NetworkDown
+        | io::ErrorKind::AddrNotAvailable => Trouble::NetworkUnreachable,
+        io::ErrorKind::HostUnreachable => Trouble::HostUnreachable {
+            at_once: took < AT_ONCE,
+        },
+        io::ErrorKind::PermissionDenied => Trouble::AdminProhibited,
+        _ => Trouble::Local {
+            what: error.to_string(),
+        },
+    }
+}

@@ -1,0 +1,80 @@
+//! Opening connections.
+
+use std::net::SocketAddr;
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::Instant,
+};
+
+use crate::{
+    evidence::{PhaseName, Trouble},
+    run::{Run, Stop},
+    tls,
+};
+
+/// Anything bytes flow through both ways.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Opens a TCP connection to the attempt's address.
+pub(crate) async fn connect(run: &mut Run<'_>) -> Result<TcpStream, Stop> {
+    let address = socket_address(run)?;
+    run.phase(PhaseName::Connect, dial(address, PhaseName::Connect))
+        .await
+}
+
+/// Opens a TCP connection.
+pub(crate) async fn dial(address: SocketAddr, phase: PhaseName) -> Result<TcpStream, Stop> {
+    let start = Instant::now();
+    let stream = TcpStream::connect(address)
+        .await
+        .map_err(|error| Stop::io(&error, phase, start))?;
+    // What a probe sends is small and should leave at once; without it, it only comes later.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
+/// The attempt's address and port.
+pub(crate) fn socket_address(run: &Run<'_>) -> Result<SocketAddr, Stop> {
+    let no_port = || Trouble::BadAsk {
+        what: format!("{} without a port", run.ask.protocol),
+    };
+    let port = run.attempt.port.ok_or_else(no_port)?;
+    Ok(SocketAddr::new(run.attempt.address, port))
+}
+
+/// An open connection, and what is wrong with it although it is open.
+pub(crate) struct Opened {
+    pub(crate) stream: Box<dyn Stream>,
+    /// The certificate's only fault is its dates.
+    pub(crate) doubt: Option<Trouble>,
+}
+
+/// Opens a plain connection.
+pub(crate) async fn open_plain(run: &mut Run<'_>) -> Result<Opened, Stop> {
+    let stream = connect(run).await?;
+    Ok(Opened {
+        stream: Box::new(stream),
+        doubt: None,
+    })
+}
+
+/// Opens a connection with TLS, for HTTP/1.1. A certificate that is wrong only in its dates does
+/// not stop it, because the server's own `Date` header then tells whose clock is wrong.
+pub(crate) async fn open_tls(run: &mut Run<'_>) -> Result<Opened, Stop> {
+    let stream = connect(run).await?;
+    let secured = tls::secure(run, stream, &[b"http/1.1"]).await?;
+    match secured.doubt {
+        doubt @ (None
+        | Some(
+            Trouble::CertificateExpired { .. } | Trouble::CertificateNotYetValid { .. },
+        )) => Ok(Opened {
+            stream: Box::new(secured.stream),
+            doubt,
+        }),
+        Some(trouble) => Err(trouble.into()),
+    }
+}

@@ -1,0 +1,232 @@
+//! TLS: handshake with everything recorded, judged afterwards.
+//!
+//! The handshake goes on whatever the certificate says, as long as the server proves that it
+//! holds the key. Only then is the chain judged, so that the evidence is whole: who issued it, for
+//! whom, until when, and which roots vouch for it.
+
+mod certificate;
+mod failure;
+mod judge;
+mod legacy;
+mod witness;
+
+use std::{error::Error, net::IpAddr, sync::Arc};
+
+use rustls::{
+    ClientConfig, ProtocolVersion,
+    client::Resumption,
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, ServerName},
+};
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::Instant};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+pub(crate) use failure::{read_trouble, tls_error};
+
+use crate::{
+    ask::{Host, TlsVersion, Trust},
+    evidence::{ExpectedTrust, PhaseName, TlsEvidence, Trouble},
+    path::Roots,
+    run::{Run, Stop},
+};
+use failure::Failure;
+use judge::Judge;
+use witness::Witness;
+
+/// Most certificates of a chain that are looked at.
+const CHAIN_MAX: usize = 16;
+
+/// What all TLS probes of a path share.
+pub(crate) struct Tls {
+    provider: Arc<CryptoProvider>,
+    judge: Judge,
+}
+
+impl Tls {
+    pub(crate) fn new(roots: &Roots) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let judge = Judge::new(roots, &provider)?;
+        Ok(Self { provider, judge })
+    }
+
+    /// Bytes nobody can guess.
+    pub(crate) fn random<const N: usize>(&self) -> Result<[u8; N], Stop> {
+        let mut bytes = [0; N];
+        match self.provider.secure_random.fill(&mut bytes) {
+            Ok(()) => Ok(bytes),
+            Err(_) => Err(Trouble::Local {
+                what: "no random numbers".to_owned(),
+            }
+            .into()),
+        }
+    }
+
+    fn config(&self, witness: &Arc<Witness>, alpn: &[&[u8]]) -> Result<ClientConfig, Stop> {
+        let mut config = ClientConfig::builder_with_provider(self.provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Trouble::Local {
+                what: error.to_string(),
+            })?
+            .dangerous()
+            .with_custom_certificate_verifier(witness.clone())
+            .with_client_cert_resolver(witness.clone());
+        config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+        config.resumption = Resumption::disabled();
+        Ok(config)
+    }
+}
+
+/// A connection after its handshake.
+pub(crate) struct Secured {
+    pub(crate) stream: TlsStream<TcpStream>,
+    /// What is wrong with the server's certificate.
+    pub(crate) doubt: Option<Trouble>,
+}
+
+/// Makes the handshake and judges it. What was seen stands in the attempt's evidence even if it
+/// fails.
+pub(crate) async fn secure(
+    run: &mut Run<'_>,
+    stream: TcpStream,
+    alpn: &[&[u8]],
+) -> Result<Secured, Stop> {
+    let name = server_name(&run.ask.host, run.attempt.address)?;
+    let path = run.path;
+    let witness = Arc::new(Witness::new(path.tls().provider.clone()));
+    let config = path.tls().config(&witness, alpn)?;
+    let connect = TlsConnector::from(Arc::new(config)).connect(name.clone(), stream);
+    let start = Instant::now();
+    let handshake = run.phase(PhaseName::Tls, async { Ok(connect.await) }).await;
+
+    let chain = witness.chain();
+    let judgement = path
+        .tls()
+        .judge
+        .judge(&chain, &name, &run.ask.tls.trust, path.now());
+    run.attempt.tls = Some(TlsEvidence {
+        server_name: sent_name(&name),
+        version: None,
+        cipher_suite: None,
+        alpn: None,
+        chain: chain.iter().map(certificate::evidence).collect(),
+        trusted_by: judgement.trusted_by,
+        expected: expected(&run.ask.tls.trust),
+        client_certificate_asked: witness.client_certificate_asked(),
+        legacy: None,
+    });
+    match handshake? {
+        Ok(stream) => {
+            note_agreement(run, &stream);
+            check_floor(run)?;
+            Ok(Secured {
+                stream,
+                doubt: judgement.trouble,
+            })
+        }
+        Err(error) => {
+            let failure = Failure::of(&error, start);
+            Err(explain(run, failure, &chain, judgement.trouble).await)
+        }
+    }
+}
+
+/// Says goodbye politely; what happens then does not matter.
+pub(crate) async fn close(run: &mut Run<'_>, mut stream: TlsStream<TcpStream>) {
+    let goodbye = async {
+        let _ = stream.shutdown().await;
+        Ok(())
+    };
+    let _ = run.phase(PhaseName::Close, goodbye).await;
+}
+
+fn note_agreement(run: &mut Run<'_>, stream: &TlsStream<TcpStream>) {
+    let (_, connection) = stream.get_ref();
+    let Some(evidence) = &mut run.attempt.tls else {
+        return;
+    };
+    evidence.version = connection.protocol_version().and_then(version);
+    evidence.cipher_suite = connection
+        .negotiated_cipher_suite()
+        .and_then(|suite| suite.suite().as_str())
+        .map(|name| name.replacen("TLS13_", "TLS_", 1));
+    evidence.alpn = connection
+        .alpn_protocol()
+        .map(|alpn| String::from_utf8_lossy(alpn).into_owned());
+}
+
+fn check_floor(run: &Run<'_>) -> Result<(), Stop> {
+    let floor = run.ask.tls.floor;
+    match run.attempt.tls.as_ref().and_then(|tls| tls.version) {
+        Some(highest) if highest < floor => Err(Trouble::TlsTooOld { highest, floor }.into()),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Why a handshake failed, asking the server once more if it may be too old.
+async fn explain(
+    run: &mut Run<'_>,
+    failure: Failure,
+    chain: &[CertificateDer<'_>],
+    doubt: Option<Trouble>,
+) -> Stop {
+    let asked = run
+        .attempt
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls.client_certificate_asked);
+    if asked && failure.is_alert() && !chain.is_empty() {
+        // The server went as far as wanting to know who is there.
+        return doubt.map_or_else(|| Stop::warn(Trouble::ClientCertificateWanted), Stop::from);
+    }
+    if !failure.may_be_old_server() {
+        return failure.into_trouble().into();
+    }
+    match legacy::highest(run).await {
+        Some(older) => older,
+        None => failure.into_trouble().into(),
+    }
+}
+
+/// The name the certificate must be for.
+fn server_name(host: &Host, address: IpAddr) -> Result<ServerName<'static>, Stop> {
+    match host {
+        Host::Name(name) => {
+            let name = name.trim_end_matches('.').to_owned();
+            let bad = Trouble::BadAsk {
+                what: format!("`{name}` is no server name"),
+            };
+            ServerName::try_from(name).map_err(|_| bad.into())
+        }
+        Host::Address(address) => Ok(ServerName::IpAddress((*address).into())),
+        Host::SystemResolvers | Host::Role(_) => Ok(ServerName::IpAddress(address.into())),
+    }
+}
+
+/// The name in the server name indication; an address is never sent (RFC 6066 §3).
+fn sent_name(name: &ServerName<'_>) -> Option<String> {
+    if let ServerName::DnsName(name) = name {
+        Some(name.as_ref().to_owned())
+    } else {
+        None
+    }
+}
+
+fn expected(trust: &Trust) -> ExpectedTrust {
+    match trust {
+        Trust::Public => ExpectedTrust::Public,
+        Trust::Vendor => ExpectedTrust::Vendor,
+        Trust::Pinned(_) => ExpectedTrust::Pinned,
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "no other version is ever negotiated"
+)]
+fn version(version: ProtocolVersion) -> Option<TlsVersion> {
+    match version {
+        ProtocolVersion::TLSv1_2 => Some(TlsVersion::Tls12),
+        ProtocolVersion::TLSv1_3 => Some(TlsVersion::Tls13),
+        _ => None,
+    }
+}

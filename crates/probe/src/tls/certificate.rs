@@ -1,0 +1,105 @@
+//! What a certificate says, for people.
+
+use ring::digest::{SHA256, digest};
+use rustls::pki_types::{CertificateDer, TrustAnchor};
+use time::OffsetDateTime;
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+use crate::evidence::CertificateEvidence;
+
+/// Most names of one certificate that are kept.
+const NAMES_MAX: usize = 64;
+/// Longest text taken out of a certificate, in characters.
+const TEXT_MAX: usize = 512;
+
+/// Everything worth reporting. A certificate that cannot be read has only its fingerprint.
+pub(super) fn evidence(der: &CertificateDer<'_>) -> CertificateEvidence {
+    let sha256 = hex(digest(&SHA256, der).as_ref());
+    let Ok((_, certificate)) = X509Certificate::from_der(der) else {
+        return CertificateEvidence {
+            subject: "unreadable".to_owned(),
+            issuer: "unreadable".to_owned(),
+            names: Vec::new(),
+            not_before: OffsetDateTime::UNIX_EPOCH,
+            not_after: OffsetDateTime::UNIX_EPOCH,
+            serial: String::new(),
+            sha256,
+            spki_sha256: String::new(),
+        };
+    };
+    let validity = certificate.validity();
+    CertificateEvidence {
+        subject: cut(&certificate.subject().to_string()),
+        issuer: cut(&certificate.issuer().to_string()),
+        names: names(&certificate),
+        not_before: validity.not_before.to_datetime(),
+        not_after: validity.not_after.to_datetime(),
+        serial: hex(certificate.raw_serial()),
+        sha256,
+        spki_sha256: hex(digest(&SHA256, certificate.public_key().raw).as_ref()),
+    }
+}
+
+/// SHA-256 of a certificate's SubjectPublicKeyInfo (RFC 7469 §2.4).
+pub(super) fn spki_sha256(der: &CertificateDer<'_>) -> Option<[u8; 32]> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    digest(&SHA256, certificate.public_key().raw)
+        .as_ref()
+        .try_into()
+        .ok()
+}
+
+/// The same for a trust anchor, which keeps the key information without its outer DER header.
+pub(super) fn anchor_spki_sha256(anchor: &TrustAnchor<'_>) -> Option<[u8; 32]> {
+    let content = anchor.subject_public_key_info.as_ref();
+    let mut spki = vec![0x30];
+    match u16::try_from(content.len()).ok()?.to_be_bytes() {
+        [0, length] if length < 0x80 => spki.push(length),
+        [0, length] => spki.extend([0x81, length]),
+        [high, low] => spki.extend([0x82, high, low]),
+    }
+    spki.extend(content);
+    digest(&SHA256, &spki).as_ref().try_into().ok()
+}
+
+/// Lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The names of the subject alternative name extension (RFC 5280 §4.2.1.6).
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "other kinds of names name no server"
+)]
+fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let Ok(Some(extension)) = certificate.subject_alternative_name() else {
+        return Vec::new();
+    };
+    let names = extension
+        .value
+        .general_names
+        .iter()
+        .filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some(cut(name)),
+            GeneralName::IPAddress(bytes) => address(bytes),
+            _ => None,
+        });
+    names.take(NAMES_MAX).collect()
+}
+
+fn address(bytes: &[u8]) -> Option<String> {
+    if let Ok(v4) = <[u8; 4]>::try_from(bytes) {
+        return Some(std::net::Ipv4Addr::from(v4).to_string());
+    }
+    let v6 = <[u8; 16]>::try_from(bytes).ok()?;
+    Some(std::net::Ipv6Addr::from(v6).to_string())
+}
+
+/// A peer's text, shortened and without control characters.
+fn cut(text: &str) -> String {
+    let printable = text
+        .chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c });
+    printable.take(TEXT_MAX).collect()
+}
