@@ -1,1 +1,21 @@
-//! Outgate: check.
+//! The check: exercises the lanes of a manifest from here and says what is wrong and whose it is.
+//!
+//! [`Plan::new`] turns lanes into asks without sending anything; [`run`] exercises them in the
+//! order that the flows demand and joins what was found into a [`Report`]. The crate speaks no
+//! protocol itself: that is the probes' part.
+
+mod cause;
+mod clock;
+mod judge;
+mod plan;
+mod report;
+mod run;
+mod words;
+
+pub use cause::{Cause, CauseKind, Owner};
+pub use plan::{Plan, PlannedLane, Samples, Subject};
+pub use report::{
+    CauseView, Counts, Heading, LaneReport, PlanView, PlannedProbe, PlannedView, ProbeReport,
+    Report, Verdict,
+};
+pub use run::{Event, MAX_CONCURRENT, run};

@@ -1,0 +1,250 @@
+//! From outcomes to the reasons behind them: as few causes as explain what went wrong.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::SystemTime;
+
+use outgate_probe::{Outcome, Trouble};
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::clock::{Clock, mends};
+use crate::judge::{ClockVerdict, Judged};
+use crate::words;
+
+/// The reason behind one or more lanes that did not work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// What kind of thing is wrong.
+    pub kind: CauseKind,
+    /// What it is about: a name, a port, an issuer.
+    pub subject: String,
+    /// Whose it is to mend.
+    pub owner: Owner,
+    /// What is wrong, in one sentence.
+    pub what: String,
+    /// What to do about it.
+    pub act: String,
+    /// The lanes that it takes down, as places in the report.
+    pub lanes: Vec<usize>,
+}
+
+/// What kind of thing is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CauseKind {
+    /// This machine's clock is wrong.
+    ClockWrong,
+    /// A time server tells the wrong time.
+    TimeServerWrong,
+    /// A time server and this machine's clock differ, and nobody tells which is right.
+    ClocksDiffer,
+    /// A time server has no time to give.
+    TimeServerUnready,
+    /// No resolver answers, or it refuses to.
+    ResolverUnavailable,
+    /// A name does not exist.
+    NameNotFound,
+    /// A name exists and has no address.
+    NameWithoutAddress,
+    /// There is no way to a network or host.
+    Unreachable,
+    /// A packet filter says no.
+    Prohibited,
+    /// A port is closed.
+    Refused,
+    /// Nothing comes back.
+    Silent,
+    /// The connection is cut in the middle.
+    Cut,
+    /// What answers is not the protocol.
+    WrongProtocol,
+    /// The two ends cannot agree on TLS.
+    TlsRefused,
+    /// The server's TLS is too old.
+    TlsTooOld,
+    /// A certificate is from an authority that nobody here trusts.
+    CertificateUntrusted,
+    /// A certificate is past its time or before it.
+    CertificateOutOfDate,
+    /// A certificate is for another name.
+    CertificateWrongName,
+    /// A certificate cannot be used, or is not the pinned one.
+    CertificateWrong,
+    /// A proxy wants a login.
+    ProxyLogin,
+    /// The server is out of order.
+    ServerError,
+    /// The server answers something else than the manifest says.
+    WrongAnswer,
+    /// A WebSocket does not come about or does not last.
+    WebSocketBlocked,
+    /// This machine does not let a probe do its work.
+    NotPermitted,
+}
+
+impl CauseKind {
+    /// Every kind there is.
+    pub const ALL: &'static [Self] = &[
+        Self::ClockWrong,
+        Self::TimeServerWrong,
+        Self::ClocksDiffer,
+        Self::TimeServerUnready,
+        Self::ResolverUnavailable,
+        Self::NameNotFound,
+        Self::NameWithoutAddress,
+        Self::Unreachable,
+        Self::Prohibited,
+        Self::Refused,
+        Self::Silent,
+        Self::Cut,
+        Self::WrongProtocol,
+        Self::TlsRefused,
+        Self::TlsTooOld,
+        Self::CertificateUntrusted,
+        Self::CertificateOutOfDate,
+        Self::CertificateWrongName,
+        Self::CertificateWrong,
+        Self::ProxyLogin,
+        Self::ServerError,
+        Self::WrongAnswer,
+        Self::WebSocketBlocked,
+        Self::NotPermitted,
+    ];
+}
+
+impl fmt::Display for CauseKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+/// Whose it is to mend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Owner {
+    /// The customer's firewall.
+    Firewall,
+    /// The customer's name servers.
+    Dns,
+    /// The customer's proxy or TLS inspection.
+    Proxy,
+    /// The machine that the check runs on.
+    ThisMachine,
+    /// The operator of the time server.
+    TimeServer,
+    /// The product's vendor.
+    Vendor,
+    /// The customer's firewall or the vendor's server: what was seen fits both.
+    FirewallOrVendor,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Firewall => "firewall",
+            Self::Dns => "DNS",
+            Self::Proxy => "proxy or TLS inspection",
+            Self::ThisMachine => "this machine",
+            Self::TimeServer => "time server",
+            Self::Vendor => "vendor",
+            Self::FirewallOrVendor => "firewall or vendor",
+        })
+    }
+}
+
+/// Joins what went wrong into causes, the one that takes down most lanes first.
+pub(crate) fn join(lanes: &[Judged], clock: Clock, now: SystemTime) -> Vec<Cause> {
+    let now = OffsetDateTime::from(now);
+    let mut found: BTreeMap<(CauseKind, String), Vec<usize>> = BTreeMap::new();
+    for (at, judged) in lanes.iter().enumerate() {
+        for key in keys(judged, clock, now) {
+            let members = found.entry(key).or_default();
+            if !members.contains(&at) {
+                members.push(at);
+            }
+        }
+    }
+    let mut causes: Vec<Cause> = found
+        .into_iter()
+        .map(|((kind, subject), members)| {
+            let taken: Vec<&Judged> = members.iter().filter_map(|at| lanes.get(*at)).collect();
+            words::cause(kind, subject, &taken, members.clone())
+        })
+        .collect();
+    causes.sort_by_key(|cause| std::cmp::Reverse(cause.lanes.len()));
+    causes
+}
+
+/// What is wrong with a lane: one reason for each of its probes that did not pass.
+fn keys(judged: &Judged, clock: Clock, now: OffsetDateTime) -> Vec<(CauseKind, String)> {
+    if let Clock::Off { offset_millis } = clock
+        && mends(judged, now, offset_millis)
+    {
+        return vec![(CauseKind::ClockWrong, String::new())];
+    }
+    let probes = judged.probes.iter().filter(|(_, finding)| {
+        matches!(finding.outcome, Outcome::Fail | Outcome::Warn) && judged.trouble.is_some()
+    });
+    probes
+        .filter_map(|(ask, finding)| {
+            let trouble = finding.trouble.as_ref()?;
+            let host = ask.host.to_string();
+            let port = ask.port.map_or_else(String::new, |port| format!(" {port}"));
+            let carrier = judged.lane.transport.as_str().to_uppercase();
+            Some(match judged.clock {
+                Some(ClockVerdict::Ours) => (CauseKind::ClockWrong, String::new()),
+                Some(ClockVerdict::Theirs) => (CauseKind::TimeServerWrong, host),
+                Some(ClockVerdict::Open) => (CauseKind::ClocksDiffer, host),
+                None => key(trouble, host, format!("{carrier}{port}")),
+            })
+        })
+        .collect()
+}
+
+/// The kind of a trouble, and what it is about: what shares both has one cause.
+fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, String) {
+    use CauseKind as K;
+    let none = String::new();
+    match trouble {
+        Trouble::NameNotFound => (K::NameNotFound, host),
+        Trouble::NoAddress => (K::NameWithoutAddress, host),
+        Trouble::ResolverSilent
+        | Trouble::ResolverUnreachable
+        | Trouble::ResolverRefused { .. } => (K::ResolverUnavailable, none),
+        Trouble::NetworkUnreachable | Trouble::HostUnreachable { .. } => (K::Unreachable, none),
+        Trouble::AdminProhibited => (K::Prohibited, port),
+        Trouble::Refused => (K::Refused, port),
+        Trouble::TimedOut { .. } => (K::Silent, port),
+        Trouble::Reset { .. } | Trouble::Closed { .. } => (K::Cut, port),
+        Trouble::NotTls | Trouble::NotHttp | Trouble::Malformed { .. } => (K::WrongProtocol, host),
+        Trouble::TlsAlert { .. }
+        | Trouble::TlsNoCommonCipher { .. }
+        | Trouble::TlsBroken { .. }
+        | Trouble::ClientCertificateWanted => (K::TlsRefused, host),
+        Trouble::TlsTooOld { .. } => (K::TlsTooOld, host),
+        Trouble::CertificateUntrusted { issuer } => (K::CertificateUntrusted, issuer.clone()),
+        Trouble::CertificateExpired { .. } | Trouble::CertificateNotYetValid { .. } => {
+            (K::CertificateOutOfDate, host)
+        }
+        Trouble::CertificateWrongName { .. } => (K::CertificateWrongName, host),
+        Trouble::CertificateInvalid { .. } | Trouble::PinMismatch { .. } => {
+            (K::CertificateWrong, host)
+        }
+        Trouble::HttpStatus { status: 407 } | Trouble::UpgradeRefused { status: 407 } => {
+            (K::ProxyLogin, none)
+        }
+        Trouble::HttpStatus { status: 500.. } => (K::ServerError, host),
+        Trouble::HttpStatus { .. } | Trouble::TooMuch { .. } => (K::WrongAnswer, host),
+        Trouble::UpgradeRefused { .. }
+        | Trouble::UpgradeBroken { .. }
+        | Trouble::WebSocketClosed { .. }
+        | Trouble::EchoMissing => (K::WebSocketBlocked, host),
+        Trouble::ClockOff { .. } => (K::ClocksDiffer, host),
+        Trouble::NtpKiss { .. } | Trouble::NtpUnsynchronised { .. } => (K::TimeServerUnready, host),
+        Trouble::NotPermitted { .. }
+        | Trouble::AddressUnknown { .. }
+        | Trouble::BadAsk { .. }
+        | Trouble::Local { .. } => (K::NotPermitted, none),
+    }
+}

@@ -1,0 +1,176 @@
+//! What a check would do, before anything is sent.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use outgate_manifest::document::destination::DhcpOption;
+use outgate_manifest::document::flow::{Tls, TrustKind};
+use outgate_manifest::document::product::TlsVersion as Floor;
+use outgate_manifest::{DomainName, Lane, Target, Transport};
+use outgate_probe::{
+    Ask, DEFAULT_HOLD, Host, HttpAsk, Probe, TlsAsk, TlsVersion, Transport as Carrier, Trust,
+    probe_for,
+};
+
+/// The most names that one lane is probed with.
+const MAX_NAMES: usize = 8;
+
+/// Names to probe in place of what cannot be asked itself: by wildcard, service tag or party.
+pub type Samples = BTreeMap<String, Vec<DomainName>>;
+
+/// All lanes of a check, each with what is to be done.
+pub struct Plan {
+    /// The lanes, in the order of the manifest.
+    pub lanes: Vec<PlannedLane>,
+}
+
+/// A lane and what is to be done with it.
+pub struct PlannedLane {
+    /// The lane.
+    pub lane: Lane,
+    /// What is to be done.
+    pub subject: Subject,
+}
+
+/// What is to be done with a lane.
+pub enum Subject {
+    /// Ask these, all of them.
+    Probe {
+        /// The probe that speaks the lane's protocol.
+        probe: &'static dyn Probe,
+        /// One ask a name, and one an end of a port range.
+        asks: Vec<Ask>,
+    },
+    /// Nothing can be done; the text says why.
+    NotRun(String),
+}
+
+impl Plan {
+    /// Plans the probes of lanes. `samples` come on top of those that the manifest gives; `hold`
+    /// is how long a WebSocket is held open.
+    pub fn new(lanes: Vec<Lane>, samples: &Samples, hold: Duration) -> Self {
+        let question = lanes
+            .iter()
+            .find_map(|lane| names(lane, samples).into_iter().next());
+        let planned = lanes.into_iter().map(|lane| {
+            let subject = subject(&lane, samples, hold, question.as_deref());
+            PlannedLane { lane, subject }
+        });
+        Self {
+            lanes: planned.collect(),
+        }
+    }
+
+    /// As [`Plan::new`] with the probes' own hold time.
+    pub fn of(lanes: Vec<Lane>) -> Self {
+        Self::new(lanes, &Samples::new(), DEFAULT_HOLD)
+    }
+}
+
+/// The names that stand for a lane's destination.
+fn names(lane: &Lane, samples: &Samples) -> Vec<String> {
+    let given = samples.get(&lane.to.value()).into_iter().flatten();
+    let own = match &lane.to {
+        Target::Name(name) => return vec![name.to_string()],
+        Target::Wildcard(_)
+        | Target::Address(_)
+        | Target::Network(_)
+        | Target::Party(_)
+        | Target::Dhcp(_)
+        | Target::Multicast(_)
+        | Target::ServiceTag(_) => &lane.sample,
+    };
+    let mut all: Vec<String> = given.chain(own).map(ToString::to_string).collect();
+    all.dedup();
+    all.truncate(MAX_NAMES);
+    all
+}
+
+fn subject(lane: &Lane, samples: &Samples, hold: Duration, question: Option<&str>) -> Subject {
+    let protocol = lane.protocol.as_str();
+    if lane.protocol.is_unspecified() {
+        return Subject::NotRun("the document does not say what is spoken here".into());
+    }
+    let Some(probe) = probe_for(protocol) else {
+        return Subject::NotRun(format!("no probe for {protocol} yet"));
+    };
+    let hosts = match hosts(lane, samples) {
+        Ok(hosts) => hosts,
+        Err(why) => return Subject::NotRun(why),
+    };
+    let ports: Vec<Option<u16>> = match lane.ports {
+        None if lane.transport == Transport::Icmp => vec![None],
+        None => return Subject::NotRun("the document names no port".into()),
+        Some(range) if range.count() == 1 => vec![Some(range.low())],
+        Some(range) => vec![Some(range.low()), Some(range.high())],
+    };
+    let mut asks = Vec::with_capacity(hosts.len() * ports.len());
+    for host in hosts {
+        for port in &ports {
+            asks.push(Ask {
+                tls: tls(lane.tls.as_ref()),
+                http: http(lane),
+                hold,
+                question: question.map(str::to_owned),
+                ..Ask::new(protocol, host.clone(), *port, carrier(lane.transport))
+            });
+        }
+    }
+    Subject::Probe { probe, asks }
+}
+
+fn hosts(lane: &Lane, samples: &Samples) -> Result<Vec<Host>, String> {
+    let value = lane.to.value();
+    let sampled: Vec<Host> = names(lane, samples).into_iter().map(Host::Name).collect();
+    if !sampled.is_empty() {
+        return Ok(sampled);
+    }
+    let give = |what: &str| Err(format!("{what}; give one: --sample '{value}=NAME'"));
+    match &lane.to {
+        Target::Name(name) => Ok(vec![Host::Name(name.to_string())]),
+        Target::Address(address) => Ok(vec![Host::Address(*address)]),
+        Target::Dhcp(DhcpOption::DnsServers) => Ok(vec![Host::SystemResolvers]),
+        Target::Dhcp(DhcpOption::NtpServers) => Ok(vec![Host::Role(value)]),
+        Target::Party(party) => Ok(vec![Host::Role(party.to_string())]),
+        Target::Wildcard(_) => give("a wildcard is never guessed, and no name below it is given"),
+        Target::ServiceTag(_) => give("a cloud region has no name of its own"),
+        Target::Network(_) => give("no host of the network is given"),
+        Target::Multicast(_) => Err("a multicast group has nobody to ask".into()),
+    }
+}
+
+fn carrier(transport: Transport) -> Carrier {
+    match transport {
+        Transport::Tcp => Carrier::Tcp,
+        Transport::Udp => Carrier::Udp,
+        Transport::Icmp => Carrier::Icmp,
+    }
+}
+
+fn tls(tls: Option<&Tls>) -> TlsAsk {
+    let floor = match tls.and_then(|tls| tls.min) {
+        Some(Floor::V1_3) => TlsVersion::Tls13,
+        Some(Floor::V1_2) | None => TlsVersion::Tls12,
+    };
+    let trust = match tls.and_then(|tls| tls.trust) {
+        Some(TrustKind::Pinned) => Trust::Pinned(
+            tls.into_iter()
+                .flat_map(|tls| &tls.pins)
+                .map(|pin| pin.0)
+                .collect(),
+        ),
+        Some(TrustKind::Vendor) => Trust::Vendor,
+        Some(TrustKind::Public) | None => Trust::Public,
+    };
+    TlsAsk { floor, trust }
+}
+
+fn http(lane: &Lane) -> HttpAsk {
+    let hints = lane.probe.as_ref();
+    let path = hints.and_then(|hints| hints.path.as_ref());
+    let statuses = hints.into_iter().flat_map(|hints| &hints.status);
+    HttpAsk {
+        path: path.map_or_else(|| "/".into(), |path| path.0.clone()),
+        statuses: statuses.map(|status| status.0..=status.0).collect(),
+    }
+}
