@@ -89,6 +89,9 @@ fn check_silencers(path: &str, text: &str) -> Vec<String> {
 
 fn check_sans_io(path: &str, text: &str) -> Vec<String> {
     let mut findings = Vec::new();
+    if path.ends_with("/tests.rs") || path.contains("/tests/") {
+        return findings;
+    }
     for (_, words) in SANS_IO
         .iter()
         .filter(|(folder, _)| path.starts_with(folder))
