@@ -1,0 +1,300 @@
+//! From lanes to rules, and to an entry in the ledger for each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
+
+use outgate_manifest::{Lane, Transport};
+
+use super::ends::{self, End, Remark};
+use super::sets::{Operands, Sets};
+use super::text::{identifier, plain, quoted};
+use crate::rules::{Entry, Expression, RulesRequest, describe};
+
+/// The party that is the product itself.
+const DEVICE: &str = "device";
+
+/// The longest name of a limit, in bytes.
+const MAX_LIMIT: usize = 200;
+
+/// What a file is made of.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) scope: Scope,
+    pub(super) sets: Sets,
+    /// Definitions of limits.
+    pub(super) limits: Vec<String>,
+    /// Rules that drop what comes too often. They stand before the one for known connections,
+    /// which knows a row of pings as one conversation.
+    pub(super) floods: Vec<String>,
+    pub(super) rules: Vec<Accepted>,
+    pub(super) ledger: Vec<Entry>,
+}
+
+/// Which traffic the file judges.
+#[derive(Debug)]
+pub(super) enum Scope {
+    /// All that the machine forwards: it is not known which of it is the product's.
+    Everything,
+    /// What comes from these parties or goes to them.
+    Parties {
+        networks: Vec<IpNet>,
+        operands: Vec<Operands>,
+    },
+}
+
+/// What lets one lane through, or several that look the same to a firewall.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    /// The lanes, each in one line.
+    pub(super) lanes: Vec<String>,
+    flows: Vec<String>,
+    /// What is matched, a rule each.
+    matches: Vec<String>,
+}
+
+impl Accepted {
+    /// The rules, without the indentation.
+    pub(super) fn rules(&self) -> impl Iterator<Item = String> {
+        let flows: Vec<String> = self
+            .flows
+            .iter()
+            .map(|flow| format!("flow:{flow}"))
+            .collect();
+        let mark = quoted(&flows.join(" "));
+        let rule = move |what| format!("{what} counter accept comment {mark}");
+        self.matches.iter().map(rule)
+    }
+}
+
+/// Plans the rules of a request for the table of this name.
+pub(super) fn plan(request: &RulesRequest<'_>, table: &str) -> Plan {
+    let mut sets = Sets::default();
+    let mut planner = Planner {
+        request,
+        table,
+        plan: Plan {
+            scope: scope(request, &mut sets),
+            sets,
+            limits: Vec::new(),
+            floods: Vec::new(),
+            rules: Vec::new(),
+            ledger: Vec::new(),
+        },
+        limits: BTreeMap::new(),
+        taken: BTreeSet::new(),
+    };
+    for lane in request.lanes {
+        planner.lane(lane);
+    }
+    planner.plan
+}
+
+fn scope(request: &RulesRequest<'_>, sets: &mut Sets) -> Scope {
+    if ends::party_networks(request, DEVICE).is_none() {
+        return Scope::Everything;
+    }
+    let (mut networks, mut operands) = (Vec::new(), Vec::new());
+    let judged = request.judged.iter().map(String::as_str);
+    for party in std::iter::once(DEVICE).chain(judged.filter(|party| *party != DEVICE)) {
+        if let Some(known) = ends::party_networks(request, party)
+            && let End::These { operands: one, .. } = ends::party_end(party, known.clone(), sets)
+        {
+            networks.extend(known);
+            operands.push(one);
+        }
+    }
+    Scope::Parties { networks, operands }
+}
+
+impl Scope {
+    /// Whether traffic with these ends is judged; ends that are not known are not.
+    fn judges(&self, ends: [&[IpNet]; 2]) -> bool {
+        let Self::Parties { networks, .. } = self else {
+            return true;
+        };
+        let meets = |a: &IpNet| networks.iter().any(|b| a.contains(b) || b.contains(a));
+        ends.iter().any(|end| end.iter().any(meets))
+    }
+}
+
+struct Planner<'a> {
+    request: &'a RulesRequest<'a>,
+    table: &'a str,
+    plan: Plan,
+    /// Names of the limits that there are, by flow.
+    limits: BTreeMap<String, String>,
+    /// The names that limits have already.
+    taken: BTreeSet<String>,
+}
+
+impl Planner<'_> {
+    fn lane(&mut self, lane: &Lane) {
+        let to = ends::destination(self.request, lane, &mut self.plan.sets, self.table);
+        let mut remarks = Vec::new();
+        if let End::NoRule(remark) = to {
+            remarks.push(remark);
+        } else {
+            let from = ends::source(self.request, lane, &mut self.plan.sets);
+            self.rules(lane, from, to, &mut remarks);
+        }
+        self.plan.ledger.push(entry(lane, remarks));
+    }
+
+    fn rules(&mut self, lane: &Lane, from: End, to: End, remarks: &mut Vec<Remark>) {
+        let ((from, source), (to, target)) = (matched(from, remarks), matched(to, remarks));
+        if !self.plan.scope.judges([&source, &target]) {
+            remarks.clear();
+            remarks.push(not_judged(lane));
+            return;
+        }
+        if lane.ports.is_none() && lane.transport != Transport::Icmp {
+            let reason = format!(
+                "the document names no port, so all ports of {} are open",
+                lane.transport
+            );
+            remarks.push(Remark::new(Expression::Wider, reason));
+        }
+        let ends = families(&from, &to);
+        if ends.is_empty() {
+            let reason = "one end has only IPv4 addresses and the other only IPv6 addresses";
+            remarks.push(Remark::new(Expression::Narrower, reason));
+            return;
+        }
+        let mut matches = Vec::new();
+        for (v4, addresses) in ends {
+            let what = format!("{addresses}{}", service(lane, v4));
+            self.flood(lane, &what, remarks);
+            matches.push(what);
+        }
+        self.accept(lane, matches);
+    }
+
+    fn accept(&mut self, lane: &Lane, matches: Vec<String>) {
+        let shown = plain(&format!("{}: {}", lane.flow, describe(lane)));
+        let flow = lane.flow.to_string();
+        let same = self
+            .plan
+            .rules
+            .iter_mut()
+            .find(|known| known.matches == matches);
+        if let Some(same) = same {
+            same.lanes.push(shown);
+            if !same.flows.contains(&flow) {
+                same.flows.push(flow);
+            }
+        } else {
+            self.plan.rules.push(Accepted {
+                lanes: vec![shown],
+                flows: vec![flow],
+                matches,
+            });
+        }
+    }
+
+    /// Drops what comes more often than the lane may; all lanes of a flow share one limit.
+    fn flood(&mut self, lane: &Lane, what: &str, remarks: &mut Vec<Remark>) {
+        let Some(rate) = &lane.rate else {
+            return;
+        };
+        let flow = lane.flow.to_string();
+        let (at_most, per) = (rate.at_most.0, rate.per);
+        let limit = self.limits.entry(flow.clone()).or_insert_with(|| {
+            let name = identifier("rate", &flow, MAX_LIMIT, &mut self.taken);
+            let rate = format!("rate over {at_most}/{per} burst {at_most} packets");
+            self.plan
+                .limits
+                .push(format!("limit {name} {{\n\t\t{rate}\n\t}}"));
+            name
+        });
+        let reason = format!("up to {at_most} at once, and {at_most} a {per} in the long run");
+        let remark = Remark::new(Expression::Exact, reason);
+        if !remarks.contains(&remark) {
+            remarks.push(remark);
+        }
+        // A connection counts once, a ping each time.
+        let new = match lane.transport {
+            Transport::Tcp | Transport::Udp => "ct state new ",
+            Transport::Icmp => "",
+        };
+        let mark = quoted(&format!("rate:{flow}"));
+        let rule = format!("{new}{what} limit name \"{limit}\" counter drop comment {mark}");
+        self.plan.floods.push(rule);
+    }
+}
+
+fn not_judged(lane: &Lane) -> Remark {
+    let party = &lane.from;
+    let reason = format!("traffic of `{party}` is not judged by this file, so all of it passes");
+    let workaround = format!("--judge {party} with --address {party}=ADDRESS,…, if that is wanted");
+    Remark::new(Expression::Wider, reason).instead(workaround)
+}
+
+/// The operands of an end and the networks behind them; what is to be said goes to `remarks`.
+fn matched(end: End, remarks: &mut Vec<Remark>) -> (Option<Operands>, Vec<IpNet>) {
+    match end {
+        End::Any(remark) | End::NoRule(remark) => {
+            remarks.push(remark);
+            (None, Vec::new())
+        }
+        End::These {
+            operands,
+            networks,
+            remark,
+        } => {
+            remarks.extend(remark);
+            (Some(operands), networks)
+        }
+    }
+}
+
+/// The matches of the two ends for each family that both have; true for IPv4.
+fn families(from: &Option<Operands>, to: &Option<Operands>) -> Vec<(bool, String)> {
+    let operand = |end: &Option<Operands>, v4: bool| match end {
+        None => Some(None),
+        Some(operands) => {
+            let known = if v4 { &operands.v4 } else { &operands.v6 };
+            known.clone().map(Some)
+        }
+    };
+    let family = |v4: bool| {
+        let (from, to) = (operand(from, v4)?, operand(to, v4)?);
+        let ip = if v4 { "ip" } else { "ip6" };
+        let mut matches = String::new();
+        for (side, operand) in [("saddr", from), ("daddr", to)] {
+            if let Some(operand) = operand {
+                matches.push_str(&format!("{ip} {side} {operand} "));
+            }
+        }
+        Some((v4, matches))
+    };
+    [true, false].into_iter().filter_map(family).collect()
+}
+
+fn service(lane: &Lane, v4: bool) -> String {
+    match (lane.transport, lane.ports) {
+        (Transport::Icmp, _) if v4 => "icmp type echo-request".to_owned(),
+        (Transport::Icmp, _) => "icmpv6 type echo-request".to_owned(),
+        (transport, Some(ports)) => format!("{transport} dport {ports}"),
+        (transport, None) => format!("meta l4proto {transport}"),
+    }
+}
+
+/// The entry of a lane: the worst of what was remarked, with all the reasons.
+fn entry(lane: &Lane, remarks: Vec<Remark>) -> Entry {
+    let worst = remarks.iter().map(|remark| remark.expression).max();
+    let join = |parts: Vec<String>, with: &str| (!parts.is_empty()).then(|| parts.join(with));
+    let workarounds = remarks
+        .iter()
+        .filter_map(|remark| remark.workaround.clone());
+    Entry {
+        flow: lane.flow.to_string(),
+        lane: describe(lane),
+        expression: worst.unwrap_or(Expression::Exact),
+        workaround: join(workarounds.collect(), "; and "),
+        reason: join(
+            remarks.into_iter().map(|remark| remark.reason).collect(),
+            "; ",
+        ),
+    }
+}
