@@ -85,6 +85,7 @@ const TABLE: &[Entry] = &[
     entry("starface-link", BOTH, Some(3090), Never, "vendor"),
     entry("stun", UDP, Some(3478), Never, "RFC 8489"),
     entry("teamviewer", BOTH, Some(5938), Never, "vendor"),
+    entry("tls", TCP, None, Always, "RFC 8446"),
     entry(
         "unspecified",
         BOTH,
