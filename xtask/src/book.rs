@@ -28,10 +28,11 @@ pub(crate) fn build(workspace: &Workspace, peers: &Peers) -> Result<Verdict> {
         )));
     }
     let site = workspace.target.join("book");
-    run::shown(
+    // Not with mkdocs's own --quiet, under which --strict sees no warnings.
+    run::quietly(
         Command::new(peers.python_program("mkdocs"))
             .current_dir(&workspace.root)
-            .args(["build", "--quiet", "--strict", "--clean"])
+            .args(["build", "--strict", "--clean"])
             .args(["--config-file", "docs/mkdocs.yml", "--site-dir"])
             .arg(&site),
     )?;

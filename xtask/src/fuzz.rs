@@ -140,8 +140,9 @@ impl Exploration<'_> {
         }
         // New inputs are written to the first folder; the committed ones are only read.
         command.arg(found).arg(self.committed("corpus"));
-        if self.target == "manifest" {
-            command.arg(self.workspace.root.join("profiles"));
+        let profiles = self.workspace.root.join("profiles");
+        if self.target == "manifest" && profiles.is_dir() {
+            command.arg(profiles);
         }
         Ok(command)
     }
@@ -167,11 +168,7 @@ impl Exploration<'_> {
         if !status.success() {
             bail!("{status}\n{}\n{}", last_lines(&said, 40), self.advice());
         }
-        Ok(last_lines(&said, 200)
-            .lines()
-            .filter(|line| is_summary(line))
-            .collect::<Vec<_>>()
-            .join("; "))
+        Ok(summary(&said))
     }
 
     fn advice(&self) -> String {
@@ -240,14 +237,11 @@ fn host() -> Result<String> {
         .context("rustc does not tell its host")
 }
 
-fn is_summary(line: &str) -> bool {
-    [
-        "stat::number_of_executed_units",
-        "stat::new_units_added",
-        "stat::peak_rss_mb",
-    ]
-    .iter()
-    .any(|prefix| line.starts_with(prefix))
+/// The figures that libFuzzer closes with: `number_of_executed_units: 9 peak_rss_mb: 30`.
+fn summary(said: &str) -> String {
+    let figures = said.lines().filter_map(|line| line.strip_prefix("stat::"));
+    let words: Vec<&str> = figures.flat_map(str::split_whitespace).collect();
+    words.join(" ")
 }
 
 fn last_lines(text: &str, count: usize) -> String {
@@ -276,6 +270,12 @@ mod tests {
             error.contains("`nothing`") && error.contains("manifest"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn the_summary_is_what_libfuzzer_counted() {
+        let said = "INFO: x\nstat::new_units_added:   3\nstat::peak_rss_mb:    27\n";
+        assert_eq!(summary(said), "new_units_added: 3 peak_rss_mb: 27");
     }
 
     #[test]
