@@ -1,0 +1,328 @@
+//! Running plans of scripted probes in virtual time: order, limits, and joining to causes.
+#![cfg(test)]
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+use futures_util::future::BoxFuture;
+use outgate_check::{CauseKind, Heading, Owner, Plan, PlannedLane, Report, Subject, Verdict, run};
+use outgate_manifest::{Empty, Selection, parse};
+use outgate_probe::{
+    Ask, Attempt, DateWitness, Finding, Host, HttpEvidence, Outcome, Path, PathConfig, PhaseName,
+    Probe, Sent, Transport, Trouble,
+};
+
+/// A probe that answers by script: the host and port of an ask decide.
+struct Scripted<F> {
+    script: F,
+    running: AtomicUsize,
+    most: AtomicUsize,
+    order: Mutex<Vec<String>>,
+}
+
+impl<F: Fn(&Ask) -> Finding + Send + Sync> Probe for Scripted<F> {
+    fn protocols(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn sends(&self, _: &Ask) -> Vec<Sent> {
+        Vec::new()
+    }
+
+    /// Takes a second of virtual time.
+    fn run<'a>(&'a self, ask: &'a Ask, _: &'a Path) -> BoxFuture<'a, Finding> {
+        Box::pin(async move {
+            let now = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most.fetch_max(now, Ordering::SeqCst);
+            self.order
+                .lock()
+                .unwrap()
+                .push(format!("start {}", ask.host));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            self.order.lock().unwrap().push(format!("end {}", ask.host));
+            self.running.fetch_sub(1, Ordering::SeqCst);
+            (self.script)(ask)
+        })
+    }
+}
+
+fn scripted<F: Fn(&Ask) -> Finding>(script: F) -> &'static Scripted<F> {
+    Box::leak(Box::new(Scripted {
+        script,
+        running: AtomicUsize::new(0),
+        most: AtomicUsize::new(0),
+        order: Mutex::new(Vec::new()),
+    }))
+}
+
+fn passed() -> Finding {
+    Finding {
+        outcome: Outcome::Pass,
+        trouble: None,
+        resolution: None,
+        attempts: Vec::new(),
+        took: Duration::from_millis(3),
+    }
+}
+
+fn failed(trouble: Trouble) -> Finding {
+    Finding {
+        outcome: Outcome::Fail,
+        trouble: Some(trouble),
+        ..passed()
+    }
+}
+
+/// A pass with the clock of an HTTP server, which is this much ahead of ours.
+fn passed_at(offset_millis: i64) -> Finding {
+    let mut attempt = Attempt::new("192.0.2.1".parse().unwrap(), Some(443));
+    attempt.http = Some(HttpEvidence {
+        status: 200,
+        server: None,
+        via: None,
+        location: None,
+        content_type: None,
+        date: Some(DateWitness {
+            server: SystemTime::UNIX_EPOCH.into(),
+            offset_millis,
+        }),
+        body_bytes: 0,
+        body_cut: false,
+    });
+    Finding {
+        attempts: vec![attempt],
+        ..passed()
+    }
+}
+
+const HEAD: &str = "manifest: 1
+product: { id: box, name: Box, vendor: Boxes }
+source: { document: box, language: en }
+parties: { device: { at: site, name: { en: Box } } }
+flows:
+";
+
+/// Checks a manifest of these flows, every lane of which is asked by the probe.
+async fn check<F>(flows: &str, probe: &'static Scripted<F>, concurrent: usize) -> Report
+where
+    F: Fn(&Ask) -> Finding + Send + Sync,
+{
+    let manifest = parse("box.yaml", &format!("{HEAD}{flows}"), &Empty).unwrap();
+    let lanes = manifest.lanes(&Selection::default()).unwrap();
+    let lanes = lanes.into_iter().map(|lane| {
+        let port = lane.ports.map(|ports| ports.low());
+        let host = Host::Name(lane.to.value());
+        let asks = vec![Ask::new(lane.protocol.as_str(), host, port, Transport::Tcp)];
+        PlannedLane {
+            lane,
+            subject: Subject::Probe { probe, asks },
+        }
+    });
+    let heading = Heading {
+        product: "box".into(),
+        version: "1".into(),
+        from: "device".into(),
+    };
+    let path = Path::new(PathConfig::default()).unwrap();
+    let plan = Plan {
+        lanes: lanes.collect(),
+    };
+    run(plan, heading, &path, concurrent, |_| {}).await
+}
+
+fn flow(id: &str, to: &str, more: &str) -> String {
+    let rest = "speaks: https, need: required, why: { en: x }";
+    format!("  {id}: {{ from: device, to: [{to}], {rest}{more} }}\n")
+}
+
+fn outcomes(report: &Report) -> Vec<Outcome> {
+    report.lanes.iter().map(|lane| lane.outcome).collect()
+}
+
+fn early_and_late() -> String {
+    flow("late", "late.example", ", after: [early]") + &flow("early", "early.example", "")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_starts_only_when_what_it_needs_first_is_done() {
+    let probe = scripted(|_| passed());
+    let report = check(&early_and_late(), probe, 8).await;
+    assert_eq!(report.verdict, Verdict::Pass);
+    assert_eq!(
+        *probe.order.lock().unwrap(),
+        [
+            "start early.example",
+            "end early.example",
+            "start late.example",
+            "end late.example"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_lanes_run_at_once_than_allowed() {
+    let probe = scripted(|_| passed());
+    let flows: String = (0..10)
+        .map(|n| flow(&format!("f{n}"), &format!("{n}.example"), ""))
+        .collect();
+    let started = tokio::time::Instant::now();
+    check(&flows, probe, 3).await;
+    assert_eq!(probe.most.load(Ordering::SeqCst), 3);
+    assert_eq!(
+        started.elapsed().as_secs(),
+        4,
+        "ten lanes of a second, three at a time"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_says_that_what_it_needs_first_has_failed() {
+    let probe = scripted(|ask| match ask.host.to_string().as_str() {
+        "early.example" => failed(Trouble::TimedOut {
+            phase: PhaseName::Connect,
+        }),
+        _ => passed(),
+    });
+    let report = check(&early_and_late(), probe, 8).await;
+    assert_eq!(outcomes(&report), [Outcome::Warn, Outcome::Fail]);
+    assert_eq!(report.lanes[0].blocked_by, ["early"]);
+    assert_eq!(
+        report.lanes[0].reason.as_deref(),
+        Some("works by itself, but needs early first, which failed")
+    );
+    assert_eq!(report.verdict, Verdict::Fail);
+    assert_eq!(report.causes.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_does_not_resolve_is_one_cause_for_all_its_lanes() {
+    let probe = scripted(|ask| match ask.host.to_string().as_str() {
+        "gone.example" => failed(Trouble::NameNotFound),
+        _ => passed(),
+    });
+    let flows = flow("a", "gone.example, here.example", "") + &flow("b", "gone.example", "");
+    let report = check(&flows, probe, 8).await;
+    assert_eq!(
+        outcomes(&report),
+        [Outcome::Fail, Outcome::Pass, Outcome::Fail]
+    );
+    assert_eq!(report.causes.len(), 1, "{:#?}", report.causes);
+    let cause = &report.causes[0];
+    assert_eq!(
+        (cause.kind, cause.owner),
+        (CauseKind::NameNotFound, Owner::Dns)
+    );
+    assert_eq!(cause.subject, "gone.example");
+    assert_eq!(cause.lanes, [0, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_port_is_one_cause_for_all_hosts_behind_it() {
+    let probe = scripted(|_| {
+        failed(Trouble::TimedOut {
+            phase: PhaseName::Connect,
+        })
+    });
+    let report = check(&flow("a", "a.example, b.example", ""), probe, 8).await;
+    assert_eq!(report.causes.len(), 1);
+    assert_eq!(report.causes[0].subject, "TCP 443");
+    assert_eq!(
+        report.causes[0].act,
+        "allow TCP 443 to a.example, b.example"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_rung_of_a_ladder_is_enough_but_a_later_one_is_worth_a_warning() {
+    let flows = flow("a", "a.example", ", else: [{ speaks: { https: 8443 } }]");
+    let first_blocked = scripted(|ask| match ask.port {
+        Some(443) => failed(Trouble::Refused),
+        _ => passed(),
+    });
+    let report = check(&flows, first_blocked, 8).await;
+    assert_eq!(outcomes(&report), [Outcome::Fail, Outcome::Pass]);
+    assert_eq!(report.verdict, Verdict::Warn);
+
+    let later_blocked = scripted(|ask| match ask.port {
+        Some(8443) => failed(Trouble::Refused),
+        _ => passed(),
+    });
+    assert_eq!(check(&flows, later_blocked, 8).await.verdict, Verdict::Pass);
+
+    let all_blocked = scripted(|_| failed(Trouble::Refused));
+    assert_eq!(check(&flows, all_blocked, 8).await.verdict, Verdict::Fail);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_could_exercise_makes_the_check_incomplete() {
+    let probe = scripted(|_| {
+        Finding::not_run(Trouble::NotPermitted {
+            what: "ICMP".into(),
+        })
+    });
+    let report = check(&flow("a", "a.example", ""), probe, 8).await;
+    assert_eq!(report.verdict, Verdict::Incomplete);
+    assert_eq!(report.counts.not_run, 1);
+}
+
+const DAY_MILLIS: i64 = 86_400_000;
+
+fn time_and_web() -> String {
+    let time = "from: device, to: [time.example], speaks: ntp, need: required, why: { en: x }";
+    format!("  time: {{ {time} }}\n{}", flow("web", "web.example", ""))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_server_that_all_others_contradict_is_wrong() {
+    let probe = scripted(|ask| match ask.host.to_string().as_str() {
+        "time.example" => failed(Trouble::ClockOff {
+            offset_millis: DAY_MILLIS,
+        }),
+        _ => passed_at(400),
+    });
+    let report = check(&time_and_web(), probe, 8).await;
+    assert_eq!(outcomes(&report), [Outcome::Fail, Outcome::Pass]);
+    assert_eq!(report.causes[0].kind, CauseKind::TimeServerWrong);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_all_others_contradict_is_wrong_and_so_explains_certificates() {
+    let now = SystemTime::now();
+    let probe = scripted(move |ask| match ask.host.to_string().as_str() {
+        "time.example" => failed(Trouble::ClockOff {
+            offset_millis: DAY_MILLIS,
+        }),
+        _ => failed(Trouble::CertificateNotYetValid {
+            subject: "CN=web.example".into(),
+            not_before: (now + Duration::from_secs(3600)).into(),
+        }),
+    });
+    let report = check(&time_and_web(), probe, 8).await;
+    assert_eq!(outcomes(&report), [Outcome::Warn, Outcome::Fail]);
+    assert_eq!(report.causes.len(), 1, "{:#?}", report.causes);
+    assert_eq!(report.causes[0].kind, CauseKind::ClockWrong);
+    assert_eq!(report.causes[0].lanes, [0, 1]);
+    assert_eq!(
+        report.causes[0].what,
+        "this machine's clock is 1 day 0 h behind"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_clocks_without_a_witness_are_not_judged() {
+    let probe = scripted(|ask| match ask.host.to_string().as_str() {
+        "time.example" => failed(Trouble::ClockOff {
+            offset_millis: -DAY_MILLIS,
+        }),
+        _ => failed(Trouble::Refused),
+    });
+    let report = check(&time_and_web(), probe, 8).await;
+    assert_eq!(outcomes(&report), [Outcome::Fail, Outcome::Fail]);
+    assert!(
+        report
+            .causes
+            .iter()
+            .any(|cause| cause.kind == CauseKind::ClocksDiffer)
+    );
+}
