@@ -214,3 +214,57 @@ impl std::fmt::Display for PhaseName {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn a_finding_serialises_with_stable_tags_and_units() {
+        let mut attempt = Attempt::new([127, 0, 0, 1].into(), Some(443));
+        attempt.outcome = Outcome::NotApplicable;
+        attempt.phases.push(Phase {
+            name: PhaseName::FirstByte,
+            took: Duration::from_millis(2),
+        });
+        attempt.trouble = Some(Trouble::CertificateExpired {
+            subject: "CN=server".to_owned(),
+            not_after: datetime!(2026-01-02 03:04:05 UTC),
+        });
+        let finding = Finding {
+            took: Duration::from_secs(1),
+            attempts: vec![attempt],
+            ..Finding::not_run(Trouble::TimedOut {
+                phase: PhaseName::LegacyTls,
+            })
+        };
+        let expected = json!({
+            "outcome": "not-run",
+            "trouble": { "kind": "timed-out", "phase": "legacy-tls" },
+            "resolution": null,
+            "attempts": [{
+                "address": "127.0.0.1",
+                "port": 443,
+                "family": "v4",
+                "outcome": "not-applicable",
+                "trouble": {
+                    "kind": "certificate-expired",
+                    "subject": "CN=server",
+                    "not_after": "2026-01-02T03:04:05Z",
+                },
+                "phases": [{ "name": "first-byte", "took_micros": 2000 }],
+                "tls": null,
+                "http": null,
+                "websocket": null,
+                "ntp": null,
+                "icmp": null,
+                "dns": null,
+            }],
+            "took_micros": 1_000_000,
+        });
+        assert_eq!(serde_json::to_value(finding).unwrap(), expected);
+    }
+}

@@ -1,6 +1,9 @@
 //! From a lane to its addresses, and from attempts to a finding: IPv4 and IPv6 apart, at once.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr, UdpSocket},
+};
 
 use futures_util::future::{BoxFuture, join};
 use tokio::time::Instant;
@@ -135,17 +138,20 @@ fn has_route(address: IpAddr) -> bool {
         IpAddr::V4(_) => [0; 4].into(),
         IpAddr::V6(_) => [0; 16].into(),
     };
-    let connected = UdpSocket::bind(SocketAddr::new(any, 0))
-        .and_then(|socket| socket.connect(SocketAddr::new(address, DNS_PORT)));
-    // Anything else that goes wrong will go wrong again where it is told apart.
-    !connected.is_err_and(|error| {
+    let Ok(socket) = UdpSocket::bind(SocketAddr::new(any, 0)) else {
+        // A machine without IPv6 has no such sockets. Whatever else is wrong is wrong again where
+        // it is told apart.
+        return address.is_ipv4() || UdpSocket::bind("0.0.0.0:0").is_err();
+    };
+    let no_way = |error: io::Error| {
         matches!(
             error.kind(),
-            std::io::ErrorKind::NetworkUnreachable
-                | std::io::ErrorKind::AddrNotAvailable
-                | std::io::ErrorKind::Unsupported
+            io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable
         )
-    })
+    };
+    !socket
+        .connect(SocketAddr::new(address, DNS_PORT))
+        .is_err_and(no_way)
 }
 
 type Verdict = (Outcome, Option<Trouble>);
@@ -209,5 +215,84 @@ fn no_address(resolution: &Resolution) -> Trouble {
         Trouble::NameNotFound
     } else {
         Trouble::NoAddress
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(address: &str, outcome: Outcome, trouble: Option<Trouble>) -> Attempt {
+        let mut attempt = Attempt::new(address.parse().unwrap(), Some(443));
+        attempt.outcome = outcome;
+        attempt.trouble = trouble;
+        attempt
+    }
+
+    fn joined(v4: &[Attempt], v6: &[Attempt]) -> Verdict {
+        let attempts = [v4, v6].concat();
+        join_families([verdict(v4, None), verdict(v6, None)], &attempts, None)
+    }
+
+    const V4: &str = "192.0.2.1";
+    const V6: &str = "2001:db8::1";
+
+    #[test]
+    fn a_machine_without_ipv6_is_judged_by_ipv4_alone() {
+        let no_v6 = [attempt(
+            V6,
+            Outcome::NotApplicable,
+            Some(Trouble::NetworkUnreachable),
+        )];
+        let pass = [attempt(V4, Outcome::Pass, None)];
+        assert_eq!(joined(&pass, &no_v6), (Outcome::Pass, None));
+        let fail = [attempt(V4, Outcome::Fail, Some(Trouble::Refused))];
+        assert_eq!(
+            joined(&fail, &no_v6),
+            (Outcome::Fail, Some(Trouble::Refused))
+        );
+    }
+
+    #[test]
+    fn without_any_route_the_network_is_unreachable() {
+        let none = |address| {
+            [attempt(
+                address,
+                Outcome::NotApplicable,
+                Some(Trouble::NetworkUnreachable),
+            )]
+        };
+        let expected = (Outcome::Fail, Some(Trouble::NetworkUnreachable));
+        assert_eq!(joined(&none(V4), &none(V6)), expected);
+    }
+
+    #[test]
+    fn what_was_not_run_is_never_a_pass() {
+        let what = Trouble::NotPermitted {
+            what: "ICMP".to_owned(),
+        };
+        let not_run = [attempt(V6, Outcome::NotRun, Some(what.clone()))];
+        let pass = [attempt(V4, Outcome::Pass, None)];
+        assert_eq!(joined(&[], &not_run), (Outcome::NotRun, Some(what.clone())));
+        assert_eq!(joined(&pass, &not_run), (Outcome::Warn, Some(what)));
+        let fail = [attempt(V4, Outcome::Fail, Some(Trouble::Refused))];
+        assert_eq!(
+            joined(&fail, &not_run),
+            (Outcome::Fail, Some(Trouble::Refused))
+        );
+    }
+
+    #[test]
+    fn a_failed_family_says_more_than_one_that_warns() {
+        let warn = [attempt(V4, Outcome::Warn, Some(Trouble::EchoMissing))];
+        let fail = [attempt(V6, Outcome::Fail, Some(Trouble::Refused))];
+        assert_eq!(
+            joined(&warn, &fail),
+            (Outcome::Warn, Some(Trouble::Refused))
+        );
+        assert_eq!(
+            joined(&warn, &[]),
+            (Outcome::Warn, Some(Trouble::EchoMissing))
+        );
     }
 }

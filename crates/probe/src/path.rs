@@ -4,6 +4,7 @@ mod connect_to;
 mod echo_gate;
 mod names;
 mod roots;
+mod silence;
 
 use std::{
     fmt,

@@ -67,3 +67,40 @@ pub fn probe_for(protocol: &str) -> Option<&'static dyn Probe> {
 pub fn protocols() -> impl Iterator<Item = &'static str> {
     PROBES.iter().flat_map(|probe| probe.protocols()).copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ask::{Host, Transport};
+
+    #[test]
+    fn every_protocol_has_one_probe_that_says_what_it_sends() {
+        let mut known: Vec<_> = protocols().collect();
+        known.sort_unstable();
+        let expected = [
+            "dns",
+            "http",
+            "https",
+            "icmp-echo",
+            "ntp",
+            "tcp",
+            "tls",
+            "ws",
+            "wss",
+        ];
+        assert_eq!(known, expected);
+        for protocol in known {
+            let host = Host::Name("api.example".to_owned());
+            let ask = Ask::new(protocol, host, Some(1), Transport::Tcp);
+            assert!(
+                !probe_for(protocol).unwrap().sends(&ask).is_empty(),
+                "{protocol}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_protocol_without_a_probe_has_none() {
+        assert!(probe_for("sip").is_none());
+    }
+}

@@ -24,7 +24,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::ResolverChoice;
+use super::{ResolverChoice, silence};
 use crate::{
     dns::rcode_name,
     evidence::{AddressRecord, Alias, FamilyAnswer, Resolution, Trouble},
@@ -52,6 +52,16 @@ pub(super) struct Names {
 struct Ready {
     resolver: TokioResolver,
     servers: Vec<SocketAddr>,
+    why_silent: OnceCell<Trouble>,
+}
+
+impl Ready {
+    async fn silence(&self) -> Trouble {
+        self.why_silent
+            .get_or_init(|| silence::reason(&self.servers))
+            .await
+            .clone()
+    }
 }
 
 #[derive(Default)]
@@ -136,8 +146,11 @@ impl Names {
         question.set_fqdn(name.contains('.'));
         match timeout(self.limit, ready.resolver.lookup(question, record_type)).await {
             Ok(Ok(lookup)) => Ok(lookup.answers().to_vec()),
-            Ok(Err(error)) => Err(trouble_of(&error)),
-            Err(_) => Err(Trouble::ResolverSilent),
+            Ok(Err(error)) => match trouble_of(&error) {
+                Some(trouble) => Err(trouble),
+                None => Err(ready.silence().await),
+            },
+            Err(_) => Err(ready.silence().await),
         }
     }
 }
@@ -166,6 +179,7 @@ fn ready(choice: ResolverChoice) -> Result<Ready, NetError> {
     Ok(Ready {
         resolver: builder.build()?,
         servers,
+        why_silent: OnceCell::new(),
     })
 }
 
@@ -220,8 +234,8 @@ fn read(records: &[Record], record_type: RecordType, answer: &mut FamilyAnswer) 
     clippy::wildcard_enum_match_arm,
     reason = "the resolver's error list is open"
 )]
-fn trouble_of(error: &NetError) -> Trouble {
-    match error {
+fn trouble_of(error: &NetError) -> Option<Trouble> {
+    Some(match error {
         NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
             ResponseCode::NXDomain => Trouble::NameNotFound,
             ResponseCode::NoError => Trouble::NoAddress,
@@ -232,14 +246,9 @@ fn trouble_of(error: &NetError) -> Trouble {
         NetError::Dns(DnsError::ResponseCode(code)) => Trouble::ResolverRefused {
             rcode: rcode_name(*code),
         },
-        NetError::Timeout => Trouble::ResolverSilent,
-        NetError::Io(error) => match error.kind() {
-            std::io::ErrorKind::TimedOut => Trouble::ResolverSilent,
-            _ => Trouble::ResolverUnreachable,
-        },
-        NetError::NoConnections => Trouble::ResolverUnreachable,
+        NetError::Timeout | NetError::NoConnections | NetError::Io(_) => return None,
         other => Trouble::Malformed {
             what: other.to_string(),
         },
-    }
+    })
 }

@@ -178,7 +178,8 @@ async fn upgrade(
 /// Pings, and sees whether the socket stays open for as long as the ask says.
 async fn hold(run: &mut Run<'_>, socket: &mut Socket) -> Result<(), Stop> {
     let hold = run.ask.hold.min(HOLD_MAX);
-    run.extend(hold + CLOSE_WAIT);
+    let pong_wait = PONG_WAIT.min(run.path.timeout());
+    run.extend(hold + pong_wait + CLOSE_WAIT);
     let payload: [u8; 8] = run.path.tls().random()?;
     let start = Instant::now();
     let mut watch = Watch {
@@ -194,7 +195,7 @@ async fn hold(run: &mut Run<'_>, socket: &mut Socket) -> Result<(), Stop> {
         Ok(()) if watch.pong.is_none() => {
             run.phase(
                 PhaseName::Ping,
-                watch.for_pong(socket, start + hold + PONG_WAIT),
+                watch.for_pong(socket, start + hold + pong_wait),
             )
             .await
         }

@@ -1,0 +1,238 @@
+//! HTTP servers, most of them bad.
+
+use std::time::{Duration, SystemTime};
+
+use outgate_probe::{Finding, Host, Outcome, PathConfig, PhaseName, Trouble};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::{
+    asks::{ask, config_to, run},
+    server::{Server, flood, read_head},
+};
+
+async fn asked(server: &Server) -> Finding {
+    run(&ask("http"), config_to(server.address)).await
+}
+
+async fn trouble_with(server: Server) -> Option<Trouble> {
+    let finding = asked(&server).await;
+    assert_eq!(finding.outcome, Outcome::Fail, "{:?}", finding.trouble);
+    finding.trouble
+}
+
+#[tokio::test]
+async fn an_answer_passes_and_its_head_is_evidence() {
+    let server = Server::saying(
+        "HTTP/1.1 302 Found\r\nServer: s/1\r\nVia: 1.1 proxy\r\nLocation: https://x.example/\r\n\
+         Content-Type: text/plain\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 4\r\n\r\nbody",
+    )
+    .await;
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777 + 86_400);
+    let config = PathConfig {
+        clock: std::sync::Arc::new(move || now),
+        ..config_to(server.address)
+    };
+    let finding = run(&ask("http"), config).await;
+    assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
+    let http = finding.attempts[0].http.clone().unwrap();
+    assert_eq!(http.status, 302);
+    assert_eq!(http.server.as_deref(), Some("s/1"));
+    assert_eq!(http.via.as_deref(), Some("1.1 proxy"));
+    assert_eq!(http.location.as_deref(), Some("https://x.example/"));
+    assert_eq!((http.body_bytes, http.body_cut), (4, false));
+    assert_eq!(http.date.unwrap().offset_millis, -86_400_000);
+}
+
+#[tokio::test]
+async fn the_request_names_the_lane_and_not_the_detour() {
+    let server = Server::start(|mut stream| async move {
+        let head = read_head(&mut stream).await;
+        let body = head
+            .lines()
+            .map(|line| format!("{line}|"))
+            .collect::<String>();
+        let text = format!("HTTP/1.1 200 OK\r\nServer: {body}\r\nContent-Length: 0\r\n\r\n");
+        let _ = stream.write_all(text.as_bytes()).await;
+    })
+    .await;
+    let mut ask = ask("http");
+    ask.http.path = "/health?full=1".to_owned();
+    ask.port = Some(8080);
+    let finding = run(&ask, config_to(server.address)).await;
+    let head = finding.attempts[0].http.clone().unwrap().server.unwrap();
+    assert!(head.starts_with("GET /health?full=1 HTTP/1.1|"), "{head}");
+    assert!(head.contains("host: api.example:8080|"), "{head}");
+    assert!(head.contains("user-agent: outgate-check/"), "{head}");
+    ask.host = Host::Address("2001:db8::1".parse().unwrap());
+    ask.port = Some(80);
+    let finding = run(&ask, config_to(server.address)).await;
+    let head = finding.attempts[0].http.clone().unwrap().server.unwrap();
+    assert!(head.contains("host: [2001:db8::1]|"), "{head}");
+}
+
+#[tokio::test]
+async fn server_errors_and_proxy_authentication_fail() {
+    for (status, text) in [
+        (
+            503,
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
+        ),
+        (
+            407,
+            "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
+        ),
+    ] {
+        let trouble = trouble_with(Server::saying(text).await).await;
+        assert_eq!(trouble, Some(Trouble::HttpStatus { status }));
+    }
+}
+
+#[tokio::test]
+async fn only_the_wanted_statuses_count_when_some_are_wanted() {
+    let server = Server::saying("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await;
+    assert_eq!(asked(&server).await.outcome, Outcome::Pass);
+    let mut strict = ask("http");
+    strict.http.statuses = vec![200..=299, 401..=401];
+    let finding = run(&strict, config_to(server.address)).await;
+    let expected = (Outcome::Fail, Some(Trouble::HttpStatus { status: 404 }));
+    assert_eq!((finding.outcome, finding.trouble), expected);
+    strict.http.statuses = vec![404..=404];
+    assert_eq!(
+        run(&strict, config_to(server.address)).await.outcome,
+        Outcome::Pass
+    );
+}
+
+#[tokio::test]
+async fn another_protocol_is_not_http() {
+    let server = Server::saying("SSH-2.0-OpenSSH_9.2\r\n").await;
+    assert_eq!(trouble_with(server).await, Some(Trouble::NotHttp));
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_is_closed() {
+    let trouble = trouble_with(Server::saying("").await).await;
+    assert_eq!(
+        trouble,
+        Some(Trouble::Closed {
+            phase: PhaseName::FirstByte
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_resets_is_told_from_one_that_hangs_up() {
+    let server = Server::start(|mut stream| async move {
+        read_head(&mut stream).await;
+        socket2::SockRef::from(&stream)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+    })
+    .await;
+    let trouble = trouble_with(server).await;
+    assert_eq!(
+        trouble,
+        Some(Trouble::Reset {
+            phase: PhaseName::FirstByte
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_silent_server_is_a_time_out_while_waiting_for_the_first_byte() {
+    let server = Server::start(|mut stream| async move {
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    let trouble = trouble_with(server).await;
+    assert_eq!(
+        trouble,
+        Some(Trouble::TimedOut {
+            phase: PhaseName::FirstByte
+        })
+    );
+}
+
+#[tokio::test]
+async fn endless_headers_are_too_much() {
+    let server = Server::start(|mut stream| async move {
+        read_head(&mut stream).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nX: ").await;
+        flood(&mut stream, &[b'x'; 1000]).await;
+    })
+    .await;
+    assert_eq!(
+        trouble_with(server).await,
+        Some(Trouble::TooMuch { bound: 65_536 })
+    );
+    let server = Server::start(|mut stream| async move {
+        read_head(&mut stream).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n").await;
+        flood(&mut stream, b"X: y\r\n").await;
+    })
+    .await;
+    assert_eq!(
+        trouble_with(server).await,
+        Some(Trouble::TooMuch { bound: 65_536 })
+    );
+}
+
+#[tokio::test]
+async fn an_endless_body_is_read_up_to_its_bound() {
+    let server = Server::start(|mut stream| async move {
+        read_head(&mut stream).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+        flood(&mut stream, &[b'x'; 1000]).await;
+    })
+    .await;
+    let finding = asked(&server).await;
+    assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
+    let http = finding.attempts[0].http.clone().unwrap();
+    assert_eq!((http.body_bytes, http.body_cut), (65_536, true));
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_is_a_warning() {
+    let server = Server::start(|mut stream| async move {
+        read_head(&mut stream).await;
+        let _ = stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+            .await;
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    let finding = asked(&server).await;
+    let trouble = Trouble::TimedOut {
+        phase: PhaseName::Body,
+    };
+    assert_eq!(
+        (finding.outcome, finding.trouble),
+        (Outcome::Warn, Some(trouble))
+    );
+    assert_eq!(finding.attempts[0].http.clone().unwrap().body_bytes, 4);
+}
+
+#[tokio::test]
+async fn a_body_that_is_cut_off_fails() {
+    let server = Server::saying("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").await;
+    let trouble = trouble_with(server).await;
+    assert_eq!(
+        trouble,
+        Some(Trouble::Closed {
+            phase: PhaseName::Body
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_path_that_cannot_be_asked_for_is_a_bad_ask() {
+    let server = Server::saying("").await;
+    let mut bad = ask("http");
+    bad.http.path = "/a b\r\nX: y".to_owned();
+    let finding = run(&bad, config_to(server.address)).await;
+    assert!(
+        matches!(finding.trouble, Some(Trouble::BadAsk { .. })),
+        "{:?}",
+        finding.trouble
+    );
+}

@@ -1,0 +1,34 @@
+//! Probes against servers of the test's own making, most of them bad: silent, slow, talkative,
+//! or talking nonsense.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "lists of record types are long and open"
+)]
+
+#[cfg(test)]
+#[path = "../support/asks.rs"]
+mod asks;
+#[cfg(test)]
+mod dns;
+#[cfg(test)]
+mod families;
+#[cfg(test)]
+mod http;
+#[cfg(test)]
+mod icmp;
+#[cfg(test)]
+mod names;
+#[cfg(test)]
+mod ntp;
+#[cfg(test)]
+#[path = "../support/resolver.rs"]
+mod resolver;
+#[cfg(test)]
+mod server;
+#[cfg(test)]
+mod tcp;
+#[cfg(test)]
+mod tls;
+#[cfg(test)]
+mod websocket;

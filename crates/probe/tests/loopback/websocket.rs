@@ -1,0 +1,222 @@
+//! WebSocket servers, most of them bad.
+
+use std::time::Duration;
+
+use outgate_probe::{Ask, Finding, Outcome, PhaseName, Trouble};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_tungstenite::tungstenite::{handshake::derive_accept_key, protocol::Role};
+
+use crate::{
+    asks::{ask, config_to, run},
+    server::{Server, flood, read_head},
+};
+
+fn short() -> Ask {
+    Ask {
+        hold: Duration::from_millis(200),
+        ..ask("ws")
+    }
+}
+
+async fn asked(server: &Server) -> Finding {
+    run(&short(), config_to(server.address)).await
+}
+
+/// Answers the handshake as it must be.
+async fn accept(stream: &mut TcpStream) {
+    let head = read_head(stream).await;
+    let key = head
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-key"))
+        .map(|(_, value)| value)
+        .expect("a key");
+    let answer = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Accept: {}\r\n\r\n",
+        derive_accept_key(key.as_bytes()),
+    );
+    stream.write_all(answer.as_bytes()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_socket_that_answers_pings_and_stays_open_passes() {
+    let server = Server::start(|mut stream| async move {
+        accept(&mut stream).await;
+        let mut socket =
+            tokio_tungstenite::WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+        // Reading is what answers pings.
+        while futures_util::StreamExt::next(&mut socket)
+            .await
+            .is_some_and(|it| it.is_ok())
+        {}
+    })
+    .await;
+    let finding = asked(&server).await;
+    assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
+    let evidence = finding.attempts[0].websocket.clone().unwrap();
+    assert!(evidence.pong.is_some());
+    assert!(evidence.held >= Duration::from_millis(200));
+    let phases: Vec<_> = finding.attempts[0]
+        .phases
+        .iter()
+        .map(|phase| phase.name)
+        .collect();
+    let expected = [
+        PhaseName::Connect,
+        PhaseName::Upgrade,
+        PhaseName::Hold,
+        PhaseName::Close,
+    ];
+    assert_eq!(phases, expected);
+    assert_eq!(finding.attempts[0].http.clone().unwrap().status, 101);
+}
+
+#[tokio::test]
+async fn a_refused_handshake_is_a_warning_and_a_broken_server_a_failure() {
+    for (status, text, outcome) in [
+        (
+            404,
+            "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+            Outcome::Warn,
+        ),
+        (
+            200,
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+            Outcome::Warn,
+        ),
+        (
+            502,
+            "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n",
+            Outcome::Fail,
+        ),
+        (
+            407,
+            "HTTP/1.1 407 Auth\r\nContent-Length: 0\r\n\r\n",
+            Outcome::Fail,
+        ),
+    ] {
+        let finding = asked(&Server::saying(text).await).await;
+        let trouble = Trouble::UpgradeRefused { status };
+        assert_eq!((finding.outcome, finding.trouble), (outcome, Some(trouble)));
+        assert_eq!(finding.attempts[0].http.clone().unwrap().status, status);
+    }
+}
+
+#[tokio::test]
+async fn a_socket_that_is_accepted_and_closed_fails() {
+    let server = Server::start(|mut stream| async move { accept(&mut stream).await }).await;
+    let finding = asked(&server).await;
+    assert_eq!(finding.outcome, Outcome::Fail);
+    let closed = matches!(
+        finding.trouble,
+        Some(Trouble::WebSocketClosed { code: None, .. })
+    );
+    assert!(closed, "{:?}", finding.trouble);
+}
+
+#[tokio::test]
+async fn a_close_code_is_quoted() {
+    let server = Server::start(|mut stream| async move {
+        accept(&mut stream).await;
+        stream.write_all(&[0x88, 2, 0x03, 0xf5]).await.unwrap();
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    let finding = asked(&server).await;
+    let closed = matches!(
+        finding.trouble,
+        Some(Trouble::WebSocketClosed {
+            code: Some(1013),
+            ..
+        })
+    );
+    assert!(closed, "{:?}", finding.trouble);
+}
+
+#[tokio::test]
+async fn a_socket_that_stays_open_without_a_pong_is_a_warning() {
+    let server = Server::start(|mut stream| async move {
+        accept(&mut stream).await;
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    let finding = asked(&server).await;
+    assert_eq!(
+        (finding.outcome, finding.trouble),
+        (Outcome::Warn, Some(Trouble::EchoMissing))
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_accept_key_is_a_broken_handshake() {
+    let server = Server::saying(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n",
+    )
+    .await;
+    let finding = asked(&server).await;
+    assert_eq!(finding.outcome, Outcome::Fail);
+    let broken = matches!(finding.trouble, Some(Trouble::UpgradeBroken { .. }));
+    assert!(broken, "{:?}", finding.trouble);
+}
+
+#[tokio::test]
+async fn another_protocol_is_not_http() {
+    let finding = asked(&Server::saying("220 mail.example ESMTP\r\n").await).await;
+    assert_eq!(
+        (finding.outcome, finding.trouble),
+        (Outcome::Fail, Some(Trouble::NotHttp))
+    );
+}
+
+#[tokio::test]
+async fn a_silent_server_is_a_time_out() {
+    let server = Server::start(|mut stream| async move {
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    let finding = asked(&server).await;
+    let trouble = Trouble::TimedOut {
+        phase: PhaseName::Upgrade,
+    };
+    assert_eq!(
+        (finding.outcome, finding.trouble),
+        (Outcome::Fail, Some(trouble))
+    );
+}
+
+#[tokio::test]
+async fn endless_messages_and_endless_headers_are_too_much() {
+    let chatter = Server::start(|mut stream| async move {
+        accept(&mut stream).await;
+        flood(&mut stream, &[0x81, 1, b'x']).await;
+    })
+    .await;
+    let giant = Server::start(|mut stream| async move {
+        accept(&mut stream).await;
+        flood(
+            &mut stream,
+            &[0x82, 127, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff],
+        )
+        .await;
+    })
+    .await;
+    let headers = Server::start(|mut stream| async move {
+        read_head(&mut stream).await;
+        let _ = stream
+            .write_all(b"HTTP/1.1 101 Switching Protocols\r\nX: ")
+            .await;
+        flood(&mut stream, &[b'x'; 1000]).await;
+    })
+    .await;
+    for server in [chatter, giant, headers] {
+        let finding = asked(&server).await;
+        assert_eq!(finding.outcome, Outcome::Fail);
+        let too_much = matches!(finding.trouble, Some(Trouble::TooMuch { .. }));
+        assert!(too_much, "{:?}", finding.trouble);
+    }
+}

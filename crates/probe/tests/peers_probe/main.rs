@@ -1,0 +1,24 @@
+//! Probes against real servers: OpenSSL, nginx, chrony, dnsmasq, and Python's websockets.
+//!
+//! Built only with the feature `peers`, which says that these are installed. Each server runs on
+//! loopback, on a port of its own, in a directory of its own, and is killed when its test ends.
+
+#[cfg(test)]
+#[path = "../support/asks.rs"]
+mod asks;
+#[cfg(test)]
+mod authority;
+#[cfg(test)]
+mod chrony;
+#[cfg(test)]
+mod dnsmasq;
+#[cfg(test)]
+mod nginx;
+#[cfg(test)]
+mod openssl;
+#[cfg(test)]
+mod peer;
+#[cfg(test)]
+mod unshare;
+#[cfg(test)]
+mod websockets;
