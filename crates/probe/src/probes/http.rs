@@ -1,7 +1,7 @@
 //! One GET over HTTP/1.1, with or without TLS. Redirections are recorded and not followed.
 
 use futures_util::future::{BoxFuture, FutureExt};
-use http::{Request, Response, header};
+use http::{HeaderMap, Request, Response, header};
 use http_body_util::{BodyExt, Empty};
 use hyper::{
     body::{Bytes, Incoming},
@@ -101,7 +101,8 @@ async fn ask(run: &mut Run<'_>, stream: Box<dyn Stream>, usual_port: u16) -> Res
         .await?;
     let (head, body) = response.into_parts();
     run.attempt.http = Some(evidence(head.status, &head.headers, run.path.now()));
-    let read = read_body(run, body).await;
+    let until_close = ends_with_connection(&head.headers);
+    let read = read_body(run, body, until_close).await;
     judge_status(run.ask, head.status.as_u16())?;
     read
 }
@@ -132,8 +133,15 @@ async fn send(
     Ok((response, connection))
 }
 
-/// Reads the body up to its bound. One that never ends is not a failure: the head had come.
-async fn read_body(run: &mut Run<'_>, mut body: Incoming) -> Result<(), Stop> {
+/// Whether nothing but the end of the connection ends the body (RFC 9112 §6.3).
+fn ends_with_connection(headers: &HeaderMap) -> bool {
+    !headers.contains_key(header::CONTENT_LENGTH)
+        && !headers.contains_key(header::TRANSFER_ENCODING)
+}
+
+/// Reads the body up to its bound. One that never ends is not a failure: the head had come. Nor is
+/// one that ends with the connection, also where TLS was not told goodbye.
+async fn read_body(run: &mut Run<'_>, mut body: Incoming, until_close: bool) -> Result<(), Stop> {
     let start = Instant::now();
     let mut bytes: u64 = 0;
     let mut cut = false;
@@ -158,6 +166,10 @@ async fn read_body(run: &mut Run<'_>, mut body: Incoming) -> Result<(), Stop> {
             trouble: trouble @ Trouble::TimedOut { .. },
             ..
         }) => Err(Stop::warn(trouble)),
+        Err(Stop {
+            trouble: Trouble::Closed { .. },
+            ..
+        }) if until_close => Ok(()),
         other => other,
     }
 }

@@ -208,3 +208,15 @@ async fn a_server_that_wants_a_client_certificate_is_reached_with_a_warning() {
             .client_certificate_asked
     );
 }
+
+#[tokio::test]
+async fn a_page_that_ends_with_its_connection_passes() {
+    // Whatever `-www` sends has no length.
+    let authority = Authority::new("Vendor CA");
+    for version in ["-tls1_2", "-tls1_3"] {
+        let peer = serve(&authority.right(), &[version]);
+        let finding = run(&ask("https"), authority.config_to(peer.address)).await;
+        assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
+        assert!(finding.attempts[0].http.clone().unwrap().body_bytes > 0);
+    }
+}
