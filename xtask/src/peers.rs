@@ -94,13 +94,21 @@ impl Peers {
 
     /// The result of installing.
     pub(crate) fn verdict(&self) -> Verdict {
-        let left_out = self
-            .missing
-            .iter()
-            .map(|one| format!("{}: {}", one.what, one.why));
         Verdict::Passed {
-            left_out: left_out.collect(),
+            left_out: self.by_reason(),
         }
+    }
+
+    /// What is missing, in one line for each reason.
+    fn by_reason(&self) -> Vec<String> {
+        let alike = self.missing.chunk_by(|one, next| one.why == next.why);
+        alike
+            .filter_map(|group| {
+                let names: Vec<&str> = group.iter().map(|one| one.what.as_str()).collect();
+                let why = &group.first()?.why;
+                Some(format!("{}: {why}", names.join(", ")))
+            })
+            .collect()
     }
 }
 
@@ -129,8 +137,8 @@ pub(crate) fn prepare(workspace: &Workspace) -> Peers {
 /// When the path is not UTF-8.
 pub(crate) fn show(workspace: &Workspace) -> Result<bool> {
     let peers = prepare(workspace);
-    for one in &peers.missing {
-        say(format_args!("missing: {}: {}", one.what, one.why));
+    for reason in peers.by_reason() {
+        say(format_args!("missing: {reason}"));
     }
     let path = peers.path.to_str().context("PATH is not UTF-8")?;
     say(format_args!(
@@ -199,6 +207,16 @@ mod tests {
         assert_eq!(peers.lack(&["g++"]).as_deref(), Some("missing: g++"));
         assert_eq!(peers.lack(&["nftables"]), None);
         assert_eq!(peers.lack_any().as_deref(), Some("missing: g++, node"));
+    }
+
+    #[test]
+    fn what_is_missing_for_one_reason_is_told_once() {
+        let peers = Peers {
+            folder: PathBuf::new(),
+            path: OsString::new(),
+            missing: vec![missing("g++"), missing("node")],
+        };
+        assert_eq!(peers.by_reason(), ["g++, node: not root"]);
     }
 
     fn missing(what: &str) -> Missing {

@@ -65,6 +65,10 @@ impl Workspace {
     pub(crate) fn cargo(&self) -> Command {
         let mut command = cargo();
         command.current_dir(&self.root);
+        if is_ci() {
+            // Nothing is built twice there.
+            command.env("CARGO_INCREMENTAL", "0");
+        }
         command
     }
 

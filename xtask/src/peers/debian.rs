@@ -131,7 +131,7 @@ fn install_all(wanted: &[Wanted]) -> Result<()> {
     }
     ensure!(
         is_root(),
-        "only root may install packages: apt-get install --no-install-recommends {}",
+        "only root may install them: apt-get install --no-install-recommends {}",
         names.join(" ")
     );
     announce("installing on this machine", wanted);
