@@ -78,6 +78,7 @@ pub enum CauseKind {
     /// The server answers something else than the manifest says.
     WrongAnswer,
     /// A WebSocket does not come about or does not last.
+    #[serde(rename = "websocket-blocked")]
     WebSocketBlocked,
     /// This machine does not let a probe do its work.
     NotPermitted,

@@ -50,7 +50,7 @@ impl Judged {
             .max_by_key(|f| weight(f.outcome));
         let outcome = worst.map_or(Outcome::NotRun, |finding| finding.outcome);
         let trouble = worst.and_then(|finding| finding.trouble.clone());
-        let judged = Self {
+        let mut judged = Self {
             lane,
             probes,
             outcome,
@@ -59,6 +59,10 @@ impl Judged {
             reason: None,
             blocked_by: Vec::new(),
         };
+        if judged.outcome == Outcome::Pass && judged.lane.protocol.is_unspecified() {
+            judged.reason =
+                Some("the port opens; the document does not say what is spoken here".into());
+        }
         judged.with_expected_certificate_request()
     }
 

@@ -87,10 +87,9 @@ fn names(lane: &Lane, samples: &Samples) -> Vec<String> {
 }
 
 fn subject(lane: &Lane, samples: &Samples, hold: Duration, question: Option<&str>) -> Subject {
-    let protocol = lane.protocol.as_str();
-    if lane.protocol.is_unspecified() {
+    let Some(protocol) = asked_as(lane) else {
         return Subject::NotRun("the document does not say what is spoken here".into());
-    }
+    };
     let Some(probe) = probe_for(protocol) else {
         return Subject::NotRun(format!("no probe for {protocol} yet"));
     };
@@ -117,6 +116,16 @@ fn subject(lane: &Lane, samples: &Samples, hold: Duration, question: Option<&str
         }
     }
     Subject::Probe { probe, asks }
+}
+
+/// The protocol that a lane is asked in. Where the document does not say what is spoken but names
+/// a TCP port, that the port opens is all there is to show.
+fn asked_as(lane: &Lane) -> Option<&'static str> {
+    match (lane.protocol.is_unspecified(), lane.transport, lane.ports) {
+        (false, ..) => Some(lane.protocol.as_str()),
+        (true, Transport::Tcp, Some(_)) => Some("tcp"),
+        (true, ..) => None,
+    }
 }
 
 fn hosts(lane: &Lane, samples: &Samples) -> Result<Vec<Host>, String> {

@@ -1,2 +1,16 @@
 //! The command line of Outgate.
-fn main() {}
+
+mod cli;
+mod commands;
+mod diagnostics;
+mod library;
+mod output;
+mod progress;
+mod site;
+mod table;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -144,6 +144,7 @@ pub enum Trouble {
         why: String,
     },
     /// The WebSocket was accepted and then closed although it should have stayed open.
+    #[serde(rename = "websocket-closed")]
     WebSocketClosed {
         /// The close code (RFC 6455 §7.4); `None` if there was none.
         code: Option<u16>,

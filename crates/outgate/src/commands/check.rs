@@ -1,0 +1,220 @@
+//! `outgate check`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use outgate_check::{Heading, MAX_CONCURRENT, Plan, PlanView, Report, Samples, run};
+use outgate_manifest::view::NEWEST;
+use outgate_manifest::{DomainName, Manifest};
+use outgate_probe::{ConnectTo, Path, PathConfig, ResolverChoice, Roots};
+
+use crate::commands::check::table::{plan_table, report_tables};
+use crate::library;
+use crate::output::{Failure, json, print, say};
+use crate::progress::Progress;
+use crate::site::{SiteArgs, pair};
+
+pub(crate) mod table;
+
+/// The party in whose place a check is run when nobody says otherwise.
+const DEVICE: &str = "device";
+/// The port of name servers (RFC 1035, section 4.2).
+const DNS_PORT: u16 = 53;
+/// The largest file of certificates that is read, in bytes.
+const MAX_CA_BYTES: u64 = 4 << 20;
+
+/// `outgate check`: exercise every lane from here.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  outgate check open-pos
+  outgate check starface --without yealink-cloud --plan
+  outgate check homag-cube --from technician --connect-to device:80:10.0.0.7:80
+  outgate check homag-cube --sample '*.tapio.one=api.tapio.one' --json
+
+Exit codes: 0 pass, 2 bad input, 3 a required flow failed, 4 only warnings,
+            5 incomplete: something required was not run")]
+pub(crate) struct CheckArgs {
+    /// A built-in product (see `outgate profiles`) or the path of a manifest
+    profile: String,
+    #[command(flatten)]
+    site: SiteArgs,
+    /// The party in whose place this machine is
+    #[arg(long, value_name = "PARTY", default_value = DEVICE)]
+    from: String,
+    #[command(flatten)]
+    way: WayArgs,
+    /// Print what would be sent, and send nothing
+    #[arg(long)]
+    plan: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How the probes go.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "How the probes go")]
+pub(crate) struct WayArgs {
+    /// Go to ADDRESS and its PORT instead of NAME and its PORT, as with curl; NAME is a domain
+    /// name, or a destination such as a party's id or `ntp-servers` (may be repeated)
+    #[arg(long, value_name = "NAME:PORT:ADDRESS:PORT")]
+    connect_to: Vec<ConnectTo>,
+    /// A name to probe for a wildcard, a cloud region or a network (may be repeated)
+    #[arg(long, value_name = "DESTINATION=NAME", value_parser = pair)]
+    sample: Vec<(String, String)>,
+    /// Certificates to trust beside the system's and Mozilla's, in PEM
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// The name server to ask, in place of those that the system is set up with
+    #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = resolver)]
+    resolver: Option<SocketAddr>,
+    /// How long a probe waits for one address, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "5",
+          value_parser = clap::value_parser!(u64).range(1..=120))]
+    timeout: u64,
+    /// How long a WebSocket is held open, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "1",
+          value_parser = clap::value_parser!(u64).range(0..=3600))]
+    hold: u64,
+    /// How many lanes are exercised at once
+    #[arg(long, value_name = "N", default_value_t = u16::try_from(MAX_CONCURRENT).unwrap_or(u16::MAX),
+          value_parser = clap::value_parser!(u16).range(1..=256))]
+    concurrent: u16,
+}
+
+impl WayArgs {
+    fn samples(&self) -> Result<Samples, Failure> {
+        let mut samples = Samples::new();
+        for (destination, name) in &self.sample {
+            let name: DomainName = name.parse().map_err(Failure::input)?;
+            samples.entry(destination.clone()).or_default().push(name);
+        }
+        Ok(samples)
+    }
+
+    fn path(&self) -> Result<Path, Failure> {
+        let mut roots = Roots::with_system();
+        if let Some(file) = &self.ca {
+            let pem = read_bounded(file).map_err(Failure::Input)?;
+            let context = || format!("failed to use {} for --ca", file.display());
+            roots = roots
+                .give_pem(&pem)
+                .with_context(context)
+                .map_err(Failure::Input)?;
+        }
+        let config = PathConfig {
+            connect_to: self.connect_to.clone(),
+            roots,
+            resolver: self
+                .resolver
+                .map_or(ResolverChoice::System, ResolverChoice::At),
+            timeout: Duration::from_secs(self.timeout),
+            ..PathConfig::default()
+        };
+        Path::new(config).map_err(|error| Failure::Internal(error.into()))
+    }
+}
+
+/// Reads an address with or without a port.
+fn resolver(text: &str) -> Result<SocketAddr, String> {
+    let with_port = text.parse::<SocketAddr>().ok();
+    let without = || {
+        text.parse::<IpAddr>()
+            .ok()
+            .map(|address| SocketAddr::from((address, DNS_PORT)))
+    };
+    with_port
+        .or_else(without)
+        .ok_or_else(|| "expected an address such as 192.0.2.53".into())
+}
+
+fn read_bounded(file: &std::path::Path) -> anyhow::Result<Vec<u8>> {
+    let size = std::fs::metadata(file)
+        .with_context(|| format!("failed to open {}", file.display()))?
+        .len();
+    anyhow::ensure!(
+        size <= MAX_CA_BYTES,
+        "{} has more than {MAX_CA_BYTES} bytes",
+        file.display()
+    );
+    std::fs::read(file).with_context(|| format!("failed to read {}", file.display()))
+}
+
+impl CheckArgs {
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        let manifest = library::load(&self.profile)?;
+        let selection = self.site.selection(Some(self.from.clone()));
+        let lanes = manifest
+            .lanes(&selection)
+            .map_err(|error| Failure::Input(error.into()))?;
+        let version = selection
+            .version
+            .map_or_else(|| NEWEST.to_owned(), |v| v.to_string());
+        let heading = Heading {
+            product: manifest.product().id.to_string(),
+            version,
+            from: self.from.clone(),
+        };
+        if lanes.is_empty() {
+            say(&format!(
+                "warning: {} starts no lane of {}",
+                self.from, heading.product
+            ));
+        }
+        let samples = self.way.samples()?;
+        self.warn_of_unknown_samples(&manifest, &samples);
+        let plan = Plan::new(lanes, &samples, Duration::from_secs(self.way.hold));
+        if self.plan {
+            let view = PlanView::new(&plan, heading);
+            if self.json {
+                json(&view)?
+            } else {
+                print(&plan_table(&view))?
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        let path = self.way.path()?;
+        let report = runtime()?.block_on(exercise(plan, heading, &path, self.way.concurrent));
+        if self.json {
+            json(&report)?
+        } else {
+            print(&report_tables(&report))?
+        }
+        Ok(ExitCode::from(report.verdict.exit_code()))
+    }
+
+    fn warn_of_unknown_samples(&self, manifest: &Manifest, samples: &Samples) {
+        let selection = self.site.selection(None);
+        let known: Vec<String> = manifest
+            .lanes(&selection)
+            .map(|lanes| lanes.iter().map(|lane| lane.to.value()).collect())
+            .unwrap_or_default();
+        for destination in samples.keys().filter(|one| !known.contains(one)) {
+            say(&format!(
+                "warning: no lane goes to `{destination}`; its sample is not used"
+            ));
+        }
+    }
+}
+
+/// Runs a plan and shows how far it is.
+pub(crate) async fn exercise(plan: Plan, heading: Heading, path: &Path, concurrent: u16) -> Report {
+    let mut progress = Progress::new(&plan);
+    let on_event = |event| progress.on_event(event);
+    let report = run(plan, heading, path, usize::from(concurrent), on_event).await;
+    progress.end();
+    report
+}
+
+/// The runtime that probes run on.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("failed to start the runtime")
+        .map_err(Failure::Internal)
+}

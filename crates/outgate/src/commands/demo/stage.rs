@@ -1,0 +1,186 @@
+//! Setting the scene of a demo: a stand-in server for every lane that a probe can exercise.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use anyhow::Context;
+use outgate_check::{Plan, Samples, Subject};
+use outgate_manifest::document::product::SettingKind;
+use outgate_manifest::{DomainName, Lane, Manifest, Selection, Target};
+use outgate_probe::{Ask, DEFAULT_HOLD, Host};
+use outgate_standin::{Answers, DnsFault, HttpFault, NtpFault, Place, Stage, TlsFault};
+use tempfile::TempDir;
+
+/// The domain under which a demo gives names to what has none (RFC 2606, section 2).
+const DOMAIN: &str = "demo.test";
+
+/// One product and where its servers are played.
+pub(super) struct Scene {
+    /// The profile as it was asked for.
+    pub(super) profile: String,
+    /// The product's id.
+    pub(super) product: String,
+    /// Its lanes, of all parties.
+    pub(super) lanes: Vec<Lane>,
+    /// Names for destinations that have none of their own.
+    pub(super) samples: Samples,
+    /// Settings that have no value of their own.
+    settings: BTreeMap<String, String>,
+    /// `--connect-to` for each host and port.
+    pub(super) detours: Vec<String>,
+}
+
+impl Scene {
+    /// Starts the servers that a product's lanes need.
+    pub(super) async fn set(
+        profile: &str,
+        manifest: &Manifest,
+        stage: &mut Stage,
+    ) -> anyhow::Result<Self> {
+        let settings = settings(manifest);
+        let selection = Selection {
+            set: settings.clone(),
+            ..Selection::default()
+        };
+        let lanes = manifest.lanes(&selection)?;
+        let samples = samples(&lanes);
+        let plan = Plan::new(lanes.clone(), &samples, DEFAULT_HOLD);
+        let detours = Servers::start(&plan, stage).await?;
+        Ok(Self {
+            profile: profile.to_owned(),
+            product: manifest.product().id.to_string(),
+            lanes,
+            samples,
+            settings,
+            detours,
+        })
+    }
+
+    /// The arguments of a check against the scene, one a line.
+    fn arguments(&self, ca: &str) -> String {
+        let mut all = format!("--ca\n\"{ca}\"\n");
+        for (setting, value) in &self.settings {
+            let _ = writeln!(all, "--set\n\"{setting}={value}\"");
+        }
+        for (destination, names) in &self.samples {
+            for name in names {
+                let _ = writeln!(all, "--sample\n\"{destination}={name}\"");
+            }
+        }
+        for detour in &self.detours {
+            let _ = writeln!(all, "--connect-to\n\"{detour}\"");
+        }
+        all
+    }
+}
+
+/// A folder with the authority's certificate and the arguments of each scene. It goes away when
+/// it is dropped.
+pub(super) fn props(pem: &str, scenes: &[Scene]) -> anyhow::Result<TempDir> {
+    let folder = tempfile::Builder::new()
+        .prefix("outgate-demo-")
+        .tempdir()
+        .context("no temporary folder")?;
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, pem).context("failed to write the authority's certificate")?;
+    for scene in scenes {
+        let file = folder.path().join(format!("{}.args", scene.product));
+        std::fs::write(file, scene.arguments(&ca.display().to_string()))
+            .context("failed to write the arguments of a check")?;
+    }
+    Ok(folder)
+}
+
+/// Names for the settings that differ from site to site and have no default.
+fn settings(manifest: &Manifest) -> BTreeMap<String, String> {
+    let open = manifest
+        .settings()
+        .iter()
+        .filter(|(_, setting)| setting.kind == SettingKind::Host && setting.default.is_none());
+    open.map(|(id, _)| (id.to_string(), format!("{id}.{DOMAIN}")))
+        .collect()
+}
+
+/// Names for destinations that have none of their own: below the wildcard, or below `demo.test`.
+fn samples(lanes: &[Lane]) -> Samples {
+    let mut samples = Samples::new();
+    for lane in lanes.iter().filter(|lane| lane.sample.is_empty()) {
+        let name = match &lane.to {
+            Target::Wildcard(wildcard) => format!("demo.{}", wildcard.domain()),
+            Target::ServiceTag(tag) => format!("{}.{DOMAIN}", tag.replace('.', "-")),
+            Target::Name(_)
+            | Target::Address(_)
+            | Target::Network(_)
+            | Target::Party(_)
+            | Target::Dhcp(_)
+            | Target::Multicast(_) => continue,
+        };
+        if let Ok(name) = name.parse::<DomainName>() {
+            samples.entry(lane.to.value()).or_insert_with(|| vec![name]);
+        }
+    }
+    samples
+}
+
+/// The servers of one scene: one for each kind, for all names.
+struct Servers {
+    https: SocketAddr,
+    http: SocketAddr,
+    ntp: SocketAddr,
+    dns: SocketAddr,
+}
+
+impl Servers {
+    async fn start(plan: &Plan, stage: &mut Stage) -> anyhow::Result<Vec<String>> {
+        let asks: Vec<&Ask> = plan
+            .lanes
+            .iter()
+            .flat_map(|planned| match &planned.subject {
+                Subject::Probe { asks, .. } => asks.as_slice(),
+                Subject::NotRun(_) => &[],
+            })
+            .collect();
+        let mut names = vec![Ipv4Addr::LOCALHOST.to_string()];
+        let mut answers = Answers::new();
+        for ask in &asks {
+            if let Host::Name(name) = &ask.host
+                && !names.contains(name)
+            {
+                names.push(name.clone());
+                answers = answers
+                    .address(name, IpAddr::V4(Ipv4Addr::LOCALHOST))
+                    .context("a name that cannot be answered for")?;
+            }
+        }
+        let place = Place::v4();
+        let servers = Self {
+            https: stage.https(place, &names, TlsFault::None).await?,
+            http: stage.http(place, HttpFault::None).await?,
+            ntp: stage
+                .ntp(place, time::Duration::ZERO, NtpFault::None)
+                .await?,
+            dns: stage.dns(place, answers, DnsFault::None).await?,
+        };
+        let mut detours: Vec<String> = asks.iter().filter_map(|ask| servers.detour(ask)).collect();
+        detours.sort();
+        detours.dedup();
+        Ok(detours)
+    }
+
+    /// Where an ask is sent; nowhere for protocols that no stand-in speaks.
+    fn detour(&self, ask: &Ask) -> Option<String> {
+        let host = &ask.host;
+        let Some(port) = ask.port else {
+            return Some(format!("{host}::{}:", Ipv4Addr::LOCALHOST));
+        };
+        let server = match ask.protocol.as_str() {
+            "https" | "wss" | "tls" => self.https,
+            "http" | "ws" | "tcp" => self.http,
+            "ntp" => self.ntp,
+            "dns" => self.dns,
+            _ => return None,
+        };
+        Some(format!("{host}:{port}:{}:{}", server.ip(), server.port()))
+    }
+}

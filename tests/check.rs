@@ -1,0 +1,265 @@
+//! `outgate check` against a site on loopback in which one thing at a time is out of order.
+
+use crate::support::{Faults, Site, outcomes, outgate, stderr, stdout, text};
+use outgate_standin::{HttpFault, StatusCode, TlsFault};
+
+const CLOUD: &str = "api.tapio.one";
+const HOMAG: &str = "cloud.homag.test";
+const CUBE: [&str; 4] = [
+    "homag-cube",
+    "--set=homag-cloud-host=cloud.homag.test",
+    "--sample=*.tapio.one=api.tapio.one",
+    "--timeout=2",
+];
+
+type Outcomes = Vec<(String, String, Vec<String>)>;
+
+/// Checks a CUBE at a site with this fault.
+fn check(faults: Faults) -> (Outcomes, Option<i32>) {
+    let site = Site::new(&[CLOUD, HOMAG], faults);
+    let (report, code) = site.check(&CUBE);
+    (outcomes(&report), code)
+}
+
+/// Outcome and causes of one flow, of which there is one lane.
+fn flow<'a>(outcomes: &'a Outcomes, id: &str) -> (&'a str, Vec<&'a str>) {
+    let mut found = outcomes.iter().filter(|(flow, ..)| flow == id);
+    let (Some((_, outcome, causes)), None) = (found.next(), found.next()) else {
+        panic!("one lane of {id} in {outcomes:?}");
+    };
+    (outcome, causes.iter().map(String::as_str).collect())
+}
+
+const PASS: (&str, Vec<&str>) = ("pass", vec![]);
+
+#[test]
+fn a_site_in_order_passes_and_what_has_no_probe_is_not_run() {
+    let (found, code) = check(Faults::default());
+    for id in ["time", "names", "tapio-cloud", "homag-cloud"] {
+        assert_eq!(flow(&found, id), PASS, "{id}");
+    }
+    assert_eq!(flow(&found, "dhcp").0, "not-run");
+    assert_eq!(code, Some(5), "DHCP is required and has no probe yet");
+}
+
+#[test]
+fn a_name_taken_away_fails_its_lanes_and_no_other() {
+    let (found, code) = check(Faults {
+        missing: Some(CLOUD),
+        ..Faults::default()
+    });
+    assert_eq!(
+        flow(&found, "tapio-cloud"),
+        ("fail", vec!["name-not-found"])
+    );
+    for id in ["time", "names", "homag-cloud"] {
+        assert_eq!(flow(&found, id), PASS, "{id}");
+    }
+    assert_eq!(code, Some(3));
+}
+
+#[test]
+fn a_closed_port_is_refused() {
+    let (found, code) = check(Faults {
+        closed: true,
+        ..Faults::default()
+    });
+    for id in ["tapio-cloud", "homag-cloud"] {
+        assert_eq!(flow(&found, id), ("fail", vec!["refused"]), "{id}");
+    }
+    assert_eq!((flow(&found, "time"), flow(&found, "names")), (PASS, PASS));
+    assert_eq!(code, Some(3));
+}
+
+#[test]
+fn certificates_are_told_apart_by_what_is_wrong_with_them() {
+    for (fault, cause) in [
+        (TlsFault::OtherAuthority, "certificate-untrusted"),
+        (TlsFault::Expired, "certificate-out-of-date"),
+        (TlsFault::NotYetValid, "certificate-out-of-date"),
+        (TlsFault::WrongName, "certificate-wrong-name"),
+    ] {
+        let (found, code) = check(Faults {
+            tls: Some(fault),
+            ..Faults::default()
+        });
+        for id in ["tapio-cloud", "homag-cloud"] {
+            assert_eq!(flow(&found, id), ("fail", vec![cause]), "{id}");
+        }
+        assert_eq!((flow(&found, "time"), flow(&found, "names")), (PASS, PASS));
+        assert_eq!(code, Some(3));
+    }
+}
+
+#[test]
+fn a_server_that_only_speaks_old_tls_is_named_as_such() {
+    let (found, _) = check(Faults {
+        tls: Some(TlsFault::OldVersions),
+        ..Faults::default()
+    });
+    assert_eq!(flow(&found, "tapio-cloud"), ("fail", vec!["tls-too-old"]));
+}
+
+#[test]
+fn servers_that_answer_wrongly_or_not_at_all_fail() {
+    let status = |code| TlsFault::Http(HttpFault::Status(code));
+    for (fault, cause) in [
+        (TlsFault::Silent, "silent"),
+        (TlsFault::CloseAtOnce, "cut"),
+        (TlsFault::Http(HttpFault::CloseAtOnce), "cut"),
+        (status(StatusCode::SERVICE_UNAVAILABLE), "server-error"),
+        (
+            status(StatusCode::PROXY_AUTHENTICATION_REQUIRED),
+            "proxy-login",
+        ),
+    ] {
+        let (found, code) = check(Faults {
+            tls: Some(fault),
+            ..Faults::default()
+        });
+        assert_eq!(flow(&found, "tapio-cloud"), ("fail", vec![cause]));
+        assert_eq!(code, Some(3));
+    }
+}
+
+#[test]
+fn a_time_server_a_day_off_fails_alone_because_other_servers_contradict_it() {
+    for ahead in [86_400, -86_400] {
+        let (found, code) = check(Faults {
+            ahead,
+            ..Faults::default()
+        });
+        assert_eq!(flow(&found, "time"), ("fail", vec!["time-server-wrong"]));
+        assert_eq!(flow(&found, "names"), PASS);
+        let (outcome, causes) = flow(&found, "tapio-cloud");
+        assert_eq!(
+            (outcome, causes.len()),
+            ("warn", 0),
+            "it needs the time first"
+        );
+        assert_eq!(code, Some(3));
+    }
+}
+
+#[test]
+fn realtime_falls_back_when_websocket_is_stripped() {
+    let site = Site::new(
+        &[
+            "devices.pos.prod.op3n.dev",
+            "ingest.logging.tools.openpos.tech",
+            "cdnassetsstorage.blob.core.windows.net",
+        ],
+        Faults {
+            tls: Some(TlsFault::Http(HttpFault::WebSocketDropped)),
+            ..Faults::default()
+        },
+    );
+    let (report, _) = site.check(&["open-pos", "--timeout=2"]);
+    let found = outcomes(&report);
+    let realtime: Vec<_> = found
+        .iter()
+        .filter(|(flow, ..)| flow == "realtime")
+        .collect();
+    assert_eq!(
+        (realtime[0].1.as_str(), realtime[0].2.as_slice()),
+        ("fail", ["websocket-blocked".to_owned()].as_slice())
+    );
+    assert_eq!(realtime[1].1, "not-run", "long polling has no probe yet");
+}
+
+#[test]
+fn evidence_holds_phases_chain_and_aliases() {
+    let site = Site::new(&[CLOUD, HOMAG], Faults::default());
+    let (report, _) = site.check(&CUBE);
+    let lanes = report["lanes"].as_array().unwrap();
+    let cloud = lanes
+        .iter()
+        .find(|lane| lane["lane"]["flow"] == "tapio-cloud")
+        .unwrap();
+    let probe = &cloud["probes"][0];
+    assert_eq!(text(&probe["host"]), CLOUD);
+    assert_eq!(text(&probe["resolution"]["name"]), CLOUD);
+    let attempt = &probe["attempts"][0];
+    let phases: Vec<String> = attempt["phases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|phase| text(&phase["name"]))
+        .collect();
+    assert_eq!(phases, ["connect", "tls", "first-byte", "body"]);
+    assert!(
+        attempt["tls"]["chain"].as_array().unwrap().len() >= 2,
+        "the whole chain"
+    );
+    assert_eq!(attempt["tls"]["version"], "TLS 1.3");
+    assert_eq!(attempt["http"]["status"], 200);
+    let time = lanes
+        .iter()
+        .find(|lane| lane["lane"]["flow"] == "time")
+        .unwrap();
+    let ntp = &time["probes"][0]["attempts"][0]["ntp"];
+    assert!(
+        ntp["offset_millis"].as_i64().unwrap().abs() < 5_000,
+        "{ntp}"
+    );
+}
+
+#[test]
+fn a_plan_says_what_would_be_sent_and_sends_nothing() {
+    // Nothing listens at the resolver's address; a plan does not notice.
+    let output = outgate([
+        "check",
+        "starface",
+        "--plan",
+        "--resolver=127.0.0.1:1",
+        "--json",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let plan = crate::support::json(&output);
+    let lanes = plan["lanes"].as_array().unwrap();
+    let licence = lanes
+        .iter()
+        .find(|lane| {
+            lane["lane"]["to"]["value"] == "license.starface.de" && lane["lane"]["ports"][0] == 8383
+        })
+        .unwrap();
+    assert_eq!(text(&licence["probes"][0]["host"]), "license.starface.de");
+    assert!(!licence["probes"][0]["sends"].as_array().unwrap().is_empty());
+    let sip = lanes
+        .iter()
+        .find(|lane| lane["lane"]["protocol"] == "sip")
+        .unwrap();
+    assert_eq!(text(&sip["not_run"]), "no probe for sip yet");
+    let table = stdout(&outgate(["check", "starface", "--plan"]));
+    assert!(table.contains("no probe for sip yet"), "{table}");
+}
+
+#[test]
+fn a_table_names_lane_outcome_time_cause_and_what_to_do() {
+    let site = Site::new(
+        &[CLOUD, HOMAG],
+        Faults {
+            closed: true,
+            ..Faults::default()
+        },
+    );
+    let arguments = CUBE
+        .iter()
+        .map(ToString::to_string)
+        .chain(site.way.iter().cloned());
+    let output = outgate(["check".to_owned()].into_iter().chain(arguments));
+    let table = stdout(&output);
+    let heading = table.lines().next().unwrap();
+    for column in ["LANE", "OUTCOME", "TIME", "CAUSE", "WHAT TO DO"] {
+        assert!(heading.contains(column), "{table}");
+    }
+    assert!(table.contains("FAIL"), "{table}");
+    assert!(
+        table.contains("[1] as above"),
+        "a cause is told once: {table}"
+    );
+    assert!(
+        !table.contains('\u{1b}'),
+        "no colour where there is no terminal"
+    );
+}

@@ -1,0 +1,161 @@
+//! `outgate check` against other people's servers.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::support::{Faults, Site, json, outcomes, outgate};
+use outgate_standin::{Authority, Validity};
+
+/// How long a server may take to listen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind(("127.0.0.1", 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+/// Waits until something listens at the port.
+fn listening(port: u16) {
+    let started = Instant::now();
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(started.elapsed() < PATIENCE, "nothing listens at {port}");
+        std::thread::yield_now();
+    }
+}
+
+const NAME: &str = "api.box.example";
+
+/// Checks the example product's cloud at an `openssl s_server` with these options.
+fn check_openssl(options: &[&str]) -> Vec<(String, String, Vec<String>)> {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(SystemTime::now()).unwrap();
+    let names = [NAME.to_owned(), "eu.data.box.example".to_owned()];
+    let identity = authority
+        .issue(&names, Validity::around(SystemTime::now()))
+        .unwrap();
+    let write = |file: &str, text: &str| {
+        let path = folder.path().join(file);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let ca = write("ca.pem", &authority.pem());
+    let chain = write("chain.pem", identity.chain_pem());
+    let key = write("key.pem", &identity.key_pem());
+    let port = free_port();
+    let server = Command::new("openssl")
+        .args([
+            "s_server",
+            "-quiet",
+            "-www",
+            "-accept",
+            &format!("127.0.0.1:{port}"),
+        ])
+        .arg("-cert")
+        .arg(&chain)
+        .arg("-cert_chain")
+        .arg(&chain)
+        .arg("-key")
+        .arg(&key)
+        .args(options)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let _server = Guard(server);
+    listening(port);
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples/box.yaml");
+    let output = outgate([
+        "check".to_owned(),
+        manifest.to_owned(),
+        "--json".to_owned(),
+        format!("--ca={}", ca.display()),
+        format!("--connect-to=:443:127.0.0.1:{port}"),
+        "--resolver=127.0.0.1:1".to_owned(),
+        "--timeout=5".to_owned(),
+    ]);
+    let found = outcomes(&json(&output));
+    found
+        .into_iter()
+        .filter(|(flow, ..)| flow == "cloud")
+        .collect()
+}
+
+#[test]
+fn openssl_with_tls_1_2_or_1_3_works() {
+    for version in ["-tls1_2", "-tls1_3"] {
+        for (_, outcome, causes) in check_openssl(&[version]) {
+            assert_eq!(
+                (outcome.as_str(), causes.len()),
+                ("warn", 0),
+                "{version}: only names failed"
+            );
+        }
+    }
+}
+
+#[test]
+fn openssl_with_tls_1_1_alone_is_too_old() {
+    for (_, outcome, causes) in check_openssl(&["-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"]) {
+        assert_eq!(
+            (outcome.as_str(), causes),
+            ("fail", vec!["tls-too-old".to_owned()])
+        );
+    }
+}
+
+/// Runs a check of a CUBE with a clock that is this far off, as libfaketime has it.
+fn check_at(clock: &str) -> Vec<(String, String, Vec<String>)> {
+    let site = Site::new(&["api.tapio.one", "cloud.homag.test"], Faults::default());
+    let output = Command::new("faketime")
+        .args([
+            "-f",
+            clock,
+            env!("CARGO_BIN_EXE_outgate"),
+            "check",
+            "homag-cube",
+            "--json",
+        ])
+        .args([
+            "--set=homag-cloud-host=cloud.homag.test",
+            "--sample=*.tapio.one=api.tapio.one",
+        ])
+        .args(&site.way)
+        .output()
+        .unwrap();
+    outcomes(&json(&output))
+}
+
+#[test]
+fn a_clock_a_day_ahead_is_this_machines_fault_and_the_lanes_work() {
+    let found = check_at("+1d");
+    let of = |id: &str| found.iter().find(|(flow, ..)| flow == id).unwrap();
+    let (_, outcome, causes) = of("time");
+    assert_eq!(
+        (outcome.as_str(), causes.as_slice()),
+        ("warn", ["clock-wrong".to_owned()].as_slice())
+    );
+    assert_eq!(of("tapio-cloud").1, "pass");
+}
+
+#[test]
+fn a_clock_years_behind_explains_certificates_that_are_not_valid_yet() {
+    let found = check_at("-2000d");
+    for id in ["time", "tapio-cloud", "homag-cloud"] {
+        let (_, outcome, causes) = found.iter().find(|(flow, ..)| flow == id).unwrap();
+        assert_eq!(causes.as_slice(), ["clock-wrong".to_owned()], "{id}");
+        assert_eq!(outcome, if id == "time" { "warn" } else { "fail" }, "{id}");
+    }
+}

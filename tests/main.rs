@@ -1,0 +1,9 @@
+//! The whole product through its command line.
+#![cfg(test)]
+
+mod check;
+#[cfg(feature = "peers")]
+mod check_peers;
+mod command_line;
+mod demo;
+mod support;

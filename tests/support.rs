@@ -1,0 +1,178 @@
+//! Running the command line, and a site for it to be run at.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::process::{Command, Output};
+use std::time::SystemTime;
+
+use outgate_standin::{
+    Answers, Authority, DnsFault, HttpFault, NtpFault, Place, Stage, SystemClock, TlsFault,
+};
+use serde_json::Value as Json;
+use tempfile::TempDir;
+
+/// Runs `outgate` with these arguments.
+pub(crate) fn outgate<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_outgate"))
+        .args(arguments)
+        .env_remove("NO_COLOR")
+        .output()
+        .expect("outgate starts")
+}
+
+/// Standard output as text.
+pub(crate) fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("UTF-8")
+}
+
+/// Standard error as text.
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("UTF-8")
+}
+
+/// Standard output as JSON.
+pub(crate) fn json(output: &Output) -> Json {
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}{}", stdout(output), stderr(output)))
+}
+
+/// What is out of order at a site.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Faults {
+    /// A name that the name server does not know.
+    pub(crate) missing: Option<&'static str>,
+    /// What the HTTPS servers do wrong.
+    pub(crate) tls: Option<TlsFault>,
+    /// Seconds that the time server is ahead.
+    pub(crate) ahead: i64,
+    /// Nothing listens where the HTTPS servers should be.
+    pub(crate) closed: bool,
+}
+
+/// A site with a name server, a time server, and servers for every name, on loopback.
+pub(crate) struct Site {
+    runtime: tokio::runtime::Runtime,
+    stage: Option<Stage>,
+    folder: TempDir,
+    /// `--resolver`, `--connect-to` and `--ca` for it.
+    pub(crate) way: Vec<String>,
+}
+
+impl Site {
+    /// Brings up a site that serves these names.
+    pub(crate) fn new(names: &[&str], faults: Faults) -> Self {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let authority = Authority::new(SystemTime::now()).expect("an authority");
+        let folder = TempDir::new().expect("a folder");
+        let ca = folder.path().join("ca.pem");
+        std::fs::write(&ca, authority.pem()).expect("the authority's file");
+        let mut stage = Stage::new(authority, SystemClock);
+        let mut answers = Answers::new();
+        for name in names.iter().filter(|name| faults.missing != Some(**name)) {
+            answers = answers
+                .address(name, IpAddr::V4(Ipv4Addr::LOCALHOST))
+                .expect("a name");
+        }
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let place = Place::v4();
+        let (dns, https, http, ntp) = runtime.block_on(async {
+            let tls = faults.tls.unwrap_or(TlsFault::None);
+            let ahead = time::Duration::seconds(faults.ahead);
+            (
+                stage
+                    .dns(place, answers, DnsFault::None)
+                    .await
+                    .expect("a name server"),
+                stage
+                    .https(place, &names, tls)
+                    .await
+                    .expect("an HTTPS server"),
+                stage
+                    .http(place, HttpFault::None)
+                    .await
+                    .expect("an HTTP server"),
+                stage
+                    .ntp(place, ahead, NtpFault::None)
+                    .await
+                    .expect("a time server"),
+            )
+        });
+        let https = if faults.closed { closed_port() } else { https };
+        let way = [
+            "--ca".to_owned(),
+            ca.display().to_string(),
+            "--resolver".to_owned(),
+            dns.to_string(),
+            format!("--connect-to=:443::{}", https.port()),
+            format!("--connect-to=:80::{}", http.port()),
+            format!("--connect-to=:123:{}:{}", ntp.ip(), ntp.port()),
+            "--hold=0".to_owned(),
+        ];
+        Self {
+            runtime,
+            stage: Some(stage),
+            folder,
+            way: way.to_vec(),
+        }
+    }
+
+    /// Runs `outgate check` at the site and gives its report and exit code.
+    pub(crate) fn check(&self, arguments: &[&str]) -> (Json, Option<i32>) {
+        let arguments = arguments
+            .iter()
+            .map(ToString::to_string)
+            .chain(self.way.iter().cloned());
+        let output = outgate(
+            ["check".to_owned(), "--json".to_owned()]
+                .into_iter()
+                .chain(arguments),
+        );
+        assert!(self.folder.path().exists());
+        (json(&output), output.status.code())
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if let Some(stage) = self.stage.take() {
+            self.runtime.block_on(stage.stop());
+        }
+    }
+}
+
+/// An address that nothing listens at: a port that was free a moment ago.
+fn closed_port() -> SocketAddr {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("its address")
+}
+
+/// Flow, outcome and kinds of causes of each lane of a report.
+pub(crate) fn outcomes(report: &Json) -> Vec<(String, String, Vec<String>)> {
+    let causes = &report["causes"];
+    let lanes = report["lanes"].as_array().expect("lanes");
+    lanes
+        .iter()
+        .map(|lane| {
+            let kinds = lane["causes"]
+                .as_array()
+                .expect("causes")
+                .iter()
+                .map(|place| {
+                    let place = place.as_u64().and_then(|place| usize::try_from(place).ok());
+                    text(&causes[place.expect("a place")]["kind"])
+                });
+            (
+                text(&lane["lane"]["flow"]),
+                text(&lane["outcome"]),
+                kinds.collect(),
+            )
+        })
+        .collect()
+}
+
+/// A JSON string.
+pub(crate) fn text(value: &Json) -> String {
+    value
+        .as_str()
+        .unwrap_or_else(|| panic!("text, not {value}"))
+        .to_owned()
+}
