@@ -2,6 +2,7 @@
 //! service tags.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -40,6 +41,16 @@ pub struct Unused {
     pub nearest: Option<String>,
 }
 
+impl fmt::Display for Unused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no lane uses the addresses of `{}`", self.word)?;
+        match &self.nearest {
+            Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Addresses {
     /// Adds what `WORD=ADDRESS,NETWORK,…` says.
     ///
@@ -52,9 +63,22 @@ impl Addresses {
         if word.is_empty() || list.is_empty() {
             return Err(shape());
         }
+        self.give(word, list)
+    }
+
+    /// Adds addresses and networks, divided by commas, for a word.
+    ///
+    /// # Errors
+    /// When something in the list is no address, or more than [`MAX_NETWORKS`] come together.
+    pub fn give(&mut self, word: &str, list: &str) -> Result<(), AddressError> {
         let networks: Result<Vec<IpNet>, AddressError> =
             list.split(',').map(|one| network(one.trim())).collect();
         self.add(word, networks?)
+    }
+
+    /// Whether there are addresses for a word.
+    pub fn knows(&self, word: &str) -> bool {
+        self.of(word).is_some()
     }
 
     /// Adds networks for a word; a single address is a network of one.
