@@ -6,4 +6,5 @@ mod check;
 mod check_peers;
 mod command_line;
 mod demo;
+mod documents;
 mod support;
