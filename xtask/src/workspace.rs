@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -40,10 +40,9 @@ impl Workspace {
     ///
     /// When Cargo cannot be run or its answer cannot be understood.
     pub(crate) fn load() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .context("xtask has no folder above it")?;
-        let answer = run::quietly(cargo().current_dir(root).args([
+        // Asked for when it runs: clones that share a target folder share this program too.
+        let here = env::var_os("CARGO_MANIFEST_DIR").context("run me as `cargo xtask`")?;
+        let answer = run::quietly(cargo().current_dir(here).args([
             "metadata",
             "--format-version",
             "1",
