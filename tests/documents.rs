@@ -81,6 +81,37 @@ fn every_command_that_the_documents_show_works() {
     assert!(count >= 15, "the documents show {count} commands");
 }
 
+/// Output without what differs from run to run: times, and the widths that follow from them.
+fn settled(output: &str) -> Vec<String> {
+    let words = output.lines().map(|line| {
+        let line: Vec<&str> = line
+            .split_whitespace()
+            .filter(|word| !word.starts_with('─'))
+            .collect();
+        line.join(" ")
+    });
+    let time = |word: &str| word.parse::<f64>().is_ok();
+    let settle = |line: String| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let settled = words
+            .iter()
+            .enumerate()
+            .map(|(at, word)| match words.get(at + 1) {
+                Some(unit) if ["ms", "s"].contains(unit) && time(word) => "T",
+                _ => word,
+            });
+        settled.collect::<Vec<_>>().join(" ").replace("T s", "T ms")
+    };
+    words.map(settle).filter(|line| !line.is_empty()).collect()
+}
+
+#[test]
+fn the_readme_shows_what_the_demo_prints() {
+    let shown = blocks(&root().join("README.md"), "text").concat();
+    let printed = stdout(&outgate(["demo", "open-pos", "homag-cube", "--once"]));
+    assert_eq!(settled(&shown), settled(&printed));
+}
+
 #[test]
 fn the_example_manifest_of_the_book_is_the_one_that_is_tested() {
     let shown = blocks(&root().join("docs/book/manifest.md"), "yaml");

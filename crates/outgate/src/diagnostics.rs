@@ -3,6 +3,8 @@
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use outgate_manifest::{Diagnostic, Severity};
 
+use crate::table::harmless;
+
 /// Every diagnostic with the line it stands in, for people.
 pub(crate) fn rendered(found: &[Diagnostic], text: &str, coloured: bool) -> String {
     let renderer = if coloured {
@@ -24,17 +26,18 @@ fn report<'a>(one: &'a Diagnostic, text: &'a str) -> Vec<Group<'a>> {
         Severity::Warning => Level::WARNING,
     };
     let (start, end) = within(text, one.span.start, one.span.end);
-    let label = format!("expected {}", one.expected);
+    let label = harmless(&format!("expected {}", one.expected));
     let annotation = AnnotationKind::Primary.span(start..end).label(label);
     let snippet = Snippet::source(text)
         .path(one.file.as_str())
         .annotation(annotation);
     let mut group = level
-        .primary_title(one.message.as_str())
+        .primary_title(harmless(&one.message))
         .id(one.code)
         .element(snippet);
     if let Some(suggestion) = &one.suggestion {
-        group = group.element(Level::HELP.message(format!("did you mean `{suggestion}`?")));
+        group =
+            group.element(Level::HELP.message(harmless(&format!("did you mean `{suggestion}`?"))));
     }
     vec![group]
 }

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use outgate_manifest::nearest;
 use serde::Serialize;
 
+use crate::table::harmless;
+
 /// Why a command could not do its work.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -83,7 +85,7 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
 
 /// Writes a line for people to standard error. That nobody reads it is no failure.
 pub(crate) fn say(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", harmless(line));
 }
 
 /// Whether output to standard output is coloured: on a terminal, unless `NO_COLOR` is set.

@@ -9,7 +9,7 @@ use outgate_manifest::view::LanesView;
 use crate::library;
 use crate::output::{Failure, json, print};
 use crate::site::SiteArgs;
-use crate::table::{shown, table};
+use crate::table::{cells, shown, table};
 
 /// `outgate flows`: the lanes of a product.
 #[derive(Args)]
@@ -67,7 +67,7 @@ impl FlowsArgs {
             } else {
                 ports
             };
-            rows.add_row([
+            rows.add_row(cells([
                 lane.flow.as_str(),
                 lane.from.as_str(),
                 &destination(lane),
@@ -77,7 +77,7 @@ impl FlowsArgs {
                 lane.direction.as_str(),
                 lane.need.as_str(),
                 why,
-            ]);
+            ]));
         }
         print(&shown(&rows))?;
         Ok(ExitCode::SUCCESS)

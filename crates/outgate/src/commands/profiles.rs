@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::library;
 use crate::output::{Failure, json, print};
-use crate::table::{shown, table};
+use crate::table::{cells, shown, table};
 
 /// `outgate profiles`: the built-in products.
 #[derive(Args)]
@@ -57,14 +57,14 @@ impl ProfilesArgs {
         let mut rows = table(&["profile", "product", "vendor", "flows", "lanes", "features"]);
         for one in &profiles {
             let (flows, lanes) = (one.flows.to_string(), one.lanes.to_string());
-            rows.add_row([
+            rows.add_row(cells([
                 &one.id,
                 &one.name,
                 &one.vendor,
                 &flows,
                 &lanes,
                 &one.features.join(" "),
-            ]);
+            ]));
         }
         print(&shown(&rows))?;
         Ok(ExitCode::SUCCESS)

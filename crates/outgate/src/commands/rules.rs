@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::library;
 use crate::output::{Failure, json, print, say};
 use crate::site::SiteArgs;
-use crate::table::{shown, table};
+use crate::table::{cells, shown, table};
 
 /// The most addresses of one name that are taken.
 const MAX_ADDRESSES: usize = 64;
@@ -166,7 +166,7 @@ impl RulesArgs {
 fn list_targets() -> Result<ExitCode, Failure> {
     let mut rows = table(&["target", "what it is"]);
     for target in targets() {
-        rows.add_row([target.id(), target.describe()]);
+        rows.add_row(cells([target.id(), target.describe()]));
     }
     print(&shown(&rows))?;
     Ok(ExitCode::SUCCESS)

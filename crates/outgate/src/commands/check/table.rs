@@ -5,7 +5,7 @@ use outgate_check::{LaneReport, PlanView, Report, Verdict};
 use outgate_manifest::view::LaneView;
 use outgate_probe::Outcome;
 
-use crate::table::{shown, table};
+use crate::table::{cell, cells, shown, table};
 
 /// What a plan would send.
 pub(crate) fn plan_table(plan: &PlanView) -> String {
@@ -13,7 +13,7 @@ pub(crate) fn plan_table(plan: &PlanView) -> String {
     for planned in &plan.lanes {
         let lane = describe(&planned.lane, false);
         if let Some(why) = &planned.not_run {
-            rows.add_row([lane.as_str(), "nobody", why]);
+            rows.add_row(cells([lane.as_str(), "nobody", why]));
         }
         for probe in &planned.probes {
             let port = probe
@@ -50,11 +50,11 @@ pub(crate) fn report_tables(report: &Report) -> String {
     for lane in &report.lanes {
         let (cause, act) = told_once(report, lane, &mut told);
         rows.add_row([
-            Cell::new(describe(&lane.lane, all_parties)),
+            cell(describe(&lane.lane, all_parties)),
             outcome(lane.outcome),
-            Cell::new(time(lane)),
-            Cell::new(cause),
-            Cell::new(act),
+            cell(time(lane)),
+            cell(cause),
+            cell(act),
         ]);
     }
     format!("{}\n{}", shown(&rows), summary(report))
