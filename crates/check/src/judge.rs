@@ -1,6 +1,8 @@
 //! From what the probes of a lane found to the lane's outcome.
 
-use outgate_manifest::{Id, Lane};
+use std::collections::{BTreeMap, BTreeSet};
+
+use outgate_manifest::{Id, Lane, Target};
 use outgate_probe::{Ask, Finding, Outcome, Trouble};
 
 /// A lane after its probes.
@@ -110,36 +112,65 @@ fn weight(outcome: Outcome) -> u8 {
     }
 }
 
-/// The outcome of a flow: all its lanes must work, except that of the rungs of a ladder one is
-/// enough, and so is one of several destinations that stand in for each other.
+/// The outcome of a flow. All of its destinations must be reached; of the ways to one of them
+/// (rungs of a ladder, addresses in place of a name) one is enough.
 pub(crate) fn flow_outcome(lanes: &[&Judged]) -> Outcome {
-    let rungs = lanes.iter().any(|judged| judged.lane.ladder.is_some());
-    let alternatives = lanes
-        .iter()
-        .any(|judged| judged.lane.alternative_to.is_some());
-    let worst = lanes
-        .iter()
-        .map(|judged| judged.outcome)
-        .max_by_key(|one| weight(*one));
-    let worst = worst.unwrap_or(Outcome::NotRun);
-    if !(rungs || alternatives) || worst != Outcome::Fail && worst != Outcome::NotRun {
-        return worst;
+    let moves = moves_with_its_rungs(lanes);
+    let mut ways: BTreeMap<(&Id, String), Vec<&Judged>> = BTreeMap::new();
+    for judged in lanes {
+        let lane = &judged.lane;
+        let name = lane
+            .alternative_to
+            .clone()
+            .unwrap_or_else(|| lane.to.value());
+        let destination = if moves { String::new() } else { name };
+        ways.entry((&lane.from, destination))
+            .or_default()
+            .push(judged);
     }
-    let step = |judged: &Judged| judged.lane.ladder.as_ref().map_or(1, |rung| rung.step);
-    let best = lanes
-        .iter()
-        .filter(|judged| judged.passed())
-        .map(|judged| step(judged))
-        .min();
-    match best {
-        Some(1) => lanes
-            .iter()
-            .filter(|judged| judged.passed())
-            .map(|judged| judged.outcome)
-            .max_by_key(|one| weight(*one))
-            .unwrap_or(worst),
+    worst(ways.values().map(|ways| outcome_of_ways(ways)))
+}
+
+/// Whether the rungs of a ladder go to different destinations, so that reaching any is enough.
+fn moves_with_its_rungs(lanes: &[&Judged]) -> bool {
+    let mut rungs: BTreeMap<usize, BTreeSet<&Target>> = BTreeMap::new();
+    for judged in lanes {
+        rungs
+            .entry(step(judged))
+            .or_default()
+            .insert(&judged.lane.to);
+    }
+    let mut destinations = rungs.values();
+    let first = destinations.next();
+    destinations.any(|others| Some(others) != first)
+}
+
+fn outcome_of_ways(lanes: &[&Judged]) -> Outcome {
+    let choice =
+        |judged: &&Judged| judged.lane.ladder.is_some() || judged.lane.alternative_to.is_some();
+    if !lanes.iter().any(choice) {
+        return worst(lanes.iter().map(|judged| judged.outcome));
+    }
+    let passed: Vec<&&Judged> = lanes.iter().filter(|judged| judged.passed()).collect();
+    match passed.iter().map(|judged| step(judged)).min() {
+        Some(1) => worst(
+            passed
+                .iter()
+                .filter(|one| step(one) == 1)
+                .map(|one| one.outcome),
+        ),
         // It works, but not in the way that is best.
         Some(_) => Outcome::Warn,
-        None => worst,
+        None => worst(lanes.iter().map(|judged| judged.outcome)),
     }
+}
+
+fn step(judged: &Judged) -> usize {
+    judged.lane.ladder.as_ref().map_or(1, |rung| rung.step)
+}
+
+fn worst(outcomes: impl Iterator<Item = Outcome>) -> Outcome {
+    outcomes
+        .max_by_key(|one| weight(*one))
+        .unwrap_or(Outcome::NotRun)
 }

@@ -255,6 +255,35 @@ async fn one_rung_of_a_ladder_is_enough_but_a_later_one_is_worth_a_warning() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn every_destination_of_a_ladder_needs_a_rung_that_works() {
+    let probe = scripted(|ask| match ask.host.to_string().as_str() {
+        "b.example" => failed(Trouble::Refused),
+        _ => passed(),
+    });
+    let rungs = ", else: [{ speaks: { https: 8443 } }]";
+    let report = check(&flow("a", "a.example, b.example", rungs), probe, 8).await;
+    assert_eq!(report.verdict, Verdict::Fail, "nothing reaches b.example");
+    let moving = ", else: [{ to: [a.example], speaks: { https: 8443 } }]";
+    let report = check(&flow("a", "b.example", moving), probe, 8).await;
+    assert_eq!(
+        report.verdict,
+        Verdict::Warn,
+        "a.example stands in for b.example"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_or_its_addresses_are_enough() {
+    let probe = scripted(|ask| match ask.host.to_string().as_str() {
+        "192.0.2.2" => passed(),
+        _ => failed(Trouble::Refused),
+    });
+    let flow = "  a: { from: device, to: { name: a.example, or: [192.0.2.1, 192.0.2.2] }, \
+                speaks: https, need: required, why: { en: x } }\n";
+    assert_eq!(check(flow, probe, 8).await.verdict, Verdict::Pass);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_nobody_could_exercise_makes_the_check_incomplete() {
     let probe = scripted(|_| {
         Finding::not_run(Trouble::NotPermitted {

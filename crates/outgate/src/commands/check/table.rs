@@ -145,7 +145,7 @@ fn time(lane: &LaneReport) -> String {
 fn summary(report: &Report) -> String {
     let counts = &report.counts;
     let verdict = match report.verdict {
-        Verdict::Pass if counts.not_run > 0 => "pass: everything required works",
+        Verdict::Pass if counts.not_run + counts.fail > 0 => "pass: everything required works",
         Verdict::Pass => "pass: everything works",
         Verdict::Warn => "warn: everything required works, but not all is well",
         Verdict::Fail => "FAIL: something required does not work",
