@@ -104,7 +104,7 @@ fn a_server_that_only_speaks_old_tls_is_named_as_such() {
 fn servers_that_answer_wrongly_or_not_at_all_fail() {
     let status = |code| TlsFault::Http(HttpFault::Status(code));
     for (fault, cause) in [
-        (TlsFault::Silent, "silent"),
+        (TlsFault::Silent, "stalled"),
         (TlsFault::CloseAtOnce, "cut"),
         (TlsFault::Http(HttpFault::CloseAtOnce), "cut"),
         (status(StatusCode::SERVICE_UNAVAILABLE), "server-error"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::SystemTime;
 
-use outgate_probe::{Outcome, Trouble};
+use outgate_probe::{Ask, Outcome, PhaseName, Trouble};
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -55,6 +55,8 @@ pub enum CauseKind {
     Refused,
     /// Nothing comes back.
     Silent,
+    /// The connection stands, but then nothing comes any more.
+    Stalled,
     /// The connection is cut in the middle.
     Cut,
     /// What answers is not the protocol.
@@ -98,6 +100,7 @@ impl CauseKind {
         Self::Prohibited,
         Self::Refused,
         Self::Silent,
+        Self::Stalled,
         Self::Cut,
         Self::WrongProtocol,
         Self::TlsRefused,
@@ -154,53 +157,67 @@ impl fmt::Display for Owner {
     }
 }
 
+/// A probe that ended in trouble, and its lane's place in the report.
+pub(crate) struct Troubled<'a> {
+    pub(crate) lane: usize,
+    pub(crate) ask: &'a Ask,
+    pub(crate) trouble: &'a Trouble,
+}
+
 /// Joins what went wrong into causes, the one that takes down most lanes first.
 pub(crate) fn join(lanes: &[Judged], clock: Clock, now: SystemTime) -> Vec<Cause> {
     let now = OffsetDateTime::from(now);
-    let mut found: BTreeMap<(CauseKind, String), Vec<usize>> = BTreeMap::new();
-    for (at, judged) in lanes.iter().enumerate() {
-        for key in keys(judged, clock, now) {
-            let members = found.entry(key).or_default();
-            if !members.contains(&at) {
-                members.push(at);
+    let mut found: BTreeMap<(CauseKind, String), Vec<Troubled<'_>>> = BTreeMap::new();
+    for (at, judged) in lanes
+        .iter()
+        .enumerate()
+        .filter(|(_, judged)| judged.trouble.is_some())
+    {
+        for (ask, finding) in &judged.probes {
+            if let Some(trouble) = &finding.trouble
+                && matches!(finding.outcome, Outcome::Fail | Outcome::Warn)
+            {
+                let key = key_of(judged, ask, trouble, clock, now);
+                found.entry(key).or_default().push(Troubled {
+                    lane: at,
+                    ask,
+                    trouble,
+                });
             }
         }
     }
     let mut causes: Vec<Cause> = found
         .into_iter()
-        .map(|((kind, subject), members)| {
-            let taken: Vec<&Judged> = members.iter().filter_map(|at| lanes.get(*at)).collect();
-            words::cause(kind, subject, &taken, members.clone())
-        })
+        .map(|((kind, subject), probes)| words::cause(kind, subject, &probes))
         .collect();
     causes.sort_by_key(|cause| std::cmp::Reverse(cause.lanes.len()));
     causes
 }
 
-/// What is wrong with a lane: one reason for each of its probes that did not pass.
-fn keys(judged: &Judged, clock: Clock, now: OffsetDateTime) -> Vec<(CauseKind, String)> {
+/// What shares this has one cause.
+fn key_of(
+    judged: &Judged,
+    ask: &Ask,
+    trouble: &Trouble,
+    clock: Clock,
+    now: OffsetDateTime,
+) -> (CauseKind, String) {
     if let Clock::Off { offset_millis } = clock
-        && mends(judged, now, offset_millis)
+        && mends(trouble, now, offset_millis)
     {
-        return vec![(CauseKind::ClockWrong, String::new())];
+        return (CauseKind::ClockWrong, String::new());
     }
-    let probes = judged.probes.iter().filter(|(_, finding)| {
-        matches!(finding.outcome, Outcome::Fail | Outcome::Warn) && judged.trouble.is_some()
-    });
-    probes
-        .filter_map(|(ask, finding)| {
-            let trouble = finding.trouble.as_ref()?;
-            let host = ask.host.to_string();
+    let host = ask.host.to_string();
+    match judged.clock {
+        Some(ClockVerdict::Ours) => (CauseKind::ClockWrong, String::new()),
+        Some(ClockVerdict::Theirs) => (CauseKind::TimeServerWrong, host),
+        Some(ClockVerdict::Open) => (CauseKind::ClocksDiffer, host),
+        None => {
             let port = ask.port.map_or_else(String::new, |port| format!(" {port}"));
             let carrier = judged.lane.transport.as_str().to_uppercase();
-            Some(match judged.clock {
-                Some(ClockVerdict::Ours) => (CauseKind::ClockWrong, String::new()),
-                Some(ClockVerdict::Theirs) => (CauseKind::TimeServerWrong, host),
-                Some(ClockVerdict::Open) => (CauseKind::ClocksDiffer, host),
-                None => key(trouble, host, format!("{carrier}{port}")),
-            })
-        })
-        .collect()
+            key(trouble, host, format!("{carrier}{port}"))
+        }
+    }
 }
 
 /// The kind of a trouble, and what it is about: what shares both has one cause.
@@ -216,7 +233,10 @@ fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, String) {
         Trouble::NetworkUnreachable | Trouble::HostUnreachable { .. } => (K::Unreachable, none),
         Trouble::AdminProhibited => (K::Prohibited, port),
         Trouble::Refused => (K::Refused, port),
-        Trouble::TimedOut { .. } => (K::Silent, port),
+        Trouble::TimedOut {
+            phase: PhaseName::Connect | PhaseName::Exchange,
+        } => (K::Silent, port),
+        Trouble::TimedOut { .. } => (K::Stalled, port),
         Trouble::Reset { .. } | Trouble::Closed { .. } => (K::Cut, port),
         Trouble::NotTls | Trouble::NotHttp | Trouble::Malformed { .. } => (K::WrongProtocol, host),
         Trouble::TlsAlert { .. }

@@ -30,7 +30,7 @@ pub(crate) enum Clock {
 pub(crate) fn settle(lanes: &mut [Judged], now: SystemTime) -> Clock {
     let now = OffsetDateTime::from(now);
     let dates = dates(lanes);
-    let certificates = lanes.to_vec();
+    let troubles: Vec<Trouble> = lanes.iter().filter_map(|one| one.trouble.clone()).collect();
     let mut clock = Clock::Unquestioned;
     for judged in lanes.iter_mut() {
         let Some(Trouble::ClockOff { offset_millis }) = judged.trouble else {
@@ -42,7 +42,7 @@ pub(crate) fn settle(lanes: &mut [Judged], now: SystemTime) -> Clock {
                 .filter(|one| one.abs_diff(with) <= AGREE_MILLIS)
                 .count()
         };
-        let by_certificates = certificates
+        let by_certificates = troubles
             .iter()
             .filter(|one| mends(one, now, offset_millis))
             .count();
@@ -76,15 +76,16 @@ fn dates(lanes: &[Judged]) -> Vec<i64> {
     dates.map(|date| date.offset_millis).collect()
 }
 
-/// Whether a lane failed for a certificate that is out of its time, and would not have failed
-/// with a clock moved by the offset.
-pub(crate) fn mends(judged: &Judged, now: OffsetDateTime, offset_millis: i64) -> bool {
+/// Whether a certificate is out of its time, and would not be with a clock moved by the offset.
+pub(crate) fn mends(trouble: &Trouble, now: OffsetDateTime, offset_millis: i64) -> bool {
     let Some(moved) = now.checked_add(Duration::milliseconds(offset_millis)) else {
         return false;
     };
-    match &judged.trouble {
-        Some(Trouble::CertificateNotYetValid { not_before, .. }) => moved >= *not_before,
-        Some(Trouble::CertificateExpired { not_after, .. }) => moved <= *not_after,
-        Some(_) | None => false,
+    if let Trouble::CertificateNotYetValid { not_before, .. } = trouble {
+        return moved >= *not_before;
     }
+    if let Trouble::CertificateExpired { not_after, .. } = trouble {
+        return moved <= *not_after;
+    }
+    false
 }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use outgate_manifest::{Id, Lane, Target};
-use outgate_probe::{Ask, Finding, Outcome, Trouble};
+use outgate_manifest::{Id, Lane, PortRange, Target, Transport};
+use outgate_probe::{Ask, Attempt, Finding, Outcome, Trouble};
 
 /// A lane after its probes.
 #[derive(Debug, Clone)]
@@ -45,39 +45,31 @@ impl Judged {
     }
 
     /// Joins the findings: the worst counts, and its trouble is the lane's.
-    pub(crate) fn new(lane: Lane, probes: Vec<(Ask, Finding)>) -> Self {
+    pub(crate) fn new(lane: Lane, mut probes: Vec<(Ask, Finding)>) -> Self {
+        let mutual = lane.tls.as_ref().is_some_and(|tls| tls.mutual);
+        let mut reason = None;
+        for (_, finding) in &mut probes {
+            reason = reason.or(if mutual { judge_mutual(finding) } else { None });
+        }
         let worst = probes
             .iter()
             .map(|(_, finding)| finding)
             .max_by_key(|f| weight(f.outcome));
         let outcome = worst.map_or(Outcome::NotRun, |finding| finding.outcome);
         let trouble = worst.and_then(|finding| finding.trouble.clone());
-        let mut judged = Self {
+        if outcome == Outcome::Pass && lane.protocol.is_unspecified() {
+            reason = Some("the port opens; the document does not say what is spoken here".into());
+        }
+        let blocked_by = Vec::new();
+        Self {
             lane,
             probes,
             outcome,
             trouble,
             clock: None,
-            reason: None,
-            blocked_by: Vec::new(),
-        };
-        if judged.outcome == Outcome::Pass && judged.lane.protocol.is_unspecified() {
-            judged.reason =
-                Some("the port opens; the document does not say what is spoken here".into());
+            reason,
+            blocked_by,
         }
-        judged.with_expected_certificate_request()
-    }
-
-    /// A server that asks for a certificate, as the manifest says it does, was reached: a probe
-    /// has no certificate and can come no further.
-    fn with_expected_certificate_request(mut self) -> Self {
-        let mutual = self.lane.tls.as_ref().is_some_and(|tls| tls.mutual);
-        if mutual && self.trouble == Some(Trouble::ClientCertificateWanted) {
-            self.outcome = Outcome::Pass;
-            self.trouble = None;
-            self.reason = Some("the server asks for the device's certificate, as it should".into());
-        }
-        self
     }
 
     /// Says that a flow which this one needs first has failed.
@@ -101,6 +93,31 @@ impl Judged {
     }
 }
 
+/// Judges a finding on a lane where both ends show certificates. A server that asks for one was
+/// reached: a probe has none and can come no further. One that does not ask may be somebody else.
+fn judge_mutual(finding: &mut Finding) -> Option<String> {
+    if finding.trouble == Some(Trouble::ClientCertificateWanted) {
+        finding.outcome = Outcome::Pass;
+        finding.trouble = None;
+        return Some("the server asks for the device's certificate, as it should".into());
+    }
+    let asked = |attempt: &Attempt| {
+        attempt
+            .tls
+            .as_ref()
+            .is_none_or(|tls| tls.client_certificate_asked)
+    };
+    if finding.outcome == Outcome::Pass && !finding.attempts.iter().all(asked) {
+        finding.outcome = Outcome::Warn;
+        return Some(
+            "the server does not ask for the device's certificate, as it should: somebody else \
+             may be answering"
+                .into(),
+        );
+    }
+    None
+}
+
 /// Which of several outcomes a lane takes on.
 fn weight(outcome: Outcome) -> u8 {
     match outcome {
@@ -112,18 +129,22 @@ fn weight(outcome: Outcome) -> u8 {
     }
 }
 
-/// The outcome of a flow. All of its destinations must be reached; of the ways to one of them
-/// (rungs of a ladder, addresses in place of a name) one is enough.
+/// The outcome of a flow. All of its destinations must be reached; of the rungs of a ladder one
+/// is enough. Places that a firewall may open instead of a name decide nothing: the product uses
+/// the name.
 pub(crate) fn flow_outcome(lanes: &[&Judged]) -> Outcome {
     let moves = moves_with_its_rungs(lanes);
     let mut ways: BTreeMap<(&Id, String), Vec<&Judged>> = BTreeMap::new();
-    for judged in lanes {
+    for judged in lanes
+        .iter()
+        .filter(|judged| judged.lane.alternative_to.is_none())
+    {
         let lane = &judged.lane;
-        let name = lane
-            .alternative_to
-            .clone()
-            .unwrap_or_else(|| lane.to.value());
-        let destination = if moves { String::new() } else { name };
+        let destination = if moves {
+            String::new()
+        } else {
+            lane.to.value()
+        };
         ways.entry((&lane.from, destination))
             .or_default()
             .push(judged);
@@ -145,24 +166,44 @@ fn moves_with_its_rungs(lanes: &[&Judged]) -> bool {
     destinations.any(|others| Some(others) != first)
 }
 
+/// The outcome of the ways to one destination: of the first rung that works, and a warning when
+/// a better one was seen not to. What was not run says nothing about a rung.
 fn outcome_of_ways(lanes: &[&Judged]) -> Outcome {
-    let choice =
-        |judged: &&Judged| judged.lane.ladder.is_some() || judged.lane.alternative_to.is_some();
-    if !lanes.iter().any(choice) {
-        return worst(lanes.iter().map(|judged| judged.outcome));
+    let mut rungs: BTreeMap<usize, Vec<&Judged>> = BTreeMap::new();
+    for judged in lanes {
+        rungs.entry(step(judged)).or_default().push(judged);
     }
-    let passed: Vec<&&Judged> = lanes.iter().filter(|judged| judged.passed()).collect();
-    match passed.iter().map(|judged| step(judged)).min() {
-        Some(1) => worst(
-            passed
-                .iter()
-                .filter(|one| step(one) == 1)
-                .map(|one| one.outcome),
-        ),
-        // It works, but not in the way that is best.
-        Some(_) => Outcome::Warn,
-        None => worst(lanes.iter().map(|judged| judged.outcome)),
+    let mut before = Outcome::Pass;
+    for rung in rungs.values() {
+        let outcome = outcome_of_rung(rung);
+        match outcome {
+            Outcome::Pass | Outcome::Warn if before == Outcome::Fail => return Outcome::Warn,
+            Outcome::Pass | Outcome::Warn => return outcome,
+            Outcome::Fail | Outcome::NotRun | Outcome::NotApplicable => {
+                before = worst([before, outcome].into_iter());
+            }
+        }
     }
+    before
+}
+
+/// The outcome of one rung: every port must work. Where a rung has a port over TCP and UDP, one
+/// of the two is enough; a flow without a ladder needs both.
+fn outcome_of_rung(lanes: &[&Judged]) -> Outcome {
+    let mut ports: BTreeMap<_, Vec<&Judged>> = BTreeMap::new();
+    for judged in lanes {
+        ports.entry(judged.lane.ports).or_default().push(judged);
+    }
+    worst(ports.values().map(|transports| {
+        let outcomes = || transports.iter().map(|judged| judged.outcome);
+        let choice = transports.iter().any(|judged| judged.lane.ladder.is_some());
+        if choice {
+            outcomes().min_by_key(|one| weight(*one))
+        } else {
+            None
+        }
+        .unwrap_or_else(|| worst(outcomes()))
+    }))
 }
 
 fn step(judged: &Judged) -> usize {
@@ -173,4 +214,37 @@ fn worst(outcomes: impl Iterator<Item = Outcome>) -> Outcome {
     outcomes
         .max_by_key(|one| weight(*one))
         .unwrap_or(Outcome::NotRun)
+}
+
+/// Places that a firewall may open instead of a name are not needed when the name works.
+pub(crate) fn excuse_alternatives(lanes: &mut [Judged]) {
+    let works: BTreeSet<_> = lanes
+        .iter()
+        .filter(|judged| judged.passed())
+        .map(|judged| way(judged, judged.lane.to.value()))
+        .collect();
+    for judged in lanes
+        .iter_mut()
+        .filter(|judged| judged.outcome == Outcome::Fail)
+    {
+        if let Some(name) = judged.lane.alternative_to.clone()
+            && works.contains(&way(judged, name.clone()))
+        {
+            judged.outcome = Outcome::NotApplicable;
+            judged.trouble = None;
+            judged.reason = Some(format!("{name} works, so this is not needed in its place"));
+        }
+    }
+}
+
+/// What a lane has in common with one that stands in for it.
+fn way(judged: &Judged, destination: String) -> (Id, Id, String, Transport, Option<PortRange>) {
+    let lane = &judged.lane;
+    (
+        lane.flow.clone(),
+        lane.from.clone(),
+        destination,
+        lane.transport,
+        lane.ports,
+    )
 }

@@ -10,13 +10,13 @@ use outgate_manifest::Id;
 use outgate_probe::{Outcome, Path};
 use tokio::time::Instant;
 
-use crate::judge::{Judged, flow_outcome};
+use crate::judge::{Judged, excuse_alternatives, flow_outcome};
 use crate::plan::{Plan, PlannedLane, Subject};
 use crate::report::{Heading, Report};
 use crate::{cause, clock};
 
 /// How many lanes are exercised at once unless the caller says otherwise.
-pub const MAX_CONCURRENT: usize = 32;
+pub const MAX_CONCURRENT: u16 = 32;
 
 /// What happens while a check runs, for whoever shows its progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,11 +43,11 @@ pub async fn run(
     plan: Plan,
     heading: Heading,
     path: &Path,
-    concurrent: usize,
+    concurrent: u16,
     mut on_event: impl FnMut(Event),
 ) -> Report {
     let started = (path.now(), Instant::now());
-    let mut course = Course::new(plan, concurrent.max(1));
+    let mut course = Course::new(plan, usize::from(concurrent.max(1)));
     loop {
         while let Some((at, planned)) = course.next() {
             on_event(Event::Started { lane: at });
@@ -128,7 +128,12 @@ impl Course<'_> {
         outcome
     }
 
-    fn into_lanes(self) -> Vec<Judged> {
+    /// All lanes. What could never start was not run; it is not left out.
+    fn into_lanes(mut self) -> Vec<Judged> {
+        for (at, planned) in self.waiting {
+            let why = "it waits for flows that wait for it".to_owned();
+            self.done.insert(at, Judged::not_run(planned.lane, why));
+        }
         self.done.into_values().collect()
     }
 }
@@ -141,6 +146,7 @@ pub(crate) fn conclude(
     took: Duration,
 ) -> Report {
     let clock = clock::settle(&mut lanes, now);
+    excuse_alternatives(&mut lanes);
     let failed = failed_flows(&lanes);
     for judged in &mut lanes {
         let first = judged

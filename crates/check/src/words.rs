@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use outgate_probe::Trouble;
 
-use crate::cause::{Cause, CauseKind, Owner};
-use crate::judge::Judged;
+use crate::cause::{Cause, CauseKind, Owner, Troubled};
 
 /// The most names that a sentence lists.
 const MAX_LISTED: usize = 4;
@@ -82,10 +81,16 @@ const WORDS: &[(CauseKind, Owner, &str, &str)] = &[
         "allow {subject} to {hosts}",
     ),
     (
+        CauseKind::Stalled,
+        Owner::FirewallOrVendor,
+        "{subject} to {hosts} opens, but then nothing comes: {seen}",
+        "exempt it from inspection by firewall and proxy; else ask the vendor",
+    ),
+    (
         CauseKind::Cut,
-        Owner::Firewall,
-        "{subject} to {hosts}: {seen}",
-        "allow {subject} to {hosts} without inspection or time limits on the way",
+        Owner::FirewallOrVendor,
+        "{subject} to {hosts} opens and is then cut: {seen}",
+        "exempt it from inspection by firewall and proxy; else ask the vendor",
     ),
     (
         CauseKind::WrongProtocol,
@@ -161,14 +166,9 @@ const WORDS: &[(CauseKind, Owner, &str, &str)] = &[
     ),
 ];
 
-/// Words a cause that takes down these lanes.
-pub(crate) fn cause(
-    kind: CauseKind,
-    subject: String,
-    lanes: &[&Judged],
-    places: Vec<usize>,
-) -> Cause {
-    let seen = Seen::of(lanes);
+/// Words the cause of what these probes met.
+pub(crate) fn cause(kind: CauseKind, subject: String, probes: &[Troubled<'_>]) -> Cause {
+    let seen = Seen::of(probes);
     let row = WORDS.iter().find(|(known, ..)| *known == kind);
     let (owner, what, act) = row.map_or(
         (Owner::ThisMachine, "{seen}", ""),
@@ -176,17 +176,19 @@ pub(crate) fn cause(
     );
     let what = seen.fill(what, &subject);
     let act = seen.fill(act, &subject);
+    let mut lanes: Vec<usize> = probes.iter().map(|probe| probe.lane).collect();
+    lanes.dedup();
     Cause {
         kind,
         subject,
         owner,
         what,
         act,
-        lanes: places,
+        lanes,
     }
 }
 
-/// What was seen on the lanes of one cause, in words.
+/// What was seen by the probes of one cause, in words.
 struct Seen {
     hosts: String,
     first: String,
@@ -194,24 +196,22 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(lanes: &[&Judged]) -> Self {
-        let asks = || lanes.iter().flat_map(|judged| &judged.probes);
-        let hosts: BTreeSet<String> = asks()
-            .filter(|(_, finding)| finding.trouble.is_some())
-            .map(|(ask, _)| ask.host.to_string())
+    fn of(probes: &[Troubled<'_>]) -> Self {
+        let hosts: BTreeSet<String> = probes
+            .iter()
+            .map(|probe| probe.ask.host.to_string())
             .collect();
-        let troubles = || asks().filter_map(|(_, finding)| finding.trouble.as_ref());
-        let offset = troubles().find_map(|trouble| {
-            let Trouble::ClockOff { offset_millis } = trouble else {
+        let offset = probes.iter().find_map(|probe| {
+            let Trouble::ClockOff { offset_millis } = probe.trouble else {
                 return None;
             };
             Some(*offset_millis)
         });
         Self {
             hosts: listed(&hosts),
-            first: troubles()
-                .next()
-                .map_or_else(String::new, ToString::to_string),
+            first: probes
+                .first()
+                .map_or_else(String::new, |probe| probe.trouble.to_string()),
             clock: offset.map_or_else(String::new, apart),
         }
     }

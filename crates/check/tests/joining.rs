@@ -9,8 +9,8 @@ use futures_util::future::BoxFuture;
 use outgate_check::{CauseKind, Heading, Owner, Plan, PlannedLane, Report, Subject, Verdict, run};
 use outgate_manifest::{Empty, Selection, parse};
 use outgate_probe::{
-    Ask, Attempt, DateWitness, Finding, Host, HttpEvidence, Outcome, Path, PathConfig, PhaseName,
-    Probe, Sent, Transport, Trouble,
+    Ask, Attempt, DateWitness, ExpectedTrust, Finding, Host, HttpEvidence, Outcome, Path,
+    PathConfig, PhaseName, Probe, Sent, TlsEvidence, Transport, Trouble,
 };
 
 /// A probe that answers by script: the host and port of an ask decide.
@@ -104,7 +104,7 @@ flows:
 ";
 
 /// Checks a manifest of these flows, every lane of which is asked by the probe.
-async fn check<F>(flows: &str, probe: &'static Scripted<F>, concurrent: usize) -> Report
+async fn check<F>(flows: &str, probe: &'static Scripted<F>, concurrent: u16) -> Report
 where
     F: Fn(&Ask) -> Finding + Send + Sync,
 {
@@ -273,14 +273,116 @@ async fn every_destination_of_a_ladder_needs_a_rung_that_works() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_or_its_addresses_are_enough() {
-    let probe = scripted(|ask| match ask.host.to_string().as_str() {
-        "192.0.2.2" => passed(),
-        _ => failed(Trouble::Refused),
-    });
+async fn addresses_in_place_of_a_name_decide_nothing() {
     let flow = "  a: { from: device, to: { name: a.example, or: [192.0.2.1, 192.0.2.2] }, \
                 speaks: https, need: required, why: { en: x } }\n";
-    assert_eq!(check(flow, probe, 8).await.verdict, Verdict::Pass);
+    let only = |works: &'static str| {
+        scripted(move |ask: &Ask| match ask.host.to_string() == works {
+            true => passed(),
+            false => failed(Trouble::Refused),
+        })
+    };
+    let by_address = check(flow, only("192.0.2.2"), 8).await;
+    assert_eq!(
+        by_address.verdict,
+        Verdict::Fail,
+        "the product uses the name"
+    );
+    let by_name = check(flow, only("a.example"), 8).await;
+    assert_eq!(by_name.verdict, Verdict::Pass);
+    assert_eq!(
+        outcomes(&by_name),
+        [
+            Outcome::Pass,
+            Outcome::NotApplicable,
+            Outcome::NotApplicable
+        ]
+    );
+    assert!(by_name.causes.is_empty(), "{:#?}", by_name.causes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rung_needs_all_its_ports_and_one_of_tcp_and_udp() {
+    let ladder = |ports: &str| {
+        format!(
+            "  a: {{ from: device, to: [a.example], speaks: {{ sip: {ports} }}, need: required, \
+             why: {{ en: x }}, else: [{{ speaks: {{ https: 9 }} }}] }}\n"
+        )
+    };
+    let only_one = scripted(|ask| match ask.port {
+        Some(1) => passed(),
+        _ => failed(Trouble::Refused),
+    });
+    let report = check(&ladder("{ tcp: [1, 2] }"), only_one, 8).await;
+    assert_eq!(report.verdict, Verdict::Fail, "port 2 is needed too");
+    let report = check(&ladder("{ tcp: 1, udp: 1 }"), only_one, 8).await;
+    assert_eq!(report.verdict, Verdict::Pass);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rung_that_was_not_run_is_no_worse_than_it_is_known_to_be() {
+    let probe = scripted(|ask| match ask.port {
+        Some(443) => Finding::not_run(Trouble::NotPermitted { what: "x".into() }),
+        _ => passed(),
+    });
+    let flows = flow("a", "a.example", ", else: [{ speaks: { https: 8443 } }]");
+    let report = check(&flows, probe, 8).await;
+    assert_eq!(outcomes(&report), [Outcome::NotRun, Outcome::Pass]);
+    assert_eq!(report.verdict, Verdict::Pass);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_after_the_connection_stood_is_not_a_dropped_packet() {
+    let probe = scripted(|_| {
+        failed(Trouble::TimedOut {
+            phase: PhaseName::FirstByte,
+        })
+    });
+    let report = check(&flow("a", "a.example", ""), probe, 8).await;
+    assert_eq!(report.causes[0].kind, CauseKind::Stalled);
+    assert_eq!(report.causes[0].owner, Owner::FirewallOrVendor);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cause_speaks_only_of_the_hosts_that_it_took_down() {
+    let probe = scripted(|ask| match ask.host.to_string().as_str() {
+        "a.example" => failed(Trouble::Refused),
+        _ => failed(Trouble::NameNotFound),
+    });
+    let report = check(&flow("a", "a.example, b.example", ""), probe, 8).await;
+    let refused = report
+        .causes
+        .iter()
+        .find(|cause| cause.kind == CauseKind::Refused)
+        .unwrap();
+    assert!(!refused.what.contains("b.example"), "{}", refused.what);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_asks_for_the_devices_certificate_was_reached() {
+    let tls = |asked| TlsEvidence {
+        server_name: None,
+        version: None,
+        cipher_suite: None,
+        alpn: None,
+        chain: Vec::new(),
+        trusted_by: Vec::new(),
+        expected: ExpectedTrust::Public,
+        client_certificate_asked: asked,
+        legacy: None,
+    };
+    let flows = flow("a", "a.example", ", tls: { mutual: true }");
+    let asking = scripted(|_| failed(Trouble::ClientCertificateWanted));
+    assert_eq!(check(&flows, asking, 8).await.verdict, Verdict::Pass);
+    let not_asking = scripted(move |_| {
+        let mut attempt = Attempt::new("192.0.2.1".parse().unwrap(), Some(443));
+        attempt.tls = Some(tls(false));
+        Finding {
+            attempts: vec![attempt],
+            ..passed()
+        }
+    });
+    assert_eq!(check(&flows, not_asking, 8).await.verdict, Verdict::Warn);
 }
 
 #[tokio::test(start_paused = true)]
