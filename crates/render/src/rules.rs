@@ -63,6 +63,12 @@ impl RulesRequest<'_> {
             ToString::to_string,
         )
     }
+
+    /// The words that addresses were given for, and that the rules have no use for.
+    pub(crate) fn unused(&self) -> Vec<Unused> {
+        self.addresses
+            .unused(self.manifest, self.selection, self.lanes)
+    }
 }
 
 /// Rules, and how well they say what the lanes say.

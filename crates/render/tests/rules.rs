@@ -151,6 +151,25 @@ fn settings_versions_and_features_change_the_rules() {
     }
 }
 
+#[test]
+fn a_word_is_used_when_the_setting_of_a_party_holds_it() {
+    let moved = Selection {
+        set: [("cloud-host".to_owned(), "Tenant.example.com".to_owned())].into(),
+        ..Selection::default()
+    };
+    let given = [
+        "tenant.example.com=192.0.2.50",
+        "tenant.example.org=192.0.2.51",
+    ];
+    for id in ["csv", "nftables"] {
+        let got = rules(id, EVERY_KIND, &given, &moved);
+        let unused: Vec<&str> = got.unused.iter().map(|one| one.word.as_str()).collect();
+        assert_eq!(unused, ["tenant.example.org"], "{id}");
+    }
+    let got = rules("nftables", EVERY_KIND, &given, &moved);
+    assert!(got.text.contains("{ 192.0.2.50 }"), "{}", got.text);
+}
+
 mod chance {
     use proptest::prelude::*;
 

@@ -43,7 +43,7 @@ pub struct Unused {
 
 impl fmt::Display for Unused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no lane uses the addresses of `{}`", self.word)?;
+        write!(f, "no lane uses the address of `{}`", self.word)?;
         match &self.nearest {
             Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
             None => Ok(()),
@@ -117,23 +117,20 @@ impl Addresses {
         if let Some(given) = self.of(party) {
             return Some(given.to_vec());
         }
-        let setting = &manifest.parties().find(party)?.setting.as_ref()?.value;
-        let changed = selection.set.get(setting.as_str()).map(String::as_str);
-        let value = changed.or_else(|| {
-            let setting = manifest.settings().get(setting)?;
-            setting
-                .default
-                .as_ref()
-                .map(|default| default.value.0.as_str())
-        })?;
+        let value = set_for(party, manifest, selection)?;
         match value.parse::<IpAddr>() {
             Ok(address) => Some(vec![IpNet::from(address)]),
             Err(_) => self.of(value).map(<[IpNet]>::to_vec),
         }
     }
 
-    /// The words that no lane uses and no party is called by.
-    pub(crate) fn unused(&self, manifest: &Manifest, lanes: &[Lane]) -> Vec<Unused> {
+    /// The words that no lane uses, and that no party is called by or found under.
+    pub(crate) fn unused(
+        &self,
+        manifest: &Manifest,
+        selection: &Selection,
+        lanes: &[Lane],
+    ) -> Vec<Unused> {
         let of_lane = |lane: &Lane| match &lane.to {
             Target::Address(_) | Target::Network(_) | Target::Multicast(_) => None,
             Target::Name(_)
@@ -142,8 +139,12 @@ impl Addresses {
             | Target::Dhcp(_)
             | Target::ServiceTag(_) => Some(lane.to.value().to_ascii_lowercase()),
         };
-        let parties = manifest.parties().ids().map(str::to_owned);
-        let used: BTreeSet<String> = lanes.iter().filter_map(of_lane).chain(parties).collect();
+        let mut used: BTreeSet<String> = lanes.iter().filter_map(of_lane).collect();
+        for party in manifest.parties().ids() {
+            used.insert(party.to_owned());
+            let value = set_for(party, manifest, selection);
+            used.extend(value.map(str::to_ascii_lowercase));
+        }
         let unused = self.0.keys().filter(|word| !used.contains(*word));
         unused
             .map(|word| Unused {
@@ -152,6 +153,16 @@ impl Addresses {
             })
             .collect()
     }
+}
+
+/// What the setting of a party holds: a name or an address.
+fn set_for<'a>(party: &str, manifest: &'a Manifest, selection: &'a Selection) -> Option<&'a str> {
+    let setting = &manifest.parties().find(party)?.setting.as_ref()?.value;
+    let changed = selection.set.get(setting.as_str()).map(String::as_str);
+    changed.or_else(|| {
+        let default = manifest.settings().get(setting)?.default.as_ref();
+        default.map(|default| default.value.0.as_str())
+    })
 }
 
 fn network(text: &str) -> Result<IpNet, AddressError> {
@@ -196,6 +207,20 @@ mod tests {
             ["9.0.0.1/32", "10.0.0.0/8", "2001:db8::/32"]
         );
         assert_eq!(read("a=10.0.0.7/8").unwrap(), ["10.0.0.0/8"]);
+    }
+
+    #[test]
+    fn an_unused_word_is_told_with_what_was_perhaps_meant() {
+        let mut unused = Unused {
+            word: "devise".to_owned(),
+            nearest: None,
+        };
+        assert_eq!(unused.to_string(), "no lane uses the address of `devise`");
+        unused.nearest = Some("device".to_owned());
+        assert_eq!(
+            unused.to_string(),
+            "no lane uses the address of `devise`; did you mean `device`?"
+        );
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl Target for Csv {
         Rules {
             text,
             ledger: request.lanes.iter().map(entry).collect(),
-            unused: request.addresses.unused(request.manifest, request.lanes),
+            unused: request.unused(),
         }
     }
 }

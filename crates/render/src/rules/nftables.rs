@@ -42,7 +42,7 @@ impl Target for Nftables {
         Rules {
             text,
             ledger: plan.ledger,
-            unused: request.addresses.unused(request.manifest, request.lanes),
+            unused: request.unused(),
         }
     }
 }
