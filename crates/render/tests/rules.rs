@@ -158,6 +158,7 @@ fn a_word_is_used_when_the_setting_of_a_party_holds_it() {
         ..Selection::default()
     };
     let given = [
+        "device=10.0.0.2",
         "tenant.example.com=192.0.2.50",
         "tenant.example.org=192.0.2.51",
     ];
@@ -170,7 +171,7 @@ fn a_word_is_used_when_the_setting_of_a_party_holds_it() {
         assert_eq!(unused, ["tenant.example.org"], "{id}");
     }
     let got = rules("nftables", &calling, &given, &moved);
-    assert!(got.text.contains("{ 192.0.2.50 }"), "{}", got.text);
+    assert!(got.text.contains("elements = { 192.0.2.50 }"));
 }
 
 mod chance {
