@@ -6,3 +6,4 @@
 
 pub mod page;
 pub mod rules;
+mod visible;

@@ -9,6 +9,7 @@
 use std::path::Path;
 
 use outgate_manifest::{Empty, Lane, Manifest, Selection, parse};
+use outgate_render::page::{PageRequest, formats, render as page};
 use outgate_render::rules::addresses::Addresses;
 use outgate_render::rules::{Expression, Rules, RulesRequest, target};
 
@@ -183,7 +184,8 @@ mod chance {
     fn text() -> impl Strategy<Value = String> {
         let bits = prop::sample::select(vec![
             "\"", "'", "\n", "\r", "}", "{", ";", "#", "\\", "a", "drop", " ", "\t", "\u{2028}",
-            "é", ",", "=", "|", "<", "\u{0}",
+            "é", ",", "=", "|", "<", "\u{0}", "\u{1B}", "\u{9B}", "\u{202E}", "\u{2066}",
+            "\u{61C}", ",=", ";-", "\t@", "+",
         ]);
         prop::collection::vec(bits, 1..40).prop_map(|bits| format!("x{}", bits.concat()))
     }
@@ -308,14 +310,38 @@ mod chance {
             let got = render("nftables", &manifest, &lanes, given, &selection);
             assert_sound(&got.text);
             prop_assert_eq!(got.ledger.len(), lanes.len());
+            prop_assert_eq!(hidden(&got.text), None);
             let csv = render("csv", &manifest, &lanes, given, &selection);
+            prop_assert_eq!(hidden(&csv.text), None);
+            for piece in csv.text.split([',', ';', '\n']) {
+                let piece = piece.trim_start_matches('"');
+                prop_assert!(!piece.starts_with(['=', '+', '-', '@']), "{}", piece);
+            }
+            for form in formats() {
+                let request = PageRequest {
+                    manifest: &manifest,
+                    selection: &selection,
+                    lanes: &lanes,
+                    language: "sv",
+                };
+                prop_assert_eq!(hidden(&page(&request, *form).unwrap()), None);
+            }
             let rows = csv_rows(&csv.text);
             prop_assert_eq!(rows.len(), lanes.len() + 1);
             for row in rows {
                 prop_assert_eq!(row.len(), 29);
-                prop_assert!(row.iter().all(|cell| !cell.starts_with(['=', '+', '-', '@', '\t', '\r'])));
             }
         }
+    }
+
+    /// The first character that a reader does not see; our own files have tabs and line breaks.
+    fn hidden(text: &str) -> Option<char> {
+        text.chars().find(|c| match c {
+            '\t' | '\r' | '\n' => false,
+            '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' => true,
+            '\u{2066}'..='\u{2069}' => true,
+            c => c.is_control(),
+        })
     }
 
     /// A reader of RFC 4180, written apart from the writer.

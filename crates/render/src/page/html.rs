@@ -3,6 +3,7 @@
 
 use super::Format;
 use super::model::{Block, Page, Phrase, Piece, Section, Table, Tone};
+use crate::visible::visible;
 
 /// The style sheet. Its colours keep a contrast of at least 4.5 to 1 (WCAG 2.2, 1.4.3).
 const STYLE: &str = include_str!("html/style.css");
@@ -158,8 +159,8 @@ fn piece(piece: &Piece) -> String {
     }
 }
 
-/// Text for elements and for attributes in double quotes. Control characters, which HTML forbids
-/// (section 13.1.4 of the standard: only white space and no others), become spaces.
+/// Text for elements and for attributes in double quotes, with nothing in it that cannot be seen.
+/// HTML forbids most control characters (section 13.1.4 of the standard).
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -169,17 +170,10 @@ fn escaped(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            c if c.is_control() || is_noncharacter(c) => out.push(' '),
-            c => out.push(c),
+            c => out.push(visible(c)),
         }
     }
     out
-}
-
-/// Code points that stand for no character (Unicode, section 23.7), which HTML forbids too.
-fn is_noncharacter(c: char) -> bool {
-    let code = u32::from(c);
-    (0xFDD0..=0xFDEF).contains(&code) || code & 0xFFFE == 0xFFFE
 }
 
 #[cfg(test)]
@@ -190,7 +184,7 @@ mod tests {
     fn texts_cannot_become_elements_or_end_attributes() {
         assert_eq!(
             escaped("<b class=\"x\">&'\u{0}\u{FFFE}"),
-            "&lt;b class=&quot;x&quot;&gt;&amp;&#39;  "
+            "&lt;b class=&quot;x&quot;&gt;&amp;&#39;\u{FFFD}\u{FFFD}"
         );
     }
 

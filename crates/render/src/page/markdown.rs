@@ -2,6 +2,7 @@
 
 use super::Format;
 use super::model::{Block, Page, Phrase, Piece, Table, Tone};
+use crate::visible::visible;
 
 /// The format `md`.
 #[derive(Debug)]
@@ -98,7 +99,7 @@ fn code(text: &str) -> String {
 }
 
 /// Text that stays text: every ASCII mark that Markdown could read has a backslash before it
-/// (CommonMark, section 2.4), and lines are joined.
+/// (CommonMark, section 2.4), lines are joined, and nothing is left that cannot be seen.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for (at, c) in text.chars().enumerate() {
@@ -116,8 +117,7 @@ fn escaped(text: &str) -> String {
                 out.push('\\');
                 out.push(c);
             }
-            c if c.is_control() || c == '\u{2028}' || c == '\u{2029}' => out.push(' '),
-            c => out.push(c),
+            c => out.push(visible(c)),
         }
     }
     out

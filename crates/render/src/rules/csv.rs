@@ -1,13 +1,18 @@
 //! Comma-separated values (RFC 4180): every fact of every lane, for spreadsheets and scripts.
 //!
-//! A cell that a spreadsheet would take for a formula, because it starts with `=`, `+`, `-`, `@`,
-//! a tab or a carriage return, gets an apostrophe before it, which spreadsheets hide and scripts
-//! have to remove. Several values in one cell are divided by spaces.
+//! A spreadsheet takes a cell for a formula that starts with `=`, `+`, `-` or `@`, also in their
+//! full width. Such a cell gets an apostrophe before it, which spreadsheets hide and scripts have
+//! to remove. Where the language of the machine is one with decimal commas, spreadsheets divide
+//! cells at semicolons and take no notice of our quotes; so the sign gets its apostrophe also
+//! behind every comma, semicolon and line break within a cell, and is seen there. Tabs become
+//! spaces, and what cannot be seen becomes U+FFFD. Several values in one cell are divided by
+//! spaces.
 
 use outgate_manifest::document::flow::{Credential, Rate, Switch, Tls};
 use outgate_manifest::{Lane, Text};
 
 use crate::rules::{Entry, Expression, Rules, RulesRequest, Target, describe};
+use crate::visible::visible;
 
 /// The header row.
 const COLUMNS: [&str; 29] = [
@@ -60,8 +65,8 @@ impl Target for Csv {
         for lane in request.lanes {
             text.push_str(&row(cells(request, lane)));
         }
-        let entry = |lane| Entry {
-            flow: Lane::clone(lane).flow.to_string(),
+        let entry = |lane: &Lane| Entry {
+            flow: lane.flow.to_string(),
             lane: describe(lane),
             expression: Expression::Exact,
             reason: None,
@@ -174,17 +179,36 @@ fn row<const N: usize>(cells: [String; N]) -> String {
 
 /// A cell, in quotes where it must be.
 fn cell(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if formula {
-        format!("'{text}")
-    } else {
-        text.to_owned()
-    };
-    if text.contains(['"', ',', '\r', '\n']) {
+    let text = disarmed(text);
+    if text.contains(['"', ',', '\n']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
         text
     }
+}
+
+/// A text in which no formula starts, wherever a spreadsheet divides it.
+fn disarmed(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut starts = true;
+    let mut first = true;
+    for c in text.chars() {
+        // RFC 4180 lets a cell in quotes have line breaks.
+        let c = if c == '\n' { c } else { visible(c) };
+        if starts && matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠') {
+            out.push('\'');
+        }
+        starts = match c {
+            ',' | ';' | '\n' => true,
+            // A quote may begin a cell; white space at its beginning may be cut off.
+            '"' => starts,
+            ' ' => starts && first,
+            _ => false,
+        };
+        first = first && c == ' ';
+        out.push(c);
+    }
+    out
 }
 
 #[cfg(test)]
@@ -197,8 +221,24 @@ mod tests {
         assert_eq!(cell("a,b"), "\"a,b\"");
         assert_eq!(cell("say \"no\"\nmore"), "\"say \"\"no\"\"\nmore\"");
         assert_eq!(cell("=HYPERLINK(\"x\")"), "\"'=HYPERLINK(\"\"x\"\")\"");
-        for first in ["=", "+", "-", "@", "\t"] {
-            assert!(cell(&format!("{first}1")).starts_with('\''));
+        for first in ["=", "+", "-", "@", "＝"] {
+            assert_eq!(cell(&format!("{first}1")), format!("'{first}1"));
         }
+        assert_eq!(cell("\t=1"), " '=1");
+        assert_eq!(cell("a-b = 1 - 2; +c"), "a-b = 1 - 2; +c");
+    }
+
+    #[test]
+    fn no_formula_starts_behind_what_other_countries_divide_cells_by() {
+        assert_eq!(cell("x;=1+1"), "x;'=1+1");
+        assert_eq!(cell("x,@a"), "\"x,'@a\"");
+        assert_eq!(cell("x;\"=1\""), "\"x;\"\"'=1\"\"\"");
+        assert_eq!(cell("x\n-1"), "\"x\n'-1\"");
+        assert_eq!(cell("x\r=1"), "x =1");
+    }
+
+    #[test]
+    fn nothing_that_cannot_be_seen_gets_into_a_cell() {
+        assert_eq!(cell("a\u{1B}[2J\u{202E}b"), "a\u{FFFD}[2J\u{FFFD}b");
     }
 }

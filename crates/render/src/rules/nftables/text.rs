@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
+use crate::visible::visible;
+
 /// The longest comment of a rule, in bytes (`NFTNL_UDATA_COMMENT_MAXLEN` of libnftnl).
 pub(super) const MAX_COMMENT: usize = 128;
 
@@ -26,15 +28,12 @@ pub(super) fn quoted(text: &str) -> String {
     )
 }
 
-/// A text that stays on its line: control characters, line separators and marks that turn the
-/// direction of writing become spaces. A backslash at the end of a line would join the next one.
+/// A text that stays on its line, with nothing in it that cannot be seen. A backslash at the end of
+/// a line would join the next one.
 pub(super) fn plain(text: &str) -> String {
     let safe = |c: char| match c {
         '\\' => '/',
-        c if c.is_control() => ' ',
-        '\u{2028}' | '\u{2029}' | '\u{200E}' | '\u{200F}' => ' ',
-        '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}' => ' ',
-        c => c,
+        c => visible(c),
     };
     text.chars().map(safe).collect()
 }
@@ -92,7 +91,7 @@ mod tests {
     #[test]
     fn quotes_and_newlines_cannot_end_a_comment() {
         assert_eq!(quoted("a\"\n} flush ruleset\\"), "\"a' } flush ruleset/\"");
-        assert_eq!(plain("a\r\u{2028}\u{202E}b"), "a   b");
+        assert_eq!(plain("a\r\u{2028}\u{202E}b"), "a  \u{FFFD}b");
     }
 
     #[test]
