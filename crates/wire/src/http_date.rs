@@ -6,6 +6,8 @@ const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
 const SECONDS_PER_DAY: u64 = 86_400;
+/// The last second of the year 9999; most calendars of software end there.
+const LAST_SECOND: u64 = 253_402_300_799;
 
 /// Reads the form that every server must send, such as `Sun, 06 Nov 1994 08:49:37 GMT`, for the
 /// years 1970 to 9999. The two obsolete forms are not read; nor is the day of the week.
@@ -34,6 +36,9 @@ pub fn parse(text: &str) -> Option<SystemTime> {
         + day
         - 1;
     let seconds = days * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second;
+    if seconds > LAST_SECOND {
+        return None;
+    }
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
@@ -104,6 +109,8 @@ mod tests {
             "Sun, 06 Nov 1969 08:49:37 GMT",
             "Sun, 06 Nov 1994 08:49:37 GMT x",
             "Sun, +6 Nov 1994 08:49:37 GMT",
+            // A leap second that would be the first second of the year 10000.
+            "Fri, 31 Dec 9999 23:59:60 GMT",
         ] {
             assert_eq!(seconds(text), None, "{text}");
         }
