@@ -20,7 +20,8 @@ pub struct Ask {
     pub transport: Transport,
     /// What the lane demands of TLS; looked at by protocols that use it.
     pub tls: TlsAsk,
-    /// What to ask over HTTP and what answers count; looked at by HTTP and WebSocket.
+    /// What to ask over HTTP and what answers count. HTTP looks at all of it, WebSocket at the path
+    /// alone: its handshake has one good status, 101.
     pub http: HttpAsk,
     /// How long a connection that should stay open is held.
     pub hold: Duration,
@@ -29,8 +30,8 @@ pub struct Ask {
 }
 
 impl Ask {
-    /// An ask with nothing special: TLS 1.2 at least, publicly trusted, path `/`, any status
-    /// below 500.
+    /// An ask with nothing special: TLS 1.2 at least, any root ([`Trust::Any`]), path `/`, any
+    /// status below 500 but 407.
     pub fn new(protocol: &str, host: Host, port: Option<u16>, transport: Transport) -> Self {
         Self {
             protocol: protocol.to_owned(),
@@ -95,13 +96,19 @@ pub struct TlsAsk {
     pub floor: TlsVersion,
     /// Who may vouch for the server.
     pub trust: Trust,
+    /// Whether the lane must be exempt from TLS inspection. Then a chain that only this machine's
+    /// store vouches for, as an inspecting proxy's, fails under [`Trust::Public`], and
+    /// [`Trust::Any`] is judged as [`Trust::Public`]. [`Trust::Vendor`] cannot tell an inspector's
+    /// authority from the vendor's in that store, and [`Trust::Pinned`] never lets one pass.
+    pub exempt: bool,
 }
 
 impl Default for TlsAsk {
     fn default() -> Self {
         Self {
             floor: TlsVersion::Tls12,
-            trust: Trust::Public,
+            trust: Trust::Any,
+            exempt: false,
         }
     }
 }
@@ -140,13 +147,20 @@ impl Serialize for TlsVersion {
 }
 
 /// Who may vouch for a server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Trust {
     /// Any root of the [`Path`](crate::Path): Mozilla's list, the machine's store, roots given by
-    /// the caller. The evidence says which.
+    /// the caller. The evidence says which. For lanes that state no trust.
+    #[default]
+    Any,
+    /// A public authority: Mozilla's list, or a root given by the caller. A chain that the
+    /// machine's own store alone vouches for is
+    /// [`Trouble::CertificateNotPublic`](crate::Trouble::CertificateNotPublic): a warning, or a
+    /// failure where the lane must be exempt from inspection.
     Public,
-    /// The vendor's own authority, which the caller gives as a root. Judged as
-    /// [`Trust::Public`]; the evidence says what was expected.
+    /// The vendor's own authority, given by the caller or in the machine's store. A chain that
+    /// leads to Mozilla's list passes too: a vendor may move to a public authority. The evidence
+    /// says what was expected and who vouched.
     Vendor,
     /// A chain through one of these keys: SHA-256 of a certificate's SubjectPublicKeyInfo
     /// (RFC 7469 §2.4). The roots do not count.

@@ -15,7 +15,7 @@ use serde::{Serialize, Serializer};
 pub use http::{DateWitness, HttpEvidence, WebSocketEvidence};
 pub use names::{AddressRecord, Alias, DnsEvidence, DnsRecord, FamilyAnswer, Resolution};
 pub use tls::{CertificateEvidence, ExpectedTrust, LegacyTls, RootSource, TlsEvidence};
-pub use trouble::Trouble;
+pub use trouble::{Trouble, Unit};
 
 /// How an exercise ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]

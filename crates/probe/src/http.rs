@@ -1,5 +1,7 @@
 //! What HTTP and WebSocket probes share: how requests look and what an answer shows.
 
+mod location;
+
 use std::{error::Error, io, time::SystemTime};
 
 use http::{HeaderMap, HeaderName, StatusCode, header};
@@ -9,9 +11,12 @@ use tokio::time::Instant;
 
 use crate::{
     ask::{Ask, Host},
-    evidence::{DateWitness, HttpEvidence, PhaseName, Trouble},
+    evidence::{DateWitness, HttpEvidence, PhaseName, Trouble, Unit},
+    path::normalised,
     run::{Run, Stop},
+    text::cut,
 };
+use location::{Location, LocationHost};
 
 /// Most headers of an answer.
 pub(crate) const HEADERS_MAX: usize = 100;
@@ -22,6 +27,8 @@ pub(crate) const USER_AGENT: &str = concat!("outgate-check/", env!("CARGO_PKG_VE
 
 /// Longest header value that is kept, in characters.
 const TEXT_MAX: usize = 256;
+/// Longest host of a `Location` that is kept, in characters.
+const HOST_MAX: usize = 253;
 /// Longest `Location` that is kept, in characters.
 const LOCATION_MAX: usize = 2048;
 
@@ -51,7 +58,7 @@ pub(crate) fn evidence(status: StatusCode, headers: &HeaderMap, now: SystemTime)
         status: status.as_u16(),
         server: text(headers, header::SERVER, TEXT_MAX),
         via: text(headers, header::VIA, TEXT_MAX),
-        location: text(headers, header::LOCATION, LOCATION_MAX),
+        location: location(headers).map(|location| cut(&location.without_secrets(), LOCATION_MAX)),
         content_type: text(headers, header::CONTENT_TYPE, TEXT_MAX),
         date: text(headers, header::DATE, TEXT_MAX).and_then(|date| date_witness(&date, now)),
         body_bytes: 0,
@@ -61,12 +68,7 @@ pub(crate) fn evidence(status: StatusCode, headers: &HeaderMap, now: SystemTime)
 
 fn text(headers: &HeaderMap, name: HeaderName, max: usize) -> Option<String> {
     let value = headers.get(name)?;
-    Some(
-        String::from_utf8_lossy(value.as_bytes())
-            .chars()
-            .take(max)
-            .collect(),
-    )
+    Some(cut(&String::from_utf8_lossy(value.as_bytes()), max))
 }
 
 fn date_witness(text: &str, now: SystemTime) -> Option<DateWitness> {
@@ -75,10 +77,54 @@ fn date_witness(text: &str, now: SystemTime) -> Option<DateWitness> {
         Ok(behind) => i64::try_from(behind.as_millis()).ok()?,
         Err(ahead) => -i64::try_from(ahead.duration().as_millis()).ok()?,
     };
+    let since_1970 = server
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .ok()?
+        .as_secs();
     Some(DateWitness {
-        server: OffsetDateTime::from(server),
+        server: OffsetDateTime::from_unix_timestamp(i64::try_from(since_1970).ok()?).ok()?,
         offset_millis: offset,
     })
+}
+
+fn location(headers: &HeaderMap) -> Option<Location> {
+    let value = headers.get(header::LOCATION)?;
+    Some(Location::read(&String::from_utf8_lossy(value.as_bytes())))
+}
+
+/// Whether an answer over plain HTTP shows that the lane's own server gave it. Nothing vouches for
+/// it, so a redirection to another host, or a prohibition, may come from whoever is on the way: a
+/// portal to log in at, a filter. A lane that says which statuses count is judged by these alone.
+pub(crate) fn judge_origin(
+    run: &Run<'_>,
+    status: StatusCode,
+    headers: &HeaderMap,
+) -> Result<(), Stop> {
+    if !run.ask.http.statuses.is_empty() {
+        return Ok(());
+    }
+    let location_host = match status {
+        StatusCode::FORBIDDEN | StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS => None,
+        status if status.is_redirection() => match location(headers).map(|it| it.host()) {
+            None | Some(LocationHost::Unchanged) => return Ok(()),
+            Some(LocationHost::Unreadable) => None,
+            Some(LocationHost::Named(host)) if host == own_host(run) => return Ok(()),
+            Some(LocationHost::Named(host)) => Some(cut(&host, HOST_MAX)),
+        },
+        _ => return Ok(()),
+    };
+    Err(Stop::warn(Trouble::NotShownToBeTheVendor {
+        status: status.as_u16(),
+        location_host,
+    }))
+}
+
+fn own_host(run: &Run<'_>) -> String {
+    match &run.ask.host {
+        Host::Name(name) => normalised(name),
+        Host::Address(address) => address.to_string(),
+        Host::SystemResolvers | Host::Role(_) => run.attempt.address.to_string(),
+    }
 }
 
 /// Whether a status counts as an answer.
@@ -104,6 +150,7 @@ pub(crate) fn stop_of(error: &hyper::Error, phase: PhaseName, since: Instant) ->
     if error.is_parse() && error.to_string().contains("too large") {
         return Trouble::TooMuch {
             bound: HEAD_MAX as u64,
+            unit: Unit::HeadBytes,
         }
         .into();
     }

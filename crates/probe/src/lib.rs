@@ -20,13 +20,14 @@ mod probes;
 mod registry;
 mod run;
 mod stream;
+mod text;
 mod tls;
 
 pub use ask::{Ask, DEFAULT_HOLD, Host, HttpAsk, TlsAsk, TlsVersion, Transport, Trust};
 pub use evidence::{
     AddressRecord, Alias, Attempt, CertificateEvidence, DateWitness, DnsEvidence, DnsRecord,
     ExpectedTrust, Family, FamilyAnswer, Finding, HttpEvidence, IcmpEvidence, LegacyTls,
-    NtpEvidence, Outcome, Phase, PhaseName, Resolution, RootSource, TlsEvidence, Trouble,
+    NtpEvidence, Outcome, Phase, PhaseName, Resolution, RootSource, TlsEvidence, Trouble, Unit,
     WebSocketEvidence,
 };
 pub use path::{

@@ -15,6 +15,7 @@ use std::{
 
 use tokio::time::Instant;
 
+pub(crate) use connect_to::normalised;
 pub use connect_to::{ConnectTo, ConnectToError};
 pub(crate) use echo_gate::ECHO_INTERVAL;
 pub(crate) use roots::anchor;

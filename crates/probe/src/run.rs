@@ -76,6 +76,15 @@ impl Stop {
         }
     }
 
+    /// The worse of two, the first of two that are equally bad.
+    pub(crate) fn worse(self, other: Self) -> Self {
+        if self.outcome == Outcome::Warn && other.outcome == Outcome::Fail {
+            other
+        } else {
+            self
+        }
+    }
+
     /// It could not be tried.
     pub(crate) fn not_run(trouble: Trouble) -> Self {
         Self {
@@ -86,10 +95,10 @@ impl Stop {
 
     /// What an error of a socket means. `since` is when the operation began.
     pub(crate) fn io(error: &io::Error, phase: PhaseName, since: Instant) -> Self {
-        if let Some(error) = tls_error(error) {
-            return read_trouble(error);
+        match tls_error(error) {
+            Some(error) => read_trouble(error).into(),
+            None => io_trouble(error, phase, since.elapsed()).into(),
         }
-        io_trouble(error, phase, since.elapsed()).into()
     }
 }
 
@@ -114,9 +123,11 @@ fn io_trouble(error: &io::Error, phase: PhaseName, took: Duration) -> Trouble {
         | io::ErrorKind::BrokenPipe => Trouble::Reset { phase },
         io::ErrorKind::UnexpectedEof | io::ErrorKind::NotConnected => Trouble::Closed { phase },
         io::ErrorKind::TimedOut => Trouble::TimedOut { phase },
-        io::ErrorKind::NetworkUnreachable
-        | io::ErrorKind::NetworkDown
-        | io::ErrorKind::AddrNotAvailable => Trouble::NetworkUnreachable,
+        // Not that an address is not available (EADDRNOTAVAIL): a way was found before, so what
+        // is used up are this machine's ports.
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => {
+            Trouble::NetworkUnreachable
+        }
         io::ErrorKind::HostUnreachable => Trouble::HostUnreachable {
             at_once: took < AT_ONCE,
         },

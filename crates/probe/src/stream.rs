@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use crate::{
-    evidence::{PhaseName, Trouble},
+    evidence::{Outcome, PhaseName, Trouble},
     run::{Run, Stop},
     tls,
 };
@@ -49,8 +49,17 @@ pub(crate) fn socket_address(run: &Run<'_>) -> Result<SocketAddr, Stop> {
 /// An open connection, and what is wrong with it although it is open.
 pub(crate) struct Opened {
     pub(crate) stream: Box<dyn Stream>,
-    /// The certificate's only fault is its dates.
-    pub(crate) doubt: Option<Trouble>,
+    /// What is wrong with the certificate: its dates, or nothing that fails.
+    pub(crate) doubt: Option<Stop>,
+}
+
+/// What a connection comes to with a doubt about its certificate: the worse of the two.
+pub(crate) fn conclude(doubt: Option<Stop>, result: Result<(), Stop>) -> Result<(), Stop> {
+    match (doubt, result) {
+        (None, result) => result,
+        (Some(doubt), Ok(())) => Err(doubt),
+        (Some(doubt), Err(stop)) => Err(doubt.worse(stop)),
+    }
 }
 
 /// Opens a plain connection.
@@ -63,18 +72,25 @@ pub(crate) async fn open_plain(run: &mut Run<'_>) -> Result<Opened, Stop> {
 }
 
 /// Opens a connection with TLS, for HTTP/1.1. A certificate that is wrong only in its dates does
-/// not stop it, because the server's own `Date` header then tells whose clock is wrong.
+/// not stop it, because the server's own `Date` header then tells whose clock is wrong; nor does
+/// one that is only to be warned of.
 pub(crate) async fn open_tls(run: &mut Run<'_>) -> Result<Opened, Stop> {
     let stream = connect(run).await?;
     let secured = tls::secure(run, stream, &[b"http/1.1"]).await?;
     match secured.doubt {
-        doubt @ (None
-        | Some(
-            Trouble::CertificateExpired { .. } | Trouble::CertificateNotYetValid { .. },
-        )) => Ok(Opened {
+        Some(doubt) if doubt.outcome == Outcome::Fail && !is_about_dates(&doubt.trouble) => {
+            Err(doubt)
+        }
+        doubt => Ok(Opened {
             stream: Box::new(secured.stream),
             doubt,
         }),
-        Some(trouble) => Err(trouble.into()),
     }
+}
+
+fn is_about_dates(trouble: &Trouble) -> bool {
+    matches!(
+        trouble,
+        Trouble::CertificateExpired { .. } | Trouble::CertificateNotYetValid { .. }
+    )
 }

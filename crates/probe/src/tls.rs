@@ -5,6 +5,7 @@
 //! whom, until when, and which roots vouch for it.
 
 mod certificate;
+mod client_certificate;
 mod failure;
 mod judge;
 mod legacy;
@@ -21,6 +22,7 @@ use rustls::{
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::Instant};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
+pub(crate) use client_certificate::{await_refusal, before_answer};
 pub(crate) use failure::{read_trouble, tls_error};
 
 use crate::{
@@ -28,6 +30,7 @@ use crate::{
     evidence::{ExpectedTrust, PhaseName, TlsEvidence, Trouble},
     path::Roots,
     run::{Run, Stop},
+    text::cut,
 };
 use failure::Failure;
 use judge::Judge;
@@ -35,6 +38,9 @@ use witness::Witness;
 
 /// Most certificates of a chain that are looked at.
 const CHAIN_MAX: usize = 16;
+
+/// Longest protocol name that is kept, in characters (RFC 7301 §3.1).
+const ALPN_MAX: usize = 255;
 
 /// What all TLS probes of a path share.
 pub(crate) struct Tls {
@@ -61,6 +67,14 @@ impl Tls {
         }
     }
 
+    /// Whether the cipher suite with this IANA number is one that is offered.
+    fn speaks(&self, cipher_suite: u16) -> bool {
+        let offered = &self.provider.cipher_suites;
+        offered
+            .iter()
+            .any(|suite| u16::from(suite.suite()) == cipher_suite)
+    }
+
     fn config(&self, witness: &Arc<Witness>, alpn: &[&[u8]]) -> Result<ClientConfig, Stop> {
         let mut config = ClientConfig::builder_with_provider(self.provider.clone())
             .with_safe_default_protocol_versions()
@@ -80,7 +94,7 @@ impl Tls {
 pub(crate) struct Secured {
     pub(crate) stream: TlsStream<TcpStream>,
     /// What is wrong with the server's certificate.
-    pub(crate) doubt: Option<Trouble>,
+    pub(crate) doubt: Option<Stop>,
 }
 
 /// Makes the handshake and judges it. What was seen stands in the attempt's evidence even if it
@@ -102,7 +116,7 @@ pub(crate) async fn secure(
     let judgement = path
         .tls()
         .judge
-        .judge(&chain, &name, &run.ask.tls.trust, path.now());
+        .judge(&chain, &name, &run.ask.tls, path.now());
     run.attempt.tls = Some(TlsEvidence {
         server_name: sent_name(&name),
         version: None,
@@ -120,12 +134,12 @@ pub(crate) async fn secure(
             check_floor(run)?;
             Ok(Secured {
                 stream,
-                doubt: judgement.trouble,
+                doubt: judgement.doubt,
             })
         }
         Err(error) => {
             let failure = Failure::of(&error, start);
-            Err(explain(run, failure, &chain, judgement.trouble).await)
+            Err(explain(run, failure, &chain, judgement.doubt).await)
         }
     }
 }
@@ -151,7 +165,7 @@ fn note_agreement(run: &mut Run<'_>, stream: &TlsStream<TcpStream>) {
         .map(|name| name.replacen("TLS13_", "TLS_", 1));
     evidence.alpn = connection
         .alpn_protocol()
-        .map(|alpn| String::from_utf8_lossy(alpn).into_owned());
+        .map(|alpn| cut(&String::from_utf8_lossy(alpn), ALPN_MAX));
 }
 
 fn check_floor(run: &Run<'_>) -> Result<(), Stop> {
@@ -167,24 +181,19 @@ async fn explain(
     run: &mut Run<'_>,
     failure: Failure,
     chain: &[CertificateDer<'_>],
-    doubt: Option<Trouble>,
+    doubt: Option<Stop>,
 ) -> Stop {
-    let asked = run
-        .attempt
-        .tls
-        .as_ref()
-        .is_some_and(|tls| tls.client_certificate_asked);
-    if asked && failure.is_alert() && !chain.is_empty() {
+    let may_be_old_server = failure.may_be_old_server();
+    let stop = Stop::from(failure.into_trouble(chain));
+    if client_certificate::refused(run, &stop) {
         // The server went as far as wanting to know who is there.
-        return doubt.map_or_else(|| Stop::warn(Trouble::ClientCertificateWanted), Stop::from);
+        let wanted = Stop::warn(Trouble::ClientCertificateWanted);
+        return doubt.map_or(wanted.clone(), |doubt| doubt.worse(wanted));
     }
-    if !failure.may_be_old_server() {
-        return failure.into_trouble().into();
+    if !may_be_old_server {
+        return stop;
     }
-    match legacy::highest(run).await {
-        Some(older) => older,
-        None => failure.into_trouble().into(),
-    }
+    legacy::highest(run).await.unwrap_or(stop)
 }
 
 /// The name the certificate must be for.
@@ -213,6 +222,7 @@ fn sent_name(name: &ServerName<'_>) -> Option<String> {
 
 fn expected(trust: &Trust) -> ExpectedTrust {
     match trust {
+        Trust::Any => ExpectedTrust::Any,
         Trust::Public => ExpectedTrust::Public,
         Trust::Vendor => ExpectedTrust::Vendor,
         Trust::Pinned(_) => ExpectedTrust::Pinned,

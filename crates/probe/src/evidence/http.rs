@@ -16,7 +16,9 @@ pub struct HttpEvidence {
     pub server: Option<String>,
     /// The `Via` header, which a proxy on the way may add, at most 256 characters.
     pub via: Option<String>,
-    /// The `Location` header, which is recorded and not followed, at most 2,048 characters.
+    /// The `Location` header, which is recorded and not followed, at most 2,048 characters. An
+    /// ellipsis stands for user name, the values of the query, and the fragment, as any of these may
+    /// be a secret.
     pub location: Option<String>,
     /// The `Content-Type` header, at most 256 characters.
     pub content_type: Option<String>,
@@ -41,7 +43,7 @@ pub struct DateWitness {
 /// What a WebSocket did after its handshake.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WebSocketEvidence {
-    /// The subprotocol the server chose.
+    /// The subprotocol the server chose, at most 256 characters.
     pub subprotocol: Option<String>,
     /// From ping to pong; `None` if no pong came while the socket was held.
     #[serde(rename = "pong_micros", serialize_with = "optional_micros")]
@@ -49,7 +51,7 @@ pub struct WebSocketEvidence {
     /// How long the socket was seen open.
     #[serde(rename = "held_micros", serialize_with = "micros")]
     pub held: Duration,
-    /// Messages that the server sent by itself.
+    /// Messages that the server sent by itself; no more are read after 1,000.
     pub messages: u32,
 }
 

@@ -37,17 +37,18 @@ pub struct CertificateEvidence {
     pub issuer: String,
     /// Names the certificate is for (DNS names and addresses), at most 64.
     pub names: Vec<String>,
-    /// Start of validity.
-    #[serde(with = "time::serde::rfc3339")]
-    pub not_before: OffsetDateTime,
-    /// End of validity.
-    #[serde(with = "time::serde::rfc3339")]
-    pub not_after: OffsetDateTime,
-    /// Serial number in hexadecimal.
+    /// Start of validity in UTC; `None` if it cannot be read or lies outside the years 0 to 9999.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub not_before: Option<OffsetDateTime>,
+    /// End of validity, likewise.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub not_after: Option<OffsetDateTime>,
+    /// Serial number in hexadecimal; empty if the certificate cannot be read.
     pub serial: String,
     /// SHA-256 of the whole certificate in hexadecimal.
     pub sha256: String,
-    /// SHA-256 of its SubjectPublicKeyInfo in hexadecimal (what a pin compares).
+    /// SHA-256 of its SubjectPublicKeyInfo in hexadecimal (what a pin compares); empty if the
+    /// certificate cannot be read.
     pub spki_sha256: String,
 }
 
@@ -67,6 +68,8 @@ pub enum RootSource {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExpectedTrust {
+    /// Nothing: any root counts.
+    Any,
     /// A public authority.
     Public,
     /// The vendor's own authority.

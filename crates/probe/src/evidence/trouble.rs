@@ -1,6 +1,6 @@
 //! Why something did not work: the raw reason with its data, and nobody blamed.
 
-use std::fmt;
+mod display;
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -88,6 +88,13 @@ pub enum Trouble {
         /// Issuer of the last certificate that was presented.
         issuer: String,
     },
+    /// The lane expects a public authority, and only this machine's own store vouches for the
+    /// chain: as it does where TLS is inspected on the way, or where somebody installed a private
+    /// authority.
+    CertificateNotPublic {
+        /// Issuer of the last certificate that was presented.
+        issuer: String,
+    },
     /// A certificate of the chain is past its end.
     CertificateExpired {
         /// Whose.
@@ -126,12 +133,23 @@ pub enum Trouble {
         /// The status.
         status: u16,
     },
+    /// An answer over plain HTTP that anybody on the way could have given: a redirection to
+    /// another host, or a prohibition (403, 451).
+    NotShownToBeTheVendor {
+        /// The status.
+        status: u16,
+        /// The host that the redirection leads to, at most 253 characters; `None` if there is
+        /// none or it cannot be read.
+        location_host: Option<String>,
+    },
     /// What came back is not HTTP.
     NotHttp,
     /// The other side sent more than is read.
     TooMuch {
-        /// The bound in bytes.
+        /// The bound.
         bound: u64,
+        /// What it counts.
+        unit: Unit,
     },
     /// The server answered the WebSocket handshake with something other than 101.
     UpgradeRefused {
@@ -190,118 +208,16 @@ pub enum Trouble {
     },
 }
 
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NameNotFound => f.write_str("the name does not exist"),
-            Self::NoAddress => f.write_str("the name has no address"),
-            Self::ResolverSilent => f.write_str("no resolver answered"),
-            Self::ResolverUnreachable => f.write_str("no resolver could be reached"),
-            Self::ResolverRefused { rcode } => write!(f, "the resolver answered {rcode}"),
-            Self::AddressUnknown { role } => write!(f, "the address of {role} is not known"),
-            Self::Refused => f.write_str("connection refused"),
-            Self::Reset { phase } => write!(f, "connection reset during {phase}"),
-            Self::Closed { phase } => write!(f, "connection closed during {phase}"),
-            Self::TimedOut { phase } => write!(f, "timed out during {phase}"),
-            Self::NetworkUnreachable => f.write_str("network unreachable"),
-            Self::HostUnreachable { at_once: _ } => f.write_str("host unreachable"),
-            Self::AdminProhibited => f.write_str("forbidden by a packet filter"),
-            Self::NotPermitted { what } => write!(f, "not permitted: {what}"),
-            Self::BadAsk { what } => write!(f, "cannot be asked: {what}"),
-            Self::Malformed { what } => write!(f, "malformed answer: {what}"),
-            Self::Local { what } => write!(f, "this machine failed: {what}"),
-            Self::TlsAlert { .. }
-            | Self::TlsTooOld { .. }
-            | Self::TlsNoCommonCipher { .. }
-            | Self::TlsBroken { .. }
-            | Self::ClientCertificateWanted
-            | Self::CertificateUntrusted { .. }
-            | Self::CertificateExpired { .. }
-            | Self::CertificateNotYetValid { .. }
-            | Self::CertificateWrongName { .. }
-            | Self::CertificateInvalid { .. }
-            | Self::PinMismatch { .. }
-            | Self::NotTls => self.write_tls(f),
-            Self::HttpStatus { .. }
-            | Self::NotHttp
-            | Self::TooMuch { .. }
-            | Self::UpgradeRefused { .. }
-            | Self::UpgradeBroken { .. }
-            | Self::WebSocketClosed { .. }
-            | Self::EchoMissing
-            | Self::ClockOff { .. }
-            | Self::NtpKiss { .. }
-            | Self::NtpUnsynchronised { .. } => self.write_application(f),
-        }
-    }
-}
-
-impl Trouble {
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "Display lists every variant once"
-    )]
-    fn write_tls(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TlsAlert { code, description } => write!(f, "TLS alert {description} ({code})"),
-            Self::TlsTooOld { highest, floor } => {
-                write!(f, "the server offers {highest} at most, {floor} is needed")
-            }
-            Self::TlsNoCommonCipher { cipher_suite } => {
-                write!(
-                    f,
-                    "no common cipher suite, the server wants 0x{cipher_suite:04x}"
-                )
-            }
-            Self::TlsBroken { why } => write!(f, "TLS handshake broke: {why}"),
-            Self::ClientCertificateWanted => f.write_str("the server wants a client certificate"),
-            Self::CertificateUntrusted { issuer } => write!(f, "certificate issued by {issuer}"),
-            Self::CertificateExpired { not_after, .. } => {
-                write!(f, "certificate expired at {not_after}")
-            }
-            Self::CertificateNotYetValid { not_before, .. } => {
-                write!(f, "certificate not valid before {not_before}")
-            }
-            Self::CertificateWrongName { names } => {
-                write!(f, "certificate is for {}", names.join(", "))
-            }
-            Self::CertificateInvalid { why } => write!(f, "certificate invalid: {why}"),
-            Self::PinMismatch { .. } => f.write_str("no key of the chain is a pinned one"),
-            Self::NotTls => f.write_str("the answer is not TLS"),
-            _ => Ok(()),
-        }
-    }
-
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "Display lists every variant once"
-    )]
-    fn write_application(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::HttpStatus { status } => write!(f, "HTTP status {status}"),
-            Self::NotHttp => f.write_str("the answer is not HTTP"),
-            Self::TooMuch { bound } => write!(f, "more than {bound} bytes came"),
-            Self::UpgradeRefused { status } => {
-                write!(f, "WebSocket handshake answered with status {status}")
-            }
-            Self::UpgradeBroken { why } => write!(f, "WebSocket handshake broke: {why}"),
-            Self::WebSocketClosed {
-                code: Some(code), ..
-            } => {
-                write!(f, "WebSocket accepted and closed with code {code}")
-            }
-            Self::WebSocketClosed { code: None, .. } => {
-                f.write_str("WebSocket accepted and closed")
-            }
-            Self::EchoMissing => f.write_str("no pong to the WebSocket ping"),
-            Self::ClockOff { offset_millis } => {
-                write!(f, "local clock off by {} s", offset_millis / 1000)
-            }
-            Self::NtpKiss { code } => write!(f, "time server refused: {code}"),
-            Self::NtpUnsynchronised { stratum } => {
-                write!(f, "time server not synchronised (stratum {stratum})")
-            }
-            _ => Ok(()),
-        }
-    }
+/// What a bound counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// Bytes of one message.
+    MessageBytes,
+    /// Bytes of the head of an HTTP answer, which may also have no more than 100 fields.
+    HeadBytes,
+    /// WebSocket messages.
+    Messages,
+    /// Datagrams.
+    Datagrams,
 }

@@ -139,9 +139,12 @@ fn read_port(text: &str) -> Result<Option<u16>, ConnectToError> {
     }
 }
 
-/// Names are compared without case and without the root's dot.
-fn normalised(name: &str) -> String {
-    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+/// Names are compared without case and without the root's dot, addresses in their usual form.
+pub(crate) fn normalised(name: &str) -> String {
+    match name.parse::<IpAddr>() {
+        Ok(address) => address.to_string(),
+        Err(_) => name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase(),
+    }
 }
 
 fn write_host(f: &mut fmt::Formatter<'_>, host: &str) -> fmt::Result {
@@ -207,6 +210,15 @@ mod tests {
     fn ipv6_addresses_stand_in_brackets_on_both_sides() {
         let to = sent("[2001:db8::1]:80:[::1]:8080", "2001:db8::1", 80);
         assert_eq!(to, Some(("::1".to_owned(), Some(8080))));
+    }
+
+    #[test]
+    fn an_ipv6_address_is_known_in_every_form() {
+        for form in ["2001:DB8:0:0::1", "2001:0db8::0001", "2001:db8::0.0.0.1"] {
+            let detour = format!("[{form}]:80:[::1]:8080");
+            let to = sent(&detour, "2001:db8::1", 80);
+            assert_eq!(to, Some(("::1".to_owned(), Some(8080))), "{form}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use webpki_roots::TLS_SERVER_ROOTS;
 
 use crate::evidence::RootSource;
 
-/// Most certificates taken from the caller.
+/// Most certificates taken from one text of the caller.
 const GIVEN_MAX: usize = 1024;
 /// Most certificates taken from the machine's store.
 const SYSTEM_MAX: usize = 4096;
@@ -44,17 +44,14 @@ impl Roots {
 
     /// Adds the certificates of a PEM text, at least one and at most 1,024.
     pub fn give_pem(mut self, pem: &[u8]) -> Result<Self, RootsError> {
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|source| RootsError::Pem { source })?;
-            self.given
-                .push(anchor(&certificate).ok_or(RootsError::Certificate)?);
-            if self.given.len() > GIVEN_MAX {
-                return Err(RootsError::TooMany);
-            }
-        }
-        if self.given.is_empty() {
-            return Err(RootsError::Empty);
-        }
+        add_pem(&mut self.given, pem)?;
+        Ok(self)
+    }
+
+    /// Adds the certificates of a PEM text, at least one and at most 1,024, as if they stood in
+    /// the machine's own store: for a product whose store is elsewhere, and for tests.
+    pub fn system_pem(mut self, pem: &[u8]) -> Result<Self, RootsError> {
+        add_pem(&mut self.system, pem)?;
         Ok(self)
     }
 
@@ -86,6 +83,22 @@ pub enum RootsError {
     /// More than 1,024 certificates.
     #[error("more than {GIVEN_MAX} certificates")]
     TooMany,
+}
+
+fn add_pem(set: &mut Vec<TrustAnchor<'static>>, pem: &[u8]) -> Result<(), RootsError> {
+    let mut added = 0;
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|source| RootsError::Pem { source })?;
+        set.push(anchor(&certificate).ok_or(RootsError::Certificate)?);
+        added += 1;
+        if added > GIVEN_MAX {
+            return Err(RootsError::TooMany);
+        }
+    }
+    if added == 0 {
+        return Err(RootsError::Empty);
+    }
+    Ok(())
 }
 
 /// The trust anchor in a certificate.

@@ -25,6 +25,7 @@ use crate::{
     registry::{Probe, Sent},
     run::{Run, Stop},
     stream::connect,
+    text::cut,
 };
 
 /// Longest question: header, name, type and class (RFC 1035 §4.1).
@@ -186,7 +187,7 @@ fn evidence(question: &Question, answer: &Message, sent: u8) -> DnsEvidence {
             name: record.name.to_string(),
             record_type: record.record_type().to_string(),
             ttl_seconds: record.ttl,
-            data: record.data.to_string().chars().take(TEXT_MAX).collect(),
+            data: cut(&record.data.to_string(), TEXT_MAX),
         });
     DnsEvidence {
         question: question.query.name().to_string(),

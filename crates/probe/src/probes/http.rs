@@ -1,7 +1,7 @@
 //! One GET over HTTP/1.1, with or without TLS. Redirections are recorded and not followed.
 
 use futures_util::future::{BoxFuture, FutureExt};
-use http::{HeaderMap, Request, Response, header};
+use http::{HeaderMap, Request, Response, header, response::Parts};
 use http_body_util::{BodyExt, Empty};
 use hyper::{
     body::{Bytes, Incoming},
@@ -15,11 +15,14 @@ use crate::{
     ask::Ask,
     evidence::{Finding, PhaseName, Trouble},
     families::exercise,
-    http::{HEAD_MAX, HEADERS_MAX, USER_AGENT, authority, evidence, judge_status, stop_of},
+    http::{
+        HEAD_MAX, HEADERS_MAX, USER_AGENT, authority, evidence, judge_origin, judge_status, stop_of,
+    },
     path::Path,
     registry::{Probe, Sent},
     run::{Run, Stop},
-    stream::{Opened, Stream, open_plain, open_tls},
+    stream::{Stream, conclude, open_plain, open_tls},
+    tls::before_answer,
 };
 
 /// Most bytes of a body that are read.
@@ -70,23 +73,18 @@ fn sent(ask: &Ask) -> Sent {
 
 async fn attempt_plain(run: &mut Run<'_>) -> Result<(), Stop> {
     let opened = open_plain(run).await?;
-    attempt(run, opened, 80).await
+    let head = ask(run, opened.stream, 80).await?;
+    judge_origin(run, head.status, &head.headers)
 }
 
 async fn attempt_tls(run: &mut Run<'_>) -> Result<(), Stop> {
     let opened = open_tls(run).await?;
-    attempt(run, opened, 443).await
+    let asked = ask(run, opened.stream, 443).await;
+    conclude(opened.doubt, asked.map(|_| ()))
 }
 
-async fn attempt(run: &mut Run<'_>, opened: Opened, usual_port: u16) -> Result<(), Stop> {
-    let asked = ask(run, opened.stream, usual_port).await;
-    match opened.doubt {
-        Some(doubt) => Err(doubt.into()),
-        None => asked,
-    }
-}
-
-async fn ask(run: &mut Run<'_>, stream: Box<dyn Stream>, usual_port: u16) -> Result<(), Stop> {
+/// Asks, judges the status, and returns the head of the answer.
+async fn ask(run: &mut Run<'_>, stream: Box<dyn Stream>, usual_port: u16) -> Result<Parts, Stop> {
     let request = Request::get(&run.ask.http.path)
         .header(header::HOST, authority(run, usual_port))
         .header(header::USER_AGENT, USER_AGENT)
@@ -98,13 +96,14 @@ async fn ask(run: &mut Run<'_>, stream: Box<dyn Stream>, usual_port: u16) -> Res
         })?;
     let (response, _connection) = run
         .phase(PhaseName::FirstByte, send(stream, request))
-        .await?;
+        .await
+        .map_err(|stop| before_answer(run, stop))?;
     let (head, body) = response.into_parts();
     run.attempt.http = Some(evidence(head.status, &head.headers, run.path.now()));
     let until_close = ends_with_connection(&head.headers);
     let read = read_body(run, body, until_close).await;
     judge_status(run.ask, head.status.as_u16())?;
-    read
+    read.map(|()| head)
 }
 
 /// Drives a connection in the background until it is dropped.

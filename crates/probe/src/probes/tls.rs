@@ -4,12 +4,12 @@ use futures_util::future::{BoxFuture, FutureExt};
 
 use crate::{
     ask::Ask,
-    evidence::Finding,
+    evidence::{Finding, Outcome},
     families::exercise,
     path::Path,
     registry::{Probe, Sent},
     run::{Run, Stop},
-    stream::connect,
+    stream::{conclude, connect},
     tls,
 };
 
@@ -44,7 +44,11 @@ pub(super) fn sent() -> [Sent; 2] {
 
 async fn attempt(run: &mut Run<'_>) -> Result<(), Stop> {
     let stream = connect(run).await?;
-    let secured = tls::secure(run, stream, &[]).await?;
+    let mut secured = tls::secure(run, stream, &[]).await?;
+    let accepted = match &secured.doubt {
+        Some(doubt) if doubt.outcome == Outcome::Fail => Ok(()),
+        Some(_) | None => tls::await_refusal(run, &mut secured.stream).await,
+    };
     tls::close(run, secured.stream).await;
-    secured.doubt.map_or(Ok(()), |doubt| Err(doubt.into()))
+    conclude(secured.doubt, accepted)
 }

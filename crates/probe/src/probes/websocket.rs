@@ -20,22 +20,31 @@ use tokio_tungstenite::{
 use super::tls;
 use crate::{
     ask::Ask,
-    evidence::{Finding, PhaseName, Trouble, WebSocketEvidence},
+    evidence::{Finding, Outcome, PhaseName, Trouble, Unit, WebSocketEvidence},
     families::exercise,
     http::{USER_AGENT, authority, evidence},
     path::Path,
     registry::{Probe, Sent},
     run::{Run, Stop},
-    stream::{Opened, Stream, open_plain, open_tls},
+    stream::{Opened, Stream, conclude, open_plain, open_tls},
+    text::cut,
+    tls::before_answer,
 };
 
 /// Longest message that is taken.
 const MESSAGE_MAX: usize = 65_536;
 /// Most messages that are taken while the socket is held.
 const MESSAGES_MAX: u32 = 1000;
-/// How long a pong may take beyond the hold.
+/// Longest control frame of a client (RFC 6455 §5.5): head, mask and payload. Pongs repeat what the
+/// server sent, and so does a goodbye that answers one.
+const CONTROL_FRAME_MAX: usize = 2 + 4 + 125;
+/// Our ping: head, mask and payload.
+const PING_LEN: usize = 2 + 4 + 8;
+/// Longest subprotocol that is kept, in characters.
+const TEXT_MAX: usize = 256;
+/// How long a pong may take beyond the hold, if the time-out leaves as much.
 const PONG_WAIT: Duration = Duration::from_secs(5);
-/// How long a goodbye may take.
+/// How long a goodbye may take, likewise.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 /// Longest hold.
 const HOLD_MAX: Duration = Duration::from_secs(3600);
@@ -74,7 +83,7 @@ impl Probe for Wss {
     }
 }
 
-fn sent(ask: &Ask) -> [Sent; 2] {
+fn sent(ask: &Ask) -> [Sent; 3] {
     let size = 300 + ask.host.word().len() + ask.http.path.len();
     [
         Sent::new(
@@ -82,7 +91,16 @@ fn sent(ask: &Ask) -> [Sent; 2] {
             size,
             1,
         ),
-        Sent::new("a WebSocket ping and a goodbye", 30, 1),
+        Sent::new(
+            "a WebSocket ping and a goodbye",
+            PING_LEN + CONTROL_FRAME_MAX,
+            1,
+        ),
+        Sent::new(
+            "a WebSocket pong to each of the server's pings",
+            CONTROL_FRAME_MAX,
+            MESSAGES_MAX,
+        ),
     ]
 }
 
@@ -98,13 +116,16 @@ async fn attempt_tls(run: &mut Run<'_>) -> Result<(), Stop> {
 
 async fn attempt(
     run: &mut Run<'_>,
-    opened: Opened,
+    mut opened: Opened,
     scheme: &str,
     usual_port: u16,
 ) -> Result<(), Stop> {
-    let mut socket = upgrade(run, opened.stream, scheme, usual_port).await?;
-    if let Some(doubt) = opened.doubt {
-        return Err(doubt.into());
+    let mut socket = match upgrade(run, opened.stream, scheme, usual_port).await {
+        Ok(socket) => socket,
+        Err(stop) => return conclude(opened.doubt, Err(stop)),
+    };
+    if let Some(doubt) = opened.doubt.take_if(|doubt| doubt.outcome == Outcome::Fail) {
+        return Err(doubt);
     }
     let held = hold(run, &mut socket).await;
     let goodbye = async {
@@ -112,7 +133,7 @@ async fn attempt(
         Ok(())
     };
     let _ = run.phase(PhaseName::Close, goodbye).await;
-    held
+    conclude(opened.doubt, held)
 }
 
 type Socket = WebSocketStream<Box<dyn Stream>>;
@@ -150,7 +171,7 @@ async fn upgrade(
             let subprotocol = headers.get(header::SEC_WEBSOCKET_PROTOCOL);
             run.attempt.websocket = Some(WebSocketEvidence {
                 subprotocol: subprotocol
-                    .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+                    .map(|value| cut(&String::from_utf8_lossy(value.as_bytes()), TEXT_MAX)),
                 pong: None,
                 held: Duration::ZERO,
                 messages: 0,
@@ -171,15 +192,17 @@ async fn upgrade(
                 trouble.into()
             })
         }
-        Err(error) => Err(stop_of(&error, PhaseName::Upgrade, start)),
+        Err(error) => {
+            let stop = stop_of(&error, PhaseName::Upgrade, start);
+            Err(before_answer(run, stop))
+        }
     }
 }
 
 /// Pings, and sees whether the socket stays open for as long as the ask says.
 async fn hold(run: &mut Run<'_>, socket: &mut Socket) -> Result<(), Stop> {
     let hold = run.ask.hold.min(HOLD_MAX);
-    let pong_wait = PONG_WAIT.min(run.path.timeout());
-    run.extend(hold + pong_wait + CLOSE_WAIT);
+    run.extend(hold);
     let payload: [u8; 8] = run.path.tls().random()?;
     let start = Instant::now();
     let mut watch = Watch {
@@ -193,11 +216,17 @@ async fn hold(run: &mut Run<'_>, socket: &mut Socket) -> Result<(), Stop> {
         .await;
     let waited = match held {
         Ok(()) if watch.pong.is_none() => {
-            run.phase(
-                PhaseName::Ping,
-                watch.for_pong(socket, start + hold + pong_wait),
-            )
-            .await
+            let end = start + hold + PONG_WAIT;
+            match run
+                .phase(PhaseName::Ping, watch.for_pong(socket, end))
+                .await
+            {
+                Err(Stop {
+                    trouble: Trouble::TimedOut { .. },
+                    ..
+                }) => Ok(()),
+                other => other,
+            }
         }
         other => other,
     };
@@ -241,7 +270,7 @@ impl Watch {
         end: Instant,
         enough: impl Fn(&Self) -> bool,
     ) -> Result<(), Stop> {
-        while !enough(self) {
+        while !enough(self) && !self.has_heard_enough() {
             let next = futures_util::future::select(socket.next(), Box::pin(sleep_until(end)));
             match next.await {
                 futures_util::future::Either::Left((message, _)) => self.note(message)?,
@@ -267,13 +296,19 @@ impl Watch {
             Some(Err(error)) => return Err(self.stop_of(&error)),
             None => return Err(self.closed(None)),
         }
-        if self.messages > MESSAGES_MAX {
+        if self.messages >= MESSAGES_MAX && self.pong.is_none() {
             return Err(Trouble::TooMuch {
                 bound: u64::from(MESSAGES_MAX),
+                unit: Unit::Messages,
             }
             .into());
         }
         Ok(())
+    }
+
+    /// A socket that answered and goes on talking has shown that it works. No more is read of it.
+    fn has_heard_enough(&self) -> bool {
+        self.messages >= MESSAGES_MAX && self.pong.is_some()
     }
 
     fn closed(&self, code: Option<CloseCode>) -> Stop {
@@ -308,6 +343,7 @@ fn stop_of(error: &Error, phase: PhaseName, since: Instant) -> Stop {
         Error::Protocol(ProtocolError::HttparseError(_)) => Trouble::NotHttp.into(),
         Error::Capacity(_) | Error::AttackAttempt => Trouble::TooMuch {
             bound: MESSAGE_MAX as u64,
+            unit: Unit::MessageBytes,
         }
         .into(),
         other if phase == PhaseName::Upgrade => Trouble::UpgradeBroken {

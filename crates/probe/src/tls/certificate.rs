@@ -2,10 +2,14 @@
 
 use ring::digest::{SHA256, digest};
 use rustls::pki_types::{CertificateDer, TrustAnchor};
-use time::OffsetDateTime;
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+use time::{OffsetDateTime, UtcOffset};
+use x509_parser::{
+    prelude::{FromDer, GeneralName, X509Certificate},
+    public_key::PublicKey,
+    time::ASN1Time,
+};
 
-use crate::evidence::CertificateEvidence;
+use crate::{evidence::CertificateEvidence, text::cut};
 
 /// Most names of one certificate that are kept.
 const NAMES_MAX: usize = 64;
@@ -20,8 +24,8 @@ pub(super) fn evidence(der: &CertificateDer<'_>) -> CertificateEvidence {
             subject: "unreadable".to_owned(),
             issuer: "unreadable".to_owned(),
             names: Vec::new(),
-            not_before: OffsetDateTime::UNIX_EPOCH,
-            not_after: OffsetDateTime::UNIX_EPOCH,
+            not_before: None,
+            not_after: None,
             serial: String::new(),
             sha256,
             spki_sha256: String::new(),
@@ -29,15 +33,21 @@ pub(super) fn evidence(der: &CertificateDer<'_>) -> CertificateEvidence {
     };
     let validity = certificate.validity();
     CertificateEvidence {
-        subject: cut(&certificate.subject().to_string()),
-        issuer: cut(&certificate.issuer().to_string()),
+        subject: cut(&certificate.subject().to_string(), TEXT_MAX),
+        issuer: cut(&certificate.issuer().to_string(), TEXT_MAX),
         names: names(&certificate),
-        not_before: validity.not_before.to_datetime(),
-        not_after: validity.not_after.to_datetime(),
+        not_before: utc(validity.not_before),
+        not_after: utc(validity.not_after),
         serial: hex(certificate.raw_serial()),
         sha256,
         spki_sha256: hex(digest(&SHA256, certificate.public_key().raw).as_ref()),
     }
+}
+
+/// A moment as RFC 3339 can write it (years 0 to 9999, no offset of a day or more).
+fn utc(time: ASN1Time) -> Option<OffsetDateTime> {
+    let utc = time.to_datetime().checked_to_offset(UtcOffset::UTC)?;
+    (0..=9999).contains(&utc.year()).then_some(utc)
 }
 
 /// SHA-256 of a certificate's SubjectPublicKeyInfo (RFC 7469 §2.4).
@@ -49,7 +59,17 @@ pub(super) fn spki_sha256(der: &CertificateDer<'_>) -> Option<[u8; 32]> {
         .ok()
 }
 
-/// The same for a trust anchor, which keeps the key information without its outer DER header.
+/// The length of the certificate's key, if it is an RSA key, in bits.
+pub(super) fn rsa_bits(der: &CertificateDer<'_>) -> Option<usize> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    if let PublicKey::RSA(key) = certificate.public_key().parsed().ok()? {
+        Some(key.key_size())
+    } else {
+        None
+    }
+}
+
+/// SHA-256 as [`spki_sha256`] gives it for a trust anchor, which keeps the key information without its outer DER header.
 pub(super) fn anchor_spki_sha256(anchor: &TrustAnchor<'_>) -> Option<[u8; 32]> {
     let content = anchor.subject_public_key_info.as_ref();
     let mut spki = vec![0x30];
@@ -81,7 +101,7 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
         .general_names
         .iter()
         .filter_map(|name| match name {
-            GeneralName::DNSName(name) => Some(cut(name)),
+            GeneralName::DNSName(name) => Some(cut(name, TEXT_MAX)),
             GeneralName::IPAddress(bytes) => address(bytes),
             _ => None,
         });
@@ -94,12 +114,4 @@ fn address(bytes: &[u8]) -> Option<String> {
     }
     let v6 = <[u8; 16]>::try_from(bytes).ok()?;
     Some(std::net::Ipv6Addr::from(v6).to_string())
-}
-
-/// A peer's text, shortened and without control characters.
-fn cut(text: &str) -> String {
-    let printable = text
-        .chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c });
-    printable.take(TEXT_MAX).collect()
 }

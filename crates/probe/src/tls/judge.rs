@@ -17,9 +17,10 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::certificate;
 use crate::{
-    ask::Trust,
+    ask::{TlsAsk, Trust},
     evidence::{RootSource, Trouble},
     path::{Roots, anchor},
+    run::Stop,
 };
 
 /// The root sets of a path, ready to verify with.
@@ -34,8 +35,9 @@ pub(super) struct Judge {
 pub(super) struct Judgement {
     /// The root sets that vouch for it, dates and name left aside.
     pub(super) trusted_by: Vec<RootSource>,
-    /// The first thing that is wrong: trust, then dates, then name.
-    pub(super) trouble: Option<Trouble>,
+    /// The first thing that is wrong: trust, then dates, then name. One that only warns comes
+    /// after those that fail.
+    pub(super) doubt: Option<Stop>,
 }
 
 impl Judge {
@@ -63,13 +65,13 @@ impl Judge {
         &self,
         chain: &[CertificateDer<'_>],
         name: &ServerName<'_>,
-        trust: &Trust,
+        ask: &TlsAsk,
         now: SystemTime,
     ) -> Judgement {
         let Some((leaf, _)) = chain.split_first() else {
             return Judgement {
                 trusted_by: Vec::new(),
-                trouble: None,
+                doubt: None,
             };
         };
         let case = Case::new(chain, name, now);
@@ -83,25 +85,34 @@ impl Judge {
             .filter(|(_, result)| !matches!(result, Trusted::Never(_)))
             .map(|(source, _)| *source)
             .collect();
-        let trusted = match trust {
-            Trust::Public | Trust::Vendor => results
+        let public_only = match &ask.trust {
+            Trust::Any => ask.exempt,
+            Trust::Public => true,
+            Trust::Vendor | Trust::Pinned(_) => false,
+        };
+        let not_public = public_only && trusted_by == [RootSource::System];
+        let trusted = match &ask.trust {
+            Trust::Any | Trust::Public | Trust::Vendor => results
                 .into_iter()
                 .map(|(_, result)| result)
                 .reduce(Trusted::better),
             Trust::Pinned(pins) => self.pinned(&case, leaf, pins),
         };
         let trouble = match trusted {
-            None => Some(match trust {
-                Trust::Public | Trust::Vendor => case.untrusted(),
+            _ if not_public && ask.exempt => Some(case.not_public()),
+            None => Some(match &ask.trust {
+                Trust::Any | Trust::Public | Trust::Vendor => case.untrusted(),
                 Trust::Pinned(_) => case.no_pin(),
             }),
             Some(Trusted::Never(error)) => Some(case.never(&error)),
             Some(Trusted::AtOtherTimes) => Some(case.wrong_date()),
             Some(Trusted::Now) => None,
         };
+        let failure = trouble.or_else(|| case.wrong_name(leaf)).map(Stop::from);
+        let warning = || not_public.then(|| Stop::warn(case.not_public()));
         Judgement {
             trusted_by,
-            trouble: trouble.or_else(|| case.wrong_name(leaf)),
+            doubt: failure.or_else(warning),
         }
     }
 
@@ -230,17 +241,28 @@ impl<'a> Case<'a> {
     }
 
     fn untrusted(&self) -> Trouble {
-        let last = self.chain.last().map(certificate::evidence);
         Trouble::CertificateUntrusted {
-            issuer: last.map(|last| last.issuer).unwrap_or_default(),
+            issuer: self.last_issuer(),
         }
+    }
+
+    fn not_public(&self) -> Trouble {
+        Trouble::CertificateNotPublic {
+            issuer: self.last_issuer(),
+        }
+    }
+
+    fn last_issuer(&self) -> String {
+        let last = self.chain.last().map(certificate::evidence);
+        last.map(|last| last.issuer).unwrap_or_default()
     }
 
     fn no_pin(&self) -> Trouble {
         let presented = self
             .chain
             .iter()
-            .map(|der| certificate::evidence(der).spki_sha256);
+            .map(|der| certificate::evidence(der).spki_sha256)
+            .filter(|spki| !spki.is_empty());
         Trouble::PinMismatch {
             presented: presented.collect(),
         }
@@ -270,18 +292,17 @@ impl<'a> Case<'a> {
         for (der, (start, end)) in self.chain.iter().zip(&self.windows) {
             let evidence = certificate::evidence(der);
             let subject = evidence.subject;
-            if self.now > *end {
-                return Trouble::CertificateExpired {
-                    subject,
-                    not_after: evidence.not_after,
-                };
-            }
-            if self.now < *start {
-                let not_before = evidence.not_before;
-                return Trouble::CertificateNotYetValid {
-                    subject,
-                    not_before,
-                };
+            match (evidence.not_before, evidence.not_after) {
+                (_, Some(not_after)) if self.now > *end => {
+                    return Trouble::CertificateExpired { subject, not_after };
+                }
+                (Some(not_before), _) if self.now < *start => {
+                    return Trouble::CertificateNotYetValid {
+                        subject,
+                        not_before,
+                    };
+                }
+                (_, _) => {}
             }
         }
         Trouble::CertificateInvalid {

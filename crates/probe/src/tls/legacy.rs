@@ -52,6 +52,8 @@ pub(super) async fn highest(run: &mut Run<'_>) -> Option<Stop> {
                 trouble.into()
             })
         }
+        // Something between that does not cope with the newer handshake, or with this one's size.
+        LegacyTls::Version { cipher_suite, .. } if run.path.tls().speaks(*cipher_suite) => None,
         LegacyTls::Version { cipher_suite, .. } => Some(
             Trouble::TlsNoCommonCipher {
                 cipher_suite: *cipher_suite,

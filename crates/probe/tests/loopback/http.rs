@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use outgate_probe::{Finding, Host, Outcome, PathConfig, PhaseName, Trouble};
+use outgate_probe::{Finding, Host, Outcome, PathConfig, PhaseName, Trouble, Unit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
@@ -23,7 +23,7 @@ async fn trouble_with(server: Server) -> Option<Trouble> {
 #[tokio::test]
 async fn an_answer_passes_and_its_head_is_evidence() {
     let server = Server::saying(
-        "HTTP/1.1 302 Found\r\nServer: s/1\r\nVia: 1.1 proxy\r\nLocation: https://x.example/\r\n\
+        "HTTP/1.1 302 Found\r\nServer: s/1\r\nVia: 1.1 proxy\r\nLocation: https://API.example./?token=s3cret\r\n\
          Content-Type: text/plain\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 4\r\n\r\nbody",
     )
     .await;
@@ -38,7 +38,10 @@ async fn an_answer_passes_and_its_head_is_evidence() {
     assert_eq!(http.status, 302);
     assert_eq!(http.server.as_deref(), Some("s/1"));
     assert_eq!(http.via.as_deref(), Some("1.1 proxy"));
-    assert_eq!(http.location.as_deref(), Some("https://x.example/"));
+    assert_eq!(
+        http.location.as_deref(),
+        Some("https://API.example./?token=…")
+    );
     assert_eq!((http.body_bytes, http.body_cut), (4, false));
     assert_eq!(http.date.unwrap().offset_millis, -86_400_000);
 }
@@ -104,6 +107,83 @@ async fn only_the_wanted_statuses_count_when_some_are_wanted() {
 }
 
 #[tokio::test]
+async fn a_date_at_the_end_of_the_calendar_is_no_trouble() {
+    for (second, kept) in [(59, true), (60, false)] {
+        let text = format!(
+            "HTTP/1.1 200 OK\r\nDate: Fri, 31 Dec 9999 23:59:{second} GMT\r\nContent-Length: 0\r\n\r\n"
+        );
+        let finding = asked(&Server::saying(text.leak()).await).await;
+        assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
+        let date = finding.attempts[0].http.clone().unwrap().date;
+        assert_eq!(date.is_some(), kept, "{second}");
+    }
+}
+
+#[tokio::test]
+async fn what_anybody_on_the_way_could_say_is_not_the_vendors_word() {
+    let portal = Some("login.portal.example".to_owned());
+    for (head, shown) in [
+        (
+            "302 Found\r\nLocation: http://Login.portal.example:8080/?to=x",
+            Some((302, portal.clone())),
+        ),
+        (
+            "307 Moved\r\nLocation: //login.portal.example/",
+            Some((307, portal)),
+        ),
+        ("301 Moved\r\nLocation: http://", Some((301, None))),
+        ("403 Forbidden", Some((403, None))),
+        ("451 Unavailable", Some((451, None))),
+        ("301 Moved\r\nLocation: https://api.example/", None),
+        ("302 Found\r\nLocation: /welcome", None),
+        ("304 Not Modified", None),
+        ("401 Unauthorized", None),
+        ("404 Not Found", None),
+    ] {
+        let text = format!("HTTP/1.1 {head}\r\nContent-Length: 0\r\n\r\n");
+        let server = Server::saying(text.leak()).await;
+        let finding = asked(&server).await;
+        let expected = match shown {
+            None => (Outcome::Pass, None),
+            Some((status, location_host)) => {
+                let trouble = Trouble::NotShownToBeTheVendor {
+                    status,
+                    location_host,
+                };
+                (Outcome::Warn, Some(trouble))
+            }
+        };
+        assert_eq!((finding.outcome, finding.trouble), expected, "{head}");
+        // A lane that says what counts is judged by that alone.
+        let mut declared = ask("http");
+        declared.http.statuses = vec![300..=499];
+        let finding = run(&declared, config_to(server.address)).await;
+        assert_eq!(
+            (finding.outcome, finding.trouble),
+            (Outcome::Pass, None),
+            "{head}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_network_that_wants_a_login_fails() {
+    let text = "HTTP/1.1 511 Network Authentication Required\r\nContent-Length: 0\r\n\r\n";
+    let trouble = trouble_with(Server::saying(text).await).await;
+    assert_eq!(trouble, Some(Trouble::HttpStatus { status: 511 }));
+}
+
+#[tokio::test]
+async fn a_peers_words_cannot_steer_a_terminal() {
+    let server = Server::saying(
+        "HTTP/1.1 200 OK\r\nServer: a\u{9b}2J\u{202e}b\u{61c}\r\nContent-Length: 0\r\n\r\n",
+    )
+    .await;
+    let http = asked(&server).await.attempts[0].http.clone().unwrap();
+    assert_eq!(http.server.as_deref(), Some("a\u{fffd}2J\u{fffd}b\u{fffd}"));
+}
+
+#[tokio::test]
 async fn another_protocol_is_not_http() {
     let server = Server::saying("SSH-2.0-OpenSSH_9.2\r\n").await;
     assert_eq!(trouble_with(server).await, Some(Trouble::NotHttp));
@@ -163,7 +243,10 @@ async fn endless_headers_are_too_much() {
     .await;
     assert_eq!(
         trouble_with(server).await,
-        Some(Trouble::TooMuch { bound: 65_536 })
+        Some(Trouble::TooMuch {
+            bound: 65_536,
+            unit: Unit::HeadBytes
+        })
     );
     let server = Server::start(|mut stream| async move {
         read_head(&mut stream).await;
@@ -173,7 +256,10 @@ async fn endless_headers_are_too_much() {
     .await;
     assert_eq!(
         trouble_with(server).await,
-        Some(Trouble::TooMuch { bound: 65_536 })
+        Some(Trouble::TooMuch {
+            bound: 65_536,
+            unit: Unit::HeadBytes
+        })
     );
 }
 

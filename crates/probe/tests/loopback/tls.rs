@@ -80,6 +80,35 @@ async fn a_server_that_only_copes_with_tls_1_0_hellos_is_found_out() {
 }
 
 #[tokio::test]
+async fn what_breaks_new_handshakes_but_takes_an_old_one_is_not_called_a_lack_of_ciphers() {
+    // Breaks off where TLS 1.3 is offered (extension supported_versions), and else chooses a
+    // cipher suite that was offered, too.
+    let server = Server::start(|mut stream| async move {
+        let mut hello = [0; 4096];
+        let length = stream.read(&mut hello).await.unwrap();
+        let offers_tls_1_3 = hello[..length].windows(2).any(|pair| pair == [3, 4]);
+        if !offers_tls_1_3 {
+            let mut answer = vec![22, 3, 3, 0, 42, 2, 0, 0, 38, 3, 3];
+            answer.extend([7; 32]);
+            answer.extend([0, 0xc0, 0x2f, 0]);
+            let _ = stream.write_all(&answer).await;
+        }
+    })
+    .await;
+    let finding = asked(&server).await;
+    let phase = PhaseName::Tls;
+    assert_eq!(finding.trouble, Some(Trouble::Closed { phase }));
+    let legacy = finding.attempts[0].tls.clone().unwrap().legacy;
+    assert!(matches!(
+        legacy,
+        Some(LegacyTls::Version {
+            cipher_suite: 0xc02f,
+            ..
+        })
+    ));
+}
+
+#[tokio::test]
 async fn a_silent_server_is_a_time_out_in_the_handshake() {
     let server = Server::start(|mut stream| async move {
         let _ = stream.read_to_end(&mut Vec::new()).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use outgate_probe::{Ask, Finding, Outcome, PhaseName, Trouble};
+use outgate_probe::{Ask, Finding, Outcome, PhaseName, Trouble, Unit};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -10,7 +10,7 @@ use tokio::{
 use tokio_tungstenite::tungstenite::{handshake::derive_accept_key, protocol::Role};
 
 use crate::{
-    asks::{ask, config_to, run},
+    asks::{PATIENCE, ask, config_to, run},
     server::{Server, flood, read_head},
 };
 
@@ -213,10 +213,49 @@ async fn endless_messages_and_endless_headers_are_too_much() {
         flood(&mut stream, &[b'x'; 1000]).await;
     })
     .await;
-    for server in [chatter, giant, headers] {
+    for (server, bound, unit) in [
+        (chatter, 1000, Unit::Messages),
+        (giant, 65_536, Unit::MessageBytes),
+        (headers, 65_536, Unit::MessageBytes),
+    ] {
         let finding = asked(&server).await;
         assert_eq!(finding.outcome, Outcome::Fail);
-        let too_much = matches!(finding.trouble, Some(Trouble::TooMuch { .. }));
-        assert!(too_much, "{:?}", finding.trouble);
+        assert_eq!(finding.trouble, Some(Trouble::TooMuch { bound, unit }));
     }
+}
+
+/// Reads our ping, masked as a client's frames are, and answers it.
+async fn pong(stream: &mut TcpStream) {
+    let mut ping = [0; 14];
+    stream.read_exact(&mut ping).await.unwrap();
+    let mut pong = vec![0x8a, 8];
+    pong.extend((0..8).map(|at| ping[6 + at] ^ ping[2 + at % 4]));
+    stream.write_all(&pong).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_answers_the_ping_may_go_on_talking() {
+    let server = Server::start(|mut stream| async move {
+        accept(&mut stream).await;
+        pong(&mut stream).await;
+        flood(&mut stream, &[0x81, 1, b'x']).await;
+    })
+    .await;
+    let finding = asked(&server).await;
+    assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
+    let evidence = finding.attempts[0].websocket.clone().unwrap();
+    assert_eq!(evidence.messages, 1000);
+}
+
+#[tokio::test]
+async fn waiting_for_a_pong_counts_towards_the_time_out() {
+    let server = Server::start(|mut stream| async move {
+        accept(&mut stream).await;
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    let finding = asked(&server).await;
+    assert_eq!(finding.trouble, Some(Trouble::EchoMissing));
+    let held = finding.attempts[0].websocket.clone().unwrap().held;
+    assert!(held <= PATIENCE + Duration::from_millis(250), "{held:?}");
 }

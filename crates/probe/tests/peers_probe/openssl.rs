@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use outgate_probe::{Finding, LegacyTls, Outcome, RootSource, TlsVersion, Trouble, Trust};
+use outgate_probe::{
+    Finding, LegacyTls, Outcome, PathConfig, RootSource, Roots, TlsVersion, Trouble, Trust,
+};
 use tempfile::TempDir;
 
 use crate::{
@@ -197,16 +199,82 @@ async fn a_server_that_wants_a_client_certificate_is_reached_with_a_warning() {
     assert_eq!((finding.outcome, finding.trouble), expected);
     // In TLS 1.3 the server says so only after the handshake, to the first thing that is asked.
     let peer = serve(&authority.right(), &[&required[..], &["-tls1_3"]].concat());
-    let finding = run(&ask("https"), authority.config_to(peer.address)).await;
-    let expected = (Outcome::Warn, Some(Trouble::ClientCertificateWanted));
-    assert_eq!((finding.outcome, finding.trouble), expected);
-    assert!(
-        finding.attempts[0]
-            .tls
-            .clone()
-            .unwrap()
-            .client_certificate_asked
-    );
+    for protocol in ["tls", "https", "wss"] {
+        let finding = run(&ask(protocol), authority.config_to(peer.address)).await;
+        let expected = (Outcome::Warn, Some(Trouble::ClientCertificateWanted));
+        assert_eq!((finding.outcome, finding.trouble), expected, "{protocol}");
+        let tls = finding.attempts[0].tls.clone().unwrap();
+        assert!(tls.client_certificate_asked, "{protocol}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_would_like_a_client_certificate_passes_without_one() {
+    let authority = Authority::new("Vendor CA");
+    for version in ["-tls1_2", "-tls1_3"] {
+        let peer = serve(&authority.right(), &["-verify", "1", version]);
+        for protocol in ["tls", "https"] {
+            let finding = run(&ask(protocol), authority.config_to(peer.address)).await;
+            assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
+            let tls = finding.attempts[0].tls.clone().unwrap();
+            assert!(tls.client_certificate_asked, "{version} {protocol}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_rsa_key_that_is_too_short_is_named() {
+    let directory = TempDir::new().unwrap();
+    let made = Command::new("openssl")
+        .current_dir(directory.path())
+        .args("req -x509 -newkey rsa:1024 -nodes -keyout key -out crt -subj /CN=old".split(' '))
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let read = |name| std::fs::read_to_string(directory.path().join(name)).unwrap();
+    let identity = Identity {
+        certificate: read("crt"),
+        key: read("key"),
+    };
+    for version in ["-tls1_2", "-tls1_3"] {
+        let options = [version, "-cipher", "DEFAULT@SECLEVEL=0"];
+        let finding = probe(&Authority::new("Vendor CA"), &identity, &options).await;
+        let Some(Trouble::CertificateInvalid { why }) = finding.trouble else {
+            panic!("{:?}", finding.trouble)
+        };
+        assert!(why.contains("RSA key of 1024 bits"), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn an_inspecting_proxy_of_the_machines_store_is_seen_where_public_trust_is_wanted() {
+    let inspector = Authority::new("Inspecting proxy CA");
+    let peer = serve(&inspector.right(), &[]);
+    let roots = Roots::mozilla()
+        .system_pem(inspector.pem().as_bytes())
+        .unwrap();
+    let config = PathConfig {
+        roots,
+        ..config_to(peer.address)
+    };
+    let trouble = Trouble::CertificateNotPublic {
+        issuer: "CN=Inspecting proxy CA".to_owned(),
+    };
+    for protocol in ["tls", "https"] {
+        let mut ask = ask(protocol);
+        let finding = run(&ask, config.clone()).await;
+        assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
+        ask.tls.trust = Trust::Public;
+        let finding = run(&ask, config.clone()).await;
+        let expected = (Outcome::Warn, Some(trouble.clone()));
+        assert_eq!((finding.outcome, finding.trouble), expected);
+        // Only warned of, so the rest was shown, too.
+        assert_eq!(finding.attempts[0].http.is_some(), protocol == "https");
+        ask.tls.exempt = true;
+        let finding = run(&ask, config.clone()).await;
+        let expected = (Outcome::Fail, Some(trouble.clone()));
+        assert_eq!((finding.outcome, finding.trouble), expected);
+    }
 }
 
 #[tokio::test]

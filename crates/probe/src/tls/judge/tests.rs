@@ -65,6 +65,12 @@ impl Authority {
     }
 }
 
+impl Judgement {
+    fn trouble(&self) -> Option<Trouble> {
+        self.doubt.as_ref().map(|doubt| doubt.trouble.clone())
+    }
+}
+
 fn judge_at(
     given: Option<&Authority>,
     chain: &[CertificateDer<'_>],
@@ -76,11 +82,25 @@ fn judge_at(
         Some(authority) => Roots::mozilla().give_pem(authority.pem.as_bytes()).unwrap(),
         None => Roots::mozilla(),
     };
+    let ask = TlsAsk {
+        trust: trust.clone(),
+        ..TlsAsk::default()
+    };
+    judge_with(&roots, chain, name, &ask, now)
+}
+
+fn judge_with(
+    roots: &Roots,
+    chain: &[CertificateDer<'_>],
+    name: &str,
+    ask: &TlsAsk,
+    now: OffsetDateTime,
+) -> Judgement {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let name = ServerName::try_from(name.to_owned()).unwrap();
-    Judge::new(&roots, &provider)
+    Judge::new(roots, &provider)
         .unwrap()
-        .judge(chain, &name, trust, now.into())
+        .judge(chain, &name, ask, now.into())
 }
 
 fn judge(given: Option<&Authority>, chain: &[CertificateDer<'_>], name: &str) -> Judgement {
@@ -100,7 +120,7 @@ fn a_chain_to_a_given_root_is_trusted_and_the_evidence_says_by_whom() {
         let judgement = judge(Some(&authority), &[authority.current()], name);
         let expected = Judgement {
             trusted_by: vec![RootSource::Given],
-            trouble: None,
+            doubt: None,
         };
         assert_eq!(judgement, expected, "{name}");
     }
@@ -114,7 +134,7 @@ fn a_chain_to_a_root_nobody_gave_is_untrusted() {
         &[other.current(), other.der.clone()],
         "api.example",
     );
-    assert_eq!(judgement.trouble, untrusted("Middlebox CA"));
+    assert_eq!(judgement.trouble(), untrusted("Middlebox CA"));
     assert_eq!(judgement.trusted_by, []);
 }
 
@@ -122,14 +142,14 @@ fn a_chain_to_a_root_nobody_gave_is_untrusted() {
 fn an_authority_that_only_bears_a_known_name_is_untrusted() {
     let (known, forged) = (Authority::new("Vendor CA"), Authority::new("Vendor CA"));
     let judgement = judge(Some(&known), &[forged.current()], "api.example");
-    assert_eq!(judgement.trouble, untrusted("Vendor CA"));
+    assert_eq!(judgement.trouble(), untrusted("Vendor CA"));
 }
 
 #[test]
 fn a_self_signed_certificate_is_untrusted() {
     let authority = Authority::new("Self");
     let judgement = judge(None, std::slice::from_ref(&authority.der), "api.example");
-    assert_eq!(judgement.trouble, untrusted("Self"));
+    assert_eq!(judgement.trouble(), untrusted("Self"));
 }
 
 #[test]
@@ -137,9 +157,9 @@ fn a_missing_intermediate_leaves_the_chain_untrusted_and_names_the_issuer() {
     let root = Authority::new("Root");
     let middle = root.intermediate("Middle", NOW + Span::days(100));
     let judgement = judge(Some(&root), &[middle.current()], "api.example");
-    assert_eq!(judgement.trouble, untrusted("Middle"));
+    assert_eq!(judgement.trouble(), untrusted("Middle"));
     let whole = [middle.current(), middle.der.clone()];
-    assert_eq!(judge(Some(&root), &whole, "api.example").trouble, None);
+    assert_eq!(judge(Some(&root), &whole, "api.example").trouble(), None);
 }
 
 #[test]
@@ -152,7 +172,7 @@ fn an_expired_certificate_says_since_when_and_who_would_vouch_for_it() {
         subject: "CN=server".to_owned(),
         not_after,
     };
-    assert_eq!(judgement.trouble, Some(trouble));
+    assert_eq!(judgement.trouble(), Some(trouble));
     assert_eq!(judgement.trusted_by, [RootSource::Given]);
 }
 
@@ -172,7 +192,7 @@ fn a_clock_that_starts_in_1970_makes_every_certificate_not_yet_valid() {
         subject: "CN=server".to_owned(),
         not_before: NOW - Span::days(10),
     };
-    assert_eq!(judgement.trouble, Some(trouble));
+    assert_eq!(judgement.trouble(), Some(trouble));
 }
 
 #[test]
@@ -186,7 +206,7 @@ fn an_expired_intermediate_is_the_one_that_is_named() {
         subject: "CN=Middle".to_owned(),
         not_after,
     };
-    assert_eq!(judgement.trouble, Some(trouble));
+    assert_eq!(judgement.trouble(), Some(trouble));
 }
 
 #[test]
@@ -195,7 +215,7 @@ fn a_certificate_for_other_names_says_which() {
     let judgement = judge(Some(&authority), &[authority.current()], "web.example");
     let names = vec!["api.example".to_owned(), "192.0.2.1".to_owned()];
     assert_eq!(
-        judgement.trouble,
+        judgement.trouble(),
         Some(Trouble::CertificateWrongName { names })
     );
 }
@@ -206,11 +226,69 @@ fn trust_comes_before_dates_and_dates_before_names() {
     let expired =
         |authority: &Authority| [authority.issue(NOW - Span::days(90), NOW - Span::days(1))];
     let all_wrong = judge(Some(&known), &expired(&other), "web.example");
-    assert_eq!(all_wrong.trouble, untrusted("Other"));
+    assert_eq!(all_wrong.trouble(), untrusted("Other"));
     let date_and_name = judge(Some(&known), &expired(&known), "web.example");
     assert!(matches!(
-        date_and_name.trouble,
+        date_and_name.trouble(),
         Some(Trouble::CertificateExpired { .. })
+    ));
+}
+
+#[test]
+fn an_authority_of_the_machines_store_alone_is_not_public() {
+    let inspector = Authority::new("Inspecting proxy CA");
+    let roots = Roots::mozilla()
+        .system_pem(inspector.pem.as_bytes())
+        .unwrap();
+    let chain = [inspector.current()];
+    let trouble = Trouble::CertificateNotPublic {
+        issuer: "CN=Inspecting proxy CA".to_owned(),
+    };
+    let warn = Some(Stop::warn(trouble.clone()));
+    let fail = Some(Stop::from(trouble));
+    for (trust, exempt, doubt) in [
+        (Trust::Any, false, None),
+        (Trust::Any, true, fail.clone()),
+        (Trust::Public, false, warn),
+        (Trust::Public, true, fail),
+        (Trust::Vendor, false, None),
+        (Trust::Vendor, true, None),
+    ] {
+        let ask = TlsAsk {
+            trust,
+            exempt,
+            ..TlsAsk::default()
+        };
+        let judgement = judge_with(&roots, &chain, "api.example", &ask, NOW);
+        assert_eq!(judgement.trusted_by, [RootSource::System]);
+        assert_eq!(judgement.doubt, doubt, "{ask:?}");
+        // What the caller gives counts as public.
+        let given = roots.clone().give_pem(inspector.pem.as_bytes()).unwrap();
+        let judgement = judge_with(&given, &chain, "api.example", &ask, NOW);
+        assert_eq!(judgement.doubt, None, "{ask:?}");
+    }
+}
+
+#[test]
+fn what_fails_comes_before_a_store_that_only_warns() {
+    let inspector = Authority::new("Inspecting proxy CA");
+    let roots = Roots::mozilla()
+        .system_pem(inspector.pem.as_bytes())
+        .unwrap();
+    let ask = TlsAsk {
+        trust: Trust::Public,
+        ..TlsAsk::default()
+    };
+    let late = NOW + Span::days(1000);
+    let expired = judge_with(&roots, &[inspector.current()], "api.example", &ask, late);
+    let misnamed = judge_with(&roots, &[inspector.current()], "web.example", &ask, NOW);
+    assert!(matches!(
+        expired.trouble(),
+        Some(Trouble::CertificateExpired { .. })
+    ));
+    assert!(matches!(
+        misnamed.trouble(),
+        Some(Trouble::CertificateWrongName { .. })
     ));
 }
 
@@ -224,13 +302,13 @@ fn a_pinned_server_key_needs_no_root() {
         judgement,
         Judgement {
             trusted_by: Vec::new(),
-            trouble: None
+            doubt: None
         }
     );
     let late = NOW + Span::days(1000);
     let judgement = judge_at(None, &[leaf], "api.example", &pins, late);
     assert!(matches!(
-        judgement.trouble,
+        judgement.trouble(),
         Some(Trouble::CertificateExpired { .. })
     ));
 }
@@ -243,7 +321,7 @@ fn a_pinned_authority_counts_whether_presented_or_given() {
     for pinned in [&root.der, &middle.der] {
         let pins = Trust::Pinned(vec![certificate::spki_sha256(pinned).unwrap()]);
         let judgement = judge_at(Some(&root), &chain, "api.example", &pins, NOW);
-        assert_eq!(judgement.trouble, None);
+        assert_eq!(judgement.trouble(), None);
     }
 }
 
@@ -254,7 +332,7 @@ fn showing_a_pinned_certificate_that_signed_nothing_does_not_help() {
     let chain = [forger.current(), vendor.der.clone()];
     let judgement = judge_at(Some(&forger), &chain, "api.example", &pins, NOW);
     assert!(
-        matches!(judgement.trouble, Some(Trouble::PinMismatch { presented }) if presented.len() == 2)
+        matches!(judgement.trouble(), Some(Trouble::PinMismatch { presented }) if presented.len() == 2)
     );
     assert_eq!(judgement.trusted_by, [RootSource::Given]);
 }
@@ -271,7 +349,7 @@ fn a_root_has_the_same_key_hash_as_anchor_and_as_certificate() {
 fn rubbish_for_a_chain_is_judged_without_a_panic() {
     for rubbish in [&b""[..], b"\x30", &[0x30, 0x82, 0xff, 0xff], &[0xff; 100]] {
         let chain = [CertificateDer::from(rubbish)];
-        assert!(judge(None, &chain, "api.example").trouble.is_some());
+        assert!(judge(None, &chain, "api.example").trouble().is_some());
     }
-    assert_eq!(judge(None, &[], "api.example").trouble, None);
+    assert_eq!(judge(None, &[], "api.example").trouble(), None);
 }

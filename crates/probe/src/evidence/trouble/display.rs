@@ -1,0 +1,146 @@
+//! Troubles in a few words, for logs and evidence lists.
+
+use std::fmt;
+
+use super::{Trouble, Unit};
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NameNotFound => f.write_str("the name does not exist"),
+            Self::NoAddress => f.write_str("the name has no address"),
+            Self::ResolverSilent => f.write_str("no resolver answered"),
+            Self::ResolverUnreachable => f.write_str("no resolver could be reached"),
+            Self::ResolverRefused { rcode } => write!(f, "the resolver answered {rcode}"),
+            Self::AddressUnknown { role } => write!(f, "the address of {role} is not known"),
+            Self::Refused => f.write_str("connection refused"),
+            Self::Reset { phase } => write!(f, "connection reset during {phase}"),
+            Self::Closed { phase } => write!(f, "connection closed during {phase}"),
+            Self::TimedOut { phase } => write!(f, "timed out during {phase}"),
+            Self::NetworkUnreachable => f.write_str("network unreachable"),
+            Self::HostUnreachable { at_once: _ } => f.write_str("host unreachable"),
+            Self::AdminProhibited => f.write_str("forbidden by a packet filter"),
+            Self::NotPermitted { what } => write!(f, "not permitted: {what}"),
+            Self::BadAsk { what } => write!(f, "cannot be asked: {what}"),
+            Self::Malformed { what } => write!(f, "malformed answer: {what}"),
+            Self::Local { what } => write!(f, "this machine failed: {what}"),
+            Self::TlsAlert { .. }
+            | Self::TlsTooOld { .. }
+            | Self::TlsNoCommonCipher { .. }
+            | Self::TlsBroken { .. }
+            | Self::ClientCertificateWanted
+            | Self::CertificateUntrusted { .. }
+            | Self::CertificateNotPublic { .. }
+            | Self::CertificateExpired { .. }
+            | Self::CertificateNotYetValid { .. }
+            | Self::CertificateWrongName { .. }
+            | Self::CertificateInvalid { .. }
+            | Self::PinMismatch { .. }
+            | Self::NotTls => self.write_tls(f),
+            Self::HttpStatus { .. }
+            | Self::NotShownToBeTheVendor { .. }
+            | Self::NotHttp
+            | Self::TooMuch { .. }
+            | Self::UpgradeRefused { .. }
+            | Self::UpgradeBroken { .. }
+            | Self::WebSocketClosed { .. }
+            | Self::EchoMissing
+            | Self::ClockOff { .. }
+            | Self::NtpKiss { .. }
+            | Self::NtpUnsynchronised { .. } => self.write_application(f),
+        }
+    }
+}
+
+impl Trouble {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "Display lists every variant once"
+    )]
+    fn write_tls(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TlsAlert { code, description } => write!(f, "TLS alert {description} ({code})"),
+            Self::TlsTooOld { highest, floor } => {
+                write!(f, "the server offers {highest} at most, {floor} is needed")
+            }
+            Self::TlsNoCommonCipher { cipher_suite } => {
+                write!(
+                    f,
+                    "no common cipher suite, the server wants 0x{cipher_suite:04x}"
+                )
+            }
+            Self::TlsBroken { why } => write!(f, "TLS handshake broke: {why}"),
+            Self::ClientCertificateWanted => f.write_str("the server wants a client certificate"),
+            Self::CertificateUntrusted { issuer } => write!(f, "certificate issued by {issuer}"),
+            Self::CertificateNotPublic { issuer } => write!(
+                f,
+                "certificate issued by {issuer}, whom only this machine's store trusts"
+            ),
+            Self::CertificateExpired { not_after, .. } => {
+                write!(f, "certificate expired at {not_after}")
+            }
+            Self::CertificateNotYetValid { not_before, .. } => {
+                write!(f, "certificate not valid before {not_before}")
+            }
+            Self::CertificateWrongName { names } => {
+                write!(f, "certificate is for {}", names.join(", "))
+            }
+            Self::CertificateInvalid { why } => write!(f, "certificate invalid: {why}"),
+            Self::PinMismatch { .. } => f.write_str("no key of the chain is a pinned one"),
+            Self::NotTls => f.write_str("the answer is not TLS"),
+            _ => Ok(()),
+        }
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "Display lists every variant once"
+    )]
+    fn write_application(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::HttpStatus { status } => write!(f, "HTTP status {status}"),
+            Self::NotShownToBeTheVendor {
+                status,
+                location_host: Some(host),
+            } => write!(f, "HTTP status {status} leads to {host}"),
+            Self::NotShownToBeTheVendor {
+                status,
+                location_host: None,
+            } => write!(f, "HTTP status {status}, from whomever"),
+            Self::NotHttp => f.write_str("the answer is not HTTP"),
+            Self::TooMuch { bound, unit } => write!(f, "more than {bound} {unit} came"),
+            Self::UpgradeRefused { status } => {
+                write!(f, "WebSocket handshake answered with status {status}")
+            }
+            Self::UpgradeBroken { why } => write!(f, "WebSocket handshake broke: {why}"),
+            Self::WebSocketClosed {
+                code: Some(code), ..
+            } => {
+                write!(f, "WebSocket accepted and closed with code {code}")
+            }
+            Self::WebSocketClosed { code: None, .. } => {
+                f.write_str("WebSocket accepted and closed")
+            }
+            Self::EchoMissing => f.write_str("no pong to the WebSocket ping"),
+            Self::ClockOff { offset_millis } => {
+                write!(f, "local clock off by {} s", offset_millis / 1000)
+            }
+            Self::NtpKiss { code } => write!(f, "time server refused: {code}"),
+            Self::NtpUnsynchronised { stratum } => {
+                write!(f, "time server not synchronised (stratum {stratum})")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MessageBytes => "bytes of one message",
+            Self::HeadBytes => "bytes (or 100 fields) of head",
+            Self::Messages => "messages",
+            Self::Datagrams => "datagrams",
+        })
+    }
+}
