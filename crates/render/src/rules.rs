@@ -76,7 +76,8 @@ impl RulesRequest<'_> {
 pub struct Rules {
     /// The file.
     pub text: String,
-    /// One entry a lane, in the order of the lanes. Nothing is left out silently.
+    /// One entry a lane, in the order of the lanes; then those about the whole file, whose flow is
+    /// [`WHOLE_FILE`]. Nothing is left out silently.
     pub ledger: Vec<Entry>,
     /// Words that addresses were given for, and that no lane uses.
     pub unused: Vec<Unused>,
@@ -92,12 +93,15 @@ impl Rules {
     }
 }
 
+/// Stands for the flow of an entry that is about all of the rules. No flow has this id.
+pub const WHOLE_FILE: &str = "*";
+
 /// How one lane is expressed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Entry {
-    /// Id of the flow.
+    /// Id of the flow, or [`WHOLE_FILE`].
     pub flow: String,
-    /// The lane in one line: who, where to, over what.
+    /// The lane in one line: who, where to, over what. Of the whole file, the traffic meant.
     pub lane: String,
     /// How well it is expressed.
     pub expression: Expression,

@@ -1,5 +1,5 @@
 //! The nftables file at work: loaded into a router of a private network, judged by real packets.
-//! Needs root, `ip`, `nft` and `ping`.
+//! Needs root, `ip`, `nft`, `ping` and `dnsmasq`.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,6 +18,7 @@ use crate::network::Network;
 use crate::network::probe::Packet;
 use crate::network::site::Site;
 
+mod filling;
 mod network;
 mod shipped;
 
@@ -87,11 +88,13 @@ impl Case {
         for (lane, entry) in self.lanes.iter().zip(&self.rules.ledger) {
             if let (Target::Wildcard(_), Some(workaround)) = (&lane.to, &entry.workaround) {
                 let [v4, v6] = self.site.of(&lane.to.value());
-                let sets: Vec<&str> = workaround.split('#').collect();
-                let (table, set_v4, set_v6) =
-                    (sets[2], sets[3].split(',').next().unwrap(), sets[6]);
-                lines.push_str(&format!("add element inet {table} {set_v4} {{ {v4} }}\n"));
-                lines.push_str(&format!("add element inet {table} {set_v6} {{ {v6} }}\n"));
+                let (_, sets) = workaround.split_once(": nftset=").unwrap();
+                for set in sets.rsplit('/').next().unwrap().split(',') {
+                    let words: Vec<&str> = set.split('#').collect();
+                    let (table, set) = (words[2], words[3]);
+                    let address = if words[0] == "4" { v4 } else { v6 };
+                    lines.push_str(&format!("add element inet {table} {set} {{ {address} }}\n"));
+                }
             }
         }
         lines

@@ -8,15 +8,19 @@
 //! judged, and all other traffic is left to the machine's other tables.
 
 mod ends;
+mod limits;
 mod plan;
+mod scope;
 mod sets;
 mod text;
 
 use std::fmt::Write as _;
 
-use self::plan::{Plan, Scope};
+use self::plan::Plan;
+use self::scope::Scope;
+use self::sets::LINE;
 use self::text::plain;
-use crate::rules::{Entry, Expression, Rules, RulesRequest, Target};
+use crate::rules::{Entry, Expression, Rules, RulesRequest, Target, WHOLE_FILE};
 
 /// The target `nftables`.
 #[derive(Debug)]
@@ -37,7 +41,7 @@ impl Target for Nftables {
         let table = format!("outgate_{}", product.replace('-', "_"));
         let plan = plan::plan(request, &table);
         let mut text = String::new();
-        head(request, &plan, &table, &mut text);
+        head(request, &plan, &mut text);
         body(&plan, &table, &mut text);
         Rules {
             text,
@@ -47,7 +51,16 @@ impl Target for Nftables {
     }
 }
 
-fn head(request: &RulesRequest<'_>, plan: &Plan, table: &str, out: &mut String) {
+/// How the lines for dnsmasq are used.
+const DNSMASQ: [&str; 5] = [
+    "dnsmasq 2.87 or newer fills the empty sets as names are looked up. A line takes in its",
+    "domain and all names below it, but for those that a line with a longer domain takes in.",
+    "Of two lines for one domain dnsmasq heeds one: join those of several files.",
+    "It cuts lines off at 1024 bytes. Restart it after loading the rules, for loading them",
+    "empties the sets:",
+];
+
+fn head(request: &RulesRequest<'_>, plan: &Plan, out: &mut String) {
     let product = request.manifest.product();
     comment(
         &format!(
@@ -61,46 +74,21 @@ fn head(request: &RulesRequest<'_>, plan: &Plan, table: &str, out: &mut String) 
         "Made by `outgate rules`. Load it with `nft -f FILE`, as often as you like.",
         out,
     );
-    for line in scope(&plan.scope) {
+    for line in plan.scope.says() {
         comment(line, out);
     }
     comment("A packet that another table drops stays dropped.", out);
     gaps(&plan.ledger, out);
-    let dnsmasq = plan.sets.dnsmasq(table);
-    if !dnsmasq.is_empty() {
+    if !plan.lines.is_empty() {
         comment("", out);
-        comment(
-            "dnsmasq 2.87 or newer fills the empty sets as names are looked up (a line takes in",
-            out,
-        );
-        comment(
-            "all names below its domain). Restart it after loading, for loading empties them:",
-            out,
-        );
-        for line in dnsmasq {
-            comment(&format!("  {line}"), out);
+        for line in DNSMASQ {
+            comment(line, out);
+        }
+        for line in &plan.lines {
+            comment(&format!("  {}", line.text()), out);
         }
     }
     out.push('\n');
-}
-
-fn scope(scope: &Scope) -> Vec<&'static str> {
-    let Scope::Parties { operands, .. } = scope else {
-        return vec![
-            "Judges ALL that this machine forwards, for the product's address is not known:",
-            "what is not declared here is refused, whosever it is. With --address device=ADDRESS",
-            "only the product's own traffic is judged.",
-        ];
-    };
-    let mut lines =
-        vec!["Judges what comes from the product or goes to it; other traffic is left alone."];
-    if operands.iter().any(|operands| operands.v4.is_none()) {
-        lines.push("IPv4 traffic is not judged where no IPv4 address was given.");
-    }
-    if operands.iter().any(|operands| operands.v6.is_none()) {
-        lines.push("IPv6 traffic is not judged where no IPv6 address was given.");
-    }
-    lines
 }
 
 /// What is not exact, lanes with the same reason together.
@@ -129,11 +117,21 @@ fn gaps(ledger: &[Entry], out: &mut String) {
         comment(&format!("  {}: {reason}", first.expression.as_str()), out);
         if let Some(workaround) = &first.workaround {
             // The lines for dnsmasq follow all together.
-            let short = workaround.split(": nftset=").next().unwrap_or_default();
+            let short = match workaround.split_once(LINE) {
+                Some((before, line)) => match line.split_once(' ') {
+                    Some((_, behind)) => format!("{before} {behind}"),
+                    None => before.to_owned(),
+                },
+                None => workaround.clone(),
+            };
             comment(&format!("    instead: {short}"), out);
         }
         for entry in group {
-            comment(&format!("    - {}: {}", entry.flow, entry.lane), out);
+            if entry.flow == WHOLE_FILE {
+                comment(&format!("    - {}", entry.lane), out);
+            } else {
+                comment(&format!("    - {}: {}", entry.flow, entry.lane), out);
+            }
         }
     }
 }
@@ -172,7 +170,7 @@ fn body(plan: &Plan, table: &str, out: &mut String) {
 fn forward(plan: &Plan, out: &mut String) {
     let policy = match plan.scope {
         Scope::Everything => "drop",
-        Scope::Parties { .. } => "accept",
+        Scope::Parties(_) => "accept",
     };
     out.push_str("\tchain forward {\n");
     let _ = writeln!(
@@ -185,8 +183,9 @@ fn forward(plan: &Plan, out: &mut String) {
     out.push_str("\t\tct state established,related accept\n");
     match &plan.scope {
         Scope::Everything => out.push_str("\t\tjump judged\n"),
-        Scope::Parties { operands, .. } => {
-            for operands in operands {
+        Scope::Parties(judged) => {
+            for party in judged {
+                let operands = &party.operands;
                 for (ip, operand) in [("ip", &operands.v4), ("ip6", &operands.v6)] {
                     if let Some(operand) = operand {
                         let _ = writeln!(out, "\t\t{ip} saddr {operand} jump judged");

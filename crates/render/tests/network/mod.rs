@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+pub(crate) mod dnsmasq;
 pub(crate) mod probe;
 pub(crate) mod site;
 
@@ -252,6 +253,16 @@ impl Network {
             "ruleset",
         ]);
         String::from_utf8(listed.stdout).expect("text")
+    }
+
+    /// Runs something on the router.
+    pub(crate) fn on_router<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
+        self.inside("router", act)
+    }
+
+    /// The name of the router's namespace.
+    pub(crate) fn router(&self) -> String {
+        self.name("router")
     }
 
     /// Runs something in one part of the network.

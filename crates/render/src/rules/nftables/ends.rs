@@ -7,8 +7,11 @@ use ipnet::IpNet;
 use outgate_manifest::document::product::Reach;
 use outgate_manifest::{Lane, Target};
 
-use super::sets::{Elements, Operands, Sets};
+use super::sets::{Elements, Line, Operands, Sets};
 use crate::rules::{Expression, RulesRequest};
+
+/// The kind of sets for all names below a domain.
+const BELOW: &str = "below";
 
 /// How well something can be said, and what a person should know of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +19,8 @@ pub(super) struct Remark {
     pub(super) expression: Expression,
     pub(super) reason: String,
     pub(super) workaround: Option<String>,
+    /// The set that dnsmasq may fill; its line goes behind the workaround.
+    pub(super) filled: Option<Operands>,
 }
 
 impl Remark {
@@ -24,12 +29,44 @@ impl Remark {
             expression,
             reason: reason.into(),
             workaround: None,
+            filled: None,
         }
     }
 
     pub(super) fn instead(self, workaround: impl Into<String>) -> Self {
         Self {
             workaround: Some(workaround.into()),
+            ..self
+        }
+    }
+
+    /// With what dnsmasq is told about the set, now that all sets are known.
+    pub(super) fn finished(&self, lines: &[Line]) -> Self {
+        let mut finished = self.clone();
+        let (Some(set), Some(workaround)) = (&self.filled, &mut finished.workaround) else {
+            return finished;
+        };
+        let filling: Vec<&Line> = lines.iter().filter(|line| line.fills(set)).collect();
+        if filling.len() > 1 {
+            let all = filling.len();
+            workaround.push_str(&format!(" ({all} lines at the head of the file name it)"));
+        }
+        // The set's own line has the shortest domain: the others are for names below it.
+        if let Some(own) = filling.iter().min_by_key(|line| line.domain.len()) {
+            workaround.push_str(&format!(": {}", own.text()));
+        }
+        for line in lines.iter().filter(|line| line.should_fill(set)) {
+            let domain = &line.domain;
+            finished.reason.push_str(&format!(
+                "; dnsmasq's line for {domain} has no room for it, so it lacks the names there"
+            ));
+        }
+        finished
+    }
+
+    fn filling(self, set: &Operands) -> Self {
+        Self {
+            filled: Some(set.clone()),
             ..self
         }
     }
@@ -74,25 +111,20 @@ pub(super) fn source(request: &RulesRequest<'_>, lane: &Lane, sets: &mut Sets) -
     }
 }
 
-/// The end that the conversation goes to. `table` is the table's name.
-pub(super) fn destination(
-    request: &RulesRequest<'_>,
-    lane: &Lane,
-    sets: &mut Sets,
-    table: &str,
-) -> End {
+/// The end that the conversation goes to.
+pub(super) fn destination(request: &RulesRequest<'_>, lane: &Lane, sets: &mut Sets) -> End {
     match &lane.to {
         Target::Address(address) => address_end(*address),
         Target::Network(network) => End::exactly(Operands::literal(*network), vec![*network]),
         Target::Multicast(group) => multicast(*group),
         Target::Name(name) => {
             let domain = name.as_str();
-            named(request, lane, ("name", domain, domain), sets, table)
+            named(request, lane, ("name", domain, domain), sets)
         }
         Target::Wildcard(wildcard) => {
             let label = wildcard.to_string();
             let domain = wildcard.domain().as_str();
-            named(request, lane, ("below", &label, domain), sets, table)
+            named(request, lane, (BELOW, &label, domain), sets)
         }
         Target::Party(party) => match party_networks(request, party.as_str()) {
             Some(networks) => party_end(party.as_str(), networks, sets),
@@ -166,7 +198,6 @@ fn named(
     lane: &Lane,
     (kind, label, domain): (&str, &str, &str),
     sets: &mut Sets,
-    table: &str,
 ) -> End {
     if let Some(networks) = request.addresses.of(label) {
         let operands = sets.operands(kind, label, &Elements::Given(networks.to_vec()));
@@ -183,24 +214,31 @@ fn named(
             format!("opened by the {alternatives} destinations that may stand in for {label}");
         return End::NoRule(Remark::new(Expression::Exact, reason));
     }
-    let operands = sets.operands(kind, label, &Elements::Filled(domain.to_owned()));
-    let line = sets.dnsmasq_of(kind, label, table).unwrap_or_default();
-    let remark = if kind == "below" {
-        let reason = "nftables has no wildcard names; the rule's set is empty until it is filled";
-        Remark::new(Expression::Inexpressible, reason)
-            .instead(format!("let dnsmasq fill the set: {line}"))
+    let below = kind == BELOW;
+    let elements = Elements::Filled {
+        domain: domain.to_owned(),
+        below,
+    };
+    let operands = sets.operands(kind, label, &elements);
+    let remark = if below {
+        let reason = format!(
+            "nftables has no wildcard names; the rule's set is empty until it is filled, and \
+             dnsmasq puts the addresses of {domain} itself into it too"
+        );
+        Remark::new(Expression::Inexpressible, reason).instead("let dnsmasq fill the set")
     } else {
         let reason = format!(
-            "nftables matches addresses, not names; nothing passes until the set of {label} is filled"
+            "nftables matches addresses, not names; nothing passes until the set of {label} is \
+             filled, and dnsmasq puts the addresses of names below {label} into it too"
         );
         Remark::new(Expression::Narrower, reason).instead(format!(
-            "--resolve, or --address {label}=ADDRESS,…, or let dnsmasq fill the set: {line}"
+            "--resolve, or --address {label}=ADDRESS,…, or let dnsmasq fill the set"
         ))
     };
     End::These {
+        remark: Some(remark.filling(&operands)),
         operands,
         networks: Vec::new(),
-        remark: Some(remark),
     }
 }
 

@@ -2,17 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ipnet::IpNet;
-
 use outgate_manifest::{Lane, Transport};
 
 use super::ends::{self, End, Remark};
-use super::sets::{Operands, Sets};
+use super::limits::{self, Reach, Side};
+use super::scope::Scope;
+use super::sets::{Line, Operands, Sets};
 use super::text::{identifier, plain, quoted};
 use crate::rules::{Entry, Expression, RulesRequest, describe};
-
-/// The party that is the product itself.
-const DEVICE: &str = "device";
 
 /// The longest name of a limit, in bytes.
 const MAX_LIMIT: usize = 200;
@@ -28,19 +25,9 @@ pub(super) struct Plan {
     /// which knows a row of pings as one conversation.
     pub(super) floods: Vec<String>,
     pub(super) rules: Vec<Accepted>,
+    /// How dnsmasq fills the sets that are empty at first.
+    pub(super) lines: Vec<Line>,
     pub(super) ledger: Vec<Entry>,
-}
-
-/// Which traffic the file judges.
-#[derive(Debug)]
-pub(super) enum Scope {
-    /// All that the machine forwards: it is not known which of it is the product's.
-    Everything,
-    /// What comes from these parties or goes to them.
-    Parties {
-        networks: Vec<IpNet>,
-        operands: Vec<Operands>,
-    },
 }
 
 /// What lets one lane through, or several that look the same to a firewall.
@@ -72,56 +59,30 @@ pub(super) fn plan(request: &RulesRequest<'_>, table: &str) -> Plan {
     let mut sets = Sets::default();
     let mut planner = Planner {
         request,
-        table,
         plan: Plan {
-            scope: scope(request, &mut sets),
+            scope: Scope::new(request, &mut sets),
             sets,
             limits: Vec::new(),
             floods: Vec::new(),
             rules: Vec::new(),
+            lines: Vec::new(),
             ledger: Vec::new(),
         },
+        drafts: Vec::new(),
         limits: BTreeMap::new(),
         taken: BTreeSet::new(),
     };
     for lane in request.lanes {
         planner.lane(lane);
     }
-    planner.plan
-}
-
-fn scope(request: &RulesRequest<'_>, sets: &mut Sets) -> Scope {
-    if ends::party_networks(request, DEVICE).is_none() {
-        return Scope::Everything;
-    }
-    let (mut networks, mut operands) = (Vec::new(), Vec::new());
-    let judged = request.judged.iter().map(String::as_str);
-    for party in std::iter::once(DEVICE).chain(judged.filter(|party| *party != DEVICE)) {
-        if let Some(known) = ends::party_networks(request, party)
-            && let End::These { operands: one, .. } = ends::party_end(party, known.clone(), sets)
-        {
-            networks.extend(known);
-            operands.push(one);
-        }
-    }
-    Scope::Parties { networks, operands }
-}
-
-impl Scope {
-    /// Whether traffic with these ends is judged; ends that are not known are not.
-    fn judges(&self, ends: [&[IpNet]; 2]) -> bool {
-        let Self::Parties { networks, .. } = self else {
-            return true;
-        };
-        let meets = |a: &IpNet| networks.iter().any(|b| a.contains(b) || b.contains(a));
-        ends.iter().any(|end| end.iter().any(meets))
-    }
+    planner.finish(table)
 }
 
 struct Planner<'a> {
     request: &'a RulesRequest<'a>,
-    table: &'a str,
     plan: Plan,
+    /// What is to be said of each lane so far, and what its rules let through, if it has any.
+    drafts: Vec<(Vec<Remark>, Option<Reach>)>,
     /// Names of the limits that there are, by flow.
     limits: BTreeMap<String, String>,
     /// The names that limits have already.
@@ -130,23 +91,54 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn lane(&mut self, lane: &Lane) {
-        let to = ends::destination(self.request, lane, &mut self.plan.sets, self.table);
+        let to = ends::destination(self.request, lane, &mut self.plan.sets);
         let mut remarks = Vec::new();
-        if let End::NoRule(remark) = to {
+        let reach = if let End::NoRule(remark) = to {
             remarks.push(remark);
+            None
         } else {
             let from = ends::source(self.request, lane, &mut self.plan.sets);
-            self.rules(lane, from, to, &mut remarks);
-        }
-        self.plan.ledger.push(entry(lane, remarks));
+            self.rules(lane, from, to, &mut remarks)
+        };
+        self.drafts.push((remarks, reach));
     }
 
-    fn rules(&mut self, lane: &Lane, from: End, to: End, remarks: &mut Vec<Remark>) {
-        let ((from, source), (to, target)) = (matched(from, remarks), matched(to, remarks));
-        if !self.plan.scope.judges([&source, &target]) {
+    /// Writes the ledger, now that all lanes are known: some strike each other.
+    fn finish(mut self, table: &str) -> Plan {
+        let lines = self.plan.sets.dnsmasq(table);
+        let reaches = self.drafts.iter().filter_map(|(_, reach)| reach.as_ref());
+        let limited: Vec<&Reach> = reaches.filter(|reach| reach.is_limited()).collect();
+        for (lane, (remarks, reach)) in self.request.lanes.iter().zip(&self.drafts) {
+            let struck = reach
+                .as_ref()
+                .and_then(|reach| limits::struck(reach, &limited, &lines));
+            let remarks = remarks.iter().map(|remark| remark.finished(&lines));
+            let remarks: Vec<Remark> = remarks.chain(struck).collect();
+            self.plan.ledger.push(entry(lane, remarks));
+        }
+        self.plan.ledger.extend(self.plan.scope.gaps());
+        self.plan.lines = lines;
+        self.plan
+    }
+
+    fn rules(
+        &mut self,
+        lane: &Lane,
+        from: End,
+        to: End,
+        remarks: &mut Vec<Remark>,
+    ) -> Option<Reach> {
+        let (from, to) = (matched(from, remarks), matched(to, remarks));
+        if !self.plan.scope.judges([&from.networks, &to.networks]) {
             remarks.clear();
             remarks.push(not_judged(lane));
-            return;
+            return None;
+        }
+        let ends = families(&from.operands, &to.operands);
+        if ends.is_empty() {
+            remarks.clear();
+            remarks.push(no_family(lane, &from));
+            return None;
         }
         if lane.ports.is_none() && lane.transport != Transport::Icmp {
             let reason = format!(
@@ -155,12 +147,6 @@ impl Planner<'_> {
             );
             remarks.push(Remark::new(Expression::Wider, reason));
         }
-        let ends = families(&from, &to);
-        if ends.is_empty() {
-            let reason = "one end has only IPv4 addresses and the other only IPv6 addresses";
-            remarks.push(Remark::new(Expression::Narrower, reason));
-            return;
-        }
         let mut matches = Vec::new();
         for (v4, addresses) in ends {
             let what = format!("{addresses}{}", service(lane, v4));
@@ -168,6 +154,7 @@ impl Planner<'_> {
             matches.push(what);
         }
         self.accept(lane, matches);
+        Some(Reach::new(lane, from, to))
     }
 
     fn accept(&mut self, lane: &Lane, matches: Vec<String>) {
@@ -230,12 +217,32 @@ fn not_judged(lane: &Lane) -> Remark {
     Remark::new(Expression::Wider, reason).instead(workaround)
 }
 
-/// The operands of an end and the networks behind them; what is to be said goes to `remarks`.
-fn matched(end: End, remarks: &mut Vec<Remark>) -> (Option<Operands>, Vec<IpNet>) {
+/// The addresses of both ends are known, and not of the same family.
+fn no_family(lane: &Lane, from: &Side) -> Remark {
+    let v4 = from.operands.as_ref().is_some_and(|ends| ends.v4.is_some());
+    let (ours, theirs) = if v4 {
+        ("IPv4", "IPv6")
+    } else {
+        ("IPv6", "IPv4")
+    };
+    let (from, to) = (&lane.from, lane.to.value());
+    let reason = format!(
+        "of `{from}` only {ours} addresses are known and of {to} only {theirs} addresses, so there \
+         is no rule"
+    );
+    let workaround = format!("--address with an {theirs} address of `{from}` too");
+    Remark::new(Expression::Inexpressible, reason).instead(workaround)
+}
+
+/// An end as rules match it; what is to be said goes to `remarks`.
+fn matched(end: End, remarks: &mut Vec<Remark>) -> Side {
     match end {
         End::Any(remark) | End::NoRule(remark) => {
             remarks.push(remark);
-            (None, Vec::new())
+            Side {
+                operands: None,
+                networks: Vec::new(),
+            }
         }
         End::These {
             operands,
@@ -243,7 +250,10 @@ fn matched(end: End, remarks: &mut Vec<Remark>) -> (Option<Operands>, Vec<IpNet>
             remark,
         } => {
             remarks.extend(remark);
-            (Some(operands), networks)
+            Side {
+                operands: Some(operands),
+                networks,
+            }
         }
     }
 }

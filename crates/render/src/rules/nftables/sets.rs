@@ -7,9 +7,16 @@ use ipnet::IpNet;
 
 use super::text::{self, identifier};
 
-/// The longest base of a set's name. The kernel takes 255 bytes (`NFT_NAME_MAXLEN`), and a suffix
-/// for the family follows.
-const MAX_BASE: usize = 200;
+/// The longest base of a set's name, to which a suffix for the family is added. The kernel takes
+/// 255 bytes (`NFT_NAME_MAXLEN`); this is less, so that a line for dnsmasq has room for several.
+const MAX_BASE: usize = 60;
+
+/// The longest line for dnsmasq, in bytes. With its line break it is what dnsmasq reads at a time
+/// from its configuration (`MAXDNAME` less one); the rest of a longer one it takes for a new line.
+const MAX_LINE: usize = 1023;
+
+/// What stands before a line for dnsmasq at the end of a workaround, without the line's `nftset`.
+pub(super) const LINE: &str = ": nftset=";
 
 /// The most elements that one line of a set holds.
 const PER_LINE: usize = 6;
@@ -25,8 +32,39 @@ pub(super) struct Sets {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Elements {
     Given(Vec<IpNet>),
-    /// Empty at first; with the domain whose addresses belong in it.
-    Filled(String),
+    /// Empty at first; with the domain whose addresses belong in it, and whether those of all
+    /// names below it do.
+    Filled {
+        domain: String,
+        below: bool,
+    },
+}
+
+/// A line by which dnsmasq fills sets. Of all lines that fit a name it heeds the one with the
+/// longest domain alone, and of several with the same domain one alone; so there is one line a
+/// domain, and it has the sets of the wildcards above too.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) domain: String,
+    text: String,
+    sets: Vec<Operands>,
+    /// Sets that the line should fill and has no room for.
+    no_room: Vec<Operands>,
+}
+
+impl Line {
+    /// The line, as it stands in the configuration.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(super) fn fills(&self, set: &Operands) -> bool {
+        self.sets.contains(set)
+    }
+
+    pub(super) fn should_fill(&self, set: &Operands) -> bool {
+        self.no_room.contains(set)
+    }
 }
 
 #[derive(Debug)]
@@ -90,32 +128,59 @@ impl Sets {
     }
 
     /// The lines by which dnsmasq fills the sets that are empty at first.
-    pub(super) fn dnsmasq(&self, table: &str) -> Vec<String> {
-        let line = |set: &Set| match &set.elements {
-            Elements::Given(_) => None,
-            Elements::Filled(domain) => Some(dnsmasq(domain, table, &set.base)),
-        };
-        self.all.iter().filter_map(line).collect()
-    }
-
-    /// The line by which dnsmasq fills the set with this label.
-    pub(super) fn dnsmasq_of(&self, kind: &str, label: &str, table: &str) -> Option<String> {
-        let found = self
-            .all
-            .iter()
-            .find(|set| set.label == label && set.base.starts_with(kind))?;
-        match &found.elements {
-            Elements::Given(_) => None,
-            Elements::Filled(domain) => Some(dnsmasq(domain, table, &found.base)),
+    pub(super) fn dnsmasq(&self, table: &str) -> Vec<Line> {
+        let mut lines: Vec<Line> = Vec::new();
+        for domain in self.all.iter().filter_map(Set::domain) {
+            if !lines.iter().any(|line| line.domain == domain) {
+                lines.push(self.line(domain, table));
+            }
         }
+        lines
     }
-}
 
-fn dnsmasq(domain: &str, table: &str, base: &str) -> String {
-    format!("nftset=/{domain}/4#inet#{table}#{base}_v4,6#inet#{table}#{base}_v6")
+    fn line(&self, domain: &str, table: &str) -> Line {
+        let mut wanted: Vec<&Set> = self.all.iter().filter(|set| set.takes(domain)).collect();
+        // The domain's own sets first, then those of the wildcards above, the nearest first.
+        wanted.sort_by_key(|set| std::cmp::Reverse(set.domain().map(str::len)));
+        let mut line = Line {
+            domain: domain.to_owned(),
+            text: format!("nftset=/{domain}/"),
+            sets: Vec::new(),
+            no_room: Vec::new(),
+        };
+        for set in wanted {
+            let comma = if line.sets.is_empty() { "" } else { "," };
+            let base = &set.base;
+            let part = format!("{comma}4#inet#{table}#{base}_v4,6#inet#{table}#{base}_v6");
+            if line.text.len() + part.len() <= MAX_LINE {
+                line.text.push_str(&part);
+                line.sets.push(set.operands());
+            } else {
+                line.no_room.push(set.operands());
+            }
+        }
+        line
+    }
 }
 
 impl Set {
+    /// The domain by which it is filled.
+    fn domain(&self) -> Option<&str> {
+        match &self.elements {
+            Elements::Given(_) => None,
+            Elements::Filled { domain, .. } => Some(domain),
+        }
+    }
+
+    /// Whether the addresses of this domain belong in it, when it is filled.
+    fn takes(&self, name: &str) -> bool {
+        let Elements::Filled { domain, below } = &self.elements else {
+            return false;
+        };
+        let above = name.strip_suffix(domain.as_str());
+        name == domain || (*below && above.is_some_and(|above| above.ends_with('.')))
+    }
+
     fn operands(&self) -> Operands {
         let operand = |v4: bool| self.has(v4).then(|| format!("@{}", self.name(v4)));
         Operands {
@@ -131,7 +196,7 @@ impl Set {
     fn has(&self, v4: bool) -> bool {
         match &self.elements {
             Elements::Given(networks) => networks.iter().any(|one| of_family(one, v4)),
-            Elements::Filled(_) => true,
+            Elements::Filled { .. } => true,
         }
     }
 
@@ -149,7 +214,7 @@ impl Set {
         // Writing to a `String` cannot fail.
         let _ = writeln!(out, "\tset {} {{\n\t\ttype {kind}", self.name(v4));
         match &self.elements {
-            Elements::Filled(_) => {
+            Elements::Filled { .. } => {
                 let _ = writeln!(out, "\t\tcomment {comment}");
             }
             Elements::Given(networks) => {
