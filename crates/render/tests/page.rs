@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and leaves what it got beside what it expected"
 )]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use outgate_manifest::{Direction, Lane, Manifest, Selection, Target, Transport};
@@ -196,6 +197,38 @@ fn the_page_of_one_of_everything_is_as_expected() {
     );
     assert!(EVERY_KIND.contains("[made up](https://example.invalid)"));
     assert!(markdown.contains("\\[made up\\](https://example.invalid)"));
+}
+
+#[test]
+fn a_flow_that_was_taken_over_says_from_which_manifest_and_document() {
+    let sentences = [
+        ("de", "aus dem Manifest", "Dokument:"),
+        ("en", "from the manifest", "document:"),
+        ("nb", "fra manifestet", "dokument:"),
+        ("sv", "från manifestet", "dokument:"),
+    ];
+    let mut told = 0;
+    for manifest in all() {
+        let lanes = manifest.lanes(&Selection::default()).unwrap();
+        let from: BTreeSet<(String, String)> = lanes
+            .iter()
+            .filter_map(|lane| lane.provenance.as_ref())
+            .map(|from| (from.product.to_string(), from.document.clone()))
+            .collect();
+        for (language, lead, label) in sentences {
+            let html = page(&manifest, &Selection::default(), language, "html");
+            let markdown = page(&manifest, &Selection::default(), language, "md");
+            let markdown = markdown.replace('\\', "");
+            for (product, document) in &from {
+                let wanted = format!("{lead} <code>{product}</code> ({label} {document})");
+                assert!(html.contains(&wanted), "{wanted}");
+                let wanted = format!("{lead} `{product}` ({label} {document})");
+                assert!(markdown.contains(&wanted), "{wanted}");
+                told += 1;
+            }
+        }
+    }
+    assert!(told >= 2 * sentences.len(), "few profiles import: {told}");
 }
 
 #[test]
