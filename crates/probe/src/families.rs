@@ -1,9 +1,8 @@
 //! From a lane to its addresses, and from attempts to a finding: IPv4 and IPv6 apart, at once.
 
-use std::{
-    io,
-    net::{IpAddr, SocketAddr, UdpSocket},
-};
+mod route;
+
+use std::net::IpAddr;
 
 use futures_util::future::{BoxFuture, join};
 use tokio::time::Instant;
@@ -14,6 +13,7 @@ use crate::{
     path::Path,
     run::{Run, Stop},
 };
+use route::Route;
 
 /// Addresses of one family that are tried, the second only if the first fails.
 const TRIES_PER_FAMILY: usize = 2;
@@ -109,13 +109,15 @@ async fn family(
     let mut attempts = Vec::new();
     for (address, port) in targets {
         let mut run = Run::new(ask, path, Attempt::new(address, port));
-        let result = if has_route(address) {
-            exercise(&mut run).await
-        } else {
-            Err(Stop {
+        let result = match route::to(address) {
+            Route::Known => exercise(&mut run).await,
+            Route::None => Err(Stop {
                 outcome: Outcome::NotApplicable,
                 trouble: Trouble::NetworkUnreachable,
-            })
+            }),
+            Route::Broadcast => Err(Stop::not_run(Trouble::BadAsk {
+                what: format!("{address} is a broadcast address"),
+            })),
         };
         let mut attempt = run.attempt;
         if let Err(stop) = result {
@@ -129,29 +131,6 @@ async fn family(
         }
     }
     attempts
-}
-
-/// Whether this machine knows a way to the address. Connecting a datagram socket asks the routing
-/// table and sends nothing.
-fn has_route(address: IpAddr) -> bool {
-    let any: IpAddr = match address {
-        IpAddr::V4(_) => [0; 4].into(),
-        IpAddr::V6(_) => [0; 16].into(),
-    };
-    let Ok(socket) = UdpSocket::bind(SocketAddr::new(any, 0)) else {
-        // A machine without IPv6 has no such sockets. Whatever else is wrong is wrong again where
-        // it is told apart.
-        return address.is_ipv4() || UdpSocket::bind("0.0.0.0:0").is_err();
-    };
-    let no_way = |error: io::Error| {
-        matches!(
-            error.kind(),
-            io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable
-        )
-    };
-    !socket
-        .connect(SocketAddr::new(address, DNS_PORT))
-        .is_err_and(no_way)
 }
 
 type Verdict = (Outcome, Option<Trouble>);

@@ -13,11 +13,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::time::Instant;
-
 pub(crate) use connect_to::normalised;
 pub use connect_to::{ConnectTo, ConnectToError};
-pub(crate) use echo_gate::ECHO_INTERVAL;
+pub(crate) use echo_gate::Turn;
 pub(crate) use roots::anchor;
 pub use roots::{Roots, RootsError};
 
@@ -153,9 +151,9 @@ impl Path {
         &self.inner.tls
     }
 
-    /// When the address may next be sent an echo. The turn is taken.
-    pub(crate) fn echo_turn(&self, address: IpAddr) -> Instant {
-        self.inner.echo_gate.turn(address)
+    /// Waits until the address may be sent an echo; `None` when too many addresses are in use.
+    pub(crate) async fn echo_turn(&self, address: IpAddr) -> Option<Turn> {
+        self.inner.echo_gate.turn(address).await
     }
 }
 

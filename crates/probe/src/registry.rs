@@ -26,8 +26,10 @@ pub trait Probe: Send + Sync {
     /// addresses of each family are tried; questions to the resolver come on top.
     fn sends(&self, ask: &Ask) -> Vec<Sent>;
 
-    /// Exercises the lane. Ends within the path's time-out for each address tried, plus what the
-    /// ask says to hold. Never panics, whatever the other side sends.
+    /// Exercises the lane. Resolving takes up to the path's time-out and half a second; then each
+    /// family, both at the same time, takes up to that time-out for each of the two addresses that
+    /// may be tried, plus what the ask says to hold (WebSocket), plus up to a minute until an
+    /// address may be sent an echo (ICMP). Never panics, whatever the other side sends.
     fn run<'a>(&'a self, ask: &'a Ask, path: &'a Path) -> BoxFuture<'a, Finding>;
 }
 

@@ -137,3 +137,22 @@ fn io_trouble(error: &io::Error, phase: PhaseName, took: Duration) -> Trouble {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trouble(code: i32) -> Trouble {
+        let error = io::Error::from_raw_os_error(code);
+        io_trouble(&error, PhaseName::Connect, Duration::ZERO)
+    }
+
+    #[test]
+    fn running_out_of_ports_or_files_is_this_machines_own_trouble() {
+        for code in [99, 24] {
+            // EADDRNOTAVAIL, EMFILE
+            assert!(matches!(trouble(code), Trouble::Local { .. }), "{code}");
+        }
+        assert_eq!(trouble(101), Trouble::NetworkUnreachable); // ENETUNREACH
+    }
+}

@@ -38,9 +38,10 @@ const ADDRESSES_MAX: usize = 32;
 const ALIASES_MAX: usize = 16;
 /// Most resolvers that are used, as in the C library.
 const RESOLVERS_MAX: usize = 3;
-/// How long one question to one resolver may take, and how often it is asked.
-const QUESTION_TIMEOUT: Duration = Duration::from_secs(3);
-const QUESTION_ATTEMPTS: usize = 2;
+/// How long one round of asking the resolvers, one after the other, may take at most.
+const ROUND_TIMEOUT: Duration = Duration::from_secs(3);
+/// How many more rounds there are at most when one brings no answer.
+const FURTHER_ROUNDS: usize = 2;
 
 /// A resolver and what it said.
 pub(super) struct Names {
@@ -56,11 +57,13 @@ struct Ready {
 }
 
 impl Ready {
+    /// Found out once; not kept when this machine could not find out.
     async fn silence(&self) -> Trouble {
-        self.why_silent
-            .get_or_init(|| silence::reason(&self.servers))
-            .await
-            .clone()
+        let reason = || async { silence::reason(&self.servers).await.ok_or(()) };
+        match self.why_silent.get_or_try_init(reason).await {
+            Ok(trouble) => trouble.clone(),
+            Err(()) => Trouble::ResolverSilent,
+        }
     }
 }
 
@@ -166,8 +169,8 @@ fn ready(choice: ResolverChoice) -> Result<Ready, NetError> {
     let options = builder.options_mut();
     options.num_concurrent_reqs = 1;
     options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
-    options.timeout = options.timeout.min(QUESTION_TIMEOUT);
-    options.attempts = options.attempts.min(QUESTION_ATTEMPTS);
+    options.timeout = options.timeout.min(ROUND_TIMEOUT);
+    options.attempts = options.attempts.min(FURTHER_ROUNDS);
     options.preserve_intermediates = true;
     if let ResolverChoice::At(_) = choice {
         options.use_hosts_file = ResolveHosts::Never;

@@ -1,6 +1,6 @@
 //! Why resolvers say nothing: because nothing comes back, or because nobody is there.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use futures_util::future::join_all;
 use hickory_proto::{
@@ -15,20 +15,35 @@ use crate::evidence::Trouble;
 const REFUSAL_WAIT: Duration = Duration::from_millis(500);
 
 /// Asks each resolver once more, for the root's name servers, on a socket that hears of refusals.
-pub(super) async fn reason(servers: &[SocketAddr]) -> Trouble {
-    let refused = join_all(servers.iter().map(|server| refuses(*server))).await;
-    if refused.iter().all(|refused| *refused) {
-        Trouble::ResolverUnreachable
+/// `None`: this machine itself fails, so that nothing can be said of the resolvers.
+pub(super) async fn reason(servers: &[SocketAddr]) -> Option<Trouble> {
+    let answers = join_all(servers.iter().map(|server| ask(*server))).await;
+    let all = |wanted| answers.iter().all(|answer| *answer == wanted);
+    if answers.contains(&Answer::Unknown) {
+        None
+    } else if all(Answer::Refusal) {
+        Some(Trouble::ResolverUnreachable)
     } else {
-        Trouble::ResolverSilent
+        Some(Trouble::ResolverSilent)
     }
 }
 
-async fn refuses(server: SocketAddr) -> bool {
+/// What comes back from a resolver that seemed to say nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Answer {
+    /// Nothing, or an answer after all.
+    NoRefusal,
+    /// Nobody is there, or there is no way, or a packet filter forbids it.
+    Refusal,
+    /// It could not be asked.
+    Unknown,
+}
+
+async fn ask(server: SocketAddr) -> Answer {
     let mut question = Message::new(0, MessageType::Query, OpCode::Query);
     question.add_query(Query::query(Name::root(), RecordType::NS));
     let Ok(question) = question.to_vec() else {
-        return false;
+        return Answer::Unknown;
     };
     let any = if server.is_ipv4() {
         "0.0.0.0:0"
@@ -41,5 +56,44 @@ async fn refuses(server: SocketAddr) -> bool {
         socket.send(&question).await?;
         socket.recv(&mut [0; 1]).await
     };
-    matches!(timeout(REFUSAL_WAIT, exchange).await, Ok(Err(_)))
+    match timeout(REFUSAL_WAIT, exchange).await {
+        Err(_) | Ok(Ok(_)) => Answer::NoRefusal,
+        Ok(Err(error)) => meaning(&error),
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "every other kind is this machine's own, such as too many open files"
+)]
+fn meaning(error: &io::Error) -> Answer {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::NetworkDown
+        | io::ErrorKind::PermissionDenied => Answer::Refusal,
+        _ => Answer::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_network_says_is_a_refusal() {
+        for (code, answer) in [
+            (111, Answer::Refusal), // ECONNREFUSED
+            (101, Answer::Refusal), // ENETUNREACH
+            (113, Answer::Refusal), // EHOSTUNREACH
+            (1, Answer::Refusal),   // EPERM
+            (24, Answer::Unknown),  // EMFILE
+            (105, Answer::Unknown), // ENOBUFS
+            (12, Answer::Unknown),  // ENOMEM
+        ] {
+            let error = io::Error::from_raw_os_error(code);
+            assert_eq!(meaning(&error), answer, "{error}");
+        }
+    }
 }

@@ -3,8 +3,6 @@
 //! Any well-formed answer proves the lane, also "there is no such name": the resolver was reached
 //! and did its work.
 
-use std::time::Duration;
-
 use futures_util::future::{BoxFuture, FutureExt};
 use hickory_proto::{
     op::{Message, MessageType, OpCode, Query, ResponseCode},
@@ -17,7 +15,7 @@ use tokio::{
 
 use crate::{
     ask::{Ask, Transport},
-    datagram::{self, Answered, Heard, TIMES_SENT},
+    datagram::{self, Answered, Heard, Pace, TIMES_SENT},
     dns::rcode_name,
     evidence::{DnsEvidence, DnsRecord, Finding, PhaseName, Trouble},
     families::exercise,
@@ -150,14 +148,8 @@ async fn over_udp(run: &mut Run<'_>, question: &Question) -> Result<(Message, u8
         Ok(message) => Heard::Answer(Ok(message)),
         Err(trouble) => Heard::Stray(Some(trouble)),
     };
-    let Answered { answer, sent, .. } = datagram::ask(
-        run,
-        &socket,
-        Duration::ZERO,
-        |_| question.bytes.clone(),
-        hear,
-    )
-    .await?;
+    let Answered { answer, sent, .. } =
+        datagram::ask(run, &socket, Pace::Free, |_| question.bytes.clone(), hear).await?;
     Ok((answer, sent))
 }
 

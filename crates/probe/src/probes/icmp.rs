@@ -5,14 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use futures_util::future::{BoxFuture, FutureExt};
 use outgate_wire::icmp::{DATA_MAX, Echo, Kind, Version, strip_ipv4_header};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::{net::UdpSocket, time::sleep_until};
+use tokio::net::UdpSocket;
 
 use crate::{
     ask::Ask,
-    datagram::{self, Heard, TIMES_SENT},
+    datagram::{self, Heard, Pace, TIMES_SENT},
     evidence::{Finding, IcmpEvidence, PhaseName, Trouble},
     families::exercise,
-    path::{ECHO_INTERVAL, Path},
+    path::Path,
     registry::{Probe, Sent},
     run::{Run, Stop},
 };
@@ -48,7 +48,6 @@ async fn attempt(run: &mut Run<'_>) -> Result<(), Stop> {
     let cookie: [u8; COOKIE_LEN] = run.path.tls().random()?;
     let [high, low, ..] = cookie;
     let identifier = u16::from_be_bytes([high, low]);
-    wait_for_turn(run).await;
     let version = opened.version;
     let question = |sent: u8| {
         let sequence = u16::from(sent);
@@ -64,21 +63,12 @@ async fn attempt(run: &mut Run<'_>) -> Result<(), Stop> {
         true => Heard::Answer(Ok(())),
         false => Heard::Stray(None),
     };
-    let answered = datagram::ask(run, &opened.socket, ECHO_INTERVAL, question, hear).await?;
+    let answered = datagram::ask(run, &opened.socket, Pace::Echo, question, hear).await?;
     run.attempt.icmp = Some(IcmpEvidence {
         round_trip: answered.sent_at.elapsed(),
         sent: answered.sent,
     });
     Ok(())
-}
-
-/// Waits until the address may be sent an echo; the wait is not held against it. Both turns are
-/// taken at once, so that a repeat keeps its distance from everybody else's echoes.
-async fn wait_for_turn(run: &mut Run<'_>) {
-    let turn = run.path.echo_turn(run.attempt.address);
-    run.path.echo_turn(run.attempt.address);
-    run.extend(turn.saturating_duration_since(tokio::time::Instant::now()));
-    sleep_until(turn).await;
 }
 
 /// A socket for echoes with one address.

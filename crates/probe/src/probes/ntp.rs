@@ -1,13 +1,11 @@
 //! One question to a time server (RFC 5905), and how far the local clock is off.
 
-use std::time::Duration;
-
 use futures_util::future::{BoxFuture, FutureExt};
 use outgate_wire::ntp::{PACKET_LEN, Packet, Reply, ReplyError, Request};
 
 use crate::{
     ask::Ask,
-    datagram::{self, Answered, Heard, TIMES_SENT},
+    datagram::{self, Answered, Heard, Pace, TIMES_SENT},
     evidence::{Finding, NtpEvidence, Trouble},
     families::exercise,
     path::Path,
@@ -55,7 +53,7 @@ async fn attempt(run: &mut Run<'_>) -> Result<(), Stop> {
     } = datagram::ask(
         run,
         &socket,
-        Duration::ZERO,
+        Pace::Free,
         |sent| request(sent).encode().to_vec(),
         |datagram| hear(&requests, datagram),
     )
