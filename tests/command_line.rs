@@ -188,48 +188,121 @@ fn refused(arguments: &[&str]) -> String {
     stderr(&output)
 }
 
+/// Arguments that are refused, and what is said of them.
+const BAD_INPUT: &[(&[&str], &str)] = &[
+    (&["flows", "starfce"], "did you mean `starface`?"),
+    (&["flows", "starface", "--with", "yealink"], "yealink-cloud"),
+    (
+        &["flows", "starface", "--version", "7.0"],
+        "have 4 numbers, as in 7.0.0.19",
+    ),
+    (
+        &["flows", "starface", "--set", "web-port=x"],
+        "a port from 1 to 65535",
+    ),
+    (
+        &["flows", "starface", "--from", "phne"],
+        "did you mean `phone`?",
+    ),
+    (
+        &["flows", "./no-such.yaml"],
+        "failed to open ./no-such.yaml",
+    ),
+    (
+        &["rules", "starface", "--for", "nftable"],
+        "did you mean `nftables`?",
+    ),
+    (
+        &["check", "starface", "--connect-to", "nonsense"],
+        "--connect-to",
+    ),
+    (
+        &[
+            "flows",
+            "starface",
+            "--set",
+            "web-port=1",
+            "--set",
+            "web-port=2",
+        ],
+        "--set gives `web-port` twice",
+    ),
+    (
+        &[
+            "check",
+            "open-pos",
+            "--sample",
+            "*.gstatic.com=www.example.com",
+        ],
+        "`www.example.com` is not a name below gstatic.com",
+    ),
+    (
+        &[
+            "check",
+            "open-pos",
+            "--sample",
+            "*.gstatic.co=www.gstatic.com",
+        ],
+        "did you mean `*.gstatic.com`?",
+    ),
+    (
+        &[
+            "check",
+            "starface",
+            "--sample",
+            "license.starface.de=example.com",
+        ],
+        "needs no sample",
+    ),
+    (
+        &[
+            "check",
+            "starface",
+            "--without",
+            "linked-systems",
+            "--from",
+            "linked-system",
+        ],
+        "`linked-system` starts no lane of starface",
+    ),
+    (
+        &["page", "starface", "-o", "/nonexistent/page.md"],
+        "failed to write /nonexistent/page.md",
+    ),
+    (
+        &["check", "starface", "--ca", "/dev/zero"],
+        "more than 4194304 bytes",
+    ),
+    (
+        &["check", "starface", "--ca", "no-such.pem"],
+        "failed to open no-such.pem",
+    ),
+    (&["page", "starface", "--lang", "fr"], "sv"),
+    (&["page", "starface", "--format", "pdf"], "html"),
+];
+
 #[test]
 fn bad_input_is_refused_with_what_was_meant() {
-    for (arguments, said) in [
-        (vec!["flows", "starfce"], "did you mean `starface`?"),
-        (
-            vec!["flows", "starface", "--with", "yealink"],
-            "yealink-cloud",
-        ),
-        (
-            vec!["flows", "starface", "--version", "7.0"],
-            "have 4 numbers, as in 7.0.0.19",
-        ),
-        (
-            vec!["flows", "starface", "--set", "web-port=x"],
-            "a port from 1 to 65535",
-        ),
-        (
-            vec!["flows", "starface", "--from", "phne"],
-            "did you mean `phone`?",
-        ),
-        (
-            vec!["flows", "./no-such.yaml"],
-            "failed to open ./no-such.yaml",
-        ),
-        (
-            vec!["rules", "starface", "--for", "nftable"],
-            "did you mean `nftables`?",
-        ),
-        (
-            vec!["check", "starface", "--connect-to", "nonsense"],
-            "--connect-to",
-        ),
-        (
-            vec!["check", "starface", "--ca", "no-such.pem"],
-            "failed to open no-such.pem",
-        ),
-        (vec!["page", "starface", "--lang", "fr"], "sv"),
-        (vec!["page", "starface", "--format", "pdf"], "html"),
-    ] {
-        let message = refused(&arguments);
+    for (arguments, said) in BAD_INPUT {
+        let message = refused(arguments);
         assert!(message.contains(said), "{arguments:?}: {message}");
     }
+}
+
+#[test]
+fn a_command_whose_output_is_cut_short_ends_with_the_code_of_what_it_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("box.yaml");
+    std::fs::write(&file, TEN_MISTAKES).unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut lint = std::process::Command::new(env!("CARGO_BIN_EXE_outgate"));
+    let status = lint
+        .args(["lint", file.to_str().unwrap()])
+        .stdout(writer)
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(2));
 }
 
 const TEN_MISTAKES: &str = r#"manifest: 1

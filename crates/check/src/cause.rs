@@ -65,6 +65,8 @@ pub enum CauseKind {
     TlsRefused,
     /// The server's TLS is too old.
     TlsTooOld,
+    /// Somebody on the way opens TLS and closes it again with certificates of their own.
+    TlsInspected,
     /// A certificate is from an authority that nobody here trusts.
     CertificateUntrusted,
     /// A certificate is past its time or before it.
@@ -77,6 +79,8 @@ pub enum CauseKind {
     ProxyLogin,
     /// The server is out of order.
     ServerError,
+    /// Somebody answers, but nothing shows that it is the vendor.
+    SomebodyElse,
     /// The server answers something else than the manifest says.
     WrongAnswer,
     /// A WebSocket does not come about or does not last.
@@ -105,12 +109,14 @@ impl CauseKind {
         Self::WrongProtocol,
         Self::TlsRefused,
         Self::TlsTooOld,
+        Self::TlsInspected,
         Self::CertificateUntrusted,
         Self::CertificateOutOfDate,
         Self::CertificateWrongName,
         Self::CertificateWrong,
         Self::ProxyLogin,
         Self::ServerError,
+        Self::SomebodyElse,
         Self::WrongAnswer,
         Self::WebSocketBlocked,
         Self::NotPermitted,
@@ -244,6 +250,7 @@ fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, String) {
         | Trouble::TlsBroken { .. }
         | Trouble::ClientCertificateWanted => (K::TlsRefused, host),
         Trouble::TlsTooOld { .. } => (K::TlsTooOld, host),
+        Trouble::CertificateNotPublic { issuer } => (K::TlsInspected, issuer.clone()),
         Trouble::CertificateUntrusted { issuer } => (K::CertificateUntrusted, issuer.clone()),
         Trouble::CertificateExpired { .. } | Trouble::CertificateNotYetValid { .. } => {
             (K::CertificateOutOfDate, host)
@@ -255,7 +262,9 @@ fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, String) {
         Trouble::HttpStatus { status: 407 } | Trouble::UpgradeRefused { status: 407 } => {
             (K::ProxyLogin, none)
         }
+        Trouble::HttpStatus { status: 511 } => (K::SomebodyElse, host),
         Trouble::HttpStatus { status: 500.. } => (K::ServerError, host),
+        Trouble::NotShownToBeTheVendor { .. } => (K::SomebodyElse, host),
         Trouble::HttpStatus { .. } | Trouble::TooMuch { .. } => (K::WrongAnswer, host),
         Trouble::UpgradeRefused { .. }
         | Trouble::UpgradeBroken { .. }

@@ -10,12 +10,14 @@ mod judge;
 mod plan;
 mod report;
 mod run;
+mod samples;
 mod words;
 
 pub use cause::{Cause, CauseKind, Owner};
-pub use plan::{Plan, PlannedLane, Samples, Subject};
+pub use plan::{Plan, PlannedLane, Subject};
 pub use report::{
     CauseView, Counts, Heading, LaneReport, PlanView, PlannedProbe, PlannedView, ProbeReport,
     Report, Verdict,
 };
 pub use run::{Event, MAX_CONCURRENT, run};
+pub use samples::{SampleError, Samples};

@@ -1,22 +1,17 @@
 //! What a check would do, before anything is sent.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use outgate_manifest::document::destination::DhcpOption;
-use outgate_manifest::document::flow::{Tls, TrustKind};
+use outgate_manifest::document::flow::{Inspection, Tls, TrustKind};
 use outgate_manifest::document::product::TlsVersion as Floor;
-use outgate_manifest::{DomainName, Lane, Target, Transport};
+use outgate_manifest::{Lane, Target, Transport};
 use outgate_probe::{
     Ask, DEFAULT_HOLD, Host, HttpAsk, Probe, TlsAsk, TlsVersion, Transport as Carrier, Trust,
     probe_for,
 };
 
-/// The most names that one lane is probed with.
-const MAX_NAMES: usize = 8;
-
-/// Names to probe in place of what cannot be asked itself: by wildcard, service tag or party.
-pub type Samples = BTreeMap<String, Vec<DomainName>>;
+use crate::samples::Samples;
 
 /// All lanes of a check, each with what is to be done.
 pub struct Plan {
@@ -49,9 +44,7 @@ impl Plan {
     /// Plans the probes of lanes. `samples` come on top of those that the manifest gives; `hold`
     /// is how long a WebSocket is held open.
     pub fn new(lanes: Vec<Lane>, samples: &Samples, hold: Duration) -> Self {
-        let question = lanes
-            .iter()
-            .find_map(|lane| names(lane, samples).into_iter().next());
+        let question = lanes.iter().find_map(|lane| question(lane, samples));
         let planned = lanes.into_iter().map(|lane| {
             let subject = subject(&lane, samples, hold, question.as_deref());
             PlannedLane { lane, subject }
@@ -61,29 +54,30 @@ impl Plan {
         }
     }
 
-    /// As [`Plan::new`] with the probes' own hold time.
+    /// As [`Plan::new`] without samples of one's own.
     pub fn of(lanes: Vec<Lane>) -> Self {
-        Self::new(lanes, &Samples::new(), DEFAULT_HOLD)
+        Self::new(lanes, &Samples::default(), DEFAULT_HOLD)
     }
 }
 
-/// The names that stand for a lane's destination.
-fn names(lane: &Lane, samples: &Samples) -> Vec<String> {
-    let given = samples.get(&lane.to.value()).into_iter().flatten();
+/// A name that a resolver should know, for probing the resolver itself.
+fn question(lane: &Lane, samples: &Samples) -> Option<String> {
     let own = match &lane.to {
-        Target::Name(name) => return vec![name.to_string()],
+        Target::Name(name) => Some(name.to_string()),
         Target::Wildcard(_)
         | Target::Address(_)
         | Target::Network(_)
         | Target::Party(_)
         | Target::Dhcp(_)
         | Target::Multicast(_)
-        | Target::ServiceTag(_) => &lane.sample,
+        | Target::ServiceTag(_) => None,
     };
-    let mut all: Vec<String> = given.chain(own).map(ToString::to_string).collect();
-    all.dedup();
-    all.truncate(MAX_NAMES);
-    all
+    own.or_else(|| {
+        samples.hosts(lane).into_iter().find_map(|host| match host {
+            Host::Name(name) => Some(name),
+            Host::Address(_) | Host::SystemResolvers | Host::Role(_) => None,
+        })
+    })
 }
 
 fn subject(lane: &Lane, samples: &Samples, hold: Duration, question: Option<&str>) -> Subject {
@@ -130,11 +124,11 @@ fn asked_as(lane: &Lane) -> Option<&'static str> {
 
 fn hosts(lane: &Lane, samples: &Samples) -> Result<Vec<Host>, String> {
     let value = lane.to.value();
-    let sampled: Vec<Host> = names(lane, samples).into_iter().map(Host::Name).collect();
+    let sampled = samples.hosts(lane);
     if !sampled.is_empty() {
         return Ok(sampled);
     }
-    let give = |what: &str| Err(format!("{what}; give one: --sample '{value}=NAME'"));
+    let give = |what: &str| Err(format!("{what}; give one: --sample '{value}=HOST'"));
     match &lane.to {
         Target::Name(name) => Ok(vec![Host::Name(name.to_string())]),
         Target::Address(address) => Ok(vec![Host::Address(*address)]),
@@ -169,9 +163,15 @@ fn tls(tls: Option<&Tls>) -> TlsAsk {
                 .collect(),
         ),
         Some(TrustKind::Vendor) => Trust::Vendor,
-        Some(TrustKind::Public) | None => Trust::Public,
+        Some(TrustKind::Public) => Trust::Public,
+        None => Trust::Any,
     };
-    TlsAsk { floor, trust }
+    let exempt = tls.is_some_and(|tls| tls.inspection == Some(Inspection::Exempt));
+    TlsAsk {
+        floor,
+        trust,
+        exempt,
+    }
 }
 
 fn http(lane: &Lane) -> HttpAsk {

@@ -111,6 +111,13 @@ const WORDS: &[(CauseKind, Owner, &str, &str)] = &[
         "exempt it from TLS inspection if an old proxy answers; else ask the vendor",
     ),
     (
+        CauseKind::TlsInspected,
+        Owner::Proxy,
+        "{hosts}: the certificate is issued by {subject}, which only this machine's own store \
+         trusts: TLS is inspected on the way",
+        "exempt these names from TLS inspection",
+    ),
+    (
         CauseKind::CertificateUntrusted,
         Owner::Proxy,
         "{hosts}: the certificate is issued by {subject}, which is not trusted here",
@@ -145,6 +152,12 @@ const WORDS: &[(CauseKind, Owner, &str, &str)] = &[
         Owner::Vendor,
         "{hosts}: {seen}",
         "the way is open; ask the vendor what is wrong with the server",
+    ),
+    (
+        CauseKind::SomebodyElse,
+        Owner::FirewallOrVendor,
+        "{hosts}: {seen}",
+        "find out who answers there: a captive portal, a proxy's block page, or the vendor",
     ),
     (
         CauseKind::WrongAnswer,

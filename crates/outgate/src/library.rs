@@ -1,14 +1,12 @@
 //! Manifests that are built in, and those in files.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use outgate_manifest::{Library, MAX_BYTES, Manifest, parse};
 
 use crate::diagnostics;
-use crate::output::{Failure, say};
+use crate::output::{Failure, read_bounded, say};
 
 /// The built-in products: one line a profile.
 const PROFILES: &[(&str, &str)] = &[
@@ -48,17 +46,17 @@ struct Shelf {
 }
 
 impl Library for Shelf {
-    fn find(&self, reference: &str) -> Option<(String, String)> {
+    fn find(&self, reference: &str) -> Result<Option<(String, String)>, String> {
         let beside = self.folder.as_ref().map(|folder| folder.join(reference));
         if let Some(path) = beside.filter(|path| path.is_file()) {
-            let text = read(&path).ok()?;
-            return Some((path.display().to_string(), text));
+            let text = read(&path).map_err(|error| format!("{error:#}"))?;
+            return Ok(Some((path.display().to_string(), text)));
         }
         let built_in = PARTS
             .iter()
             .chain(PROFILES)
             .find(|(id, _)| *id == reference);
-        built_in.map(|(id, text)| ((*id).to_owned(), (*text).to_owned()))
+        Ok(built_in.map(|(id, text)| ((*id).to_owned(), (*text).to_owned())))
     }
 }
 
@@ -81,8 +79,7 @@ pub(crate) fn find(profile: &str) -> Result<Found, Failure> {
         });
     }
     let path = Path::new(profile);
-    let looks_like_a_path =
-        profile.contains(['/', '\\', '.']) || path.extension().is_some() || path.exists();
+    let looks_like_a_path = profile.contains(['/', '\\', '.']) || path.exists();
     if !looks_like_a_path {
         let known: Vec<&str> = ids().collect();
         return Err(Failure::unknown("profile or file", profile, &known));
@@ -121,15 +118,6 @@ pub(crate) fn load(profile: &str) -> Result<Manifest, Failure> {
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {
-    let shown = path.display();
-    let file = File::open(path).with_context(|| format!("failed to open {shown}"))?;
-    let mut bytes = Vec::new();
-    // One byte beyond the bound is enough to know that there are too many.
-    let bound = u64::try_from(MAX_BYTES)
-        .unwrap_or(u64::MAX)
-        .saturating_add(1);
-    file.take(bound)
-        .read_to_end(&mut bytes)
-        .with_context(|| format!("failed to read {shown}"))?;
-    String::from_utf8(bytes).with_context(|| format!("{shown} is not UTF-8 text"))
+    let bytes = read_bounded(path, MAX_BYTES)?;
+    String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8 text", path.display()))
 }

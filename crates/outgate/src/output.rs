@@ -1,9 +1,12 @@
 //! Where output goes: data to standard output, everything else to standard error.
 
-use std::io::{self, IsTerminal, Write};
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
-use outgate_manifest::nearest;
+use anyhow::Context;
+use outgate_manifest::{SelectionError, nearest};
 use serde::Serialize;
 
 use crate::table::harmless;
@@ -17,8 +20,6 @@ pub(crate) enum Failure {
     Internal(anyhow::Error),
     /// What was wrong has been printed already; exit code 2.
     Said,
-    /// Nobody reads the output any more.
-    Closed,
 }
 
 impl Failure {
@@ -26,9 +27,7 @@ impl Failure {
     pub(crate) fn input(message: impl Into<String>) -> Self {
         Self::Input(anyhow::Error::msg(message.into()))
     }
-}
 
-impl Failure {
     /// A word that is none of those that there are.
     pub(crate) fn unknown(kind: &str, word: &str, known: &[&str]) -> Self {
         let hint = nearest(word, known.iter().copied()).map_or_else(String::new, |nearest| {
@@ -41,13 +40,9 @@ impl Failure {
     }
 }
 
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::BrokenPipe {
-            Self::Closed
-        } else {
-            Self::Internal(anyhow::Error::new(error).context("failed to write the output"))
-        }
+impl From<SelectionError> for Failure {
+    fn from(error: SelectionError) -> Self {
+        Self::Input(error.into())
     }
 }
 
@@ -55,7 +50,6 @@ impl From<io::Error> for Failure {
 pub(crate) fn finish(result: Result<ExitCode, Failure>) -> ExitCode {
     match result {
         Ok(code) => code,
-        Err(Failure::Closed) => ExitCode::SUCCESS,
         Err(Failure::Said) => ExitCode::from(2),
         Err(Failure::Input(error)) => {
             say(&format!("error: {error:#}"));
@@ -68,12 +62,38 @@ pub(crate) fn finish(result: Result<ExitCode, Failure>) -> ExitCode {
     }
 }
 
-/// Writes text to standard output.
+/// Writes text to standard output. That nobody reads on is no failure: a command ends with the
+/// exit code of what it found, also when its output is cut short.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()?;
-    Ok(())
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Internal(
+            anyhow::Error::new(error).context("failed to write the output"),
+        )),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Writes text to the file that was asked for, or else to standard output.
+pub(crate) fn deliver(text: &str, file: Option<&Path>) -> Result<(), Failure> {
+    let Some(file) = file else { return print(text) };
+    std::fs::write(file, text)
+        .with_context(|| format!("failed to write {}", file.display()))
+        .map_err(Failure::Input)
+}
+
+/// Reads a file of at most so many bytes.
+pub(crate) fn read_bounded(file: &Path, bound: usize) -> anyhow::Result<Vec<u8>> {
+    let shown = file.display();
+    let open = File::open(file).with_context(|| format!("failed to open {shown}"))?;
+    let mut bytes = Vec::new();
+    // One byte beyond the bound is enough to know that there are too many.
+    let most = u64::try_from(bound).unwrap_or(u64::MAX).saturating_add(1);
+    open.take(most)
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("failed to read {shown}"))?;
+    anyhow::ensure!(bytes.len() <= bound, "{shown} has more than {bound} bytes");
+    Ok(bytes)
 }
 
 /// Writes a value to standard output as indented JSON.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use outgate_check::{Event, Plan};
 use outgate_probe::Outcome;
 
@@ -18,10 +18,10 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Nothing has started yet.
-    pub(crate) fn new(plan: &Plan) -> Self {
+    /// Nothing has started yet. The line stands among those of `all`.
+    pub(crate) fn new(plan: &Plan, all: &MultiProgress) -> Self {
         let total = u64::try_from(plan.lanes.len()).unwrap_or(u64::MAX);
-        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+        let bar = all.add(ProgressBar::new(total));
         let style = ProgressStyle::with_template("{spinner} {pos}/{len} lanes {wide_msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.enable_steady_tick(TICK);

@@ -1,9 +1,11 @@
 //! Arguments that say what a site has.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use clap::Args;
-use outgate_manifest::{Selection, Version};
+use outgate_manifest::{Manifest, Selection, Version};
+
+use crate::output::{Failure, say};
 
 /// What a site has.
 #[derive(Args, Clone, Default)]
@@ -24,15 +26,43 @@ pub(crate) struct SiteArgs {
 }
 
 impl SiteArgs {
-    /// The selection that was asked for.
-    pub(crate) fn selection(&self, from: Option<String>) -> Selection {
-        Selection {
-            version: self.version.clone(),
-            with: self.with.iter().cloned().collect::<BTreeSet<_>>(),
-            without: self.without.iter().cloned().collect::<BTreeSet<_>>(),
-            set: self.set.iter().cloned().collect::<BTreeMap<_, _>>(),
-            from,
+    /// The selection that was asked for. A version for a product that has none is worth a word.
+    pub(crate) fn selection(
+        &self,
+        manifest: &Manifest,
+        from: Option<String>,
+    ) -> Result<Selection, Failure> {
+        let product = manifest.product();
+        if self.version.is_some() && product.versions.is_none() {
+            say(&format!(
+                "warning: {} has no versions; --version changes nothing",
+                product.id
+            ));
         }
+        let mut set = BTreeMap::new();
+        for (setting, value) in &self.set {
+            if set.insert(setting.clone(), value.clone()).is_some() {
+                return Err(Failure::input(format!("--set gives `{setting}` twice")));
+            }
+        }
+        Ok(Selection {
+            version: self.version.clone(),
+            with: self.with.iter().cloned().collect(),
+            without: self.without.iter().cloned().collect(),
+            set,
+            from,
+        })
+    }
+}
+
+/// Says so when the manifest has no text in a language.
+pub(crate) fn warn_of_language(manifest: &Manifest, language: &str) {
+    let mut flows = manifest.flows().iter();
+    if !flows.any(|(_, declared)| declared.flow.why.get(language).is_some()) {
+        let product = &manifest.product().id;
+        say(&format!(
+            "warning: {product} has no texts in `{language}`; they are in English"
+        ));
     }
 }
 

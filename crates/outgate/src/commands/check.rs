@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use indicatif::MultiProgress;
 use outgate_check::{Heading, MAX_CONCURRENT, Plan, PlanView, Report, Samples, run};
 use outgate_manifest::view::NEWEST;
-use outgate_manifest::{DomainName, Manifest};
+use outgate_manifest::{Lane, Selection};
 use outgate_probe::{ConnectTo, Path, PathConfig, ResolverChoice, Roots};
 
 use crate::commands::check::table::{plan_table, report_tables};
 use crate::library;
-use crate::output::{Failure, json, print, say};
+use crate::output::{Failure, json, print, read_bounded};
 use crate::progress::Progress;
 use crate::site::{SiteArgs, pair};
 
@@ -25,7 +26,7 @@ const DEVICE: &str = "device";
 /// The port of name servers (RFC 1035, section 4.2).
 const DNS_PORT: u16 = 53;
 /// The largest file of certificates that is read, in bytes.
-const MAX_CA_BYTES: u64 = 4 << 20;
+const MAX_CA_BYTES: usize = 4 << 20;
 
 /// `outgate check`: exercise every lane from here.
 #[derive(Args)]
@@ -63,8 +64,8 @@ pub(crate) struct WayArgs {
     /// name, or a destination such as a party's id or `ntp-servers` (may be repeated)
     #[arg(long, value_name = "NAME:PORT:ADDRESS:PORT")]
     connect_to: Vec<ConnectTo>,
-    /// A name to probe for a wildcard, a cloud region or a network (may be repeated)
-    #[arg(long, value_name = "DESTINATION=NAME", value_parser = pair)]
+    /// A host to probe for a wildcard, a cloud's region or a network (may be repeated)
+    #[arg(long, value_name = "DESTINATION=HOST", value_parser = pair)]
     sample: Vec<(String, String)>,
     /// Certificates to trust beside the system's and Mozilla's, in PEM
     #[arg(long, value_name = "FILE")]
@@ -81,17 +82,19 @@ pub(crate) struct WayArgs {
           value_parser = clap::value_parser!(u64).range(0..=3600))]
     hold: u64,
     /// How many lanes are exercised at once
-    #[arg(long, value_name = "N", default_value_t = u16::try_from(MAX_CONCURRENT).unwrap_or(u16::MAX),
+    #[arg(long, value_name = "N", default_value_t = MAX_CONCURRENT,
           value_parser = clap::value_parser!(u16).range(1..=256))]
     concurrent: u16,
 }
 
 impl WayArgs {
-    fn samples(&self) -> Result<Samples, Failure> {
-        let mut samples = Samples::new();
-        for (destination, name) in &self.sample {
-            let name: DomainName = name.parse().map_err(Failure::input)?;
-            samples.entry(destination.clone()).or_default().push(name);
+    /// The samples, held against all lanes of the site.
+    fn samples(&self, lanes: &[Lane]) -> Result<Samples, Failure> {
+        let mut samples = Samples::default();
+        for (destination, host) in &self.sample {
+            samples
+                .give(destination, host, lanes)
+                .map_err(|error| Failure::Input(error.into()))?;
         }
         Ok(samples)
     }
@@ -99,7 +102,7 @@ impl WayArgs {
     fn path(&self) -> Result<Path, Failure> {
         let mut roots = Roots::with_system();
         if let Some(file) = &self.ca {
-            let pem = read_bounded(file).map_err(Failure::Input)?;
+            let pem = read_bounded(file, MAX_CA_BYTES).map_err(Failure::Input)?;
             let context = || format!("failed to use {} for --ca", file.display());
             roots = roots
                 .give_pem(&pem)
@@ -132,41 +135,31 @@ fn resolver(text: &str) -> Result<SocketAddr, String> {
         .ok_or_else(|| "expected an address such as 192.0.2.53".into())
 }
 
-fn read_bounded(file: &std::path::Path) -> anyhow::Result<Vec<u8>> {
-    let size = std::fs::metadata(file)
-        .with_context(|| format!("failed to open {}", file.display()))?
-        .len();
-    anyhow::ensure!(
-        size <= MAX_CA_BYTES,
-        "{} has more than {MAX_CA_BYTES} bytes",
-        file.display()
-    );
-    std::fs::read(file).with_context(|| format!("failed to read {}", file.display()))
-}
-
 impl CheckArgs {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let manifest = library::load(&self.profile)?;
-        let selection = self.site.selection(Some(self.from.clone()));
-        let lanes = manifest
-            .lanes(&selection)
-            .map_err(|error| Failure::Input(error.into()))?;
+        let selection = self.site.selection(&manifest, Some(self.from.clone()))?;
+        let lanes = manifest.lanes(&selection)?;
+        let everybody = Selection {
+            from: None,
+            ..selection.clone()
+        };
+        let samples = self.way.samples(&manifest.lanes(&everybody)?)?;
         let version = selection
             .version
             .map_or_else(|| NEWEST.to_owned(), |v| v.to_string());
+        let product = manifest.product().id.to_string();
+        if lanes.is_empty() {
+            let (party, site) = (&self.from, "with this version and these features");
+            return Err(Failure::input(format!(
+                "`{party}` starts no lane of {product} {site}"
+            )));
+        }
         let heading = Heading {
-            product: manifest.product().id.to_string(),
+            product,
             version,
             from: self.from.clone(),
         };
-        if lanes.is_empty() {
-            say(&format!(
-                "warning: {} starts no lane of {}",
-                self.from, heading.product
-            ));
-        }
-        let samples = self.way.samples()?;
-        self.warn_of_unknown_samples(&manifest, &samples);
         let plan = Plan::new(lanes, &samples, Duration::from_secs(self.way.hold));
         if self.plan {
             let view = PlanView::new(&plan, heading);
@@ -178,7 +171,9 @@ impl CheckArgs {
             return Ok(ExitCode::SUCCESS);
         }
         let path = self.way.path()?;
-        let report = runtime()?.block_on(exercise(plan, heading, &path, self.way.concurrent));
+        let progress = Progress::new(&plan, &MultiProgress::new());
+        let concurrent = self.way.concurrent;
+        let report = runtime()?.block_on(exercise(plan, heading, &path, concurrent, progress));
         if self.json {
             json(&report)?
         } else {
@@ -186,26 +181,20 @@ impl CheckArgs {
         }
         Ok(ExitCode::from(report.verdict.exit_code()))
     }
-
-    fn warn_of_unknown_samples(&self, manifest: &Manifest, samples: &Samples) {
-        let selection = self.site.selection(None);
-        let known: Vec<String> = manifest
-            .lanes(&selection)
-            .map(|lanes| lanes.iter().map(|lane| lane.to.value()).collect())
-            .unwrap_or_default();
-        for destination in samples.keys().filter(|one| !known.contains(one)) {
-            say(&format!(
-                "warning: no lane goes to `{destination}`; its sample is not used"
-            ));
-        }
-    }
 }
 
 /// Runs a plan and shows how far it is.
-pub(crate) async fn exercise(plan: Plan, heading: Heading, path: &Path, concurrent: u16) -> Report {
-    let mut progress = Progress::new(&plan);
-    let on_event = |event| progress.on_event(event);
-    let report = run(plan, heading, path, usize::from(concurrent), on_event).await;
+pub(crate) async fn exercise(
+    plan: Plan,
+    heading: Heading,
+    path: &Path,
+    concurrent: u16,
+    mut progress: Progress,
+) -> Report {
+    let report = run(plan, heading, path, concurrent, |event| {
+        progress.on_event(event)
+    })
+    .await;
     progress.end();
     report
 }

@@ -7,16 +7,20 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use clap::Args;
-use outgate_check::{Heading, MAX_CONCURRENT, Plan, Verdict};
+use futures_util::future::join_all;
+use indicatif::MultiProgress;
+use outgate_check::{Heading, MAX_CONCURRENT, Plan, Report, Verdict};
 use outgate_manifest::view::NEWEST;
 use outgate_probe::{ConnectTo, DEFAULT_HOLD, Path, PathConfig, Roots};
 use outgate_standin::{Authority, Stage, SystemClock};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::commands::check::table::report_tables;
 use crate::commands::check::{exercise, runtime};
 use crate::commands::demo::stage::{Scene, props};
 use crate::library;
 use crate::output::{Failure, print, say};
+use crate::progress::Progress;
 
 /// `outgate demo`: play all servers on this machine and check products against them.
 #[derive(Args)]
@@ -58,9 +62,13 @@ impl DemoArgs {
                     .map_err(internal)?;
                 scenes.push(scene);
             }
+            let lines = MultiProgress::new();
+            let plays = scenes.iter().map(|scene| play(scene, &pem, &lines));
             let mut verdicts = Vec::new();
-            for scene in &scenes {
-                verdicts.push(play(scene, &pem).await?);
+            for report in join_all(plays).await {
+                let report = report?;
+                print(&format!("{}\n", report_tables(&report)))?;
+                verdicts.push(report.verdict);
             }
             if !self.once {
                 let props = props(&pem, &scenes).map_err(internal)?;
@@ -73,8 +81,8 @@ impl DemoArgs {
     }
 }
 
-/// Checks one product against its servers and prints the tables.
-async fn play(scene: &Scene, pem: &str) -> Result<Verdict, Failure> {
+/// Checks one product against its servers.
+async fn play(scene: &Scene, pem: &str, lines: &MultiProgress) -> Result<Report, Failure> {
     let roots = Roots::mozilla()
         .give_pem(pem.as_bytes())
         .map_err(|error| Failure::Internal(error.into()))?;
@@ -98,10 +106,8 @@ async fn play(scene: &Scene, pem: &str) -> Result<Verdict, Failure> {
         from: "all parties".to_owned(),
     };
     let plan = Plan::new(scene.lanes.clone(), &scene.samples, DEFAULT_HOLD);
-    let concurrent = u16::try_from(MAX_CONCURRENT).unwrap_or(u16::MAX);
-    let report = exercise(plan, heading, &path, concurrent).await;
-    print(&format!("{}\n", report_tables(&report)))?;
-    Ok(report.verdict)
+    let progress = Progress::new(&plan, lines);
+    Ok(exercise(plan, heading, &path, MAX_CONCURRENT, progress).await)
 }
 
 /// Leaves the servers up until somebody ends it.
@@ -116,12 +122,14 @@ async fn linger(props: &tempfile::TempDir, scenes: &[Scene]) -> Result<(), Failu
             scene.profile
         ));
     }
-    let internal = |error: std::io::Error| Failure::Internal(error.into());
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-        .map_err(internal)?;
+    let signal = |kind| signal(kind).map_err(|error| Failure::Internal(error.into()));
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     tokio::select! {
-        ended = tokio::signal::ctrl_c() => ended.map_err(internal)?,
+        _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
+        _ = hang_up.recv() => {}
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use outgate_manifest::view::LanesView;
 
 use crate::library;
 use crate::output::{Failure, json, print};
-use crate::site::SiteArgs;
+use crate::site::{SiteArgs, warn_of_language};
 use crate::table::{cells, shown, table};
 
 /// `outgate flows`: the lanes of a product.
@@ -37,14 +37,13 @@ pub(crate) struct FlowsArgs {
 impl FlowsArgs {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let manifest = library::load(&self.profile)?;
-        let selection = self.site.selection(self.from);
-        let lanes = manifest
-            .lanes(&selection)
-            .map_err(|error| Failure::Input(error.into()))?;
+        let selection = self.site.selection(&manifest, self.from)?;
+        let lanes = manifest.lanes(&selection)?;
         if self.json {
             json(&LanesView::new(&manifest, &selection, &lanes))?;
             return Ok(ExitCode::SUCCESS);
         }
+        warn_of_language(&manifest, &self.lang);
         let headings = [
             "flow",
             "from",

@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Args;
 use outgate_render::page::{PageRequest, format, formats, languages, render};
 
 use crate::library;
-use crate::output::{Failure, print};
+use crate::output::{Failure, deliver};
 use crate::site::SiteArgs;
 
 /// `outgate page`: the customer's page for a product.
@@ -43,10 +42,8 @@ impl PageArgs {
         if !known.contains(&self.lang.as_str()) {
             return Err(Failure::unknown("language", &self.lang, &known));
         }
-        let selection = self.site.selection(None);
-        let lanes = manifest
-            .lanes(&selection)
-            .map_err(|error| Failure::Input(error.into()))?;
+        let selection = self.site.selection(&manifest, None)?;
+        let lanes = manifest.lanes(&selection)?;
         let request = PageRequest {
             manifest: &manifest,
             selection: &selection,
@@ -54,12 +51,7 @@ impl PageArgs {
             language: &self.lang,
         };
         let page = render(&request, format).map_err(|error| Failure::Input(error.into()))?;
-        match &self.output {
-            None => print(&page)?,
-            Some(file) => std::fs::write(file, page)
-                .with_context(|| format!("failed to write {}", file.display()))
-                .map_err(Failure::Internal)?,
-        }
+        deliver(&page, self.output.as_deref())?;
         Ok(ExitCode::SUCCESS)
     }
 }

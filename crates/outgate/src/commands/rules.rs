@@ -4,7 +4,6 @@ use std::net::ToSocketAddrs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Args;
 use outgate_manifest::view::SCHEMA;
 use outgate_manifest::{Lane, Target};
@@ -13,8 +12,8 @@ use outgate_render::rules::{Entry, Rules, RulesRequest, target, targets};
 use serde::Serialize;
 
 use crate::library;
-use crate::output::{Failure, json, print, say};
-use crate::site::SiteArgs;
+use crate::output::{Failure, deliver, json, print, say};
+use crate::site::{SiteArgs, warn_of_language};
 use crate::table::{cells, shown, table};
 
 /// The most addresses of one name that are taken.
@@ -82,10 +81,9 @@ impl RulesArgs {
         };
         let manifest = library::load(profile)?;
         let target = target(word).ok_or_else(|| unknown_target(word))?;
-        let selection = self.site.selection(None);
-        let lanes = manifest
-            .lanes(&selection)
-            .map_err(|error| Failure::Input(error.into()))?;
+        let selection = self.site.selection(&manifest, None)?;
+        let lanes = manifest.lanes(&selection)?;
+        warn_of_language(&manifest, &self.lang);
         let addresses = self.addresses(&lanes)?;
         let rules = target.render(&RulesRequest {
             manifest: &manifest,
@@ -129,12 +127,7 @@ impl RulesArgs {
 
     fn hand_out(&self, product: &str, target: &str, rules: &Rules) -> Result<(), Failure> {
         for unused in &rules.unused {
-            let hint = unused.nearest.as_ref();
-            let hint = hint.map_or_else(String::new, |word| format!("; did you mean `{word}`?"));
-            say(&format!(
-                "warning: no lane uses the address of `{}`{hint}",
-                unused.word
-            ));
+            say(&format!("warning: {unused}"));
         }
         if self.json {
             let (rules, ledger) = (rules.text.as_str(), rules.ledger.as_slice());
@@ -146,12 +139,7 @@ impl RulesArgs {
                 ledger,
             });
         }
-        match &self.output {
-            None => print(&rules.text)?,
-            Some(file) => std::fs::write(file, &rules.text)
-                .with_context(|| format!("failed to write {}", file.display()))
-                .map_err(Failure::Internal)?,
-        }
+        deliver(&rules.text, self.output.as_deref())?;
         for gap in rules.gaps() {
             let mut line = format!("{}: {}: {}", gap.expression.as_str(), gap.flow, gap.lane);
             for more in [&gap.reason, &gap.workaround].into_iter().flatten() {

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use anyhow::Context;
 use outgate_check::{Plan, Samples, Subject};
 use outgate_manifest::document::product::SettingKind;
-use outgate_manifest::{DomainName, Lane, Manifest, Selection, Target};
+use outgate_manifest::{Lane, Manifest, Selection, Target};
 use outgate_probe::{Ask, DEFAULT_HOLD, Host};
 use outgate_standin::{Answers, DnsFault, HttpFault, NtpFault, Place, Stage, TlsFault};
 use tempfile::TempDir;
@@ -63,10 +63,8 @@ impl Scene {
         for (setting, value) in &self.settings {
             let _ = writeln!(all, "--set\n\"{setting}={value}\"");
         }
-        for (destination, names) in &self.samples {
-            for name in names {
-                let _ = writeln!(all, "--sample\n\"{destination}={name}\"");
-            }
+        for (destination, host) in self.samples.iter() {
+            let _ = writeln!(all, "--sample\n\"{destination}={host}\"");
         }
         for detour in &self.detours {
             let _ = writeln!(all, "--connect-to\n\"{detour}\"");
@@ -104,7 +102,7 @@ fn settings(manifest: &Manifest) -> BTreeMap<String, String> {
 
 /// Names for destinations that have none of their own: below the wildcard, or below `demo.test`.
 fn samples(lanes: &[Lane]) -> Samples {
-    let mut samples = Samples::new();
+    let mut samples = Samples::default();
     for lane in lanes.iter().filter(|lane| lane.sample.is_empty()) {
         let name = match &lane.to {
             Target::Wildcard(wildcard) => format!("demo.{}", wildcard.domain()),
@@ -116,8 +114,10 @@ fn samples(lanes: &[Lane]) -> Samples {
             | Target::Dhcp(_)
             | Target::Multicast(_) => continue,
         };
-        if let Ok(name) = name.parse::<DomainName>() {
-            samples.entry(lane.to.value()).or_insert_with(|| vec![name]);
+        let destination = lane.to.value();
+        if samples.iter().all(|(known, _)| known != destination) {
+            // A destination that takes no such name stays without a sample, and is not run.
+            let _ = samples.give(&destination, &name, lanes);
         }
     }
     samples
@@ -126,6 +126,8 @@ fn samples(lanes: &[Lane]) -> Samples {
 /// The servers of one scene: one for each kind, for all names.
 struct Servers {
     https: SocketAddr,
+    /// HTTPS that demands a certificate of the client.
+    mutual: SocketAddr,
     http: SocketAddr,
     ntp: SocketAddr,
     dns: SocketAddr,
@@ -133,17 +135,20 @@ struct Servers {
 
 impl Servers {
     async fn start(plan: &Plan, stage: &mut Stage) -> anyhow::Result<Vec<String>> {
-        let asks: Vec<&Ask> = plan
+        let asks: Vec<(&Lane, &Ask)> = plan
             .lanes
             .iter()
-            .flat_map(|planned| match &planned.subject {
-                Subject::Probe { asks, .. } => asks.as_slice(),
-                Subject::NotRun(_) => &[],
+            .flat_map(|planned| {
+                let asks = match &planned.subject {
+                    Subject::Probe { asks, .. } => asks.as_slice(),
+                    Subject::NotRun(_) => &[],
+                };
+                asks.iter().map(|ask| (&planned.lane, ask))
             })
             .collect();
         let mut names = vec![Ipv4Addr::LOCALHOST.to_string()];
         let mut answers = Answers::new();
-        for ask in &asks {
+        for (_, ask) in &asks {
             if let Host::Name(name) = &ask.host
                 && !names.contains(name)
             {
@@ -156,25 +161,31 @@ impl Servers {
         let place = Place::v4();
         let servers = Self {
             https: stage.https(place, &names, TlsFault::None).await?,
+            mutual: stage.https(place, &names, TlsFault::None).await?,
             http: stage.http(place, HttpFault::None).await?,
             ntp: stage
                 .ntp(place, time::Duration::ZERO, NtpFault::None)
                 .await?,
             dns: stage.dns(place, answers, DnsFault::None).await?,
         };
-        let mut detours: Vec<String> = asks.iter().filter_map(|ask| servers.detour(ask)).collect();
+        let mut detours: Vec<String> = asks
+            .iter()
+            .filter_map(|(lane, ask)| servers.detour(lane, ask))
+            .collect();
         detours.sort();
         detours.dedup();
         Ok(detours)
     }
 
     /// Where an ask is sent; nowhere for protocols that no stand-in speaks.
-    fn detour(&self, ask: &Ask) -> Option<String> {
+    fn detour(&self, lane: &Lane, ask: &Ask) -> Option<String> {
         let host = &ask.host;
         let Some(port) = ask.port else {
             return Some(format!("{host}::{}:", Ipv4Addr::LOCALHOST));
         };
+        let mutual = lane.tls.as_ref().is_some_and(|tls| tls.mutual);
         let server = match ask.protocol.as_str() {
+            "https" | "tls" if mutual => self.mutual,
             "https" | "wss" | "tls" => self.https,
             "http" | "ws" | "tcp" => self.http,
             "ntp" => self.ntp,
