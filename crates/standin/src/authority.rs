@@ -83,13 +83,33 @@ impl Authority {
     /// # Errors
     /// A name cannot stand in a certificate, a key cannot be made, or signing fails.
     pub fn issue(&self, names: &[String], validity: Validity) -> Result<Identity, AuthorityError> {
+        let name = "Outgate stand-in server";
+        self.issue_for(name, names, ExtendedKeyUsagePurpose::ServerAuth, validity)
+    }
+
+    /// Issues a client certificate, for [`Stage::https_mutual`](crate::Stage::https_mutual).
+    ///
+    /// # Errors
+    /// The name cannot stand in a certificate, a key cannot be made, or signing fails.
+    pub fn issue_client(&self, name: &str, validity: Validity) -> Result<Identity, AuthorityError> {
+        let names = [name.to_owned()];
+        self.issue_for(name, &names, ExtendedKeyUsagePurpose::ClientAuth, validity)
+    }
+
+    fn issue_for(
+        &self,
+        common: &str,
+        names: &[String],
+        purpose: ExtendedKeyUsagePurpose,
+        validity: Validity,
+    ) -> Result<Identity, AuthorityError> {
         let mut params =
             CertificateParams::new(names).map_err(|source| AuthorityError::Name { source })?;
-        params.distinguished_name = common_name("Outgate stand-in server");
+        params.distinguished_name = common_name(common);
         params.not_before = validity.from.into();
         params.not_after = validity.until.into();
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.extended_key_usages = vec![purpose];
         params.use_authority_key_identifier_extension = true;
 
         let key = new_key()?;
@@ -146,7 +166,7 @@ impl Validity {
     }
 }
 
-/// A server's certificate, the intermediate above it, and the private key.
+/// A server's or client's certificate, the intermediate above it, and the private key.
 pub struct Identity {
     names: Vec<String>,
     chain: Vec<CertificateDer<'static>>,

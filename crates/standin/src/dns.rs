@@ -65,10 +65,7 @@ pub(crate) struct Server {
 pub(crate) async fn serve_udp(socket: UdpSocket, server: Arc<Server>) {
     let mut heard = [0; MAX_QUESTION];
     loop {
-        // An error tells of an earlier answer that found no listener (ICMP); the socket lives on.
-        let Ok((length, peer)) = socket.recv_from(&mut heard).await else {
-            continue;
-        };
+        let (length, peer) = listen::receive(&socket, &mut heard).await;
         if let Some(answer) = server.respond(&heard[..length], Transport::Udp) {
             // A lost answer is the asker's to notice: UDP promises nothing.
             let _sent = socket.send_to(&answer, peer).await;

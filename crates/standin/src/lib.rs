@@ -10,6 +10,7 @@
 //! | started by | speaks | goes wrong as |
 //! |---|---|---|
 //! | [`Stage::https`] | TLS 1.2 and 1.3, HTTP/1.1, WebSocket echo | [`TlsFault`] |
+//! | [`Stage::https_mutual`] | the same, client certificate required | |
 //! | [`Stage::http`] | HTTP/1.1, WebSocket echo | [`HttpFault`] |
 //! | [`Stage::tcp`] | TCP echo | [`TcpFault`] |
 //! | [`Stage::ntp`] | NTP, with a clock as wrong as wanted | [`NtpFault`] |

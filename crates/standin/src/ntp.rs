@@ -6,7 +6,7 @@ use tokio::net::UdpSocket;
 
 use outgate_wire::ntp::{DATAGRAM_MAX, KissCode, Question, ServerState, Timestamp};
 
-use crate::Clock;
+use crate::{Clock, listen};
 
 /// Where the origin timestamp stands in a packet (RFC 5905 §7.3).
 const ORIGIN: std::ops::Range<usize> = 24..32;
@@ -36,10 +36,7 @@ pub(crate) async fn serve(
 ) {
     let mut heard = [0; DATAGRAM_MAX];
     loop {
-        // An error tells of an earlier answer that found no listener (ICMP); the socket lives on.
-        let Ok((length, peer)) = socket.recv_from(&mut heard).await else {
-            continue;
-        };
+        let (length, peer) = listen::receive(&socket, &mut heard).await;
         let received_at = clock.now() + offset;
         if let Some(answer) = answer(&heard[..length], fault, received_at) {
             // A lost answer is the asker's to notice: UDP promises nothing.

@@ -63,6 +63,26 @@ impl Stage {
         Ok(address)
     }
 
+    /// Starts the same without fault, but requires a client certificate of the stage's authority
+    /// ([`Authority::issue_client`]), and refuses a handshake without one.
+    ///
+    /// The certificate is judged by the machine's clock, not the stage's.
+    ///
+    /// # Errors
+    /// A name cannot stand in a certificate, or the place is taken.
+    pub async fn https_mutual(
+        &mut self,
+        place: Place,
+        names: &[String],
+    ) -> Result<SocketAddr, StageError> {
+        let site = self.site(HttpFault::None);
+        let door = Door::mutual(&self.authority, names, site)
+            .map_err(|source| StageError::Tls { source })?;
+        let (listener, address) = listen(place).await?;
+        self.servers.spawn(tls::serve(listener, Arc::new(door)));
+        Ok(address)
+    }
+
     /// Starts plain HTTP with WebSocket on any path, for every name.
     ///
     /// # Errors

@@ -6,8 +6,12 @@ mod old;
 use std::{sync::Arc, time::Duration};
 
 use rustls::{
-    ServerConfig,
-    server::{Acceptor, NoServerSessionStorage},
+    RootCertStore, ServerConfig,
+    crypto::CryptoProvider,
+    server::{
+        Acceptor, NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier,
+        danger::ClientCertVerifier,
+    },
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -91,6 +95,12 @@ pub enum TlsError {
         /// Why.
         source: AuthorityError,
     },
+    /// Client certificates cannot be judged.
+    #[error("failed to set up the judging of client certificates")]
+    ClientVerifier {
+        /// Why.
+        source: VerifierBuilderError,
+    },
     /// The TLS library refuses the settings.
     #[error("failed to set up TLS")]
     Config {
@@ -118,8 +128,15 @@ enum Manner {
 
 impl Manner {
     fn handshake(names: Names) -> Result<Self, TlsError> {
+        Self::handshake_with(names, WebPkiClientVerifier::no_client_auth())
+    }
+
+    fn handshake_with(
+        names: Names,
+        clients: Arc<dyn ClientCertVerifier>,
+    ) -> Result<Self, TlsError> {
         let names = Arc::new(names);
-        let config = config(names.clone())?;
+        let config = config(names.clone(), clients)?;
         Ok(Self::Handshake { names, config })
     }
 }
@@ -162,6 +179,26 @@ impl Door {
             site: Arc::new(site),
         })
     }
+
+    /// The same without fault, for clients alone that have a certificate of the authority.
+    pub(crate) fn mutual(
+        authority: &Authority,
+        names: &[String],
+        site: Site,
+    ) -> Result<Self, TlsError> {
+        let around = Validity::around(site.clock.now());
+        let mut roots = RootCertStore::empty();
+        roots
+            .add(authority.certificate().clone())
+            .map_err(|source| TlsError::Config { source })?;
+        let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
+            .build()
+            .map_err(|source| TlsError::ClientVerifier { source })?;
+        Ok(Self {
+            manner: Manner::handshake_with(Names::issue(authority, names, around)?, clients)?,
+            site: Arc::new(site),
+        })
+    }
 }
 
 /// Serves until dropped.
@@ -200,7 +237,14 @@ async fn handshake(
         close_with(start.io, &UNRECOGNIZED_NAME).await;
         return None;
     }
-    start.into_stream(config).await.ok()
+    match start.into_stream(config).into_fallible().await {
+        Ok(stream) => Some(stream),
+        Err((_, stream)) => {
+            // The alert is on its way.
+            listen::close(stream).await;
+            None
+        }
+    }
 }
 
 async fn refuse_as_old(mut stream: TcpStream) {
@@ -226,15 +270,21 @@ async fn close_with(mut stream: TcpStream, last: &[u8]) {
 }
 
 /// TLS 1.2 and 1.3, HTTP/1.1, no resumption: a client sees the whole chain each time.
-fn config(names: Arc<Names>) -> Result<Arc<ServerConfig>, TlsError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
+fn config(
+    names: Arc<Names>,
+    clients: Arc<dyn ClientCertVerifier>,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|source| TlsError::Config { source })?
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients)
         .with_cert_resolver(names);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(Arc::new(config))
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
 }

@@ -3,7 +3,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use outgate_standin::{Authority, HttpFault, Place, Stage, StatusCode, TlsFault};
+use outgate_standin::{Authority, HttpFault, Place, Stage, StatusCode, TlsFault, Validity};
 
 use crate::{Ended, file, https, path, run, stage};
 
@@ -29,6 +29,30 @@ async fn curl_reads_a_page_over_tls_1_2_and_1_3() {
             let page = format!("outgate stand-in for {host}: /some/path\n");
             assert!(ended.text.ends_with(&page), "{}", ended.text);
             assert!(ended.text.starts_with("HTTP/1.1 200 OK\r\n"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn curl_reads_a_page_only_with_a_client_certificate_where_one_is_required() {
+    let (mut stage, authority) = stage();
+    let names = ["a.example".to_owned()];
+    let address = stage.https_mutual(Place::v4(), &names).await.unwrap();
+    let now = Validity::around(SystemTime::now());
+    let known = stage.authority().issue_client("till-1", now).unwrap();
+    let other = Authority::new(SystemTime::now()).unwrap();
+    let stranger = other.issue_client("till-1", now).unwrap();
+    for version in ["1.2", "1.3"] {
+        let trust = ["--tls-max", version, "--cacert", path(&authority)];
+        let without = curl("https://a.example/", address, &trust).await;
+        assert_ne!(without.status, 0, "{}", without.text);
+        assert!(!without.text.contains("200 OK"), "{}", without.text);
+        for (identity, is_known) in [(&known, true), (&stranger, false)] {
+            let (chain, key) = (file(identity.chain_pem()), file(&identity.key_pem()));
+            let own = ["--cert", path(&chain), "--key", path(&key)];
+            let with = curl("https://a.example/x", address, &[trust, own].concat()).await;
+            let read = with.text.ends_with("outgate stand-in for a.example: /x\n");
+            assert_eq!(read, is_known, "{}", with.text);
         }
     }
 }
