@@ -115,3 +115,32 @@ fn address(bytes: &[u8]) -> Option<String> {
     let v6 = <[u8; 16]>::try_from(bytes).ok()?;
     Some(std::net::Ipv6Addr::from(v6).to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unreadable_certificate_has_no_dates_rather_than_wrong_ones() {
+        let seen = evidence(&CertificateDer::from(&b"\x30\x03abc"[..]));
+        assert_eq!((seen.not_before, seen.not_after), (None, None));
+        assert_eq!(seen.sha256.len(), 64);
+        let json = serde_json::to_value(seen).unwrap();
+        assert!(json["not_after"].is_null(), "{json}");
+    }
+
+    #[test]
+    fn dates_that_no_report_can_show_are_left_out() {
+        let time = |text: &str| {
+            let mut der = vec![0x18, u8::try_from(text.len()).unwrap()];
+            der.extend(text.bytes());
+            ASN1Time::from_der(&der)
+                .ok()
+                .and_then(|(_, time)| utc(time))
+        };
+        assert!(time("99991231235959Z").is_some());
+        for text in ["99991231235959-0100", "00000101000000+0100"] {
+            assert_eq!(time(text), None, "{text}");
+        }
+    }
+}

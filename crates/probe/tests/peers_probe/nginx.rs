@@ -87,7 +87,14 @@ async fn redirections_are_recorded_and_errors_fail() {
     ask.http.path = "/moved".to_owned();
     let authority = Authority::new("unused");
     let finding = run(&ask, authority.config_to(peer.address)).await;
-    assert_eq!(finding.outcome, Outcome::Pass);
+    let trouble = Trouble::NotShownToBeTheVendor {
+        status: 301,
+        location_host: Some("elsewhere.example".to_owned()),
+    };
+    assert_eq!(
+        (finding.outcome, finding.trouble),
+        (Outcome::Warn, Some(trouble))
+    );
     let http = finding.attempts[0].http.clone().unwrap();
     assert_eq!(http.location.as_deref(), Some("https://elsewhere.example/"));
     ask.http.path = "/down".to_owned();
