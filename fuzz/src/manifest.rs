@@ -52,7 +52,7 @@ fn check_place(diagnostic: &Diagnostic, text: &str) {
 struct Mirror<'a>(&'a str);
 
 impl Library for Mirror<'_> {
-    fn find(&self, reference: &str) -> Option<(String, String)> {
-        Some((reference.to_owned(), self.0.to_owned()))
+    fn find(&self, reference: &str) -> Result<Option<(String, String)>, String> {
+        Ok(Some((reference.to_owned(), self.0.to_owned())))
     }
 }

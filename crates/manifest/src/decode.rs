@@ -1,15 +1,37 @@
 //! From the tree to types, with a diagnostic for each mistake, and the JSON Schema of the same
 //! types. One declaration gives all three, so that they cannot come apart.
+//!
+//! One mistake does not hide another: what is right beside a mistake is kept, so that the parts of
+//! a manifest can be held against one another. What could not be read is replaced by a stand-in
+//! that no later rule complains of. No stand-in leaves the parser, since a manifest with an error
+//! is never handed out.
+
+mod declare;
+mod fields;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::diagnostic::{Complaint, Diagnostics, Span, Spanned};
-use crate::yaml::{Key, Node, Value};
+pub(crate) use self::declare::{keyword, record};
+pub(crate) use self::fields::{Fields, Kept};
+use crate::diagnostic::{Complaint, Diagnostics, Span, Spanned, quote};
+use crate::yaml::{Node, Value, float_kind};
 
 /// A type that a manifest can hold.
 pub(crate) trait Decode: Sized {
-    /// Reads the value; none when it is wrong, which has then been said to `out`.
+    /// Reads the value, or as much of it as is right; none when nothing can be kept. Whatever is
+    /// wrong with it has then been said to `out`.
     fn decode(node: &Node, out: &mut Diagnostics<'_>) -> Option<Self>;
+
+    /// What stands for a value that could not be read; none where only leaving it out does no
+    /// harm. No rule complains of it.
+    fn stand_in() -> Option<Self> {
+        None
+    }
+
+    /// The value as far as it could be read, or what stands for it.
+    fn kept(node: &Node, out: &mut Diagnostics<'_>) -> Option<Self> {
+        Self::decode(node, out).or_else(Self::stand_in)
+    }
 
     /// The JSON Schema of what `decode` accepts. Shared parts go to `defs`.
     fn schema(defs: &mut Defs) -> Json;
@@ -46,8 +68,10 @@ pub(crate) fn text<'a>(node: &'a Node, out: &mut Diagnostics<'_>) -> Option<&'a 
     match &node.value {
         Value::String(text) => Some(text),
         Value::Float(text) => {
-            let complaint = Complaint::error("wrong-type", "without quotes this is a fraction");
-            out.push(node.span, complaint.expected(format!("text: \"{text}\"")));
+            let message = format!("without quotes this is {}", float_kind(text));
+            let complaint = Complaint::error("wrong-type", message);
+            let quoted = quote(text).replace('`', "\"");
+            out.push(node.span, complaint.expected(format!("text: {quoted}")));
             None
         }
         Value::Integer(number) => {
@@ -71,6 +95,10 @@ pub(crate) trait FromText: Sized {
     const PATTERN: &'static str;
     /// Reads the text; the error says what is wrong with it.
     fn from_text(text: &str) -> Result<Self, String>;
+    /// As [`Decode::stand_in`].
+    fn stand_in() -> Option<Self> {
+        None
+    }
 }
 
 impl<T: FromText> Decode for T {
@@ -85,35 +113,61 @@ impl<T: FromText> Decode for T {
         }
     }
 
+    fn stand_in() -> Option<Self> {
+        T::stand_in()
+    }
+
     fn schema(_: &mut Defs) -> Json {
         json!({ "type": "string", "pattern": T::PATTERN })
     }
 }
 
-/// Text of any kind that is not empty.
+/// One line of text that is not empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NonEmpty(pub(crate) String);
+pub(crate) struct Line(pub(crate) String);
 
-impl FromText for NonEmpty {
-    const EXPECTED: &'static str = "at least one character";
+/// The most characters of a name.
+const MAX_LINE: usize = 500;
+
+impl FromText for Line {
+    const EXPECTED: &'static str = "one line of 1 to 500 characters that can be seen";
     const PATTERN: &'static str = "\\S";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        if text.trim().is_empty() {
+        refuse_unseen(text, |_| false)?;
+        if text.chars().nth(MAX_LINE).is_some() {
+            Err("the text is too long".into())
+        } else if text.trim().is_empty() {
             Err("the text is empty".into())
         } else {
             Ok(Self(text.into()))
         }
     }
+
+    fn stand_in() -> Option<Self> {
+        Some(Self(String::new()))
+    }
+}
+
+/// Refuses characters that act on what is shown around them.
+pub(crate) fn refuse_unseen(text: &str, allowed: impl Fn(char) -> bool) -> Result<(), String> {
+    let unseen = |c: &char| crate::diagnostic::is_unseen(*c) && !allowed(*c);
+    text.chars().find(unseen).map_or(Ok(()), |c| {
+        Err(format!("the text holds U+{:04X}", u32::from(c)))
+    })
 }
 
 impl Decode for String {
     fn decode(node: &Node, out: &mut Diagnostics<'_>) -> Option<Self> {
-        NonEmpty::decode(node, out).map(|text| text.0)
+        Line::decode(node, out).map(|line| line.0)
+    }
+
+    fn stand_in() -> Option<Self> {
+        Some(Self::new())
     }
 
     fn schema(defs: &mut Defs) -> Json {
-        NonEmpty::schema(defs)
+        Line::schema(defs)
     }
 }
 
@@ -133,7 +187,11 @@ impl Decode for bool {
 
 impl<T: Decode> Decode for Option<T> {
     fn decode(node: &Node, out: &mut Diagnostics<'_>) -> Option<Self> {
-        T::decode(node, out).map(Some)
+        Some(T::kept(node, out))
+    }
+
+    fn stand_in() -> Option<Self> {
+        Some(T::stand_in())
     }
 
     fn schema(defs: &mut Defs) -> Json {
@@ -146,6 +204,13 @@ impl<T: Decode> Decode for Spanned<T> {
         T::decode(node, out).map(|value| Self {
             value,
             span: node.span,
+        })
+    }
+
+    fn stand_in() -> Option<Self> {
+        T::stand_in().map(|value| Self {
+            value,
+            span: Span::default(),
         })
     }
 
@@ -168,9 +233,11 @@ impl<T: Decode> Decode for Vec<T> {
             );
             return None;
         }
-        // Every item is read, so that every mistake is found, before one can spoil the whole.
-        let items: Vec<Option<T>> = items.iter().map(|item| T::decode(item, out)).collect();
-        items.into_iter().collect()
+        Some(items.iter().filter_map(|item| T::kept(item, out)).collect())
+    }
+
+    fn stand_in() -> Option<Self> {
+        Some(T::stand_in().into_iter().collect())
     }
 
     fn schema(defs: &mut Defs) -> Json {
@@ -187,7 +254,11 @@ impl<T: Decode> Decode for OneOrMany<T> {
         if matches!(node.value, Value::List(_)) {
             return Vec::decode(node, out).map(Self);
         }
-        T::decode(node, out).map(|one| Self(vec![one]))
+        T::kept(node, out).map(|one| Self(vec![one]))
+    }
+
+    fn stand_in() -> Option<Self> {
+        Vec::stand_in().map(Self)
     }
 
     fn schema(defs: &mut Defs) -> Json {
@@ -195,184 +266,11 @@ impl<T: Decode> Decode for OneOrMany<T> {
     }
 }
 
-/// The fields of a map that is being read as a record.
-pub(crate) struct Fields<'a> {
-    span: Span,
-    entries: &'a [(Key, Node)],
-}
-
-impl<'a> Fields<'a> {
-    /// Opens a map and complains of every field that is not among the known ones.
-    pub(crate) fn open(
-        node: &'a Node,
-        what: &str,
-        known: &[&str],
-        out: &mut Diagnostics<'_>,
-    ) -> Option<Self> {
-        let Value::Map(entries) = &node.value else {
-            wrong_type(node, &format!("a map with the fields of {what}"), out);
-            return None;
-        };
-        for (key, _) in entries
-            .iter()
-            .filter(|(key, _)| !known.contains(&key.text.as_str()))
-        {
-            let message = format!("unknown field `{}`", key.text);
-            let complaint = Complaint::error("unknown-field", message);
-            out.push(
-                key.span,
-                complaint.expected_one_of(&key.text, known.iter().copied()),
-            );
-        }
-        Some(Self {
-            span: node.span,
-            entries,
-        })
-    }
-
-    fn find(&self, name: &str) -> Option<&'a Node> {
-        self.entries
-            .iter()
-            .find(|(key, _)| key.text == name)
-            .map(|(_, node)| node)
-    }
-
-    pub(crate) fn required<T: Decode>(&self, name: &str, out: &mut Diagnostics<'_>) -> Option<T> {
-        if let Some(node) = self.find(name) {
-            return T::decode(node, out);
-        }
-        let first = self.entries.first().map_or(self.span, |(key, _)| key.span);
-        let complaint = Complaint::error("missing-field", format!("field `{name}` is missing"));
-        out.push(first, complaint.expected(format!("`{name}:` beside this")));
-        None
-    }
-
-    pub(crate) fn optional<T: Decode + Default>(
-        &self,
-        name: &str,
-        out: &mut Diagnostics<'_>,
-    ) -> Option<T> {
-        self.find(name)
-            .map_or_else(|| Some(T::default()), |node| T::decode(node, out))
-    }
-}
-
-/// Declares a record: the struct, its reader and its schema.
-macro_rules! record {
-    (
-        $(#[doc = $doc:literal])+
-        pub struct $name:ident {
-            $( $(#[doc = $field_doc:literal])+ $field:ident : $type:ty = $presence:ident $key:literal, )+
-        }
-    ) => {
-        $(#[doc = $doc])+
-        #[derive(Debug, Clone, PartialEq)]
-        pub struct $name {
-            $( $(#[doc = $field_doc])+ pub $field: $type, )+
-        }
-
-        impl $crate::decode::Decode for $name {
-            fn decode(
-                node: &$crate::yaml::Node,
-                out: &mut $crate::diagnostic::Diagnostics<'_>,
-            ) -> Option<Self> {
-                let fields =
-                    $crate::decode::Fields::open(node, stringify!($name), &[$($key),+], out)?;
-                // All fields are read before the first missing one ends the record.
-                $( let $field: Option<$type> = fields.$presence($key, out); )+
-                Some(Self { $( $field: $field?, )+ })
-            }
-
-            fn schema(defs: &mut $crate::decode::Defs) -> serde_json::Value {
-                defs.define(stringify!($name), |defs| {
-                    let mut properties = serde_json::Map::new();
-                    let mut required: Vec<&str> = Vec::new();
-                    $(
-                        let doc = $crate::decode::doc(&[$($field_doc),+]);
-                        let schema = <$type as $crate::decode::Decode>::schema(defs);
-                        properties.insert($key.into(), $crate::decode::described(schema, doc));
-                        if stringify!($presence) == "required" {
-                            required.push($key);
-                        }
-                    )+
-                    serde_json::json!({
-                        "description": $crate::decode::doc(&[$($doc),+]),
-                        "type": "object",
-                        "additionalProperties": false,
-                        "required": required,
-                        "properties": properties,
-                    })
-                })
-            }
-        }
-    };
-}
-
-/// Declares a choice of fixed words: the enum, its reader and its schema.
-macro_rules! keyword {
-    (
-        $(#[doc = $doc:literal])+
-        pub enum $name:ident { $( $(#[doc = $variant_doc:literal])+ $variant:ident = $word:literal, )+ }
-    ) => {
-        $(#[doc = $doc])+
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $name { $( $(#[doc = $variant_doc])+ $variant, )+ }
-
-        impl $name {
-            /// Every one of them, in the order of their declaration.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The word for it in manifests, on the command line and in JSON.
-            pub const fn as_str(self) -> &'static str {
-                match self { $( Self::$variant => $word, )+ }
-            }
-
-            /// The one that a word names.
-            pub fn from_word(word: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|one| one.as_str() == word)
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
-        impl serde::Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.as_str())
-            }
-        }
-
-        impl $crate::decode::Decode for $name {
-            fn decode(
-                node: &$crate::yaml::Node,
-                out: &mut $crate::diagnostic::Diagnostics<'_>,
-            ) -> Option<Self> {
-                let word = $crate::decode::text(node, out)?;
-                let found = Self::from_word(word);
-                if found.is_none() {
-                    $crate::decode::unknown_word(node, word, &[$($word),+], out);
-                }
-                found
-            }
-
-            fn schema(_: &mut $crate::decode::Defs) -> serde_json::Value {
-                serde_json::json!({ "type": "string", "enum": [$($word),+] })
-            }
-        }
-    };
-}
-
-pub(crate) use {keyword, record};
-
 pub(crate) fn unknown_word(node: &Node, word: &str, known: &[&str], out: &mut Diagnostics<'_>) {
-    let complaint = Complaint::error("unknown-word", format!("unknown word `{word}`"));
-    out.push(
-        node.span,
-        complaint.expected_one_of(word, known.iter().copied()),
-    );
+    out.push_with(node.span, || {
+        let message = format!("unknown word {}", quote(word));
+        Complaint::error("unknown-word", message).expected_one_of(word, known.iter().copied())
+    });
 }
 
 /// The lines of a doc comment as one description.

@@ -4,11 +4,18 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// The most diagnostics kept for one file; what comes after is only counted.
+/// The most diagnostics for one file. Where there are more mistakes, the last diagnostic says how
+/// many are not listed.
 pub const MAX_DIAGNOSTICS: usize = 200;
 
 /// The most characters of the offending text that a diagnostic repeats.
 const MAX_TEXT: usize = 60;
+/// The most words that an "expected one of" lists.
+const MAX_WORDS: usize = 20;
+/// The longest word, in characters, for which a nearest one is looked for.
+const MAX_WORD: usize = 80;
+/// The most words of about the right length that are looked at for the nearest one.
+const MAX_CANDIDATES: usize = 512;
 
 /// A half-open range of bytes in the manifest's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, PartialOrd, Ord)]
@@ -136,29 +143,70 @@ impl Complaint {
     ) -> Self {
         let allowed: Vec<&str> = allowed.into_iter().collect();
         self.suggestion = nearest(written, allowed.iter().copied());
-        self.expected = match allowed.len() {
-            0 => "nothing: none is declared".to_owned(),
-            1 => format!("`{}`", allowed[0]),
-            _ => format!("one of {}", quoted(&allowed)),
+        self.expected = match allowed.as_slice() {
+            [] => "nothing: none is declared".to_owned(),
+            [only] => format!("`{only}`"),
+            several => format!("one of {}", listed(several)),
         };
         self
     }
 }
 
-fn quoted(words: &[&str]) -> String {
-    words
+/// The words in quotes; of many, the first and how many more there are.
+pub(crate) fn listed(words: &[&str]) -> String {
+    let shown: Vec<String> = words
         .iter()
-        .map(|word| format!("`{word}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
+        .take(MAX_WORDS)
+        .map(|word| quote(word))
+        .collect();
+    let shown = shown.join(", ");
+    match words.len().saturating_sub(MAX_WORDS) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// A word of the manifest as a message repeats it: in quotes, its first line only, shortened, and
+/// without characters that would act on a terminal.
+pub(crate) fn quote(word: &str) -> String {
+    format!("`{}`", shortened(word))
+}
+
+/// The first line, at most [`MAX_TEXT`] characters of it.
+fn shortened(text: &str) -> String {
+    let line = text.split(['\n', '\r']).next().unwrap_or_default();
+    let visible = |c: char| if is_unseen(c) { '\u{FFFD}' } else { c };
+    let mut shown: String = line.chars().take(MAX_TEXT).map(visible).collect();
+    if line.chars().nth(MAX_TEXT).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// Whether a character acts on what is shown around it instead of being seen: controls (C0, C1,
+/// DEL) and those that turn the direction of writing (Unicode Standard Annex 9, section 2).
+pub(crate) fn is_unseen(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{061C}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The candidate that a misspelt word most likely meant, if any is near enough.
+///
+/// Words of more than 80 characters have none, and of the candidates of about the same length only
+/// the first 512 are looked at.
 pub fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let bound = (written.chars().count() / 3).clamp(1, 4);
+    let length = written.chars().take(MAX_WORD + 1).count();
+    if length > MAX_WORD {
+        return None;
+    }
+    let bound = (length / 3).clamp(1, 4);
     candidates
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(written, candidate), candidate))
+        .filter(|candidate| {
+            let other = candidate.chars().take(MAX_WORD + 5).count();
+            other.abs_diff(length) <= bound
+        })
+        .take(MAX_CANDIDATES)
+        .map(|candidate| (strsim::osa_distance(written, candidate), candidate))
         .filter(|(distance, _)| *distance <= bound)
         .min()
         .map(|(_, candidate)| candidate.to_owned())
@@ -168,7 +216,12 @@ pub fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>)
 pub(crate) struct Diagnostics<'a> {
     file: &'a str,
     text: &'a str,
+    /// Where each line starts.
+    lines: Vec<usize>,
     found: Vec<Diagnostic>,
+    errors: usize,
+    /// How many came after the list was full.
+    more: usize,
 }
 
 impl<'a> Diagnostics<'a> {
@@ -176,22 +229,34 @@ impl<'a> Diagnostics<'a> {
         Self {
             file,
             text,
+            lines: line_starts(text),
             found: Vec::new(),
+            errors: 0,
+            more: 0,
         }
     }
 
     pub(crate) fn push(&mut self, span: Span, complaint: Complaint) {
+        self.push_with(span, || complaint);
+    }
+
+    /// As [`Self::push`], for complaints that are costly to make: one error that is only made
+    /// while there is room for it.
+    pub(crate) fn push_with(&mut self, span: Span, complaint: impl FnOnce() -> Complaint) {
         if self.found.len() >= MAX_DIAGNOSTICS {
+            self.errors += 1;
+            self.more += 1;
             return;
         }
-        let (line, column) = position(self.text, span.start);
         let Complaint {
             severity,
             code,
             message,
             expected,
             suggestion,
-        } = complaint;
+        } = complaint();
+        self.errors += usize::from(severity == Severity::Error);
+        let (line, column) = self.position(span.start);
         self.found.push(Diagnostic {
             severity,
             code,
@@ -208,44 +273,64 @@ impl<'a> Diagnostics<'a> {
 
     /// The line, counted from 1, in which a place stands.
     pub(crate) fn line_of(&self, span: Span) -> usize {
-        position(self.text, span.start).0
+        self.position(span.start).0
     }
 
-    pub(crate) fn has_errors(&self) -> bool {
-        self.found
-            .iter()
-            .any(|found| found.severity == Severity::Error)
+    /// How many errors were said so far. Readers compare it to know whether a part is whole.
+    pub(crate) fn errors(&self) -> usize {
+        self.errors
     }
 
-    /// Drops what cannot be known once the file was cut short by a syntax error.
-    pub(crate) fn forget(&mut self, code: &str) {
-        self.found.retain(|found| found.code != code);
+    /// Drops what cannot be known where the file was cut short: what is missing, and what is
+    /// wrong with the lists and maps whose end was not seen.
+    pub(crate) fn forget_torn(&mut self, torn: &[Span]) {
+        self.found.retain(|found| {
+            let by_reader = matches!(found.code, "syntax" | "too-large" | "second-document");
+            by_reader || (found.code != "missing-field" && !torn.contains(&found.span))
+        });
     }
 
     /// All that was found, in the order of the file.
     pub(crate) fn into_vec(mut self) -> Vec<Diagnostic> {
         self.found.sort_by_key(|found| (found.line, found.column));
+        if self.more > 0
+            && let Some(last) = self.found.last_mut()
+        {
+            last.code = "more-mistakes";
+            last.message = format!("and {} more that are not listed", self.more + 1);
+            last.expected = "the others mended first".to_owned();
+            last.suggestion = None;
+        }
         self.found
+    }
+
+    /// Line and column, both from 1, of a byte offset; offsets past the end mean the end.
+    fn position(&self, offset: usize) -> (usize, usize) {
+        let offset = floor_char_boundary(self.text, offset);
+        let line = self.lines.partition_point(|start| *start <= offset);
+        let start = line.checked_sub(1).and_then(|at| self.lines.get(at));
+        let before = self.text.get(start.copied().unwrap_or(0)..offset);
+        (line.max(1), before.unwrap_or_default().chars().count() + 1)
     }
 }
 
-/// Line and column, both from 1, of a byte offset; offsets past the end mean the end.
-fn position(text: &str, offset: usize) -> (usize, usize) {
-    let offset = floor_char_boundary(text, offset);
-    let before = &text[..offset];
-    let line = before.matches('\n').count() + 1;
-    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (line, before[start..].chars().count() + 1)
+/// Where lines start. They end as YAML 1.2 says (section 5.4): LF, CR LF, or CR alone.
+fn line_starts(text: &str) -> Vec<usize> {
+    let bytes = text.as_bytes();
+    let ends = bytes.iter().enumerate().filter(|(at, byte)| match byte {
+        b'\n' => true,
+        b'\r' => bytes.get(at + 1) != Some(&b'\n'),
+        _ => false,
+    });
+    std::iter::once(0)
+        .chain(ends.map(|(at, _)| at + 1))
+        .collect()
 }
 
 fn excerpt(text: &str, span: Span) -> String {
     let start = floor_char_boundary(text, span.start);
     let end = floor_char_boundary(text, span.end).max(start);
-    let line = text[start..end].lines().next().unwrap_or_default();
-    match line.char_indices().nth(MAX_TEXT) {
-        Some((cut, _)) => format!("{}…", &line[..cut]),
-        None => line.to_owned(),
-    }
+    shortened(&text[start..end])
 }
 
 fn floor_char_boundary(text: &str, offset: usize) -> usize {
@@ -270,8 +355,50 @@ mod tests {
 
     #[test]
     fn positions_count_characters_not_bytes() {
+        let position = |text, offset| Diagnostics::new("m.yaml", text).position(offset);
         assert_eq!(position("é: x\nåäö: y", 12), (2, 4));
         assert_eq!(position("", 7), (1, 1));
+    }
+
+    #[test]
+    fn a_line_ends_with_lf_with_cr_lf_and_with_cr() {
+        for end in ["\n", "\r\n", "\r"] {
+            let text = format!("a{end}{end}b");
+            let out = Diagnostics::new("m.yaml", &text);
+            assert_eq!(out.position(text.len()), (3, 2), "{end:?}");
+            assert_eq!(out.position(0), (1, 1), "{end:?}");
+        }
+    }
+
+    #[test]
+    fn a_word_is_repeated_shortened_and_without_what_acts_on_a_terminal() {
+        assert_eq!(quote("a\u{1b}[2J\u{202e}b"), "`a\u{FFFD}[2J\u{FFFD}b`");
+        assert_eq!(quote(&"a".repeat(1000)).chars().count(), 63);
+    }
+
+    #[test]
+    fn of_many_words_only_some_are_listed() {
+        let words = vec!["word"; 1000];
+        let expected = Complaint::error("x", "x").expected_one_of("wort", words);
+        assert!(expected.expected.ends_with("and 980 more"));
+        assert_eq!(expected.suggestion.as_deref(), Some("word"));
+    }
+
+    #[test]
+    fn what_comes_after_the_bound_is_counted_in_the_last_diagnostic() {
+        let list = |count: usize| {
+            let mut out = Diagnostics::new("m.yaml", "text");
+            for _ in 0..count {
+                out.push(Span::default(), Complaint::error("x", "x").expected("y"));
+            }
+            assert_eq!(out.errors(), count);
+            out.into_vec()
+        };
+        assert!(list(MAX_DIAGNOSTICS).iter().all(|one| one.code == "x"));
+        let found = list(MAX_DIAGNOSTICS + 5);
+        assert_eq!(found.len(), MAX_DIAGNOSTICS);
+        let last = found.last().map(|one| one.message.as_str());
+        assert_eq!(last, Some("and 6 more that are not listed"));
     }
 
     #[test]

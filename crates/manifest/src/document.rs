@@ -9,12 +9,12 @@ pub mod speaks;
 use self::flow::Flow;
 use self::import::Import;
 use self::product::{Feature, Party, Product, Setting, Source};
+use crate::catalogue::Catalogue;
 use crate::decode::record;
-use crate::name::Catalogue;
 
 record! {
     /// An Outgate manifest: every flow that a product needs in the network it stands in.
-    pub struct Document {
+    kept struct Document = "a manifest" {
         /// Version of the manifest format. This is version 1.
         format: Format = required "manifest",
         /// The product that is described.
@@ -55,6 +55,10 @@ impl crate::decode::Decode for Format {
             crate::diagnostic::Complaint::error("wrong-format", "not a format known here");
         out.push(node.span, complaint.expected(format!("`{}`", Self::NUMBER)));
         None
+    }
+
+    fn stand_in() -> Option<Self> {
+        Some(Self)
     }
 
     fn schema(_: &mut crate::decode::Defs) -> serde_json::Value {

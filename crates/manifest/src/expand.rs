@@ -1,7 +1,6 @@
 //! From flows to lanes.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::document::destination::Destination;
 use crate::document::flow::Flow;
@@ -63,6 +62,16 @@ struct Expansion<'a> {
     declared: &'a Declared,
 }
 
+/// What two lanes of a flow must not have in common.
+#[derive(PartialEq, Eq, Hash)]
+struct LaneKey {
+    from: Id,
+    to: Target,
+    transport: Transport,
+    ports: Option<PortRange>,
+    protocol: &'static str,
+}
+
 /// One rung of the ladder, the flow itself being the first.
 struct Step<'a> {
     to: &'a Destination,
@@ -73,7 +82,7 @@ struct Step<'a> {
 
 impl<'a> Expansion<'a> {
     fn run(&self, lanes: &mut Vec<Lane>) {
-        let first = lanes.len();
+        let mut seen = HashSet::new();
         for step in self.steps() {
             for from in &self.declared.flow.from.0 {
                 if self
@@ -82,7 +91,7 @@ impl<'a> Expansion<'a> {
                     .as_ref()
                     .is_none_or(|wanted| wanted == from.value.as_str())
                 {
-                    self.expand(&step, &from.value, first, lanes);
+                    self.expand(&step, &from.value, &mut seen, lanes);
                 }
             }
         }
@@ -112,32 +121,31 @@ impl<'a> Expansion<'a> {
         std::iter::once(itself).chain(others)
     }
 
-    fn expand(&self, step: &Step<'a>, from: &Id, first: usize, lanes: &mut Vec<Lane>) {
+    /// Adds the lanes of one step and source that are not among those `seen` of the flow.
+    fn expand(
+        &self,
+        step: &Step<'a>,
+        from: &Id,
+        seen: &mut HashSet<LaneKey>,
+        lanes: &mut Vec<Lane>,
+    ) {
+        let all_ports = self.ports(step.speaks);
         for (to, alternative_to) in self.targets(step.to) {
-            for (transport, ports) in self.ports(step.speaks) {
-                let lane = self.lane(step, from, to.clone(), alternative_to.clone());
-                let lane = Lane {
+            for &(transport, ports) in &all_ports {
+                let key = LaneKey {
+                    from: from.clone(),
+                    to: to.clone(),
                     transport,
                     ports,
-                    ..lane
+                    protocol: step.speaks.protocol.as_str(),
                 };
-                let same = |known: &Lane| {
-                    (
-                        &known.from,
-                        &known.to,
-                        known.transport,
-                        known.ports,
-                        known.protocol,
-                    ) == (
-                        &lane.from,
-                        &lane.to,
-                        lane.transport,
-                        lane.ports,
-                        lane.protocol,
-                    )
-                };
-                if !lanes.iter().skip(first).any(same) {
-                    lanes.push(lane);
+                if seen.insert(key) {
+                    let lane = self.lane(step, from, to.clone(), alternative_to.clone());
+                    lanes.push(Lane {
+                        transport,
+                        ports,
+                        ..lane
+                    });
                 }
             }
         }
@@ -251,7 +259,7 @@ impl<'a> Expansion<'a> {
             .parties()
             .get(from)
             .map_or(Reach::Site, |party| party.at);
-        let mut end = reach_of(to);
+        let mut end = to.reach();
         if let Destination::Party(party) = written
             && let Some(party) = self.manifest.parties().get(&party.value)
         {
@@ -272,24 +280,5 @@ fn target(place: &Place) -> Target {
         Place::Wildcard(wildcard) => Target::Wildcard(wildcard.clone()),
         Place::Address(address) => Target::Address(*address),
         Place::Network(network) => Target::Network(*network),
-    }
-}
-
-/// The side of the border that a destination is on by its nature.
-pub(crate) fn reach_of(to: &Target) -> Reach {
-    let local = match to {
-        Target::Name(_) | Target::Wildcard(_) | Target::ServiceTag(_) => false,
-        Target::Address(address) => is_local(*address),
-        Target::Network(network) => is_local(network.network()) && is_local(network.broadcast()),
-        Target::Party(_) | Target::Dhcp(_) | Target::Multicast(_) => true,
-    };
-    if local { Reach::Site } else { Reach::Internet }
-}
-
-/// Private (RFC 1918, RFC 4193), link-local or loopback.
-fn is_local(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => v4.is_private() || v4.is_link_local() || v4.is_loopback(),
-        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_loopback(),
     }
 }

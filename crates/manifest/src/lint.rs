@@ -57,13 +57,13 @@ impl Lint<'_> {
                 .iter()
                 .map(|(_, declared)| &declared.flow)
         };
-        for (id, _) in &self.manifest.features().0 {
+        for (id, _) in self.manifest.features().entries() {
             let uses = |flow: &Flow| flow.feature.as_ref().is_some_and(|f| f.value == id.value);
             if !flows().any(uses) {
                 unused(id, "feature", out);
             }
         }
-        for (id, _) in &self.manifest.parties().0 {
+        for (id, _) in self.manifest.parties().entries() {
             let uses = |flow: &Flow| {
                 flow.from.0.iter().any(|from| from.value == id.value)
                     || matches!(&flow.to, Destination::Party(to) if to.value == id.value)
@@ -100,7 +100,7 @@ fn destination(id: &Spanned<Id>, flow: &Flow, out: &mut Diagnostics<'_>) {
                     );
                 }
             }
-            Place::Address(address) if !address.is_multicast() => {
+            Place::Address(_) => {
                 let message = format!("`{}` goes to an address instead of a name", id.value);
                 let complaint = Complaint::warning("address-literal", message);
                 out.push(
@@ -108,7 +108,7 @@ fn destination(id: &Spanned<Id>, flow: &Flow, out: &mut Diagnostics<'_>) {
                     complaint.expected("a name that the vendor controls"),
                 );
             }
-            Place::Name(_) | Place::Address(_) | Place::Network(_) => {}
+            Place::Name(_) | Place::Network(_) => {}
         }
     }
 }

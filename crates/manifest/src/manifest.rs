@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::catalogue::Catalogue;
 use crate::decode::Decode;
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Spanned};
+use crate::diagnostic::{Diagnostic, Diagnostics, Spanned};
 use crate::document::Document;
 use crate::document::flow::Flow;
 use crate::document::product::{Feature, Party, Product, Setting, Source};
-use crate::imports::{self, Library};
-use crate::name::{Catalogue, Id};
+use crate::imports::{self, Library, Reading};
+use crate::name::Id;
 use crate::{lint, validate, yaml};
 
 /// A sound manifest. Every identifier that it uses is declared, every value is in its range.
@@ -18,6 +19,7 @@ pub struct Manifest {
     text: Arc<str>,
     document: Document,
     flows: Catalogue<Declared>,
+    depth: usize,
 }
 
 /// A flow and where it was declared.
@@ -44,58 +46,49 @@ pub struct Provenance {
 /// `library` hands out for imports.
 ///
 /// # Errors
-/// All mistakes of the file, in its order, each with its place; warnings are not among them (see
-/// [`Manifest::lint`]).
+/// All mistakes of the file, in its order, each with its place, up to [`MAX_DIAGNOSTICS`];
+/// warnings are not among them (see [`Manifest::lint`]). What stands beside a mistake is held
+/// against the rest of the manifest all the same, except behind the place where a text stops
+/// being YAML.
+///
+/// [`MAX_DIAGNOSTICS`]: crate::MAX_DIAGNOSTICS
 pub fn parse(name: &str, text: &str, library: &dyn Library) -> Result<Manifest, Vec<Diagnostic>> {
-    imports::parse_nested(name, text, library, &mut Vec::new())
+    Reading::new(library).manifest(name, text)
 }
 
-/// As [`parse`]; `stack` holds the names of the manifests that are importing this one.
+/// As [`parse`], within the reading of a manifest and of all that it imports.
 pub(crate) fn parse_in(
     name: &str,
     text: &str,
-    library: &dyn Library,
-    stack: &mut Vec<String>,
+    reading: &mut Reading<'_>,
 ) -> Result<Manifest, Vec<Diagnostic>> {
     let mut out = Diagnostics::new(name, text);
     let tree = yaml::load(text, &mut out);
-    let document = Document::decode(&tree.root, &mut out);
+    let document = tree.root.and_then(|root| Document::decode(&root, &mut out));
     if !tree.complete {
         // What is missing may stand behind the place where reading ended.
-        out.forget("missing-field");
-        return Err(errors(out));
+        out.forget_torn(&tree.torn);
+        return Err(out.into_vec());
     }
-    let Some(document) = document else {
-        return Err(errors(out));
+    let Some(mut document) = document else {
+        return Err(out.into_vec());
     };
-    let own = document.flows.0.iter().map(|(id, flow)| {
-        (
-            id.clone(),
-            Declared {
-                flow: flow.clone(),
-                provenance: None,
-            },
-        )
+    let mut flows = document.flows.map(|flow| Declared {
+        flow: flow.clone(),
+        provenance: None,
     });
-    let mut flows = Catalogue(own.collect());
-    let mut document = document;
-    imports::merge(&mut document, &mut flows, library, stack, &mut out);
+    let depth = imports::merge(&mut document, &mut flows, reading, &mut out);
     validate::validate(&document, &flows, &mut out);
-    if out.has_errors() {
-        return Err(errors(out));
+    if out.errors() > 0 {
+        return Err(out.into_vec());
     }
     Ok(Manifest {
         name: name.into(),
         text: text.into(),
         document,
         flows,
+        depth,
     })
-}
-
-fn errors(out: Diagnostics<'_>) -> Vec<Diagnostic> {
-    let mut found = out.into_vec();
-    found.retain(|one| one.severity == Severity::Error);
-    found
 }
 
 impl Manifest {
@@ -152,6 +145,15 @@ impl Manifest {
     }
 
     pub(crate) fn own_flows(&self) -> impl Iterator<Item = (&Spanned<Id>, &Flow)> {
-        self.document.flows.0.iter().map(|(id, flow)| (id, flow))
+        self.document
+            .flows
+            .entries()
+            .iter()
+            .map(|(id, flow)| (id, flow))
+    }
+
+    /// How many imports stand in a row below it.
+    pub(crate) fn depth(&self) -> usize {
+        self.depth
     }
 }

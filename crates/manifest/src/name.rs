@@ -1,22 +1,33 @@
 //! Identifiers, domain names and places in the network.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::Serialize;
-use serde_json::{Value as Json, json};
 
-use crate::decode::{Decode, Defs, FromText, wrong_type};
-use crate::diagnostic::{Complaint, Diagnostics, Spanned};
-use crate::yaml::{Node, Value};
+use crate::decode::FromText;
+use crate::diagnostic::quote;
 
 /// The word by which a product, party, flow, feature or setting is known: lower-case letters,
 /// digits and single hyphens, starting with a letter, at most 64 characters. A flow that came
 /// from another manifest carries the import before a slash: `remote-support/connect`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
-pub struct Id(String);
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id(Arc<str>);
+
+impl Borrow<str> for Id {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Serialize for Id {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
 
 impl Id {
     /// The word.
@@ -26,7 +37,12 @@ impl Id {
 
     /// The id of something that was imported.
     pub(crate) fn under(&self, import: &Self) -> Self {
-        Self(format!("{}/{}", import.0, self.0))
+        Self(format!("{}/{}", import.0, self.0).into())
+    }
+
+    /// Whether it only stands for one that could not be read.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -49,10 +65,14 @@ impl FromText for Id {
                     .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
         });
         if words_fit && text.len() <= 64 && text.starts_with(|c: char| c.is_ascii_lowercase()) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
-            Err(format!("`{text}` is not an identifier"))
+            Err(format!("{} is not an identifier", quote(text)))
         }
+    }
+
+    fn stand_in() -> Option<Self> {
+        Some(Self("".into()))
     }
 }
 
@@ -64,93 +84,16 @@ impl std::str::FromStr for Id {
     }
 }
 
-/// Things by identifier, in the order of the manifest.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Catalogue<T>(pub(crate) Vec<(Spanned<Id>, T)>);
-
-impl<T> Default for Catalogue<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<T> Catalogue<T> {
-    /// The thing of that identifier.
-    pub fn get(&self, id: &Id) -> Option<&T> {
-        self.find(id.as_str())
-    }
-
-    /// The thing whose identifier is that word.
-    pub fn find(&self, word: &str) -> Option<&T> {
-        self.0
-            .iter()
-            .find(|(known, _)| known.value.as_str() == word)
-            .map(|(_, thing)| thing)
-    }
-
-    /// All of them, in the order of the manifest.
-    pub fn iter(&self) -> impl Iterator<Item = (&Id, &T)> {
-        self.0.iter().map(|(id, thing)| (&id.value, thing))
-    }
-
-    /// The identifiers, in the order of the manifest.
-    pub fn ids(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(id, _)| id.value.as_str())
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl<T: Decode> Decode for Catalogue<T> {
-    fn decode(node: &Node, out: &mut Diagnostics<'_>) -> Option<Self> {
-        let Value::Map(entries) = &node.value else {
-            wrong_type(node, "a map of identifier to definition", out);
-            return None;
-        };
-        let mut all = Vec::with_capacity(entries.len());
-        let mut whole = true;
-        for (key, value) in entries {
-            let id = Id::from_text(&key.text);
-            if let Err(message) = &id {
-                let complaint = Complaint::error("wrong-value", message.clone());
-                out.push(key.span, complaint.expected(Id::EXPECTED));
-            }
-            match (id, T::decode(value, out)) {
-                (Ok(id), Some(thing)) => all.push((
-                    Spanned {
-                        value: id,
-                        span: key.span,
-                    },
-                    thing,
-                )),
-                _ => whole = false,
-            }
-        }
-        whole.then_some(Self(all))
-    }
-
-    fn schema(defs: &mut Defs) -> Json {
-        json!({
-            "type": "object",
-            "propertyNames": { "pattern": Id::PATTERN, "maxLength": 64 },
-            "additionalProperties": T::schema(defs),
-        })
-    }
-}
-
 /// A domain name of at least two labels, in lower case without the final dot (RFC 1123,
 /// section 2.1; underscores as in RFC 2782).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
-pub struct DomainName(String);
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DomainName(Arc<str>);
+
+impl Serialize for DomainName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
 
 impl DomainName {
     /// The name.
@@ -184,9 +127,9 @@ impl FromText for DomainName {
             .last()
             .is_none_or(|top| top.bytes().all(|b| b.is_ascii_digit()));
         if text.len() <= 253 && labels.len() >= 2 && !numeric && labels.iter().all(|l| fits(l)) {
-            Ok(Self(text.to_ascii_lowercase()))
+            Ok(Self(text.to_ascii_lowercase().into()))
         } else {
-            Err(format!("`{text}` is not a domain name"))
+            Err(format!("{} is not a domain name", quote(text)))
         }
     }
 }
@@ -260,15 +203,22 @@ impl FromText for Place {
                 .map_err(|_| not_a_place(text));
         }
         if let Ok(address) = text.parse::<IpAddr>() {
+            if address.is_multicast() {
+                return Err(multicast(text));
+            }
             return Ok(Self::Address(address));
         }
         if text.contains('/') {
             let network = text.parse::<IpNet>().map_err(|_| not_a_place(text))?;
             if network.trunc() != network {
                 return Err(format!(
-                    "`{text}` has host bits set; the network is {}",
+                    "{} has host bits set; the network is {}",
+                    quote(text),
                     network.trunc()
                 ));
+            }
+            if network.network().is_multicast() {
+                return Err(multicast(text));
             }
             return Ok(Self::Network(network));
         }
@@ -287,7 +237,14 @@ impl std::str::FromStr for Place {
 }
 
 fn not_a_place(text: &str) -> String {
-    format!("`{text}` is neither a domain name nor an address")
+    format!("{} is neither a domain name nor an address", quote(text))
+}
+
+fn multicast(text: &str) -> String {
+    format!(
+        "{} is for multicast, whose groups are written as `{{ multicast: [224.0.0.251] }}`",
+        quote(text)
+    )
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Value as Json, json};
 
 use crate::decode::{Decode, Defs, OneOrMany, keyword, record, wrong_type};
-use crate::diagnostic::{Complaint, Diagnostics, Spanned};
+use crate::diagnostic::{Complaint, Diagnostics, Spanned, quote};
 use crate::name::Id;
 use crate::yaml::{Node, Value};
 
@@ -80,7 +80,7 @@ impl PortRange {
 }
 
 fn not_a_port(text: &str) -> String {
-    format!("`{text}` is not a port")
+    format!("{} is not a port", quote(text))
 }
 
 const EXPECTED_PORT: &str = "a port from 1 to 65535, or a range such as \"10000-20000\"";
@@ -138,7 +138,7 @@ impl Decode for PortRange {
 
 record! {
     /// A value that the customer may change.
-    pub struct SettingRef {
+    pub struct SettingRef = "`{ setting: … }`" {
         /// Identifier of the setting.
         setting: Spanned<Id> = required "setting",
     }
@@ -168,7 +168,7 @@ impl Decode for PortSpec {
 
 record! {
     /// Ports for each transport.
-    pub struct PortsByTransport {
+    kept struct PortsByTransport = "ports by transport" {
         /// Ports of TCP.
         tcp: Option<Ports> = optional "tcp",
         /// Ports of UDP.

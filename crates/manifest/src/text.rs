@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
-use crate::decode::{Decode, Defs, FromText, wrong_type};
-use crate::diagnostic::{Complaint, Diagnostics};
+use crate::decode::{Decode, Defs, FromText, refuse_unseen, wrong_type};
+use crate::diagnostic::{Complaint, Diagnostics, quote};
 use crate::yaml::{Node, Value};
 
 /// A language tag: a language of ISO 639, perhaps with a region (`nb`, `pt-BR`).
@@ -44,8 +45,12 @@ impl FromText for Language {
         if language_fits && region_fits {
             Ok(Self(text.to_owned()))
         } else {
-            Err(format!("`{text}` is not a language tag"))
+            Err(format!("{} is not a language tag", quote(text)))
         }
+    }
+
+    fn stand_in() -> Option<Self> {
+        Some(Self("en".to_owned()))
     }
 }
 
@@ -57,10 +62,32 @@ impl std::str::FromStr for Language {
     }
 }
 
-/// The same text in several languages.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-#[serde(transparent)]
-pub struct Text(BTreeMap<Language, String>);
+/// The same text in several languages. A copy costs nothing: every lane of a flow has one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Text(Arc<BTreeMap<Language, String>>);
+
+impl Serialize for Text {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+/// One or more lines of text.
+struct Lines(String);
+
+impl FromText for Lines {
+    const EXPECTED: &'static str = "at least one character, and only such as can be seen";
+    const PATTERN: &'static str = "\\S";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        refuse_unseen(text, |c| c == '\n')?;
+        if text.trim().is_empty() {
+            Err("the text is empty".into())
+        } else {
+            Ok(Self(text.trim().into()))
+        }
+    }
+}
 
 impl Text {
     /// The text in exactly this language.
@@ -104,8 +131,8 @@ impl Decode for Text {
         let mut whole = true;
         for (key, value) in entries {
             match Language::from_text(&key.text) {
-                Ok(language) => match String::decode(value, out) {
-                    Some(text) => drop(texts.insert(language, text.trim().to_owned())),
+                Ok(language) => match Lines::decode(value, out) {
+                    Some(text) => drop(texts.insert(language, text.0)),
                     None => whole = false,
                 },
                 Err(message) => {
@@ -115,7 +142,11 @@ impl Decode for Text {
                 }
             }
         }
-        whole.then_some(Self(texts))
+        whole.then_some(Self(Arc::new(texts)))
+    }
+
+    fn stand_in() -> Option<Self> {
+        Some(Self::default())
     }
 
     fn schema(defs: &mut Defs) -> Json {
@@ -125,7 +156,7 @@ impl Decode for Text {
                 "type": "object",
                 "minProperties": 1,
                 "propertyNames": { "pattern": Language::PATTERN },
-                "additionalProperties": String::schema(defs),
+                "additionalProperties": Lines::schema(defs),
             })
         })
     }

@@ -1,22 +1,29 @@
 //! What must hold between the parts of a manifest.
+//!
+//! Parts that could not be read were complained of before: they are stand-ins, or lost from their
+//! catalogue, and no rule here judges them again.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod cycles;
+mod lanes;
 
-use crate::decode::FromText;
-use crate::diagnostic::{Complaint, Diagnostics, Span, Spanned};
+use crate::catalogue::Catalogue;
+use crate::diagnostic::{Complaint, Diagnostics, Span, Spanned, listed, nearest, quote};
 use crate::document::Document;
 use crate::document::destination::Destination;
 use crate::document::flow::{Flow, FlowRef, TrustKind};
-use crate::document::product::{Reach, SettingKind};
+use crate::document::product::{PartCount, Reach, SettingKind};
 use crate::document::speaks::{PortChoice, Speaks};
 use crate::manifest::Declared;
-use crate::name::{Catalogue, Id, Place};
+use crate::name::{Id, Place};
 use crate::port::{PortSpec, Ports, Transport};
 use crate::selection::SettingValue;
-use crate::version::VersionRange;
+use crate::version::{Version, VersionRange};
 
-/// The most lanes that one flow may expand to.
-const MAX_LANES: usize = 4096;
+pub(crate) use self::lanes::MAX_ALL_LANES;
+
+/// The most entries of a list that every lane of its flow carries: `after`, `sample`,
+/// `credentials`, `pins`, `status`, `signed`.
+const MAX_LISTED: usize = 64;
 
 /// The party that is the product itself.
 pub(crate) const DEVICE: &str = "device";
@@ -29,14 +36,20 @@ pub(crate) fn validate(
     let check = Check { document, flows };
     check.parties(out);
     check.settings(out);
-    for (_, import) in &document.imports.0 {
+    for (_, import) in document.imports.entries() {
         check.feature(import.feature.as_ref(), out);
         check.after(&import.after, out);
     }
-    for (id, flow) in &document.flows.0 {
+    for (id, flow) in document.flows.entries() {
         check.flow(id, flow, out);
     }
-    check.cycles(out);
+    for (id, declared) in flows.entries() {
+        if declared.provenance.is_some() {
+            check.imported(id, &declared.flow, out);
+        }
+    }
+    lanes::check(flows, out);
+    cycles::check(flows, out);
 }
 
 struct Check<'a> {
@@ -50,31 +63,40 @@ fn unknown<'a>(
     word: &Id,
     known: impl Iterator<Item = &'a str>,
 ) -> Complaint {
-    Complaint::error(code, format!("no {kind} `{word}` is declared"))
-        .expected_one_of(word.as_str(), known)
+    Complaint::error(
+        code,
+        format!("no {kind} {} is declared", quote(word.as_str())),
+    )
+    .expected_one_of(word.as_str(), known)
 }
 
 impl Check<'_> {
     fn party(&self, party: &Spanned<Id>, out: &mut Diagnostics<'_>) -> Option<Reach> {
-        let found = self.document.parties.get(&party.value);
-        if found.is_none() {
-            let known = self.document.parties.ids();
-            out.push(
-                party.span,
-                unknown("party", "unknown-party", &party.value, known),
-            );
+        let parties = &self.document.parties;
+        let found = parties.get(&party.value);
+        let word = party.value.as_str();
+        if found.is_none() && !party.value.is_unread() && !parties.has_lost(word) {
+            // An import that could not be read might have brought it along, unless it is misspelt.
+            let brought = self.document.imports.has_lost_any();
+            if !brought || nearest(word, parties.ids()).is_some() {
+                out.push_with(party.span, || {
+                    unknown("party", "unknown-party", &party.value, parties.ids())
+                });
+            }
         }
         found.map(|party| party.at)
     }
 
     fn setting(&self, setting: &Spanned<Id>, kind: SettingKind, out: &mut Diagnostics<'_>) {
-        match self.document.settings.get(&setting.value) {
+        let settings = &self.document.settings;
+        match settings.get(&setting.value) {
             None => {
-                let known = self.document.settings.ids();
-                out.push(
-                    setting.span,
-                    unknown("setting", "unknown-setting", &setting.value, known),
-                );
+                let lost = settings.has_lost(setting.value.as_str());
+                if !lost && !setting.value.is_unread() {
+                    out.push_with(setting.span, || {
+                        unknown("setting", "unknown-setting", &setting.value, settings.ids())
+                    });
+                }
             }
             Some(found) if found.kind != kind => {
                 let message = format!("setting `{}` holds a {}", setting.value, found.kind);
@@ -89,38 +111,46 @@ impl Check<'_> {
     }
 
     fn feature(&self, feature: Option<&Spanned<Id>>, out: &mut Diagnostics<'_>) {
+        let features = &self.document.features;
         if let Some(feature) = feature
-            && self.document.features.get(&feature.value).is_none()
+            && features.get(&feature.value).is_none()
+            && !feature.value.is_unread()
+            && !features.has_lost(feature.value.as_str())
         {
-            let known = self.document.features.ids();
-            out.push(
-                feature.span,
-                unknown("feature", "unknown-feature", &feature.value, known),
-            );
+            out.push_with(feature.span, || {
+                unknown("feature", "unknown-feature", &feature.value, features.ids())
+            });
         }
     }
 
     fn after(&self, after: &[Spanned<FlowRef>], out: &mut Diagnostics<'_>) {
         for after in after {
-            if self.flows.get(&after.value.0).is_none() {
-                let complaint = unknown("flow", "unknown-flow", &after.value.0, self.flows.ids());
-                out.push(after.span, complaint);
+            let id = &after.value.0;
+            let word = id.as_str();
+            let import = word.split_once('/').map(|(import, _)| import);
+            let lost = import.map_or_else(
+                || self.document.flows.has_lost(word),
+                |import| self.document.imports.has_lost(import),
+            );
+            if self.flows.get(id).is_none() && !lost {
+                out.push_with(after.span, || {
+                    unknown("flow", "unknown-flow", id, self.flows.ids())
+                });
             }
         }
     }
 
     fn parties(&self, out: &mut Diagnostics<'_>) {
-        if self.document.parties.find(DEVICE).is_none() {
-            let at = self
-                .document
-                .parties
-                .0
+        let parties = &self.document.parties;
+        if parties.find(DEVICE).is_none() && !parties.has_lost(DEVICE) {
+            let at = parties
+                .entries()
                 .first()
                 .map_or(Span::default(), |(id, _)| id.span);
             let complaint = Complaint::error("missing-party", "no party is the product itself");
             out.push(at, complaint.expected(format!("a party `{DEVICE}`")));
         }
-        for (_, party) in &self.document.parties.0 {
+        for (_, party) in parties.entries() {
             if let Some(setting) = &party.setting {
                 self.setting(setting, SettingKind::Host, out);
             }
@@ -128,7 +158,7 @@ impl Check<'_> {
     }
 
     fn settings(&self, out: &mut Diagnostics<'_>) {
-        for (id, setting) in &self.document.settings.0 {
+        for (id, setting) in self.document.settings.entries() {
             match &setting.default {
                 None if setting.kind == SettingKind::Port => {
                     let complaint = Complaint::error("missing-field", "a port has no default");
@@ -137,7 +167,8 @@ impl Check<'_> {
                 None => {}
                 Some(default) => {
                     if let Err(expected) = SettingValue::read(setting.kind, &default.value.0) {
-                        let message = format!("`{}` does not fit the setting", default.value.0);
+                        let value = quote(&default.value.0);
+                        let message = format!("{value} does not fit the setting");
                         let complaint = Complaint::error("wrong-value", message);
                         out.push(default.span, complaint.expected(expected));
                     }
@@ -159,49 +190,45 @@ impl Check<'_> {
             self.versions(versions, out);
         }
         self.tls(id, flow, out);
+        lists(id, flow, out);
         samples(id, flow, out);
         let steps = flow
             .ladder
             .iter()
             .map(|step| (step.to.as_ref().unwrap_or(&flow.to), &step.speaks));
         for (to, speaks) in std::iter::once((&flow.to, &flow.speaks)).chain(steps) {
-            self.ends(id, flow, &from, to, out);
+            if let Destination::Party(party) = to {
+                self.party(party, out);
+                same_party(flow, party, party.span, out);
+            }
             self.speaks(id, to, speaks, out);
         }
+        self.sides(id.span, flow, &from, out);
     }
 
-    /// Source and destination: declared, different, and of concern to the site.
-    fn ends(
-        &self,
-        id: &Spanned<Id>,
-        flow: &Flow,
-        from: &[Option<Reach>],
-        to: &Destination,
-        out: &mut Diagnostics<'_>,
-    ) {
-        let end = match to {
-            Destination::Party(party) => {
-                if flow.from.0.iter().any(|from| from.value == party.value) {
-                    let message = format!("`{}` talks to itself", party.value);
-                    let complaint = Complaint::error("same-party", message);
-                    out.push(
-                        party.span,
-                        complaint.expected("another party than in `from`"),
-                    );
-                }
-                self.party(party, out)
+    /// An imported flow, sound by itself, among our parties. Its places are in another text, so
+    /// the import is to blame.
+    fn imported(&self, id: &Spanned<Id>, flow: &Flow, out: &mut Diagnostics<'_>) {
+        for to in destinations(flow) {
+            if let Destination::Party(party) = to {
+                same_party(flow, party, id.span, out);
             }
-            Destination::Places(_) | Destination::Alternatives(_) | Destination::Cloud(_) => {
-                Some(flow.reach.unwrap_or(Reach::Internet))
-            }
-            Destination::Dhcp(_) | Destination::Multicast(_) => Some(Reach::Site),
-        };
-        let outside = |reach: &Option<Reach>| *reach == Some(Reach::Internet);
-        if from.iter().any(outside) && outside(&flow.reach.or(end)) {
+        }
+        let at = |party: &Spanned<Id>| self.document.parties.get(&party.value).map(|one| one.at);
+        let from: Vec<Option<Reach>> = flow.from.0.iter().map(at).collect();
+        self.sides(id.span, flow, &from, out);
+    }
+
+    /// A flow is of concern to the site: one of its ends is there.
+    fn sides(&self, at: Span, flow: &Flow, from: &[Option<Reach>], out: &mut Diagnostics<'_>) {
+        let party = |id: &Id| self.document.parties.get(id).map(|party| party.at);
+        let outside = |reach: Option<Reach>| reach == Some(Reach::Internet);
+        let ends_outside = |to: &Destination| outside(flow.reach.or_else(|| to.reach(party)));
+        if from.iter().copied().any(outside) && destinations(flow).any(ends_outside) {
             let message = "both ends are on the internet";
             let complaint = Complaint::error("not-at-the-site", message);
             out.push(
-                id.span,
+                at,
                 complaint.expected("at least one end in the customer's network"),
             );
         }
@@ -216,11 +243,9 @@ impl Check<'_> {
             );
             return;
         };
-        for bound in versions
-            .value
-            .bounds()
-            .filter(|bound| bound.parts() != scheme.parts.0)
-        {
+        let parts = scheme.parts;
+        let wrong = |bound: &&Version| parts != PartCount::UNREAD && bound.parts() != parts.0;
+        for bound in versions.value.bounds().filter(wrong) {
             let message = format!("`{bound}` has {} numbers", bound.parts());
             let complaint = Complaint::error("wrong-version", message);
             out.push(
@@ -262,10 +287,6 @@ impl Check<'_> {
     ) {
         let transports = speaks.transports();
         let protocol = speaks.protocol;
-        if transports.is_empty() {
-            let complaint = Complaint::error("no-ports", "neither TCP nor UDP ports are given");
-            out.push(id.span, complaint.expected("`tcp:`, `udp:` or both"));
-        }
         let icmp = protocol.transports() == [Transport::Icmp];
         if icmp && speaks.ports != PortChoice::Standard {
             let complaint = Complaint::error("no-ports", "ICMP has no ports");
@@ -286,15 +307,8 @@ impl Check<'_> {
                 Complaint::error("wrong-transport", "TCP does not reach a multicast group");
             out.push(id.span, complaint.expected("a protocol over UDP"));
         }
-        let mut lanes = 0usize;
         for ports in transports.iter().filter_map(|(_, ports)| *ports) {
             self.ports(ports, out);
-            lanes += ports.0.len();
-        }
-        lanes = lanes.max(transports.len()).saturating_mul(destinations(to));
-        if lanes > MAX_LANES {
-            let complaint = Complaint::error("too-large", format!("{lanes} lanes for one flow"));
-            out.push(id.span, complaint.expected(format!("at most {MAX_LANES}")));
         }
     }
 
@@ -305,56 +319,47 @@ impl Check<'_> {
             }
         }
     }
+}
 
-    /// `after` must have a beginning.
-    fn cycles(&self, out: &mut Diagnostics<'_>) {
-        let needs: BTreeMap<&str, Vec<&str>> = self
-            .flows
-            .iter()
-            .map(|(id, d)| {
-                (
-                    id.as_str(),
-                    d.flow.after.iter().map(|a| a.value.0.as_str()).collect(),
-                )
-            })
-            .collect();
-        for (id, flow) in &self.document.flows.0 {
-            let mut seen = BTreeSet::new();
-            let mut open: Vec<&str> = needs.get(id.value.as_str()).cloned().unwrap_or_default();
-            while let Some(next) = open.pop() {
-                if seen.insert(next) {
-                    open.extend(needs.get(next).into_iter().flatten());
-                }
-            }
-            if seen.contains(id.value.as_str()) {
-                let at = flow.after.first().map_or(id.span, |after| after.span);
-                let message = format!("`{}` can only start after itself", id.value);
-                let complaint = Complaint::error("after-cycle", message);
-                out.push(
-                    at,
-                    complaint.expected("flows that do not need this one first"),
-                );
-            }
+/// Where a flow and the steps of its ladder go.
+fn destinations(flow: &Flow) -> impl Iterator<Item = &Destination> {
+    let steps = flow.ladder.iter().filter_map(|step| step.to.as_ref());
+    std::iter::once(&flow.to).chain(steps)
+}
+
+fn same_party(flow: &Flow, party: &Spanned<Id>, at: Span, out: &mut Diagnostics<'_>) {
+    if flow.from.0.iter().any(|from| from.value == party.value) {
+        let message = format!("`{}` talks to itself", party.value);
+        let complaint = Complaint::error("same-party", message);
+        out.push(at, complaint.expected("another party than in `from`"));
+    }
+}
+
+fn lists(id: &Spanned<Id>, flow: &Flow, out: &mut Diagnostics<'_>) {
+    let pins = flow.tls.as_ref().map_or(0, |tls| tls.pins.len());
+    let status = flow.probe.as_ref().map_or(0, |probe| probe.status.len());
+    let lengths = [
+        ("after", flow.after.len()),
+        ("sample", flow.sample.len()),
+        ("credentials", flow.credentials.len()),
+        ("signed", flow.signed.len()),
+        ("pins", pins),
+        ("status", status),
+    ];
+    for (name, length) in lengths {
+        if length > MAX_LISTED {
+            let message = format!("`{name}` has {length} entries");
+            let complaint = Complaint::error("too-large", message);
+            out.push(id.span, complaint.expected(format!("at most {MAX_LISTED}")));
         }
     }
 }
 
-fn destinations(to: &Destination) -> usize {
-    match to {
-        Destination::Places(places) => places.len(),
-        Destination::Alternatives(all) => all.or.len() + 1,
-        Destination::Multicast(groups) => groups.len(),
-        Destination::Party(_) | Destination::Dhcp(_) | Destination::Cloud(_) => 1,
-    }
-}
-
 fn samples(id: &Spanned<Id>, flow: &Flow, out: &mut Diagnostics<'_>) {
-    let tos = flow
-        .ladder
-        .iter()
-        .filter_map(|step| step.to.as_ref())
-        .chain([&flow.to]);
-    let wildcards: Vec<_> = tos
+    if destinations(flow).any(Destination::is_unread) {
+        return;
+    }
+    let wildcards: Vec<_> = destinations(flow)
         .flat_map(|to| match to {
             Destination::Places(places) => places.as_slice(),
             Destination::Alternatives(all) => std::slice::from_ref(&all.name),
@@ -375,10 +380,13 @@ fn samples(id: &Spanned<Id>, flow: &Flow, out: &mut Diagnostics<'_>) {
         {
             let message = format!("`{}` is below no wildcard of `{}`", name.value, id.value);
             let complaint = Complaint::error("wrong-sample", message);
-            out.push(
-                name.span,
-                complaint.expected(crate::name::DomainName::EXPECTED),
-            );
+            let known: Vec<String> = wildcards.iter().map(ToString::to_string).collect();
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let expected = match known.as_slice() {
+                [] => "no `sample:`, for `to` has no wildcard".to_owned(),
+                known => format!("a name below {}", listed(known)),
+            };
+            out.push(name.span, complaint.expected(expected));
         }
     }
 }

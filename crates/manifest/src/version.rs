@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use crate::decode::FromText;
+use crate::diagnostic::quote;
 
 /// The most parts that a version may have.
 pub const MAX_PARTS: usize = 8;
@@ -64,7 +65,7 @@ impl FromText for Version {
         let parts: Option<Vec<u64>> = text.split('.').map(number).collect();
         match parts {
             Some(parts) if parts.len() <= MAX_PARTS => Ok(Self(parts)),
-            _ => Err(format!("`{text}` is not a version")),
+            _ => Err(format!("{} is not a version", quote(text))),
         }
     }
 }
@@ -94,6 +95,9 @@ const COMPARISONS: [(&str, Comparison); 5] = [
     (">", Comparison::Greater),
     ("=", Comparison::Equal),
 ];
+
+/// The most comparisons in a range.
+const MAX_COMPARISONS: usize = 8;
 
 /// Which versions are meant: comparisons that all hold, such as `>=7.0.0.9, <7.1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,9 +152,12 @@ impl FromText for VersionRange {
             let (version, one) = COMPARISONS
                 .iter()
                 .find_map(|(sign, one)| part.strip_prefix(sign).map(|rest| (rest, *one)))
-                .ok_or_else(|| format!("`{part}` does not start with <, <=, >, >= or ="))?;
+                .ok_or_else(|| format!("{} does not start with <, <=, >, >= or =", quote(part)))?;
             Ok((one, Version::from_text(version.trim())?))
         };
+        if text.split(',').count() > MAX_COMPARISONS {
+            return Err(format!("more than {MAX_COMPARISONS} comparisons"));
+        }
         text.split(',')
             .map(comparison)
             .collect::<Result<_, String>>()

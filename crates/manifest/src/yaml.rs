@@ -3,16 +3,20 @@
 //! Only the part of YAML that a manifest needs: one document, string keys, no anchors, no tags.
 //! Anything else is a diagnostic, and reading goes on, so that one run finds all mistakes.
 
+use std::collections::HashMap;
+
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput};
 
-use crate::diagnostic::{Complaint, Diagnostics, Span};
+use crate::diagnostic::{Complaint, Diagnostics, Span, quote};
 
 /// The longest manifest accepted, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
 /// How deeply lists and maps may nest.
 const MAX_DEPTH: usize = 32;
-/// How many scalars, lists and maps a manifest may hold in all.
-const MAX_NODES: usize = 100_000;
+/// How many scalars, lists, maps and ends of them a manifest may hold in all. The smallest flow has
+/// 16 of them in about 80 bytes, so that what a manifest can say is bounded by [`MAX_BYTES`], and
+/// this only keeps a file of brackets from taking much memory.
+const MAX_NODES: usize = MAX_BYTES / 4;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Node {
@@ -25,7 +29,8 @@ pub(crate) enum Value {
     Null,
     Bool(bool),
     Integer(i64),
-    /// A plain scalar that YAML takes for a fraction; kept as it was written.
+    /// A plain scalar that YAML takes for a number, but that is a fraction or too large for an
+    /// integer; kept as it was written.
     Float(String),
     String(String),
     List(Vec<Node>),
@@ -45,7 +50,7 @@ impl Node {
             Value::Null => "nothing",
             Value::Bool(_) => "true or false",
             Value::Integer(_) => "a number",
-            Value::Float(_) => "a fraction",
+            Value::Float(text) => float_kind(text),
             Value::String(_) => "text",
             Value::List(_) => "a list",
             Value::Map(_) => "a map",
@@ -53,18 +58,28 @@ impl Node {
     }
 }
 
-/// The tree, and whether the text was read to its end.
+/// What a [`Value::Float`] is.
+pub(crate) fn float_kind(text: &str) -> &'static str {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if digits.bytes().all(|b| b.is_ascii_digit()) {
+        "a number that is too large"
+    } else {
+        "a fraction"
+    }
+}
+
+/// What could be read of a text.
 pub(crate) struct Tree {
-    pub(crate) root: Node,
+    /// The document; none where reading ended before there was any part of it.
+    pub(crate) root: Option<Node>,
+    /// Whether the text was read to its end.
     pub(crate) complete: bool,
+    /// The lists and maps whose end was not seen.
+    pub(crate) torn: Vec<Span>,
 }
 
 /// Reads one YAML document. Mistakes are pushed to `out`; the tree holds what could be read.
 pub(crate) fn load(text: &str, out: &mut Diagnostics<'_>) -> Tree {
-    let empty = Node {
-        span: Span::default(),
-        value: Value::Null,
-    };
     if text.len() > MAX_BYTES {
         let message = format!("the manifest has {} bytes", text.len());
         out.push(
@@ -72,8 +87,9 @@ pub(crate) fn load(text: &str, out: &mut Diagnostics<'_>) -> Tree {
             Complaint::error("too-large", message).expected(format!("at most {MAX_BYTES}")),
         );
         return Tree {
-            root: empty,
+            root: None,
             complete: false,
+            torn: Vec::new(),
         };
     }
     let mut loader = Loader {
@@ -81,13 +97,19 @@ pub(crate) fn load(text: &str, out: &mut Diagnostics<'_>) -> Tree {
         open: Vec::new(),
         root: None,
         nodes: 0,
+        torn: Vec::new(),
     };
     let mut parser = Parser::new(StrInput::new(text));
     let complete = loader.run(&mut parser, out);
     loader.close_all(text.len(), out);
+    let nothing = || Node {
+        span: Span::default(),
+        value: Value::Null,
+    };
     Tree {
-        root: loader.root.unwrap_or(empty),
+        root: loader.root.or_else(|| complete.then(nothing)),
         complete,
+        torn: loader.torn,
     }
 }
 
@@ -101,8 +123,18 @@ enum Content {
     List(Vec<Node>),
     Map {
         entries: Vec<(Key, Node)>,
-        key: Option<Key>,
+        /// The keys so far, each with its place.
+        seen: HashMap<String, Span>,
+        next: Next,
     },
+}
+
+/// What the next node of a map is.
+enum Next {
+    Key,
+    ValueOf(Key),
+    /// The value of a key that was refused.
+    Dropped,
 }
 
 struct Loader<'a> {
@@ -110,6 +142,7 @@ struct Loader<'a> {
     open: Vec<Open>,
     root: Option<Node>,
     nodes: usize,
+    torn: Vec<Span>,
 }
 
 impl Loader<'_> {
@@ -196,7 +229,8 @@ impl Loader<'_> {
                 }
                 let content = Content::Map {
                     entries: Vec::new(),
-                    key: None,
+                    seen: HashMap::new(),
+                    next: Next::Key,
                 };
                 self.open.push(Open {
                     start: span.start,
@@ -217,17 +251,15 @@ impl Loader<'_> {
             Content::Map { entries, .. } => Value::Map(entries),
         };
         let end = self.places.trim_end(start, end);
-        self.add(
-            Node {
-                span: Span { start, end },
-                value,
-            },
-            out,
-        );
+        let span = Span { start, end };
+        self.add(Node { span, value }, out);
     }
 
     fn close_all(&mut self, end: usize, out: &mut Diagnostics<'_>) {
-        while !self.open.is_empty() {
+        while let Some(open) = self.open.last() {
+            let start = open.start;
+            let end = self.places.trim_end(start, end);
+            self.torn.push(Span { start, end });
             self.close(end, out);
         }
     }
@@ -239,18 +271,14 @@ impl Loader<'_> {
         };
         match &mut parent.content {
             Content::List(items) => items.push(node),
-            Content::Map { entries, key } => match key.take() {
-                Some(key) => {
-                    if let Some((first, _)) = entries.iter().find(|(k, _)| k.text == key.text) {
-                        let line = out.line_of(first.span);
-                        let message = format!("`{}` is already given in line {line}", key.text);
-                        let complaint = Complaint::error("duplicate-field", message);
-                        out.push(key.span, complaint.expected("each field once"));
-                    } else {
-                        entries.push((key, node));
-                    }
-                }
-                None => *key = Some(as_key(node, out)),
+            Content::Map {
+                entries,
+                seen,
+                next,
+            } => match std::mem::replace(next, Next::Key) {
+                Next::Key => *next = as_key(node, seen, out),
+                Next::ValueOf(key) => entries.push((key, node)),
+                Next::Dropped => {}
             },
         }
     }
@@ -261,21 +289,28 @@ fn refuse(span: Span, what: &str, out: &mut Diagnostics<'_>) {
     out.push(span, complaint.expected("the value written out"));
 }
 
-fn as_key(node: Node, out: &mut Diagnostics<'_>) -> Key {
+/// Reads a key; one that is no word or was given before is refused.
+fn as_key(node: Node, seen: &mut HashMap<String, Span>, out: &mut Diagnostics<'_>) -> Next {
+    let span = node.span;
     let text = match node.value {
         Value::String(text) | Value::Float(text) => text,
         Value::Bool(value) => value.to_string(),
         Value::Integer(value) => value.to_string(),
         Value::Null | Value::List(_) | Value::Map(_) => {
             let complaint = Complaint::error("wrong-type", "a key must be a word");
-            out.push(node.span, complaint.expected("text"));
-            String::new()
+            out.push(span, complaint.expected("text"));
+            return Next::Dropped;
         }
     };
-    Key {
-        text,
-        span: node.span,
+    if let Some(first) = seen.get(&text) {
+        let line = out.line_of(*first);
+        let message = format!("{} is already given in line {line}", quote(&text));
+        let complaint = Complaint::error("duplicate-field", message);
+        out.push(span, complaint.expected("each field once"));
+        return Next::Dropped;
     }
+    seen.insert(text.clone(), span);
+    Next::ValueOf(Key { text, span })
 }
 
 /// The core schema of YAML 1.2 (section 10.3.2), as far as manifests use it.
@@ -363,7 +398,7 @@ mod tests {
             ("~", Value::Null),
             ("10000-20000", Value::String("10000-20000".into())),
         ] {
-            assert_eq!(loaded(text).0.root.value, value, "{text}");
+            assert_eq!(loaded(text).0.root.unwrap().value, value, "{text}");
         }
     }
 
@@ -371,7 +406,7 @@ mod tests {
     fn places_are_right_behind_characters_of_several_bytes() {
         let text = "å: \"ö\"\r\nb: väg\r\n";
         let (tree, _) = loaded(text);
-        let Value::Map(entries) = tree.root.value else {
+        let Value::Map(entries) = tree.root.unwrap().value else {
             panic!("a map")
         };
         let shown: Vec<_> = entries
@@ -419,7 +454,7 @@ mod tests {
         let (tree, found) = loaded("a: 1\nb: [1,\n");
         assert!(!tree.complete);
         assert_eq!(found[0].code, "syntax");
-        let Value::Map(entries) = tree.root.value else {
+        let Value::Map(entries) = tree.root.unwrap().value else {
             panic!("a map")
         };
         assert_eq!(entries[0].0.text, "a");

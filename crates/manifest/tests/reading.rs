@@ -210,14 +210,14 @@ fn each_mistake_is_named_with_its_place_and_what_would_be_right() {
     assert_one(
         "after: [time]",
         "after: [time, api]",
-        "box.yaml:27:13: error[after-cycle]: `api` can only start after itself; expected flows \
+        "box.yaml:27:19: error[after-cycle]: `api` can only start after itself; expected flows \
          that do not need this one first",
     );
     assert_one(
         "sample: [www.example.net]",
         "sample: [www.example.com]",
         "box.yaml:49:14: error[wrong-sample]: `www.example.com` is below no wildcard of \
-         `support`; expected a domain name such as `devices.example.com`",
+         `support`; expected a name below `*.example.net`",
     );
     assert_one(
         "parts: 3",
@@ -263,9 +263,9 @@ fn ten_mistakes_in_one_file_are_ten_errors_each_in_its_line() {
 struct Shelf(&'static [(&'static str, &'static str)]);
 
 impl Library for Shelf {
-    fn find(&self, reference: &str) -> Option<(String, String)> {
+    fn find(&self, reference: &str) -> Result<Option<(String, String)>, String> {
         let found = self.0.iter().find(|(name, _)| *name == reference);
-        found.map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+        Ok(found.map(|(name, text)| ((*name).to_owned(), (*text).to_owned())))
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde_json::{Value as Json, json};
 
 use crate::decode::{Decode, Defs, FromText, OneOrMany, keyword, record, wrong_type};
-use crate::diagnostic::{Complaint, Diagnostics, Spanned};
+use crate::diagnostic::{Complaint, Diagnostics, Spanned, quote};
 use crate::name::{Id, Place};
 use crate::yaml::{Node, Value};
 
@@ -26,6 +26,13 @@ pub enum Destination {
     Cloud(CloudRegion),
 }
 
+impl Destination {
+    /// Whether it only stands for one that could not be read: no list that was read is empty.
+    pub(crate) fn is_unread(&self) -> bool {
+        matches!(self, Self::Places(places) if places.is_empty())
+    }
+}
+
 keyword! {
     /// What a DHCP server hands out that traffic can go to.
     pub enum DhcpOption {
@@ -38,7 +45,7 @@ keyword! {
 
 record! {
     /// What the site's DHCP server hands out.
-    pub struct DhcpDestination {
+    pub struct DhcpDestination = "`{ dhcp: … }`" {
         /// The option.
         dhcp: DhcpOption = required "dhcp",
     }
@@ -46,7 +53,7 @@ record! {
 
 record! {
     /// Multicast groups.
-    pub struct MulticastDestination {
+    kept struct MulticastDestination = "`{ multicast: … }`" {
         /// The groups' addresses.
         multicast: Vec<Spanned<Group>> = required "multicast",
     }
@@ -54,7 +61,7 @@ record! {
 
 record! {
     /// A region of a public cloud, for which the cloud publishes its address ranges.
-    pub struct CloudRegion {
+    pub struct CloudRegion = "`{ cloud: … }`" {
         /// The cloud.
         cloud: CloudProvider = required "cloud",
         /// The region as the document names it.
@@ -66,7 +73,7 @@ record! {
 
 record! {
     /// A name, or the places that may be opened instead where a firewall cannot use names.
-    pub struct Alternatives {
+    pub struct Alternatives = "`{ name: … }`" {
         /// The name that the product uses.
         name: Spanned<Place> = required "name",
         /// What may be opened instead of it.
@@ -95,8 +102,8 @@ impl FromText for Group {
     fn from_text(text: &str) -> Result<Self, String> {
         match text.parse::<IpAddr>() {
             Ok(address) if address.is_multicast() => Ok(Self(address)),
-            Ok(_) => Err(format!("`{text}` is not a multicast address")),
-            Err(_) => Err(format!("`{text}` is not an address")),
+            Ok(_) => Err(format!("{} is not a multicast address", quote(text))),
+            Err(_) => Err(format!("{} is not an address", quote(text))),
         }
     }
 }
@@ -120,7 +127,7 @@ impl Decode for Destination {
                 } else {
                     let key = entries.first().map_or("", |(key, _)| key.text.as_str());
                     let span = entries.first().map_or(node.span, |(key, _)| key.span);
-                    let message = format!("`{key}` is no kind of destination");
+                    let message = format!("{} is no kind of destination", quote(key));
                     let kinds = ["dhcp", "multicast", "cloud", "name"];
                     let complaint = Complaint::error("unknown-field", message);
                     out.push(span, complaint.expected_one_of(key, kinds));
@@ -128,7 +135,10 @@ impl Decode for Destination {
                 }
             }
             Value::String(_) | Value::List(_) => {
-                OneOrMany::decode(node, out).map(|many| Self::Places(many.0))
+                let before = out.errors();
+                let places = OneOrMany::decode(node, out)?;
+                // Of a list that is not whole nobody knows what it leaves out.
+                (out.errors() == before).then_some(Self::Places(places.0))
             }
             Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) => {
                 wrong_type(
@@ -139,6 +149,10 @@ impl Decode for Destination {
                 None
             }
         }
+    }
+
+    fn stand_in() -> Option<Self> {
+        Some(Self::Places(Vec::new()))
     }
 
     fn schema(defs: &mut Defs) -> Json {

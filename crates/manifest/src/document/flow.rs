@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::decode::{Decode, Defs, FromText, OneOrMany, keyword, record, wrong_type};
-use crate::diagnostic::{Complaint, Diagnostics, Spanned};
+use crate::diagnostic::{Complaint, Diagnostics, Spanned, quote};
 use crate::document::destination::Destination;
 use crate::document::product::{Need, Reach, TlsVersion};
 use crate::document::speaks::Speaks;
@@ -14,7 +14,7 @@ use crate::yaml::{Node, Value};
 
 record! {
     /// One declared need: who talks to whom, how, why, and how badly it is needed.
-    pub struct Flow {
+    kept struct Flow = "a flow" {
         /// The party or parties that start the conversation.
         from: Parties = required "from",
         /// Where it goes.
@@ -56,7 +56,11 @@ record! {
     }
 }
 
-/// Names a flow of this manifest; one that was imported by `import/flow`.
+/// How many imports may stand before the name of a flow: as many as may import one another.
+const MAX_NESTED: usize = crate::imports::MAX_DEPTH;
+
+/// Names a flow of this manifest; one that was imported by `import/flow`, or by
+/// `import/import/flow` when the other manifest had imported it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlowRef(pub Id);
 
@@ -65,10 +69,11 @@ impl FromText for FlowRef {
     const PATTERN: &'static str = "^[a-z][a-z0-9/-]*$";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        match text.split_once('/') {
-            None => Id::from_text(text).map(Self),
-            Some((import, flow)) => Ok(Self(Id::from_text(flow)?.under(&Id::from_text(import)?))),
-        }
+        let mut words = text.splitn(MAX_NESTED + 2, '/').map(Id::from_text);
+        let first = words.next().unwrap_or_else(|| Id::from_text(text))?;
+        words
+            .try_fold(first, |import, flow| Ok(flow?.under(&import)))
+            .map(Self)
     }
 }
 
@@ -81,6 +86,10 @@ impl Decode for Parties {
         OneOrMany::decode(node, out).map(|many| Self(many.0))
     }
 
+    fn stand_in() -> Option<Self> {
+        Some(Self(Vec::new()))
+    }
+
     fn schema(defs: &mut Defs) -> Json {
         OneOrMany::<Id>::schema(defs)
     }
@@ -88,7 +97,7 @@ impl Decode for Parties {
 
 record! {
     /// One rung of a fallback ladder. What it does not say is as in the flow.
-    pub struct Step {
+    kept struct Step = "a step of `else`" {
         /// Where it goes instead.
         to: Option<Destination> = optional "to",
         /// What is spoken instead.
@@ -122,7 +131,7 @@ keyword! {
 
 record! {
     /// What TLS must be like.
-    pub struct Tls {
+    pub struct Tls = "`tls`" {
         /// The oldest version allowed.
         min: Option<TlsVersion> = optional "min",
         /// Who vouches for the server's certificate; what the document does not say is not stated.
@@ -163,13 +172,16 @@ impl FromText for Pin {
 
 record! {
     /// What a probe sends and what answer is right.
-    pub struct ProbeHints {
+    pub struct ProbeHints = "`probe`" {
         /// The path that an HTTP or WebSocket probe asks for; `/` when absent.
         path: Option<HttpPath> = optional "path",
         /// The HTTP statuses that count as a right answer; any below 500 when absent.
         status: Vec<HttpStatus> = optional "status",
     }
 }
+
+/// The longest path of a request, in bytes.
+const MAX_PATH: usize = 1024;
 
 /// The path of a request target (RFC 9112, section 3.2.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,11 +192,13 @@ impl FromText for HttpPath {
     const PATTERN: &'static str = "^/[!-~]*$";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        let fits = text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic());
+        let fits = text.len() <= MAX_PATH
+            && text.starts_with('/')
+            && text.bytes().all(|b| b.is_ascii_graphic());
         if fits {
             Ok(Self(text.to_owned()))
         } else {
-            Err(format!("`{text}` is not a path"))
+            Err(format!("{} is not a path", quote(text)))
         }
     }
 }
@@ -205,7 +219,7 @@ impl Decode for HttpStatus {
 
 record! {
     /// How often a flow may be used at most.
-    pub struct Rate {
+    pub struct Rate = "`rate`" {
         /// How many times.
         at_most: Times = required "at-most",
         /// In what time.
@@ -241,7 +255,7 @@ keyword! {
 
 record! {
     /// Present when a flow is switched off or on by people.
-    pub struct Switch {
+    pub struct Switch = "`switch`" {
         /// What it is until somebody switches it.
         initially: SwitchState = required "initially",
         /// Where and how it is switched.
@@ -301,7 +315,7 @@ keyword! {
 
 record! {
     /// A key, token or certificate by which one end knows the other.
-    pub struct Credential {
+    pub struct Credential = "a credential" {
         /// What it is.
         kind: CredentialKind = required "kind",
         /// What has one of its own; what the document does not say is not stated.

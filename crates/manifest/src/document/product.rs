@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::decode::{Decode, Defs, FromText, keyword, record, wrong_type};
-use crate::diagnostic::{Complaint, Diagnostics, Spanned};
+use crate::diagnostic::{Complaint, Diagnostics, Spanned, quote};
 use crate::name::Id;
 use crate::text::{Language, Text};
 use crate::version::MAX_PARTS;
@@ -11,7 +11,7 @@ use crate::yaml::{Node, Value};
 
 record! {
     /// What a manifest describes.
-    pub struct Product {
+    kept struct Product = "`product`" {
         /// Identifier of the product, also the name of its profile.
         id: Id = required "id",
         /// Name of the product as its users know it.
@@ -25,7 +25,7 @@ record! {
 
 record! {
     /// How versions are numbered: numbers with dots between them.
-    pub struct VersionScheme {
+    kept struct VersionScheme = "`versions`" {
         /// How many numbers a version has, 1 to 8.
         parts: PartCount = required "parts",
     }
@@ -34,6 +34,11 @@ record! {
 /// How many numbers a version has, 1 to 8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartCount(pub usize);
+
+impl PartCount {
+    /// Stands for a number that could not be read; in no sound manifest.
+    pub(crate) const UNREAD: Self = Self(0);
+}
 
 impl Decode for PartCount {
     fn decode(node: &Node, out: &mut Diagnostics<'_>) -> Option<Self> {
@@ -55,6 +60,10 @@ impl Decode for PartCount {
         parts.map(Self)
     }
 
+    fn stand_in() -> Option<Self> {
+        Some(Self::UNREAD)
+    }
+
     fn schema(_: &mut Defs) -> Json {
         json!({ "type": "integer", "minimum": 1, "maximum": MAX_PARTS })
     }
@@ -62,7 +71,7 @@ impl Decode for PartCount {
 
 record! {
     /// The document that the manifest says the same as.
-    pub struct Source {
+    kept struct Source = "`source`" {
         /// Name or address of the document.
         document: String = required "document",
         /// The language it is written in.
@@ -84,7 +93,7 @@ keyword! {
 
 record! {
     /// Someone who talks.
-    pub struct Party {
+    kept struct Party = "a party" {
         /// Whether it stands in the customer's network or on the internet.
         at: Reach = required "at",
         /// What people call it.
@@ -98,7 +107,7 @@ record! {
 
 record! {
     /// Something that a site uses or not; its flows follow.
-    pub struct Feature {
+    pub struct Feature = "a feature" {
         /// What people call it.
         name: Text = required "name",
         /// Whether it counts as used when nobody says otherwise; used, when absent.
@@ -140,7 +149,7 @@ keyword! {
 
 record! {
     /// A value that the customer may change.
-    pub struct Setting {
+    pub struct Setting = "a setting" {
         /// What it holds.
         kind: SettingKind = required "kind",
         /// The value it has until it is changed; a port setting must have one.
@@ -211,7 +220,7 @@ impl FromText for TlsVersion {
             "1.2" => Ok(Self::V1_2),
             "1.3" => Ok(Self::V1_3),
             "1.0" | "1.1" => Err(format!("TLS {text} is forbidden (RFC 8996)")),
-            _ => Err(format!("`{text}` is not a version of TLS")),
+            _ => Err(format!("{} is not a version of TLS", quote(text))),
         }
     }
 }

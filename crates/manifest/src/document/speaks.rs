@@ -52,6 +52,27 @@ impl Speaks {
     }
 }
 
+impl Speaks {
+    /// What was right of it. Without a protocol its ports are taken for ports of UDP, of which no
+    /// rule asks anything.
+    fn kept_parts(protocol: Option<Protocol>, ports: Option<PortChoice>) -> Option<Self> {
+        let none = PortsByTransport {
+            tcp: None,
+            udp: None,
+        };
+        let ports = match (protocol, ports) {
+            (None, Some(PortChoice::Each(ports))) => PortChoice::ByTransport(PortsByTransport {
+                udp: Some(ports),
+                ..none
+            }),
+            (_, Some(ports)) => ports,
+            (_, None) => PortChoice::ByTransport(none),
+        };
+        let protocol = protocol.or_else(|| Protocol::from_word("unspecified"))?;
+        Some(Self { protocol, ports })
+    }
+}
+
 impl Decode for Speaks {
     fn decode(node: &Node, out: &mut Diagnostics<'_>) -> Option<Self> {
         let entries = match &node.value {
@@ -85,6 +106,7 @@ impl Decode for Speaks {
             span: key.span,
             value: Value::String(key.text.clone()),
         };
+        let before = out.errors();
         let protocol = Protocol::named(&key.text, &written, out);
         let by_transport = matches!(&ports.value, Value::Map(entries)
             if !entries.iter().any(|(key, _)| key.text == "setting"));
@@ -93,10 +115,16 @@ impl Decode for Speaks {
         } else {
             Ports::decode(ports, out).map(PortChoice::Each)
         };
-        Some(Self {
-            protocol: protocol?,
-            ports: choice?,
-        })
+        let speaks = Self::kept_parts(protocol, choice)?;
+        if speaks.transports().is_empty() && out.errors() == before {
+            let complaint = Complaint::error("no-ports", "neither TCP nor UDP ports are given");
+            out.push(ports.span, complaint.expected("`tcp:`, `udp:` or both"));
+        }
+        Some(speaks)
+    }
+
+    fn stand_in() -> Option<Self> {
+        Self::kept_parts(None, None)
     }
 
     fn schema(defs: &mut Defs) -> Json {

@@ -20,10 +20,12 @@ pub(crate) const PROFILES: [&str; 7] = [
 struct Shelf;
 
 impl Library for Shelf {
-    fn find(&self, reference: &str) -> Option<(String, String)> {
-        let place = place(reference)?;
-        let name = place.file_name()?.to_str()?.to_owned();
-        Some((name, fs::read_to_string(place).ok()?))
+    fn find(&self, reference: &str) -> Result<Option<(String, String)>, String> {
+        let Some(place) = place(reference) else {
+            return Ok(None);
+        };
+        let text = fs::read_to_string(place).map_err(|error| error.to_string())?;
+        Ok(Some((format!("{reference}.yaml"), text)))
     }
 }
 
@@ -37,9 +39,8 @@ fn place(id: &str) -> Option<PathBuf> {
 
 /// The manifest of that id; its mistakes fail the test.
 pub(crate) fn manifest(id: &str) -> Manifest {
-    let (name, text) = Shelf
-        .find(id)
-        .unwrap_or_else(|| panic!("no manifest `{id}`"));
+    let found = Shelf.find(id).unwrap_or_else(|error| panic!("{error}"));
+    let (name, text) = found.unwrap_or_else(|| panic!("no manifest `{id}`"));
     let manifest = parse(&name, &text, &Shelf).unwrap_or_else(|found| {
         let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
         panic!("{}", lines.join("\n"))

@@ -41,12 +41,12 @@ fn profiles() -> PathBuf {
 struct Shipped;
 
 impl Library for Shipped {
-    fn find(&self, reference: &str) -> Option<(String, String)> {
+    fn find(&self, reference: &str) -> Result<Option<(String, String)>, String> {
         let name = format!("{reference}.yaml");
         let folders = [profiles(), profiles().join("parts")];
         let text = folders
             .iter()
-            .find_map(|folder| fs::read_to_string(folder.join(&name)).ok())?;
-        Some((name, text))
+            .find_map(|folder| fs::read_to_string(folder.join(&name)).ok());
+        Ok(text.map(|text| (name, text)))
     }
 }
