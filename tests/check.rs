@@ -167,6 +167,36 @@ fn realtime_falls_back_when_websocket_is_stripped() {
     assert_eq!(realtime[1].1, "not-run", "long polling has no probe yet");
 }
 
+/// Checks with the site's authority in this machine's own store, as an inspecting proxy has it.
+fn check_inspected(site: &Site, arguments: &[&str]) -> Outcomes {
+    let (ca, way) = site.way.split_at(2);
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_outgate"))
+        .args(["check", "--json"])
+        .args(arguments)
+        .args(way)
+        .env("SSL_CERT_FILE", &ca[1])
+        .env_remove("SSL_CERT_DIR")
+        .output()
+        .unwrap();
+    outcomes(&crate::support::json(&output))
+}
+
+#[test]
+fn inspected_tls_fails_where_the_destination_must_be_exempt() {
+    let site = Site::new(
+        &["devices.pos.prod.op3n.dev", CLOUD, HOMAG],
+        Faults::default(),
+    );
+    let found = check_inspected(&site, &["open-pos", "--timeout=2"]);
+    assert_eq!(flow(&found, "backend"), ("fail", vec!["tls-inspected"]));
+    let found = check_inspected(&site, &CUBE);
+    assert_eq!(
+        flow(&found, "tapio-cloud"),
+        PASS,
+        "the document asks for no public authority"
+    );
+}
+
 #[test]
 fn evidence_holds_phases_chain_and_aliases() {
     let site = Site::new(&[CLOUD, HOMAG], Faults::default());

@@ -8,7 +8,7 @@ use clap::Args;
 use outgate_manifest::view::SCHEMA;
 use outgate_manifest::{Lane, Target};
 use outgate_render::rules::addresses::Addresses;
-use outgate_render::rules::{Entry, Rules, RulesRequest, target, targets};
+use outgate_render::rules::{Entry, Rules, RulesRequest, WHOLE_FILE, target, targets};
 use serde::Serialize;
 
 use crate::library;
@@ -141,7 +141,11 @@ impl RulesArgs {
         }
         deliver(&rules.text, self.output.as_deref())?;
         for gap in rules.gaps() {
-            let mut line = format!("{}: {}: {}", gap.expression.as_str(), gap.flow, gap.lane);
+            let mut line = format!("{}: ", gap.expression.as_str());
+            if gap.flow != WHOLE_FILE {
+                line.push_str(&format!("{}: ", gap.flow));
+            }
+            line.push_str(&gap.lane);
             for more in [&gap.reason, &gap.workaround].into_iter().flatten() {
                 line.push_str(&format!("; {more}"));
             }

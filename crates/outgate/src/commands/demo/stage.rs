@@ -161,7 +161,7 @@ impl Servers {
         let place = Place::v4();
         let servers = Self {
             https: stage.https(place, &names, TlsFault::None).await?,
-            mutual: stage.https(place, &names, TlsFault::None).await?,
+            mutual: stage.https_mutual(place, &names).await?,
             http: stage.http(place, HttpFault::None).await?,
             ntp: stage
                 .ntp(place, time::Duration::ZERO, NtpFault::None)
