@@ -1,7 +1,7 @@
 //! The fields of a map that is read as a record.
 
 use super::{Decode, wrong_type};
-use crate::diagnostic::{Complaint, Diagnostics, Span, nearest, quote};
+use crate::diagnostic::{Complaint, Diagnostics, MAX_DIAGNOSTICS, Span, nearest, quote};
 use crate::yaml::{Key, Node, Value};
 
 /// The fields of a map that is being read as a record of which any mistake spoils the whole.
@@ -26,8 +26,9 @@ impl<'a> Fields<'a> {
         };
         let is_known = |key: &Key| known.contains(&key.text.as_str());
         let mut meant = Vec::new();
-        for (key, _) in entries.iter().filter(|(key, _)| !is_known(key)) {
-            if meant.len() < known.len() {
+        let strangers = entries.iter().filter(|(key, _)| !is_known(key));
+        for (at, (key, _)) in strangers.enumerate() {
+            if at < MAX_DIAGNOSTICS {
                 meant.extend(nearest(&key.text, known.iter().copied()));
             }
             out.push_with(key.span, || {
