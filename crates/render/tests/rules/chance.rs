@@ -4,14 +4,19 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Text as an enemy would write it.
+/// Text as an enemy would write it. Control and direction characters are refused when a manifest
+/// is read, so they cannot come this far.
 fn text() -> impl Strategy<Value = String> {
     let bits = prop::sample::select(vec![
-        "\"", "'", "\n", "\r", "}", "{", ";", "#", "\\", "a", "drop", " ", "\t", "\u{2028}", "é",
-        ",", "=", "|", "<", "\u{0}", "\u{1B}", "\u{9B}", "\u{202E}", "\u{2066}", "\u{61C}", ",=",
-        ";-", "\t@", "+",
+        "\"", "'", "\n", "}", "{", ";", "#", "\\", "a", "drop", " ", "\u{2028}", "é", ",", "=",
+        "|", "<", ",=", ";-", "@", "+",
     ]);
     prop::collection::vec(bits, 1..40).prop_map(|bits| format!("x{}", bits.concat()))
+}
+
+/// The same in one line.
+fn line() -> impl Strategy<Value = String> {
+    text().prop_map(|text| text.replace('\n', ";"))
 }
 
 fn place() -> impl Strategy<Value = String> {
@@ -38,7 +43,7 @@ fn yaml() -> impl Strategy<Value = String> {
         text(),
         any::<bool>(),
     );
-    (prop::collection::vec(flow, 1..8), text(), text(), text()).prop_map(|(flows, name, vendor, tag)| {
+    (prop::collection::vec(flow, 1..8), line(), line(), line()).prop_map(|(flows, name, vendor, tag)| {
         let quoted = yaml_string;
         let mut out = format!(
             "manifest: 1\nproduct: {{ id: chance, name: {}, vendor: {} }}\n\
