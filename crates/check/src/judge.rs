@@ -60,6 +60,15 @@ impl Judged {
         if outcome == Outcome::Pass && lane.protocol.is_unspecified() {
             reason = Some("the port opens; the document does not say what is spoken here".into());
         }
+        if let Some(Trouble::AddressUnknown { role }) = &trouble {
+            let port = lane
+                .ports
+                .map_or_else(String::new, |ports| ports.low().to_string());
+            reason = Some(format!(
+                "where {role} is differs from site to site; say it with its setting (--set), or \
+                 with --connect-to '{role}:{port}:ADDRESS:{port}'"
+            ));
+        }
         let blocked_by = Vec::new();
         Self {
             lane,

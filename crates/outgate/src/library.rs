@@ -6,7 +6,7 @@ use anyhow::Context;
 use outgate_manifest::{Library, MAX_BYTES, Manifest, parse};
 
 use crate::diagnostics;
-use crate::output::{Failure, read_bounded, say};
+use crate::output::{Failure, counted, read_bounded, say};
 
 /// The built-in products: one line a profile.
 const PROFILES: &[(&str, &str)] = &[
@@ -110,9 +110,10 @@ pub(crate) fn load(profile: &str) -> Result<Manifest, Failure> {
     let found = find(profile)?;
     found.parse().map_err(|diagnostics| {
         say(diagnostics::rendered(&diagnostics, found.text(), false).trim_end());
-        let count = diagnostics.len();
-        let mistakes = if count == 1 { "mistake" } else { "mistakes" };
-        say(&format!("error: {profile} has {count} {mistakes}"));
+        say(&format!(
+            "error: {profile} has {}",
+            counted(diagnostics.len(), "mistake")
+        ));
         Failure::Said
     })
 }

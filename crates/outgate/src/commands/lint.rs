@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::diagnostics::rendered;
 use crate::library;
-use crate::output::{Failure, coloured, json, print};
+use crate::output::{Failure, coloured, counted, json, print};
 
 /// `outgate lint`: what is wrong with a manifest, and what could be better.
 #[derive(Args)]
@@ -65,8 +65,10 @@ impl LintArgs {
             })?;
         } else {
             print(&rendered(&diagnostics, found.text(), coloured()))?;
+            let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
             print(&format!(
-                "{}: {errors} errors, {warnings} warnings\n",
+                "{}: {errors}, {warnings}
+",
                 self.profile
             ))?;
         }

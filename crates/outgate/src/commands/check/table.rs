@@ -5,6 +5,7 @@ use outgate_check::{LaneReport, PlanView, Report, Verdict};
 use outgate_manifest::view::LaneView;
 use outgate_probe::Outcome;
 
+use crate::output::counted;
 use crate::table::{cell, cells, shown, table};
 
 /// What a plan would send.
@@ -154,7 +155,7 @@ fn summary(report: &Report) -> String {
     let heading = &report.heading;
     format!(
         "{} {} from {}: {verdict}\n{} pass, {} warn, {} fail, {} not run, {} not applicable; \
-         {} causes; {:.1} s\n",
+         {}; {:.1} s\n",
         heading.product,
         heading.version,
         heading.from,
@@ -163,7 +164,7 @@ fn summary(report: &Report) -> String {
         counts.fail,
         counts.not_run,
         counts.not_applicable,
-        report.causes.len(),
+        counted(report.causes.len(), "cause"),
         std::time::Duration::from_micros(report.took_micros).as_secs_f64(),
     )
 }
