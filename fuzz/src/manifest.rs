@@ -39,7 +39,8 @@ pub fn manifest(data: &[u8]) {
 }
 
 fn check_place(diagnostic: &Diagnostic, text: &str) {
-    let lines = text.split('\n').count();
+    // A carriage return alone ends a line too (YAML 1.2.2, section 5.4).
+    let lines = text.replace("\r\n", "\n").split(['\n', '\r']).count();
     assert!(
         (1..=lines + 1).contains(&diagnostic.line),
         "{diagnostic} of {lines} lines"
