@@ -7,8 +7,7 @@ use outgate_manifest::document::flow::{Inspection, Tls, TrustKind};
 use outgate_manifest::document::product::TlsVersion as Floor;
 use outgate_manifest::{Lane, Target, Transport};
 use outgate_probe::{
-    Ask, DEFAULT_HOLD, Host, HttpAsk, Probe, TlsAsk, TlsVersion, Transport as Carrier, Trust,
-    probe_for,
+    Ask, Host, HttpAsk, Probe, TlsAsk, TlsVersion, Transport as Carrier, Trust, probe_for,
 };
 
 use crate::samples::Samples;
@@ -52,11 +51,6 @@ impl Plan {
         Self {
             lanes: planned.collect(),
         }
-    }
-
-    /// As [`Plan::new`] without samples of one's own.
-    pub fn of(lanes: Vec<Lane>) -> Self {
-        Self::new(lanes, &Samples::default(), DEFAULT_HOLD)
     }
 }
 

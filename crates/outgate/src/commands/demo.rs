@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use indicatif::MultiProgress;
 use outgate_check::{Heading, MAX_CONCURRENT, Plan, Report, Verdict};
 use outgate_manifest::view::NEWEST;
-use outgate_probe::{ConnectTo, DEFAULT_HOLD, Path, PathConfig, Roots};
+use outgate_probe::{ConnectTo, Path, PathConfig, Roots};
 use outgate_standin::{Authority, Stage, SystemClock};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -55,15 +55,17 @@ impl DemoArgs {
                 .map_err(internal)?;
             let pem = authority.pem();
             let mut stage = Stage::new(authority, SystemClock);
-            let mut scenes = Vec::new();
+            let (mut scenes, mut plans) = (Vec::new(), Vec::new());
             for (profile, manifest) in &manifests {
-                let scene = Scene::set(profile, manifest, &mut stage)
+                let (scene, plan) = Scene::set(profile, manifest, &mut stage)
                     .await
                     .map_err(internal)?;
                 scenes.push(scene);
+                plans.push(plan);
             }
             let lines = MultiProgress::new();
-            let plays = scenes.iter().map(|scene| play(scene, &pem, &lines));
+            let acts = scenes.iter().zip(plans);
+            let plays = acts.map(|(scene, plan)| play(scene, plan, &pem, &lines));
             let mut verdicts = Vec::new();
             for report in join_all(plays).await {
                 let report = report?;
@@ -82,7 +84,12 @@ impl DemoArgs {
 }
 
 /// Checks one product against its servers.
-async fn play(scene: &Scene, pem: &str, lines: &MultiProgress) -> Result<Report, Failure> {
+async fn play(
+    scene: &Scene,
+    plan: Plan,
+    pem: &str,
+    lines: &MultiProgress,
+) -> Result<Report, Failure> {
     let roots = Roots::mozilla()
         .give_pem(pem.as_bytes())
         .map_err(|error| Failure::Internal(error.into()))?;
@@ -105,13 +112,17 @@ async fn play(scene: &Scene, pem: &str, lines: &MultiProgress) -> Result<Report,
         version: NEWEST.to_owned(),
         from: "all parties".to_owned(),
     };
-    let plan = Plan::new(scene.lanes.clone(), &scene.samples, DEFAULT_HOLD);
     let progress = Progress::new(&plan, lines);
     Ok(exercise(plan, heading, &path, MAX_CONCURRENT, progress).await)
 }
 
 /// Leaves the servers up until somebody ends it.
 async fn linger(props: &tempfile::TempDir, scenes: &[Scene]) -> Result<(), Failure> {
+    // Before anybody is told of the servers, so that the folder goes away however early it ends.
+    let signal = |kind| signal(kind).map_err(|error| Failure::Internal(error.into()));
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     let program = std::env::args().next().unwrap_or_else(|| "outgate".into());
     say("The servers stay up until Ctrl-C. A check of your own against them:");
     for scene in scenes {
@@ -122,10 +133,6 @@ async fn linger(props: &tempfile::TempDir, scenes: &[Scene]) -> Result<(), Failu
             scene.profile
         ));
     }
-    let signal = |kind| signal(kind).map_err(|error| Failure::Internal(error.into()));
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}

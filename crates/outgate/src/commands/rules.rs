@@ -109,7 +109,7 @@ impl RulesArgs {
                 let Target::Name(name) = &lane.to else {
                     continue;
                 };
-                if addresses.of(name.as_str()).is_some() {
+                if addresses.knows(name.as_str()) {
                     continue;
                 }
                 match (name.as_str(), 0).to_socket_addrs() {

@@ -21,10 +21,8 @@ pub(super) struct Scene {
     pub(super) profile: String,
     /// The product's id.
     pub(super) product: String,
-    /// Its lanes, of all parties.
-    pub(super) lanes: Vec<Lane>,
     /// Names for destinations that have none of their own.
-    pub(super) samples: Samples,
+    samples: Samples,
     /// Settings that have no value of their own.
     settings: BTreeMap<String, String>,
     /// `--connect-to` for each host and port.
@@ -32,12 +30,12 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    /// Starts the servers that a product's lanes need.
+    /// Starts the servers that a product's lanes need, and plans their check for all parties.
     pub(super) async fn set(
         profile: &str,
         manifest: &Manifest,
         stage: &mut Stage,
-    ) -> anyhow::Result<Self> {
+    ) -> anyhow::Result<(Self, Plan)> {
         let settings = settings(manifest);
         let selection = Selection {
             set: settings.clone(),
@@ -45,16 +43,16 @@ impl Scene {
         };
         let lanes = manifest.lanes(&selection)?;
         let samples = samples(&lanes);
-        let plan = Plan::new(lanes.clone(), &samples, DEFAULT_HOLD);
+        let plan = Plan::new(lanes, &samples, DEFAULT_HOLD);
         let detours = Servers::start(&plan, stage).await?;
-        Ok(Self {
+        let scene = Self {
             profile: profile.to_owned(),
             product: manifest.product().id.to_string(),
-            lanes,
             samples,
             settings,
             detours,
-        })
+        };
+        Ok((scene, plan))
     }
 
     /// The arguments of a check against the scene, one a line.
