@@ -3,13 +3,21 @@
 use crate::workspace::Package;
 
 /// What each package of the workspace may need of the others. The arrows only point up.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("outgate-manifest", &[]),
     ("outgate-render", &["outgate-manifest"]),
     ("outgate-wire", &[]),
     ("outgate-probe", &["outgate-wire"]),
     ("outgate-check", &["outgate-manifest", "outgate-probe"]),
     ("outgate-standin", &["outgate-wire"]),
+    ("outgate-core", &[]),
+    ("outgate-mqtt", &[]),
+    ("outgate-door", &[]),
+    (
+        "outgate-hub",
+        &["outgate-core", "outgate-door", "outgate-mqtt"],
+    ),
+    ("outgate-client", &[]),
     (
         "outgate",
         &[
@@ -18,15 +26,24 @@ const ALLOWED: [(&str, &[&str]); 9] = [
             "outgate-probe",
             "outgate-check",
             "outgate-standin",
+            "outgate-hub",
+            "outgate-client",
         ],
     ),
-    ("outgate-fuzz", &["outgate-manifest", "outgate-wire"]),
+    (
+        "outgate-fuzz",
+        &["outgate-manifest", "outgate-mqtt", "outgate-wire"],
+    ),
     ("xtask", &[]),
 ];
 
 /// The packages that compute and never talk to anybody.
-pub(super) const WITHOUT_INPUT_OR_OUTPUT: [&str; 3] =
-    ["outgate-manifest", "outgate-render", "outgate-wire"];
+pub(super) const WITHOUT_INPUT_OR_OUTPUT: [&str; 4] = [
+    "outgate-manifest",
+    "outgate-mqtt",
+    "outgate-render",
+    "outgate-wire",
+];
 
 /// What they must not need, however far down: runtimes, sockets and what stands on them.
 const RUNTIMES: [&str; 8] = [

@@ -1,0 +1,1 @@
+//! A typed client of the hub's administration API, and the contexts it is used in.

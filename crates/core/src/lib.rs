@@ -1,0 +1,28 @@
+//! The device model, who may act on it, and the disk it lies on.
+//!
+//! Dialects translate a wire protocol to calls on [`Core`]; the administration API does the same
+//! for people and back ends. Nothing here knows a protocol. Whoever acts first proves who they
+//! are ([`identity`]), then holds a [`sessions::Session`] for as long as the connection lives;
+//! every act goes through it, so that a revocation can stop all of them at once.
+
+pub mod audit;
+pub mod calls;
+pub mod clock;
+pub mod commands;
+pub mod consumers;
+pub mod events;
+pub mod id;
+pub mod identity;
+pub mod limits;
+pub mod messages;
+pub mod refusal;
+pub mod secret;
+pub mod sessions;
+pub mod store;
+pub mod twin;
+
+mod open;
+
+pub use clock::{Clock, Timestamp};
+pub use open::{Core, Settings};
+pub use refusal::Refusal;

@@ -1,0 +1,100 @@
+//! All parts together.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::audit::Audit;
+use crate::calls::Calls;
+use crate::clock::Clock;
+use crate::commands::Commands;
+use crate::consumers::Consumers;
+use crate::events::Events;
+use crate::id::SessionId;
+use crate::identity::{Identified, Identity};
+use crate::refusal::Refusal;
+use crate::sessions::{Presence, Session, Sessions};
+use crate::store::Store;
+use crate::twin::Twins;
+
+/// What a core needs to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where everything lies; made if it is not there, for its owner alone.
+    pub data: PathBuf,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+/// The device model.
+#[derive(Clone, Debug)]
+pub struct Core {
+    /// The disk.
+    pub store: Store,
+    /// What time it is.
+    pub clock: Clock,
+    /// Live connections.
+    pub sessions: Sessions,
+    /// Who is who.
+    pub identity: Identity,
+    /// What devices say.
+    pub events: Events,
+    /// What devices are to do.
+    pub commands: Commands,
+    /// What devices are asked.
+    pub calls: Calls,
+    /// What devices are wanted to be, and are.
+    pub twins: Twins,
+    /// Who takes events, and how far they are.
+    pub consumers: Consumers,
+    /// Who did what.
+    pub audit: Audit,
+}
+
+impl Core {
+    /// Opens what lies in the folder, or makes it.
+    ///
+    /// # Errors
+    /// [`Refusal::Store`] when the disk refuses, or holds a store of a newer version.
+    pub fn open(settings: &Settings) -> Result<Self, Refusal> {
+        std::fs::create_dir_all(&settings.data)
+            .map_err(|_| Refusal::Internal("the data folder cannot be made"))?;
+        let store = Store::open(&settings.data)?;
+        let clock = settings.clock.clone();
+        let sessions = Sessions::default();
+        Ok(Self {
+            identity: Identity::new(store.clone(), clock.clone(), sessions.clone())?,
+            events: Events::new(store.clone(), clock.clone())?,
+            commands: Commands::new(store.clone(), clock.clone(), sessions.clone()),
+            calls: Calls::new(clock.clone(), sessions.clone()),
+            twins: Twins::new(store.clone(), clock.clone(), sessions.clone()),
+            consumers: Consumers::new(store.clone(), clock.clone()),
+            audit: Audit::new(store.clone()),
+            store,
+            clock,
+            sessions,
+        })
+    }
+
+    /// Opens a session for somebody who has been identified, over the dialect `via`.
+    ///
+    /// # Errors
+    /// [`Refusal::Revoked`] when the credential has been revoked meanwhile; as the store.
+    pub async fn open_session(
+        &self,
+        identified: &Identified,
+        via: &'static str,
+        peer: SocketAddr,
+    ) -> Result<Session, Refusal> {
+        let session = self.sessions.take_up(Presence {
+            id: SessionId::made_up()?,
+            principal: identified.principal.clone(),
+            credential: identified.credential.clone(),
+            via,
+            peer,
+            since: self.clock.now(),
+        });
+        self.identity.confirm(identified).await?;
+        session.pass().check()?;
+        Ok(session)
+    }
+}

@@ -1,0 +1,3 @@
+//! Wire protocols, each translated to and from the device model. A file a dialect.
+
+pub mod mqtt;

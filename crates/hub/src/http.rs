@@ -1,0 +1,1 @@
+//! HTTP over a connection that has come through the door.

@@ -1,0 +1,14 @@
+//! The cloud end: what devices already speak, on one port of your own.
+//!
+//! Bytes come in at the door, are understood by a dialect, become an operation on the core.
+
+pub mod api;
+pub mod config;
+pub mod console;
+pub mod dialects;
+mod http;
+mod hub;
+pub mod metrics;
+pub mod webhooks;
+
+pub use hub::{Hub, State};

@@ -1,0 +1,1 @@
+//! Events pushed to back ends over HTTPS, signed, tried again, and set aside when nobody takes them.
