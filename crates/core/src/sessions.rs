@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, watch};
 
 use crate::clock::Timestamp;
 use crate::id::{CredentialId, DeviceId, OperatorId, ServiceId, SessionId, SiteId};
@@ -102,10 +102,20 @@ struct Live {
 #[derive(Debug)]
 struct Seat {
     presence: Presence,
-    ending: watch::Sender<Option<Ending>>,
+    life: watch::Sender<Life>,
     waiting: Mutex<Waiting>,
     bell: Notify,
-    gone: Mutex<Vec<oneshot::Sender<()>>>,
+}
+
+/// Where a session is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    /// It may act.
+    Live,
+    /// It may not, and its connection is to close.
+    Ending(Ending),
+    /// Its connection is closed; why it was to close, if anybody said so.
+    Gone(Option<Ending>),
 }
 
 #[derive(Debug, Default)]
@@ -133,10 +143,9 @@ impl Sessions {
     pub(crate) fn take_up(&self, presence: Presence) -> Session {
         let seat = Arc::new(Seat {
             presence,
-            ending: watch::Sender::new(None),
+            life: watch::Sender::new(Life::Live),
             waiting: Mutex::default(),
             bell: Notify::new(),
-            gone: Mutex::default(),
         });
         let mut live = self.0.live.lock();
         let presence = &seat.presence;
@@ -165,22 +174,22 @@ impl Sessions {
         let seats = self.seats(selector);
         let mut closings = Vec::with_capacity(seats.len());
         for seat in &seats {
-            let (told, closing) = oneshot::channel();
-            seat.gone.lock().push(told);
-            seat.ending.send_if_modified(|ending| {
-                let first = ending.is_none();
-                ending.get_or_insert(why);
+            closings.push(seat.life.subscribe());
+            seat.life.send_if_modified(|life| {
+                let first = *life == Life::Live;
+                if first {
+                    *life = Life::Ending(why);
+                }
                 first
             });
-            closings.push(closing);
         }
         let ended = seats.len();
         drop(seats);
         let mut closed = 0;
         let all = async {
-            for closing in closings {
+            for mut closing in closings {
                 // An error means that the seat is gone, which is what we wait for.
-                let _ = closing.await;
+                let _ = closing.wait_for(|life| matches!(life, Life::Gone(_))).await;
                 closed += 1;
             }
         };
@@ -189,6 +198,28 @@ impl Sessions {
             ended,
             lingering: ended - closed,
         }
+    }
+
+    /// Waits until none of the sessions that `device` has now may act any more.
+    pub async fn absence(&self, device: &DeviceId) {
+        let lives: Vec<_> = self
+            .seats(&Selector::Device(device.clone()))
+            .iter()
+            .map(|seat| seat.life.subscribe())
+            .collect();
+        for mut life in lives {
+            // An error means that the seat is gone, which is what we wait for.
+            let _ = life.wait_for(|life| *life != Life::Live).await;
+        }
+    }
+
+    /// Whether the session of that name is live and may act.
+    #[must_use]
+    pub fn is_live(&self, id: &SessionId) -> bool {
+        let live = self.0.live.lock();
+        live.by_id
+            .get(id)
+            .is_some_and(|seat| *seat.life.borrow() == Life::Live)
     }
 
     /// Tells every session of `device`. Returns how many there are.
@@ -307,12 +338,14 @@ impl Session {
 
     /// Waits until the session has to end, and says why. May be dropped and asked again.
     pub async fn ended(&self) -> Ending {
-        let mut ending = self.seat.ending.subscribe();
+        let mut life = self.seat.life.subscribe();
         loop {
-            if let Some(why) = *ending.borrow_and_update() {
-                return why;
+            match *life.borrow_and_update() {
+                Life::Live => {}
+                Life::Ending(why) | Life::Gone(Some(why)) => return why,
+                Life::Gone(None) => return Ending::Draining,
             }
-            if ending.changed().await.is_err() {
+            if life.changed().await.is_err() {
                 return Ending::Draining;
             }
         }
@@ -339,12 +372,15 @@ impl Pass {
     /// Whether its session may still act.
     ///
     /// # Errors
-    /// [`Refusal::Revoked`] or [`Refusal::Draining`] when the session has been ended.
+    /// [`Refusal::Revoked`] or [`Refusal::Draining`] when the session has been ended. What was
+    /// sent before the connection closed by itself may still be acted on.
     pub fn check(&self) -> Result<(), Refusal> {
-        match *self.0.ending.borrow() {
-            None => Ok(()),
-            Some(Ending::Revoked | Ending::Expired | Ending::Dismissed) => Err(Refusal::Revoked),
-            Some(Ending::Replaced | Ending::Draining) => Err(Refusal::Draining),
+        match *self.0.life.borrow() {
+            Life::Live | Life::Gone(None) => Ok(()),
+            Life::Ending(why) | Life::Gone(Some(why)) => match why {
+                Ending::Revoked | Ending::Expired | Ending::Dismissed => Err(Refusal::Revoked),
+                Ending::Replaced | Ending::Draining => Err(Refusal::Draining),
+            },
         }
     }
 
@@ -389,13 +425,23 @@ impl Drop for Session {
         let mut live = self.registry.live.lock();
         live.by_id.remove(&presence.id);
         forget(&mut live.by_credential, &presence.credential, &presence.id);
+        let mut others = Vec::new();
         if let Principal::Device { device, .. } = &presence.principal {
             forget(&mut live.by_device, device, &presence.id);
+            let ids = live.by_device.get(device).into_iter().flatten();
+            others.extend(ids.filter_map(|id| live.by_id.get(id).cloned()));
         }
         drop(live);
-        for told in self.seat.gone.lock().drain(..) {
-            // Whoever waited may have lost patience.
-            let _ = told.send(());
+        self.seat.life.send_modify(|life| {
+            *life = match *life {
+                Life::Live => Life::Gone(None),
+                Life::Ending(why) => Life::Gone(Some(why)),
+                Life::Gone(why) => Life::Gone(why),
+            }
+        });
+        for other in others {
+            // The commands that this session had taken are free for the others.
+            other.tell(&Signal::Commands);
         }
     }
 }
@@ -411,5 +457,85 @@ fn forget<K: std::hash::Hash + Eq>(
         if ids.is_empty() {
             map.remove(key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn absence_comes_when_the_last_session_of_the_device_has_closed() {
+        let sessions = Sessions::default();
+        let [one, two] = [device_session(&sessions), device_session(&sessions)];
+        let device = one.device().unwrap().clone();
+        let absence = sessions.absence(&device);
+        tokio::pin!(absence);
+        drop(one);
+        assert!(asked_once(absence.as_mut()).await.is_none());
+        drop(two);
+        absence.await;
+    }
+
+    #[tokio::test]
+    async fn an_ended_session_is_not_live_though_its_connection_lingers() {
+        let sessions = Sessions::default();
+        let session = device_session(&sessions);
+        let id = session.presence().id.clone();
+        assert!(sessions.is_live(&id));
+        let ended = sessions
+            .end(&Selector::All, Ending::Revoked, Duration::ZERO)
+            .await;
+        assert_eq!((ended.ended, ended.lingering), (1, 1));
+        assert!(!sessions.is_live(&id));
+        sessions.absence(session.device().unwrap()).await;
+        assert!(matches!(session.pass().check(), Err(Refusal::Revoked)));
+    }
+
+    #[tokio::test]
+    async fn ending_waits_for_the_connection_though_somebody_holds_a_pass() {
+        let sessions = Sessions::default();
+        let session = device_session(&sessions);
+        let pass = session.pass();
+        let end = sessions.end(&Selector::All, Ending::Revoked, Duration::from_secs(3600));
+        tokio::pin!(end);
+        assert!(asked_once(end.as_mut()).await.is_none());
+        drop(session);
+        assert_eq!(end.await.lingering, 0);
+        assert!(matches!(pass.check(), Err(Refusal::Revoked)));
+    }
+
+    #[tokio::test]
+    async fn those_who_stay_are_told_to_look_for_the_commands_of_who_left() {
+        let sessions = Sessions::default();
+        let [leaving, staying] = [device_session(&sessions), device_session(&sessions)];
+        drop(leaving);
+        assert!(matches!(staying.signal().await, Signal::Commands));
+    }
+
+    /// What comes of `future` when it is asked once.
+    async fn asked_once<T>(mut future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
+        std::future::poll_fn(|context| {
+            std::task::Poll::Ready(match future.as_mut().poll(context) {
+                std::task::Poll::Ready(done) => Some(done),
+                std::task::Poll::Pending => None,
+            })
+        })
+        .await
+    }
+
+    fn device_session(sessions: &Sessions) -> Session {
+        sessions.take_up(Presence {
+            id: SessionId::made_up().unwrap(),
+            principal: Principal::Device {
+                device: "till-1".parse().unwrap(),
+                site: "shop".parse().unwrap(),
+                policy: "own-subtree".to_owned(),
+            },
+            credential: "cr-1".parse().unwrap(),
+            via: "test",
+            peer: "127.0.0.1:1".parse().unwrap(),
+            since: Timestamp::from_millis(0),
+        })
     }
 }
