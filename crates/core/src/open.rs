@@ -11,6 +11,7 @@ use crate::consumers::Consumers;
 use crate::events::Events;
 use crate::id::SessionId;
 use crate::identity::{Identified, Identity};
+use crate::messages::Messages;
 use crate::refusal::Refusal;
 use crate::sessions::{Presence, Session, Sessions};
 use crate::store::Store;
@@ -46,6 +47,8 @@ pub struct Core {
     pub twins: Twins,
     /// Who takes events, and how far they are.
     pub consumers: Consumers,
+    /// What waits between devices.
+    pub messages: Messages,
     /// Who did what.
     pub audit: Audit,
 }
@@ -68,6 +71,7 @@ impl Core {
             calls: Calls::new(clock.clone(), sessions.clone()),
             twins: Twins::new(store.clone(), clock.clone(), sessions.clone()),
             consumers: Consumers::new(store.clone(), clock.clone()),
+            messages: Messages::new(store.clone()),
             audit: Audit::new(store.clone()),
             store,
             clock,

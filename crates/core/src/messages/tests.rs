@@ -1,0 +1,169 @@
+use std::path::Path;
+
+use super::*;
+
+fn message(topic: &str, payload: &'static str) -> Message {
+    Message {
+        topic: topic.to_owned(),
+        headers: Bytes::from_static(b"h"),
+        payload: Bytes::from_static(payload.as_bytes()),
+        published: Timestamp::from_millis(1),
+        expires: None,
+    }
+}
+
+fn slot(mailbox: MailboxId, seq: u64) -> Slot {
+    Slot {
+        mailbox,
+        seq,
+        qos: 1,
+        retain: false,
+        identifiers: vec![7, 8],
+    }
+}
+
+fn keep(slots: Vec<Slot>) -> Keep {
+    Keep {
+        message: message("a/b", "one"),
+        slots,
+        retain: None,
+        inbound: None,
+    }
+}
+
+fn messages(folder: &Path) -> Messages {
+    Messages::new(Store::open(folder).unwrap())
+}
+
+/// A mailbox made without a session, as the broker's own acts are.
+async fn mailbox(messages: &Messages, key: &'static str, fresh: bool) -> MailboxId {
+    let open = move |connection: &rusqlite::Connection| writing::open(connection, key, 60, fresh);
+    messages.store.write(open).await.unwrap()
+}
+
+async fn rows(messages: &Messages, table: &'static str) -> u64 {
+    let count = move |connection: &rusqlite::Connection| {
+        let sql = format!("SELECT count(*) FROM {table}");
+        let count: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
+        Ok(u64::try_from(count).unwrap())
+    };
+    messages.store.read(count).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_message_in_two_mailboxes_is_kept_once_and_until_both_have_let_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let messages = messages(folder.path());
+    let one = mailbox(&messages, "one", false).await;
+    let two = mailbox(&messages, "two", false).await;
+    let both = keep(vec![slot(one, 1), slot(two, 1)]);
+    messages.keep(None, both).await.unwrap();
+    assert_eq!(rows(&messages, "mailbox_message").await, 1);
+    let done = vec![Progress::Done { seq: 1 }];
+    messages.note(one, done.clone()).await.unwrap();
+    assert_eq!(rows(&messages, "mailbox_message").await, 1);
+    messages.note(two, done).await.unwrap();
+    assert_eq!(rows(&messages, "mailbox_message").await, 0);
+}
+
+#[tokio::test]
+async fn all_is_found_again_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = messages(folder.path());
+    let id = mailbox(&first, "one", false).await;
+    let subscription = Subscription {
+        filter: "a/#".to_owned(),
+        options: 2,
+        identifier: Some(7),
+    };
+    let subscribe = {
+        let subscription = subscription.clone();
+        move |connection: &rusqlite::Connection| writing::subscribe(connection, id, &[subscription])
+    };
+    first.store.write(subscribe).await.unwrap();
+    let retain = Retain {
+        owner: "device/x".to_owned(),
+        qos: 1,
+    };
+    for seq in 1..=2 {
+        let more = Keep {
+            retain: Some(retain.clone()),
+            inbound: Some((id, 5)),
+            ..keep(vec![slot(id, seq)])
+        };
+        first.keep(None, more).await.unwrap();
+    }
+    let steps = vec![
+        Progress::Sent { seq: 1, packet: 9 },
+        Progress::Released { seq: 1 },
+    ];
+    first.note(id, steps).await.unwrap();
+    let will = Will {
+        key: "one".to_owned(),
+        owner: "device/x".to_owned(),
+        message: message("w", "gone"),
+        qos: 1,
+        retain: false,
+        delay: 3,
+        due: None,
+    };
+    first.keep_will(None, will.clone()).await.unwrap();
+    drop(first);
+
+    let again = messages(folder.path());
+    let kept = again.load().await.unwrap();
+    let found = &kept.mailboxes[0];
+    assert_eq!(
+        (found.id, found.waiting, found.newest, &found.inbound[..]),
+        (id, 2, 2, &[5][..])
+    );
+    assert_eq!(found.subscriptions, [subscription]);
+    assert_eq!(kept.wills, [will]);
+    assert_eq!(kept.retained[0].message, message("a/b", "one"));
+    let waiting = again.waiting(id, 0, u64::MAX, 10).await.unwrap();
+    assert_eq!(
+        (waiting[0].packet, waiting[0].released, &waiting[0].slot),
+        (Some(9), true, &slot(id, 1))
+    );
+    assert_eq!((waiting[1].packet, waiting[1].released), (None, false));
+    assert_eq!(again.waiting(id, 1, 2, 10).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn an_empty_retained_message_clears_its_topic() {
+    let folder = tempfile::tempdir().unwrap();
+    let messages = messages(folder.path());
+    for (payload, left) in [("x", 1), ("y", 1), ("", 0)] {
+        let retain = Some(Retain {
+            owner: "device/x".to_owned(),
+            qos: 0,
+        });
+        let keep = Keep {
+            message: message("a", payload),
+            retain,
+            ..keep(Vec::new())
+        };
+        messages.keep(None, keep).await.unwrap();
+        assert_eq!(messages.load().await.unwrap().retained.len(), left);
+    }
+    assert_eq!(rows(&messages, "mailbox_message").await, 0);
+}
+
+#[tokio::test]
+async fn a_fresh_mailbox_is_empty_and_a_removed_one_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let messages = messages(folder.path());
+    let old = mailbox(&messages, "one", false).await;
+    messages.keep(None, keep(vec![slot(old, 1)])).await.unwrap();
+    assert_eq!(mailbox(&messages, "one", false).await, old);
+    let new = mailbox(&messages, "one", true).await;
+    assert_ne!(new, old);
+    // A publish that was routed before the old one was removed:
+    messages.keep(None, keep(vec![slot(old, 2)])).await.unwrap();
+    assert_eq!(rows(&messages, "mailbox_message").await, 0);
+    messages.keep(None, keep(vec![slot(new, 1)])).await.unwrap();
+    messages.remove(vec![new]).await.unwrap();
+    for table in ["mailbox", "mailbox_slot", "mailbox_message"] {
+        assert_eq!(rows(&messages, table).await, 0, "{table}");
+    }
+}
