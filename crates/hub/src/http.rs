@@ -1,1 +1,101 @@
 //! HTTP over a connection that has come through the door.
+
+mod whoami;
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use http::Request;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use outgate_door::{Connection, Facts};
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+use tower_http::timeout::RequestBodyTimeoutLayer;
+
+use crate::hub::State;
+
+/// How long the head of a request may take, from the first byte or since the answer before.
+const HEAD_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long a body may stand still.
+const BODY_MOVES_WITHIN: Duration = Duration::from_secs(30);
+
+/// The most bytes of a request's head.
+const MAX_HEAD: usize = 32 * 1024;
+
+/// The most headers of a request.
+const MAX_HEADERS: usize = 100;
+
+/// The most requests at a time over one HTTP/2 connection.
+const MAX_STREAMS: u32 = 128;
+
+/// How often an HTTP/2 connection is asked whether it is still there, and how long it may think.
+const PING_EVERY: Duration = Duration::from_secs(30);
+
+/// How long requests on their way may take once the hub goes down.
+const DRAIN_WITHIN: Duration = Duration::from_secs(10);
+
+/// Everything that is served over HTTP, but for the dialects.
+pub(crate) fn router(state: &State) -> Router {
+    Router::new()
+        .merge(crate::api::router(state.clone()))
+        .merge(crate::console::router(state.clone()))
+        .merge(whoami::router())
+        .layer(RequestBodyTimeoutLayer::new(BODY_MOVES_WITHIN))
+}
+
+/// Serves one connection until it is over, or the hub goes down.
+pub(crate) async fn serve(
+    connection: Connection,
+    router: Router,
+    mut draining: watch::Receiver<bool>,
+) {
+    let facts = connection.facts().clone();
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        router.clone().oneshot(with(request, facts.clone()))
+    });
+    let builder = builder();
+    let serving = builder.serve_connection_with_upgrades(TokioIo::new(connection), service);
+    tokio::pin!(serving);
+    let over = tokio::select! {
+        over = serving.as_mut() => over,
+        _ = draining.wait_for(|draining| *draining) => {
+            serving.as_mut().graceful_shutdown();
+            match tokio::time::timeout(DRAIN_WITHIN, serving).await {
+                Ok(over) => over,
+                Err(_) => Ok(()),
+            }
+        }
+    };
+    if let Err(error) = over {
+        tracing::debug!(%error, "an HTTP connection ended badly");
+    }
+}
+
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_EVERY)
+        .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
+        .max_concurrent_streams(MAX_STREAMS);
+    builder
+}
+
+/// A request that says whom it came from.
+fn with(request: Request<Incoming>, facts: Facts) -> Request<Body> {
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(facts);
+    request
+}

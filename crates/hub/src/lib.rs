@@ -9,6 +9,7 @@ pub mod dialects;
 mod http;
 mod hub;
 pub mod metrics;
+pub mod sources;
 pub mod webhooks;
 
 pub use hub::{Hub, State};

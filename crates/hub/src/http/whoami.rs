@@ -1,0 +1,123 @@
+//! `GET /whoami`: what the hub saw of whoever asks, so that they can tell what stands between.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, StatusCode, Version, header};
+use outgate_door::{Facts, TlsFacts};
+use serde::Serialize;
+
+use crate::sources::Sources;
+
+/// How often one source may ask at once.
+const BURST: u32 = 20;
+
+/// And how often after that.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// The route, with its own memory of who has asked how often.
+pub(super) fn router() -> axum::Router {
+    axum::Router::new()
+        .route("/whoami", axum::routing::get(whoami))
+        .with_state(Arc::new(Sources::new(BURST, EVERY)))
+}
+
+/// What the hub saw.
+#[derive(Debug, Serialize)]
+struct Whoami {
+    version: u32,
+    /// The reflexive address: the caller's as it arrives here.
+    address: String,
+    port: u16,
+    tls: Option<Tls>,
+    http: Http,
+}
+
+#[derive(Debug, Serialize)]
+struct Tls {
+    version: &'static str,
+    cipher: String,
+    alpn: Option<String>,
+    server_name: Option<String>,
+    resumed: bool,
+    client_certificate: bool,
+    /// `EXPORTER-Channel-Binding` (RFC 9266) in base 64: the same at both ends, unless somebody
+    /// sits between.
+    channel_binding: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Http {
+    version: &'static str,
+    /// In the order of arrival; the values of credentials are left out.
+    headers: Vec<(String, String)>,
+}
+
+async fn whoami(
+    State(sources): State<Arc<Sources>>,
+    Extension(facts): Extension<Facts>,
+    version: Version,
+    headers: HeaderMap,
+) -> Response {
+    if let Err(wait) = sources.admit(facts.peer.ip(), Instant::now()) {
+        let seconds = wait.as_secs().max(1).to_string();
+        return (
+            StatusCode::TOO_MANY_REQUESTS,
+            [(header::RETRY_AFTER, seconds)],
+        )
+            .into_response();
+    }
+    let answer = Whoami {
+        version: 1,
+        address: facts.peer.ip().to_canonical().to_string(),
+        port: facts.peer.port(),
+        tls: facts.tls.as_deref().map(tls),
+        http: Http {
+            version: name(version),
+            headers: shown(&headers),
+        },
+    };
+    ([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response()
+}
+
+fn tls(facts: &TlsFacts) -> Tls {
+    Tls {
+        version: facts.version,
+        cipher: facts.cipher.clone(),
+        alpn: facts.alpn.clone(),
+        server_name: facts.server_name.clone(),
+        resumed: facts.resumed,
+        client_certificate: !facts.client_chain.is_empty(),
+        channel_binding: facts.channel_binding.map(|bytes| STANDARD.encode(bytes)),
+    }
+}
+
+fn name(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2",
+        _ => "HTTP/1.1",
+    }
+}
+
+fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
+    let secret = [
+        header::AUTHORIZATION,
+        header::PROXY_AUTHORIZATION,
+        header::COOKIE,
+    ];
+    let shown = headers.iter().map(|(name, value)| {
+        let value = if secret.contains(name) {
+            "…".to_owned()
+        } else {
+            String::from_utf8_lossy(value.as_bytes()).into_owned()
+        };
+        (name.to_string(), value)
+    });
+    shown.collect()
+}
