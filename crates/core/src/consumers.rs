@@ -1,16 +1,28 @@
 //! Who takes events, each with a place of their own.
 
-/// The tables of this part.
-pub(crate) const SCHEMA: &str = "";
-
+use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
 use crate::clock::{Clock, Timestamp};
-use crate::events::{EventFilter, Taken};
+use crate::events::row::{newest, oldest, place, received_after, signed};
+use crate::events::{EventFilter, Taken, row};
 use crate::id::ConsumerId;
-use crate::identity::Actor;
+use crate::identity::{Actor, Scope};
 use crate::refusal::Refusal;
 use crate::store::Store;
+
+/// The tables of this part. `place`: all events up to it have been taken.
+pub(crate) const SCHEMA: &str = "
+CREATE TABLE consumer (
+    id TEXT PRIMARY KEY,
+    place INTEGER NOT NULL,
+    moved INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX consumer_by_place ON consumer (place);
+";
+
+/// The most consumers of a hub.
+pub const MAX_CONSUMERS: u64 = 1_000;
 
 /// Somebody who takes events, as may be told.
 #[derive(Clone, Debug, Serialize)]
@@ -19,7 +31,9 @@ pub struct Consumer {
     pub id: ConsumerId,
     /// All events up to this place have been taken.
     pub place: u64,
-    /// Since when it has not moved on, while there is more.
+    /// How many places the newest event is beyond that.
+    pub behind: u64,
+    /// Since when it has not moved on, while there is more; now, when there is no more.
     pub moved: Timestamp,
 }
 
@@ -38,28 +52,182 @@ impl Consumers {
 
     /// Makes a consumer that begins after the place `after`, or after the newest event. Does
     /// nothing when it is there.
+    ///
+    /// # Errors
+    /// [`Refusal::Expired`] when events after `after` are no longer kept, [`Refusal::Invalid`]
+    /// when there is no such place yet, [`Refusal::TooLarge`] when there are [`MAX_CONSUMERS`]
+    /// already.
     pub async fn register(&self, id: &ConsumerId, after: Option<u64>) -> Result<Consumer, Refusal> {
-        Err(Refusal::Internal("not built yet"))
+        let (id, now) = (id.clone(), self.clock.now());
+        self.store
+            .write(move |connection| {
+                if let Some(found) = find(connection, &id, now)? {
+                    return Ok(found);
+                }
+                let newest = newest(connection)?;
+                let after = after.unwrap_or(newest);
+                check_place(after, newest)?;
+                let oldest = oldest(connection)?;
+                if after + 1 < oldest {
+                    return Err(Refusal::Expired { oldest });
+                }
+                if count(connection)? >= MAX_CONSUMERS {
+                    return Err(Refusal::TooLarge {
+                        what: "consumers",
+                        limit: MAX_CONSUMERS,
+                    });
+                }
+                connection
+                    .prepare_cached("INSERT INTO consumer (id, place, moved) VALUES (?1, ?2, ?3)")?
+                    .execute(params![id, signed(after), now])?;
+                find(connection, &id, now)?.ok_or(Refusal::Internal("a consumer is not there"))
+            })
+            .await
     }
+
     /// The next events of a consumer. The place stays until [`Consumers::advance`].
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`].
     pub async fn take(
         &self,
         id: &ConsumerId,
         filter: &EventFilter,
         limit: u32,
     ) -> Result<Taken, Refusal> {
-        Err(Refusal::Internal("not built yet"))
+        let (id, filter) = (id.clone(), filter.clone());
+        self.store
+            .read(move |connection| {
+                let after = place_of(connection, &id)?;
+                row::after(connection, &filter, after, limit)
+            })
+            .await
     }
+
     /// Moves a consumer's place on to `place`, never back.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`]; [`Refusal::Invalid`] when there is no such place yet.
     pub async fn advance(&self, id: &ConsumerId, place: u64) -> Result<(), Refusal> {
-        Err(Refusal::Internal("not built yet"))
+        let (id, now) = (id.clone(), self.clock.now());
+        self.store
+            .write(move |connection| {
+                if place_of(connection, &id)? >= place {
+                    return Ok(());
+                }
+                check_place(place, newest(connection)?)?;
+                connection
+                    .prepare_cached("UPDATE consumer SET place = ?2, moved = ?3 WHERE id = ?1")?
+                    .execute(params![id, signed(place), now])?;
+                Ok(())
+            })
+            .await
     }
-    /// Lists consumers.
+
+    /// Lists consumers, by their names.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] for who does not see all sites, as the events of all are counted.
     pub async fn list(&self, actor: &Actor) -> Result<Vec<Consumer>, Refusal> {
-        Err(Refusal::Internal("not built yet"))
+        if actor.scope != Scope::All {
+            return Err(Refusal::forbidden("seeing consumers"));
+        }
+        let now = self.clock.now();
+        self.store
+            .read(move |connection| {
+                let mut statement = connection
+                    .prepare_cached("SELECT id, place, moved FROM consumer ORDER BY id")?;
+                let mut rows = statement.query([])?;
+                let mut all = Vec::new();
+                while let Some(row) = rows.next()? {
+                    all.push(consumer(connection, row, now)?);
+                }
+                Ok(all)
+            })
+            .await
     }
-    /// Forgets a consumer.
+
+    /// Forgets a consumer, so that nothing is kept for it any more.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`].
     pub async fn remove(&self, id: &ConsumerId) -> Result<(), Refusal> {
-        Err(Refusal::Internal("not built yet"))
+        let id = id.clone();
+        self.store
+            .write(move |connection| {
+                let removed = connection
+                    .prepare_cached("DELETE FROM consumer WHERE id = ?1")?
+                    .execute([&id])?;
+                if removed == 0 {
+                    return Err(Refusal::not_found("consumer", id));
+                }
+                Ok(())
+            })
+            .await
     }
 }
+
+/// The place up to which every consumer has taken all; `None` when there is no consumer.
+pub(crate) fn taken_by_all(connection: &Connection) -> Result<Option<u64>, Refusal> {
+    let taken: Option<i64> = connection
+        .prepare_cached("SELECT min(place) FROM consumer")?
+        .query_row([], |row| row.get(0))?;
+    Ok(taken.map(place))
+}
+
+fn find(
+    connection: &Connection,
+    id: &ConsumerId,
+    now: Timestamp,
+) -> Result<Option<Consumer>, Refusal> {
+    let mut statement =
+        connection.prepare_cached("SELECT id, place, moved FROM consumer WHERE id = ?1")?;
+    let mut rows = statement.query([id])?;
+    rows.next()?
+        .map(|row| consumer(connection, row, now))
+        .transpose()
+}
+
+fn consumer(
+    connection: &Connection,
+    row: &rusqlite::Row<'_>,
+    now: Timestamp,
+) -> Result<Consumer, Refusal> {
+    let taken = place(row.get(1)?);
+    let moved: Timestamp = row.get(2)?;
+    // It stands still only since there has been something to take.
+    let waiting = received_after(connection, taken)?;
+    Ok(Consumer {
+        id: row.get(0)?,
+        place: taken,
+        behind: newest(connection)?.saturating_sub(taken),
+        moved: waiting.map_or(now, |waiting| waiting.max(moved)),
+    })
+}
+
+fn place_of(connection: &Connection, id: &ConsumerId) -> Result<u64, Refusal> {
+    connection
+        .prepare_cached("SELECT place FROM consumer WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))
+        .optional()?
+        .map(place)
+        .ok_or_else(|| Refusal::not_found("consumer", id))
+}
+
+fn count(connection: &Connection) -> Result<u64, Refusal> {
+    let count: i64 = connection
+        .prepare_cached("SELECT count(*) FROM consumer")?
+        .query_row([], |row| row.get(0))?;
+    Ok(place(count))
+}
+
+fn check_place(place: u64, newest: u64) -> Result<(), Refusal> {
+    if place <= newest {
+        Ok(())
+    } else {
+        Err(Refusal::invalid("place", format!("at most {newest}")))
+    }
+}
+
+#[cfg(test)]
+mod tests;

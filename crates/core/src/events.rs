@@ -1,6 +1,11 @@
 //! Events: what devices say. Acknowledged only once it is on the disk.
+//!
+//! All events of the hub lie in one row, by their places. A device's events keep the order in
+//! which [`Events::append`] was first polled for them. Events are cleared away from the old end
+//! only, so what is kept has no holes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -8,13 +13,37 @@ use tokio::sync::watch;
 
 use crate::clock::{Clock, Timestamp};
 use crate::id::{DeviceId, SiteId};
-use crate::identity::Scope;
+use crate::identity::{Principal, Scope};
+use crate::limits::{self, Limits, Rates};
 use crate::refusal::Refusal;
 use crate::sessions::Session;
 use crate::store::Store;
 
-/// The tables of this part.
-pub(crate) const SCHEMA: &str = "";
+pub(crate) mod row;
+
+/// The tables of this part. The payload comes last, so that filtering by what stands before it
+/// does not read it. `AUTOINCREMENT`: a place is never given twice, also when all is cleared.
+pub(crate) const SCHEMA: &str = "
+CREATE TABLE event (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    device TEXT NOT NULL,
+    site TEXT NOT NULL,
+    received INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    content_type TEXT NOT NULL,
+    properties TEXT NOT NULL,
+    payload BLOB NOT NULL
+) STRICT;
+";
+
+/// The most events that [`Events::after`] gives at once.
+pub const MAX_TAKEN: u32 = 1_000;
+
+/// After so many bytes of payload [`Events::after`] gives no more at once.
+pub const MAX_TAKEN_BYTES: usize = 4 << 20;
+
+/// The most events that one call of [`Events::after`] looks at, wanted or not.
+pub const MAX_LOOKED_AT: u32 = 10_000;
 
 /// What a device says.
 #[derive(Clone, Debug)]
@@ -67,7 +96,8 @@ pub struct EventFilter {
 pub struct Taken {
     /// The events, in the order of their places.
     pub events: Vec<Event>,
-    /// The place up to which all has been looked at: ask `after` it next.
+    /// The place up to which all has been looked at: ask `after` it next. There may be more
+    /// although no event is given, while this is below [`Events::newest`].
     pub next: u64,
 }
 
@@ -77,14 +107,21 @@ pub struct Events {
     store: Store,
     clock: Clock,
     newest: watch::Sender<u64>,
+    rates: Arc<Rates<DeviceId>>,
 }
 
 impl Events {
-    pub(crate) fn new(store: Store, clock: Clock) -> Result<Self, Refusal> {
+    pub(crate) fn new(store: Store, clock: Clock, limits: &Limits) -> Result<Self, Refusal> {
+        let newest = store.read_now(row::newest)?;
         Ok(Self {
             store,
             clock,
-            newest: watch::Sender::new(0),
+            newest: watch::Sender::new(newest),
+            rates: Arc::new(Rates::new(
+                "events",
+                limits.events_a_second,
+                limits.event_burst,
+            )),
         })
     }
 
@@ -94,10 +131,33 @@ impl Events {
     /// [`Refusal::Revoked`], [`Refusal::TooLarge`], [`Refusal::Invalid`], [`Refusal::Limited`],
     /// [`Refusal::Full`].
     pub async fn append(&self, session: &Session, event: NewEvent) -> Result<u64, Refusal> {
-        Err(Refusal::Internal("not built yet"))
+        let pass = session.pass();
+        pass.check()?;
+        let device = session.device()?;
+        event.check()?;
+        self.rates.take(device, &self.clock)?;
+        let clock = self.clock.clone();
+        let seq = self
+            .store
+            .write(move |connection| {
+                // Again, on the writer's thread: it may have been revoked while this waited.
+                pass.check()?;
+                let Principal::Device { device, site, .. } = pass.principal() else {
+                    return Err(Refusal::forbidden("acting as a device"));
+                };
+                row::insert(connection, device, site, clock.now(), &event)
+            })
+            .await?;
+        self.newest.send_if_modified(|newest| {
+            let newer = seq > *newest;
+            *newest = seq.max(*newest);
+            newer
+        });
+        Ok(seq)
     }
 
-    /// Up to `limit` events (at most 1,000, and at most 4 MiB of payload) after the place `after`.
+    /// Up to `limit` events (at most [`MAX_TAKEN`], and at most [`MAX_TAKEN_BYTES`] of payload)
+    /// after the place `after`, out of the next [`MAX_LOOKED_AT`].
     ///
     /// # Errors
     /// [`Refusal::Expired`] when some of those are no longer kept.
@@ -107,7 +167,22 @@ impl Events {
         after: u64,
         limit: u32,
     ) -> Result<Taken, Refusal> {
-        Err(Refusal::Internal("not built yet"))
+        let filter = filter.clone();
+        self.store
+            .read(move |connection| row::after(connection, &filter, after, limit))
+            .await
+    }
+
+    /// The newest events, newest first, at most `limit` ([`MAX_TAKEN`], [`MAX_TAKEN_BYTES`]) out
+    /// of the newest [`MAX_LOOKED_AT`].
+    ///
+    /// # Errors
+    /// As the store.
+    pub async fn latest(&self, filter: &EventFilter, limit: u32) -> Result<Vec<Event>, Refusal> {
+        let filter = filter.clone();
+        self.store
+            .read(move |connection| row::latest(connection, &filter, limit))
+            .await
     }
 
     /// The place of the newest event, and news of newer ones.
@@ -116,3 +191,15 @@ impl Events {
         self.newest.subscribe()
     }
 }
+
+impl NewEvent {
+    fn check(&self) -> Result<(), Refusal> {
+        limits::check_path("name", &self.name, limits::MAX_PATH)?;
+        limits::check_content_type(&self.content_type)?;
+        limits::check_properties(&self.properties)?;
+        limits::check_payload(&self.payload)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -24,5 +24,6 @@ pub mod twin;
 mod open;
 
 pub use clock::{Clock, Timestamp};
+pub use limits::Limits;
 pub use open::{Core, Settings};
 pub use refusal::Refusal;

@@ -1,4 +1,123 @@
 //! What one device, and the hub as a whole, may ask for.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::refusal::Refusal;
+
+mod rate;
+
+pub(crate) use rate::Rates;
+
 /// The most bytes of an event's, command's or call's payload (that of Azure IoT Hub).
 pub const MAX_EVENT: usize = 262_144;
+
+/// The most bytes of what an event, command or call is about.
+pub const MAX_PATH: usize = 256;
+
+/// The most bytes of a media type: twice what RFC 6838, section 4.2, lets its two names have.
+pub const MAX_CONTENT_TYPE: usize = 256;
+
+/// The most named texts beside a payload.
+pub const MAX_PROPERTIES: usize = 64;
+
+/// The most bytes of all named texts beside a payload together, names and texts.
+pub const MAX_PROPERTIES_BYTES: usize = 8_192;
+
+/// How much is taken and kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Events a second that one device may send in the long run; 0 is none at all.
+    pub events_a_second: u32,
+    /// Events that one device may send at once after it has been quiet.
+    pub event_burst: u32,
+    /// How long events are kept, unless a consumer has yet to take them.
+    pub keep: Duration,
+    /// The most bytes of the store. Above, the oldest events are cleared away, or, when a
+    /// consumer has yet to take those, new ones are refused.
+    pub store_bytes: u64,
+    /// Bytes of the disk that events leave free, so that revocations and the audit log have room
+    /// when nothing else has.
+    pub reserve: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            events_a_second: 1_000,
+            event_burst: 2_000,
+            keep: Duration::from_hours(30 * 24),
+            store_bytes: 10 << 30,
+            reserve: 64 << 20,
+        }
+    }
+}
+
+/// Checks what an event, command or call is about: at most `most` bytes without control
+/// characters.
+///
+/// # Errors
+/// [`Refusal::TooLarge`], [`Refusal::Invalid`].
+pub(crate) fn check_path(field: &'static str, path: &str, most: usize) -> Result<(), Refusal> {
+    check_size(field, path.len(), most)?;
+    check_text(field, path)
+}
+
+/// Checks a media type: empty, or printable ASCII of at most [`MAX_CONTENT_TYPE`] bytes.
+///
+/// # Errors
+/// [`Refusal::TooLarge`], [`Refusal::Invalid`].
+pub(crate) fn check_content_type(text: &str) -> Result<(), Refusal> {
+    check_size("content type", text.len(), MAX_CONTENT_TYPE)?;
+    if text
+        .bytes()
+        .all(|byte| byte == b' ' || byte.is_ascii_graphic())
+    {
+        Ok(())
+    } else {
+        Err(Refusal::invalid("content type", "printable ASCII"))
+    }
+}
+
+/// Checks named texts beside a payload. The texts may hold anything, the names no control
+/// characters.
+///
+/// # Errors
+/// [`Refusal::TooLarge`], [`Refusal::Invalid`].
+pub(crate) fn check_properties(properties: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    check_size("properties", properties.len(), MAX_PROPERTIES)?;
+    let bytes = properties.iter().map(|(key, text)| key.len() + text.len());
+    check_size(
+        "bytes of properties",
+        bytes.sum::<usize>(),
+        MAX_PROPERTIES_BYTES,
+    )?;
+    for name in properties.keys() {
+        check_text("property name", name)?;
+    }
+    Ok(())
+}
+
+/// Checks a payload's size.
+///
+/// # Errors
+/// [`Refusal::TooLarge`].
+pub(crate) fn check_payload(payload: &[u8]) -> Result<(), Refusal> {
+    check_size("bytes of payload", payload.len(), MAX_EVENT)
+}
+
+fn check_size(what: &'static str, size: usize, most: usize) -> Result<(), Refusal> {
+    if size <= most {
+        return Ok(());
+    }
+    let limit = u64::try_from(most).unwrap_or(u64::MAX);
+    Err(Refusal::TooLarge { what, limit })
+}
+
+fn check_text(field: &'static str, text: &str) -> Result<(), Refusal> {
+    if text.chars().any(char::is_control) {
+        Err(Refusal::invalid(field, "text without control characters"))
+    } else {
+        Ok(())
+    }
+}

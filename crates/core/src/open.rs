@@ -12,6 +12,7 @@ use crate::events::Events;
 use crate::id::SessionId;
 use crate::identity::{Identified, Identity};
 use crate::messages::Messages;
+use crate::limits::Limits;
 use crate::refusal::Refusal;
 use crate::sessions::{Presence, Session, Sessions};
 use crate::store::Store;
@@ -24,6 +25,20 @@ pub struct Settings {
     pub data: PathBuf,
     /// What time it is.
     pub clock: Clock,
+    /// How much is taken and kept.
+    pub limits: Limits,
+}
+
+impl Settings {
+    /// The machine's clock, and the limits by default.
+    #[must_use]
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            clock: Clock::System,
+            limits: Limits::default(),
+        }
+    }
 }
 
 /// The device model.
@@ -66,7 +81,7 @@ impl Core {
         let sessions = Sessions::default();
         Ok(Self {
             identity: Identity::new(store.clone(), clock.clone(), sessions.clone())?,
-            events: Events::new(store.clone(), clock.clone())?,
+            events: Events::new(store.clone(), clock.clone(), &settings.limits)?,
             commands: Commands::new(store.clone(), clock.clone(), sessions.clone()),
             calls: Calls::new(clock.clone(), sessions.clone()),
             twins: Twins::new(store.clone(), clock.clone(), sessions.clone()),

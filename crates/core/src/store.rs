@@ -69,4 +69,12 @@ impl Store {
             .await
             .map_err(|_| Refusal::Internal("a reader stopped"))?
     }
+
+    /// As [`Store::read`], on this thread: for what is read once, before anything waits.
+    pub(crate) fn read_now<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        self.readers.run(work)
+    }
 }

@@ -1,0 +1,105 @@
+//! Consumers on a store of their own.
+
+use std::time::Duration;
+
+use super::*;
+use crate::Limits;
+use crate::events::tests::{Bench, all, said};
+use crate::identity::Role;
+
+fn name(text: &str) -> ConsumerId {
+    text.parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_consumer_begins_where_it_says_and_keeps_its_place() {
+    let bench = Bench::new(Limits::default());
+    let (core, session) = (&bench.core, bench.session("a"));
+    for _ in 0..3 {
+        core.events.append(&session, said("n", b"")).await.unwrap();
+    }
+    let (late, early) = (name("late"), name("early"));
+    assert_eq!(core.consumers.register(&late, None).await.unwrap().place, 3);
+    assert_eq!(
+        core.consumers
+            .register(&early, Some(1))
+            .await
+            .unwrap()
+            .place,
+        1
+    );
+    assert_eq!(
+        core.consumers
+            .register(&early, Some(3))
+            .await
+            .unwrap()
+            .place,
+        1,
+        "it is there already"
+    );
+    for _ in 0..2 {
+        let taken = core.consumers.take(&early, &all(), 1).await.unwrap();
+        assert_eq!((taken.events.len(), taken.next), (1, 2));
+    }
+    core.consumers.advance(&early, 2).await.unwrap();
+    core.consumers.advance(&early, 1).await.unwrap();
+    let taken = core.consumers.take(&early, &all(), 10).await.unwrap();
+    assert_eq!(taken.events[0].seq, 3, "never back");
+    assert!(
+        core.consumers
+            .take(&late, &all(), 10)
+            .await
+            .unwrap()
+            .events
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn places_that_are_not_there_yet_are_refused() {
+    let bench = Bench::new(Limits::default());
+    let consumers = &bench.core.consumers;
+    let refused = consumers.register(&name("c"), Some(1)).await;
+    assert!(matches!(refused, Err(Refusal::Invalid { .. })));
+    consumers.register(&name("c"), None).await.unwrap();
+    let refused = consumers.advance(&name("c"), 1).await;
+    assert!(matches!(refused, Err(Refusal::Invalid { .. })));
+    let refused = consumers.advance(&name("d"), 0).await;
+    assert!(matches!(refused, Err(Refusal::NotFound { .. })));
+    consumers.remove(&name("c")).await.unwrap();
+    let refused = consumers.remove(&name("c")).await;
+    assert!(matches!(refused, Err(Refusal::NotFound { .. })));
+}
+
+#[tokio::test]
+async fn one_that_stands_still_shows_since_when() {
+    let bench = Bench::new(Limits::default());
+    let (core, session) = (&bench.core, bench.session("a"));
+    let start = core.clock.now();
+    core.consumers.register(&name("c"), None).await.unwrap();
+    core.clock.advance(Duration::from_secs(100));
+    let list = async || core.consumers.list(&Actor::hub()).await.unwrap().remove(0);
+    assert_eq!(list().await.moved, core.clock.now(), "nothing to take");
+    core.events.append(&session, said("n", b"")).await.unwrap();
+    core.clock.advance(Duration::from_secs(100));
+    let stuck = list().await;
+    assert_eq!(
+        (stuck.moved.since(start), stuck.behind),
+        (Duration::from_secs(100), 1)
+    );
+    core.consumers.advance(&name("c"), 1).await.unwrap();
+    assert_eq!(list().await.moved, core.clock.now());
+}
+
+#[tokio::test]
+async fn who_sees_one_site_does_not_see_the_consumers() {
+    let bench = Bench::new(Limits::default());
+    let actor = Actor {
+        operator: None,
+        role: Role::Admin,
+        scope: Scope::Site("s".parse().unwrap()),
+        from: None,
+    };
+    let refused = bench.core.consumers.list(&actor).await;
+    assert!(matches!(refused, Err(Refusal::Forbidden { .. })));
+}
