@@ -1,10 +1,28 @@
 //! Calls: a request to a device that is there now, and its answer within a deadline.
 
-use bytes::Bytes;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
+use bytes::Bytes;
+use serde_json::json;
+
+use crate::acting;
 use crate::clock::Clock;
+use crate::commands::checks;
 use crate::id::{CallId, DeviceId};
-use crate::sessions::Sessions;
+use crate::identity::Actor;
+use crate::refusal::Refusal;
+use crate::sessions::{Session, Sessions, Signal};
+use crate::store::Store;
+
+use pending::Pending;
+
+mod pending;
+
+pub use pending::{MAX_PENDING, MAX_PENDING_BYTES, MAX_PENDING_OF_DEVICE};
+
+/// For how long a caller may wait.
+pub const DEADLINE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(300);
 
 /// A call on its way to a device.
 #[derive(Clone, Debug)]
@@ -32,29 +50,37 @@ pub struct Answer {
     pub payload: Bytes,
 }
 
-/// The calls that wait for an answer.
+/// The calls that wait for an answer: in memory, because whoever called waits for it here.
 #[derive(Clone, Debug)]
 pub struct Calls {
+    store: Store,
     clock: Clock,
     sessions: Sessions,
+    pending: Pending,
 }
 
-use std::time::Duration;
-
-use crate::identity::Actor;
-use crate::refusal::Refusal;
-use crate::sessions::Session;
-
 impl Calls {
-    pub(crate) fn new(clock: Clock, sessions: Sessions) -> Self {
-        Self { clock, sessions }
+    pub(crate) fn new(store: Store, clock: Clock, sessions: Sessions) -> Self {
+        Self {
+            store,
+            clock,
+            sessions,
+            pending: Pending::default(),
+        }
     }
 
-    /// Asks a device and waits for its answer, at most `deadline` (1 s to 300 s).
+    /// Asks a device and waits for its answer, at most `deadline` ([`DEADLINE`]). Every session
+    /// that the device has is asked, and the first answer counts. That it was asked is in the
+    /// audit log before it is.
+    ///
+    /// When the caller stops waiting the call is forgotten; the device may do it all the same.
     ///
     /// # Errors
-    /// [`Refusal::Offline`], [`Refusal::DeadlineExceeded`], [`Refusal::Forbidden`],
-    /// [`Refusal::NotFound`], [`Refusal::TooLarge`], [`Refusal::Limited`].
+    /// [`Refusal::Offline`] when the device has no session or none any more, also when it was
+    /// revoked meanwhile; [`Refusal::DeadlineExceeded`]; [`Refusal::Forbidden`],
+    /// [`Refusal::NotFound`], [`Refusal::Invalid`], [`Refusal::TooLarge`]; [`Refusal::Limited`]
+    /// beyond [`MAX_PENDING_OF_DEVICE`], [`MAX_PENDING`] and
+    /// [`MAX_PENDING_BYTES`]; as the store.
     pub async fn call(
         &self,
         actor: &Actor,
@@ -64,10 +90,85 @@ impl Calls {
         payload: Bytes,
         deadline: Duration,
     ) -> Result<Answer, Refusal> {
-        Err(Refusal::Internal("not built yet"))
+        checks::step("method", &method)?;
+        checks::media_type(&content_type)?;
+        checks::payload(&payload)?;
+        if !DEADLINE.contains(&deadline) {
+            return Err(Refusal::invalid("deadline", "1 to 300 seconds"));
+        }
+        let call = Call {
+            id: CallId::made_up()?,
+            device: device.clone(),
+            method,
+            content_type,
+            payload,
+        };
+        // The audit log is written within the deadline, too.
+        tokio::time::timeout(deadline, self.ask(actor, call))
+            .await
+            .map_err(|_| Refusal::DeadlineExceeded)?
     }
-    /// Hands in the answer of the device of `session`; one too late or to nothing is refused.
+
+    /// Hands in the answer of the device of `session`.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] when nobody waits for it from this device, any more or at all;
+    /// [`Refusal::Invalid`], [`Refusal::TooLarge`]; [`Refusal::Forbidden`] when the session is not
+    /// a device's; [`Refusal::Revoked`], [`Refusal::Draining`] when it has ended.
     pub fn answer(&self, session: &Session, id: &CallId, answer: Answer) -> Result<(), Refusal> {
-        Err(Refusal::Internal("not built yet"))
+        let device = session.device()?;
+        checks::media_type(&answer.content_type)?;
+        checks::payload(&answer.payload)?;
+        if !(100..=599).contains(&answer.status) {
+            return Err(Refusal::invalid("status", "100 to 599"));
+        }
+        session.pass().check()?;
+        self.pending.answer(device, id, answer)
+    }
+
+    /// How many calls wait for an answer.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.pending.count()
+    }
+
+    async fn ask(&self, actor: &Actor, call: Call) -> Result<Answer, Refusal> {
+        self.permit(actor, &call).await?;
+        // In this order: what is asked of a session that is gone by then is not waited for.
+        let answer = self.pending.expect(&call)?;
+        let absence = self.sessions.absence(&call.device);
+        tokio::pin!(absence);
+        let offline = || Refusal::Offline {
+            device: call.device.to_string(),
+        };
+        if !self.sessions.is_present(&call.device) {
+            return Err(offline());
+        }
+        if self
+            .sessions
+            .signal(&call.device, &Signal::Call(call.clone()))
+            == 0
+        {
+            return Err(Refusal::Limited {
+                what: "calls that the device has not taken",
+                retry_after: pending::RETRY_AFTER,
+            });
+        }
+        tokio::select! {
+            // An answer that came before the session ended counts.
+            biased;
+            answer = answer.wait() => answer,
+            () = absence => Err(offline()),
+        }
+    }
+
+    async fn permit(&self, actor: &Actor, call: &Call) -> Result<(), Refusal> {
+        let (actor, device, at) = (actor.clone(), call.device.clone(), self.clock.now());
+        let detail = json!({"call": call.id.as_str(), "method": call.method});
+        self.store
+            .write(move |connection| {
+                acting::act(connection, &actor, &device, (at, "device.call"), detail)
+            })
+            .await
     }
 }

@@ -1,18 +1,43 @@
 //! Commands: a durable queue a device, in order, at least once until settled or expired.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
+use crate::acting;
+use crate::announcement::Announcement;
 use crate::clock::{Clock, Timestamp};
 use crate::id::{CommandId, DeviceId};
-use crate::sessions::Sessions;
+use crate::identity::{Actor, Listed, MAX_PAGE, Page};
+use crate::refusal::Refusal;
+use crate::sessions::{Session, Sessions, Signal};
 use crate::store::Store;
 
-/// The tables of this part.
-pub(crate) const SCHEMA: &str = "";
+use leases::{Leases, Standing};
+
+pub(crate) mod checks;
+mod leases;
+mod table;
+
+pub(crate) use table::SCHEMA;
+
+/// The most open commands of one device.
+pub const MAX_OPEN: u64 = 1_000;
+
+/// The most bytes of payload of all open commands of one device.
+pub const MAX_OPEN_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The most commands that a session takes at once.
+pub const MAX_TAKEN: u32 = 100;
+
+/// For how long a command may be worth doing.
+pub const LASTS: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(30 * 24 * 3600);
 
 /// What a device is to do.
 #[derive(Clone, Debug)]
@@ -33,7 +58,7 @@ pub struct NewCommand {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CommandState {
-    /// In the queue.
+    /// In the queue, for the first time or again.
     Queued,
     /// Given to a live session, not settled yet.
     Delivered,
@@ -73,7 +98,7 @@ pub struct Command {
     pub content_type: String,
     /// Named texts beside the payload.
     pub properties: BTreeMap<String, String>,
-    /// The payload.
+    /// The payload; empty once the command has ended.
     #[serde(skip)]
     pub payload: Bytes,
     /// Where it is in its life.
@@ -89,78 +114,308 @@ pub struct Command {
 }
 
 /// The commands of all devices.
+///
+/// A device gets its commands in the order in which they were sent, through one of its sessions at
+/// a time: as long as a session that may act has one that is not settled, no other session gets a
+/// later one. What a session had not settled when it ended goes to the next that asks.
 #[derive(Clone, Debug)]
 pub struct Commands {
     store: Store,
     clock: Clock,
     sessions: Sessions,
+    leases: Leases,
 }
-
-use crate::identity::{Actor, Listed, Page};
-use crate::refusal::Refusal;
-use crate::sessions::Session;
 
 impl Commands {
     pub(crate) fn new(store: Store, clock: Clock, sessions: Sessions) -> Self {
         Self {
+            leases: Leases::new(sessions.clone()),
             store,
             clock,
             sessions,
         }
     }
 
-    /// Puts a command in a device's queue and tells its sessions.
+    /// Puts a command in a device's queue and tells its sessions. It is on the disk when this
+    /// returns.
     ///
     /// # Errors
-    /// [`Refusal::Forbidden`], [`Refusal::NotFound`], [`Refusal::TooLarge`],
-    /// [`Refusal::Limited`] when its queue is full.
+    /// [`Refusal::Forbidden`], [`Refusal::NotFound`], [`Refusal::Invalid`], [`Refusal::TooLarge`];
+    /// [`Refusal::Limited`] when the device's queue is full ([`MAX_OPEN`], [`MAX_OPEN_BYTES`]);
+    /// as the store.
     pub async fn send(
         &self,
         actor: &Actor,
         device: &DeviceId,
         command: NewCommand,
     ) -> Result<Command, Refusal> {
-        Err(Refusal::Internal("not built yet"))
+        command.check()?;
+        let id = CommandId::made_up()?;
+        let (commands, actor, device) = (self.clone(), actor.clone(), device.clone());
+        let (sent, told) = self
+            .store
+            .write(move |connection| {
+                let now = commands.clock.now();
+                let detail = json!({"command": id.as_str(), "name": command.name});
+                acting::act(connection, &actor, &device, (now, "command.send"), detail)?;
+                table::tidy(connection, now)?;
+                let sent = table::insert(connection, &device, &id, &command, now)?;
+                Ok((sent, commands.news(device)))
+            })
+            .await?;
+        drop(told);
+        Ok(sent)
     }
-    /// The next commands for the device of `session`, in order, at most `limit`; they are this
-    /// session's until settled or it ends.
+
+    /// The next commands for the device of `session`, in order, at most `limit` and at most
+    /// [`MAX_TAKEN`]; they are this session's until settled or it ends. Those that it has already
+    /// are not given again. None when another live session of the device has some: this session is
+    /// told by [`Signal::Commands`] when it may ask again.
+    ///
+    /// When the caller stops waiting for this, nothing has been taken.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] when the session is not a device's; [`Refusal::Revoked`],
+    /// [`Refusal::Draining`] when it has ended; as the store.
     pub async fn take(&self, session: &Session, limit: u32) -> Result<Vec<Command>, Refusal> {
-        Err(Refusal::Internal("not built yet"))
+        let device = session.device()?.clone();
+        let (id, pass) = (session.presence().id.clone(), session.pass());
+        let waits = Arc::new(());
+        let caller = Arc::downgrade(&waits);
+        let commands = self.clone();
+        let (mut taken, claim) = self
+            .store
+            .write(move |connection| {
+                pass.check()?;
+                table::expire(connection, &device, commands.clock.now())?;
+                let held = match commands.leases.standing(&device, &id) {
+                    Standing::Own(held) => held,
+                    Standing::Foreign(held) if table::any_open(connection, &device, &held)? => {
+                        let none = commands.leases.claim(&device, &id, Vec::new(), caller);
+                        return Ok((Vec::new(), none));
+                    }
+                    Standing::Foreign(_) => std::collections::BTreeSet::new(),
+                };
+                let taken = table::deliver(connection, &device, &held, limit.min(MAX_TAKEN))?;
+                let places = taken.iter().map(|command| command.seq).collect();
+                let claim = commands.leases.claim(&device, &id, places, caller);
+                Ok((taken, claim))
+            })
+            .await?;
+        claim.keep();
+        for command in &mut taken {
+            command.state = CommandState::Delivered;
+        }
+        Ok(taken)
     }
-    /// Settles a command that this session has taken.
+
+    /// Settles a command that this session has taken, or that an earlier session of the same
+    /// device has taken and no other session has now. It is on the disk when this returns.
+    /// Settling again in the same way does nothing.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] when the device has no such command; [`Refusal::Conflict`] when it
+    /// was never delivered, another session has it, it is settled otherwise, has expired or was
+    /// cancelled; [`Refusal::Revoked`], [`Refusal::Draining`] when the session has ended; as the
+    /// store.
     pub async fn settle(
         &self,
         session: &Session,
         id: &CommandId,
         how: Settlement,
     ) -> Result<(), Refusal> {
-        Err(Refusal::Internal("not built yet"))
+        let device = session.device()?.clone();
+        let (holder, pass) = (session.presence().id.clone(), session.pass());
+        let (commands, id) = (self.clone(), id.clone());
+        let told = self
+            .store
+            .write(move |connection| {
+                pass.check()?;
+                let now = commands.clock.now();
+                table::expire(connection, &device, now)?;
+                let command = table::one(connection, &device, &id)?;
+                let Some(outcome) = how.of(&command)? else {
+                    return Ok(None);
+                };
+                if let Standing::Foreign(held) = commands.leases.standing(&device, &holder)
+                    && held.contains(&command.seq)
+                {
+                    return Err(Refusal::Conflict {
+                        what: "the command",
+                    });
+                }
+                commands.leases.release(&device, command.seq);
+                if outcome != CommandState::Queued {
+                    table::end(connection, &command, outcome, now)?;
+                }
+                let more = table::has_open(connection, &device)?;
+                Ok(more.then(|| commands.news(device)))
+            })
+            .await?;
+        drop(told);
+        Ok(())
     }
-    /// Lists a device's commands, newest first.
+
+    /// Lists a device's commands, newest first. `page.after` is the place of the oldest seen so
+    /// far. Those that have ended are listed for 7 days, at most 1,000 of them.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`], [`Refusal::Invalid`]; as the store.
     pub async fn list(
         &self,
         actor: &Actor,
         device: &DeviceId,
         page: &Page,
     ) -> Result<Listed<Command>, Refusal> {
-        Err(Refusal::Internal("not built yet"))
+        let before = match &page.after {
+            Some(text) => text
+                .parse::<u64>()
+                .ok()
+                .filter(|place| i64::try_from(*place).is_ok())
+                .ok_or_else(|| Refusal::invalid("after", "what `next` was"))?,
+            None => i64::MAX.cast_unsigned(),
+        };
+        let limit = page.limit.clamp(1, MAX_PAGE);
+        let (actor, id) = (actor.clone(), device.clone());
+        let (mut items, more) = self
+            .store
+            .read(move |connection| {
+                acting::may_see(connection, &actor, &id)?;
+                table::before(connection, &id, before, limit)
+            })
+            .await?;
+        let next = items.last().filter(|_| more).map(|last| last.seq);
+        self.date(device, &mut items);
+        Ok(Listed {
+            items,
+            next: next.map(|place| place.to_string()),
+        })
     }
+
     /// Gives one command.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`]; as the store.
     pub async fn get(
         &self,
         actor: &Actor,
         device: &DeviceId,
         id: &CommandId,
     ) -> Result<Command, Refusal> {
-        Err(Refusal::Internal("not built yet"))
+        let (actor, whose, id) = (actor.clone(), device.clone(), id.clone());
+        let mut command = self
+            .store
+            .read(move |connection| {
+                acting::may_see(connection, &actor, &whose)?;
+                table::one(connection, &whose, &id)
+            })
+            .await?;
+        self.date(device, std::slice::from_mut(&mut command));
+        Ok(command)
     }
-    /// Takes back a command that is not settled.
+
+    /// Takes back a command that is not settled. A device that has it already may do it all the
+    /// same; its settlement is refused. Cancelling again does nothing.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`], [`Refusal::NotFound`]; [`Refusal::Conflict`] when it is settled or
+    /// has expired; as the store.
     pub async fn cancel(
         &self,
         actor: &Actor,
         device: &DeviceId,
         id: &CommandId,
     ) -> Result<Command, Refusal> {
-        Err(Refusal::Internal("not built yet"))
+        let (commands, actor) = (self.clone(), actor.clone());
+        let (device, id) = (device.clone(), id.clone());
+        let (cancelled, told) = self
+            .store
+            .write(move |connection| {
+                let now = commands.clock.now();
+                let detail = json!({"command": id.as_str()});
+                acting::act(connection, &actor, &device, (now, "command.cancel"), detail)?;
+                table::expire(connection, &device, now)?;
+                let command = table::one(connection, &device, &id)?;
+                match command.state {
+                    CommandState::Cancelled => return Ok((command, None)),
+                    CommandState::Queued | CommandState::Delivered => {}
+                    CommandState::Completed | CommandState::Rejected | CommandState::Expired => {
+                        return Err(Refusal::Conflict {
+                            what: "the command",
+                        });
+                    }
+                }
+                commands.leases.release(&device, command.seq);
+                table::end(connection, &command, CommandState::Cancelled, now)?;
+                let cancelled = table::one(connection, &device, &id)?;
+                Ok((cancelled, Some(commands.news(device))))
+            })
+            .await?;
+        drop(told);
+        Ok(cancelled)
+    }
+
+    /// Tells the sessions of `device`, once it is dropped, to look at the queue.
+    fn news(&self, device: DeviceId) -> Announcement<impl FnMut() + Send + use<>> {
+        let sessions = self.sessions.clone();
+        Announcement::new(move || {
+            sessions.signal(&device, &Signal::Commands);
+        })
+    }
+
+    /// Brings what was read up to now: what a session has, and what has expired meanwhile.
+    fn date(&self, device: &DeviceId, commands: &mut [Command]) {
+        let now = self.clock.now();
+        let delivered = self.leases.delivered(device);
+        for command in commands {
+            if command.state != CommandState::Queued {
+                continue;
+            }
+            if command.expires <= now {
+                command.state = CommandState::Expired;
+                command.ended = Some(command.expires);
+                command.payload = Bytes::new();
+            } else if delivered.contains(&command.seq) {
+                command.state = CommandState::Delivered;
+            }
+        }
+    }
+}
+
+impl NewCommand {
+    fn check(&self) -> Result<(), Refusal> {
+        checks::path("name", &self.name)?;
+        checks::media_type(&self.content_type)?;
+        checks::properties(&self.properties)?;
+        checks::payload(&self.payload)?;
+        if !LASTS.contains(&self.lasts) {
+            return Err(Refusal::invalid("lasts", "1 second to 30 days"));
+        }
+        Ok(())
+    }
+}
+
+impl Settlement {
+    /// What becomes of `command`, as it is on the disk; `None` when that is so already.
+    fn of(self, command: &Command) -> Result<Option<CommandState>, Refusal> {
+        let outcome = match self {
+            Self::Completed => CommandState::Completed,
+            Self::Rejected => CommandState::Rejected,
+            Self::Abandoned => CommandState::Queued,
+        };
+        match command.state {
+            CommandState::Queued | CommandState::Delivered if command.deliveries > 0 => {
+                Ok(Some(outcome))
+            }
+            state if state == outcome => Ok(None),
+            CommandState::Queued
+            | CommandState::Delivered
+            | CommandState::Completed
+            | CommandState::Rejected
+            | CommandState::Expired
+            | CommandState::Cancelled => Err(Refusal::Conflict {
+                what: "the command",
+            }),
+        }
     }
 }

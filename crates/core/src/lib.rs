@@ -21,6 +21,8 @@ pub mod sessions;
 pub mod store;
 pub mod twin;
 
+mod acting;
+mod announcement;
 mod open;
 
 pub use clock::{Clock, Timestamp};

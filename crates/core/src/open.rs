@@ -83,7 +83,7 @@ impl Core {
             identity: Identity::new(store.clone(), clock.clone(), sessions.clone())?,
             events: Events::new(store.clone(), clock.clone(), &settings.limits)?,
             commands: Commands::new(store.clone(), clock.clone(), sessions.clone()),
-            calls: Calls::new(clock.clone(), sessions.clone()),
+            calls: Calls::new(store.clone(), clock.clone(), sessions.clone()),
             twins: Twins::new(store.clone(), clock.clone(), sessions.clone()),
             consumers: Consumers::new(store.clone(), clock.clone()),
             messages: Messages::new(store.clone()),

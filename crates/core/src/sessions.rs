@@ -200,16 +200,19 @@ impl Sessions {
         }
     }
 
-    /// Waits until none of the sessions that `device` has now may act any more.
-    pub async fn absence(&self, device: &DeviceId) {
+    /// Waits until none of the sessions that `device` has at the time of this call may act any
+    /// more.
+    pub fn absence(&self, device: &DeviceId) -> impl Future<Output = ()> + Send + use<> {
         let lives: Vec<_> = self
             .seats(&Selector::Device(device.clone()))
             .iter()
             .map(|seat| seat.life.subscribe())
             .collect();
-        for mut life in lives {
-            // An error means that the seat is gone, which is what we wait for.
-            let _ = life.wait_for(|life| *life != Life::Live).await;
+        async move {
+            for mut life in lives {
+                // An error means that the seat is gone, which is what we wait for.
+                let _ = life.wait_for(|life| *life != Life::Live).await;
+            }
         }
     }
 

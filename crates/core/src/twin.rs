@@ -1,20 +1,33 @@
 //! The twin: what a device is wanted to be, and what it says it is.
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::sync::broadcast;
 
+use crate::acting;
+use crate::announcement::Announcement;
 use crate::clock::{Clock, Timestamp};
 use crate::id::DeviceId;
-use crate::sessions::Sessions;
+use crate::identity::Actor;
+use crate::refusal::Refusal;
+use crate::sessions::{Session, Sessions, Signal};
 use crate::store::Store;
 
-/// The tables of this part.
-pub(crate) const SCHEMA: &str = "";
+use table::Side;
+
+mod merge;
+mod table;
+
+pub use merge::{MAX_DEPTH, MAX_DOCUMENT};
+pub(crate) use table::SCHEMA;
+
+/// The most changes that somebody who looks on may lag behind before they miss some.
+const MAX_UNSEEN_CHANGES: usize = 1_024;
 
 /// One half of a twin.
 #[derive(Clone, Debug, Serialize)]
 pub struct Half {
-    /// The document: a JSON object of at most 32 KiB as text, at most 10 deep.
+    /// The document: a JSON object of at most [`MAX_DOCUMENT`] bytes, at most [`MAX_DEPTH`] deep.
     pub document: Value,
     /// Goes up by one with each change; 0 before the first.
     pub version: u64,
@@ -39,12 +52,8 @@ pub struct Twins {
     store: Store,
     clock: Clock,
     sessions: Sessions,
-    changed: tokio::sync::broadcast::Sender<DeviceId>,
+    changed: broadcast::Sender<DeviceId>,
 }
-
-use crate::identity::Actor;
-use crate::refusal::Refusal;
-use crate::sessions::Session;
 
 impl Twins {
     pub(crate) fn new(store: Store, clock: Clock, sessions: Sessions) -> Self {
@@ -52,16 +61,32 @@ impl Twins {
             store,
             clock,
             sessions,
-            changed: tokio::sync::broadcast::Sender::new(1024),
+            changed: broadcast::Sender::new(MAX_UNSEEN_CHANGES),
         }
     }
 
     /// A device's twin, as an operator sees it.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`]; as the store.
     pub async fn get(&self, actor: &Actor, device: &DeviceId) -> Result<Twin, Refusal> {
-        Err(Refusal::Internal("not built yet"))
+        let (actor, device) = (actor.clone(), device.clone());
+        self.store
+            .read(move |connection| {
+                acting::may_see(connection, &actor, &device)?;
+                table::twin(connection, device)
+            })
+            .await
     }
+
     /// Merges `patch` (RFC 7396) into the desired half, if its version is still `if_version`, and
-    /// tells the device's sessions.
+    /// tells the device's sessions. Returns the half as it is then, on the disk. A patch that
+    /// changes nothing leaves the version as it is.
+    ///
+    /// # Errors
+    /// [`Refusal::Conflict`] when it has another version; [`Refusal::Invalid`] when the patch is
+    /// not an object; [`Refusal::TooLarge`] when it or what comes of it is too large or too deep;
+    /// [`Refusal::Forbidden`], [`Refusal::NotFound`]; as the store.
     pub async fn desire(
         &self,
         actor: &Actor,
@@ -69,19 +94,108 @@ impl Twins {
         patch: Value,
         if_version: Option<u64>,
     ) -> Result<Half, Refusal> {
-        Err(Refusal::Internal("not built yet"))
+        merge::check(&patch)?;
+        let (twins, actor, device) = (self.clone(), actor.clone(), device.clone());
+        let (half, told) = self
+            .store
+            .write(move |connection| {
+                let now = twins.clock.now();
+                let before = table::half(connection, &device, Side::Desired)?;
+                let detail = json!({"from-version": before.version});
+                acting::act(connection, &actor, &device, (now, "twin.desire"), detail)?;
+                if if_version.is_some_and(|version| version != before.version) {
+                    return Err(Refusal::Conflict {
+                        what: "the desired twin",
+                    });
+                }
+                let Some(half) = before.patched(patch, now)? else {
+                    return Ok((table::half(connection, &device, Side::Desired)?, None));
+                };
+                table::keep(connection, &device, Side::Desired, &half)?;
+                Ok((half, Some(twins.news(device, Side::Desired))))
+            })
+            .await?;
+        drop(told);
+        Ok(half)
     }
+
     /// The twin of the device of `session`.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] when the session is not a device's; [`Refusal::Revoked`],
+    /// [`Refusal::Draining`] when it has ended; as the store.
     pub async fn own(&self, session: &Session) -> Result<Twin, Refusal> {
-        Err(Refusal::Internal("not built yet"))
+        let device = session.device()?.clone();
+        let twin = self
+            .store
+            .read(move |connection| table::twin(connection, device))
+            .await?;
+        session.pass().check()?;
+        Ok(twin)
     }
-    /// Merges `patch` into the reported half of the device of `session`. Returns the new half.
+
+    /// Merges `patch` (RFC 7396) into the reported half of the device of `session`. Returns the
+    /// half as it is then, on the disk. A patch that changes nothing leaves the version as it is.
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`] when the patch is not an object; [`Refusal::TooLarge`] when it or what
+    /// comes of it is too large or too deep; [`Refusal::Forbidden`] when the session is not a
+    /// device's; [`Refusal::Revoked`], [`Refusal::Draining`] when it has ended; as the store.
     pub async fn report(&self, session: &Session, patch: Value) -> Result<Half, Refusal> {
-        Err(Refusal::Internal("not built yet"))
+        merge::check(&patch)?;
+        let (device, pass) = (session.device()?.clone(), session.pass());
+        let twins = self.clone();
+        let (half, told) = self
+            .store
+            .write(move |connection| {
+                pass.check()?;
+                let before = table::half(connection, &device, Side::Reported)?;
+                let Some(half) = before.patched(patch, twins.clock.now())? else {
+                    return Ok((table::half(connection, &device, Side::Reported)?, None));
+                };
+                table::keep(connection, &device, Side::Reported, &half)?;
+                Ok((half, Some(twins.news(device, Side::Reported))))
+            })
+            .await?;
+        drop(told);
+        Ok(half)
     }
-    /// What has changed in any twin: its device's name, to those who look on.
+
+    /// What has changed in any twin: its device's name, to those who look on. Who lags behind too
+    /// far is told so by the receiver, and reads again what they look at.
     #[must_use]
-    pub fn changes(&self) -> tokio::sync::broadcast::Receiver<DeviceId> {
+    pub fn changes(&self) -> broadcast::Receiver<DeviceId> {
         self.changed.subscribe()
+    }
+
+    /// Tells of a change, once it is dropped.
+    fn news(&self, device: DeviceId, side: Side) -> Announcement<impl FnMut() + Send + use<>> {
+        let (sessions, changed) = (self.sessions.clone(), self.changed.clone());
+        Announcement::new(move || {
+            match side {
+                Side::Desired => {
+                    sessions.signal(&device, &Signal::Desired);
+                }
+                Side::Reported => {}
+            }
+            // Nobody may be looking on.
+            let _ = changed.send(device.clone());
+        })
+    }
+}
+
+impl Half {
+    /// This half with `patch` merged into it; `None` when that changes nothing.
+    fn patched(&self, patch: Value, now: Timestamp) -> Result<Option<Self>, Refusal> {
+        let document = merge::merge(self.document.clone(), patch);
+        if document == self.document {
+            return Ok(None);
+        }
+        merge::bounded(&document)?;
+        Ok(Some(Self {
+            document,
+            version: self.version + 1,
+            changed: Some(now),
+        }))
     }
 }
