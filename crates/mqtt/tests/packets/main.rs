@@ -1,0 +1,6 @@
+#![cfg(test)]
+//! Packets: what is read, what is refused, and what another implementation makes of them.
+
+mod made;
+mod roundtrip;
+mod vectors;
