@@ -1,0 +1,31 @@
+//! What the hub can be asked, a file a kind of thing, and what it answers with.
+//!
+//! Times are RFC 3339 text, as they go over the wire.
+
+mod audit;
+mod calls;
+mod commands;
+mod credentials;
+mod devices;
+mod events;
+mod fleet_keys;
+mod operators;
+mod payload;
+mod services;
+mod sites;
+mod status;
+mod twins;
+
+pub use audit::{AuditEntry, Verified};
+pub use calls::Answer;
+pub use commands::{Command, NewCommand};
+pub use credentials::{Credential, Given, Issued, NewCredential};
+pub use devices::{Device, DeviceFilter, DeviceSession, Revoked};
+pub use events::{Event, EventFilter, EventPart};
+pub use fleet_keys::{Enrolled, Enrolment, FleetKey, MadeFleetKey, NewFleetKey};
+pub use operators::{NewOperator, Operator};
+pub use payload::Payload;
+pub use services::{NewService, Service};
+pub use sites::Site;
+pub use status::Status;
+pub use twins::{Half, Twin};
