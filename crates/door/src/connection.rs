@@ -10,6 +10,8 @@ use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::seats::Seat;
+
 /// What a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -60,11 +62,8 @@ pub struct Connection {
     first: Bytes,
     stream: Stream,
     /// Counts it among the live ones for as long as it lives.
-    _permit: Option<Permit>,
+    seat: Option<Seat>,
 }
-
-/// A place among the connections that are allowed at a time.
-pub(crate) type Permit = Box<dyn std::any::Any + Send + Sync>;
 
 impl std::fmt::Debug for Stream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -82,12 +81,12 @@ pub(crate) enum Stream {
 }
 
 impl Connection {
-    pub(crate) fn new(facts: Facts, first: Bytes, stream: Stream, permit: Option<Permit>) -> Self {
+    pub(crate) fn new(facts: Facts, stream: Stream, seat: Option<Seat>) -> Self {
         Self {
             facts,
-            first,
+            first: Bytes::new(),
             stream,
-            _permit: permit,
+            seat,
         }
     }
 
@@ -101,7 +100,19 @@ impl Connection {
             local: stream.local_addr()?,
             tls: None,
         };
-        Ok(Self::new(facts, Bytes::new(), Stream::Plain(stream), None))
+        Ok(Self::new(facts, Stream::Plain(stream), None))
+    }
+
+    /// Makes `first` what is read next.
+    pub(crate) fn put_back(&mut self, first: Bytes) {
+        self.first = first;
+    }
+
+    /// From here on its end is told as that of a connection that had arrived.
+    pub(crate) fn arrive(&self) {
+        if let Some(seat) = &self.seat {
+            seat.arrive();
+        }
     }
 
     /// Whom it is with.
@@ -121,6 +132,10 @@ impl AsyncRead for Connection {
             let length = self.first.len().min(into.remaining());
             into.put_slice(&self.first[..length]);
             self.first.advance(length);
+            if self.first.is_empty() {
+                // An empty slice of them would keep them all.
+                self.first = Bytes::new();
+            }
             return Poll::Ready(Ok(()));
         }
         match &mut self.stream {

@@ -1,14 +1,41 @@
 //! The one way into the hub: listeners, TLS, and who speaks what.
 //!
-//! A [`Door`] accepts connections on its listeners, does what comes before any protocol (limits,
-//! PROXY protocol, TLS, the first bytes), and hands each to the hub as an [`Arrival`].
+//! A [`Door`] accepts connections on its listeners, does what comes before any protocol, and
+//! hands each to the hub as an [`Arrival`]. What comes before is a row of phases, each with a
+//! bound and a time-out ([`Limits`]): the PROXY protocol's header where a trusted proxy stands in
+//! front, the TLS handshake, and the first bytes where ALPN (RFC 7301) has not said what is
+//! spoken. [`Keeper`] sees to it that the door always has a certificate: from files, from a
+//! private authority made on the spot, or from one that speaks ACME (RFC 8555).
 
 use std::future::Future;
 use std::net::SocketAddr;
 
+mod bind;
+mod certificates;
+mod client_certificates;
 mod connection;
+mod door;
+mod farewell;
+mod happening;
+mod hello;
+mod opening;
+mod proxy;
+mod seats;
+mod settings;
+mod sniff;
+mod tap;
+mod tls;
+mod turns;
 
+pub use certificates::{
+    AcmeSettings, CertificateError, Keeper, Now, PemError, Source, machine_names,
+};
 pub use connection::{Connection, Facts, Protocol, TlsFacts};
+pub use door::{Door, OpenError};
+pub use happening::{Happening, Hook, Phase, Refused};
+pub use settings::{At, Carries, ClientCertificates, Limits, Listener, Security, Settings};
+pub use sniff::{Sniffed, sniff};
+pub use tls::{Challenges, Tls};
 
 /// What came in.
 #[derive(Debug)]

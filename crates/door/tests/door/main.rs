@@ -1,0 +1,12 @@
+//! A door on loopback and clients of it.
+#![cfg(test)]
+
+mod arrivals;
+mod certificates;
+mod client;
+mod drain;
+mod handshake;
+mod limits;
+mod phases;
+mod place;
+mod proxy;
