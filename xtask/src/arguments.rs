@@ -20,6 +20,7 @@ usage: cargo xtask COMMAND
   architecture                the invariants of ARCHITECTURE.md
   licences                    licences, sources and duplicates of the dependencies
   fuzz TARGET [--seconds N]   replays the corpus of a fuzz target, then explores
+  bench mqtt|revoke [--short] measures the hub beside its peers, in one run
   schema [--check]            writes the manifest's JSON Schema, or checks the committed one
 
 steps: format lints documentation licences architecture peers tests fuzz book";
@@ -39,6 +40,8 @@ pub(crate) enum Invocation {
     Licences,
     /// Explore one fuzz target.
     Fuzz { target: String, seconds: Duration },
+    /// Measure.
+    Bench { what: String, short: bool },
     /// Write or check the schema.
     Schema { check: bool },
 }
@@ -68,9 +71,18 @@ pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Invocation> {
                 .with_context(|| format!("`{number}` is no number"))?;
             Ok(fuzz(target, seconds))
         }
+        ["bench", what @ ("mqtt" | "revoke")] => Ok(bench(what, false)),
+        ["bench", what @ ("mqtt" | "revoke"), "--short"] => Ok(bench(what, true)),
         ["schema"] => Ok(Invocation::Schema { check: false }),
         ["schema", "--check"] => Ok(Invocation::Schema { check: true }),
         other => bail!("`{}` is not understood\n\n{USAGE}", other.join(" ")),
+    }
+}
+
+fn bench(what: &str, short: bool) -> Invocation {
+    Invocation::Bench {
+        what: what.to_owned(),
+        short,
     }
 }
 

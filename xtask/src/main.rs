@@ -5,6 +5,7 @@
 
 mod architecture;
 mod arguments;
+mod bench;
 mod book;
 mod cargo_tests;
 mod fuzz;
@@ -51,6 +52,7 @@ fn carry_out(invocation: Invocation) -> Result<bool> {
         Invocation::Architecture => architecture::show(&workspace),
         Invocation::Licences => licences::show(&workspace),
         Invocation::Fuzz { target, seconds } => fuzz::explore_one(&workspace, &target, seconds),
+        Invocation::Bench { what, short } => bench::run(&workspace, &what, short),
         Invocation::Schema { check } => schema::run(&workspace, check),
     }
 }

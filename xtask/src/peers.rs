@@ -27,8 +27,47 @@ const SYSTEM_FOLDERS: [&str; 2] = ["/usr/sbin", "/sbin"];
 /// What is there for the tests to talk to.
 pub(crate) struct Peers {
     folder: PathBuf,
-    path: OsString,
+    around: Surroundings,
     missing: Vec<Missing>,
+}
+
+/// The environment in which the peers' programs and their libraries are found.
+struct Surroundings {
+    path: OsString,
+    /// Where unpacked libraries lie, a folder an architecture below.
+    libraries: PathBuf,
+}
+
+impl Surroundings {
+    fn new(folder: &std::path::Path) -> Self {
+        Self {
+            path: search_path(folder),
+            libraries: folder.join("debian/usr/lib"),
+        }
+    }
+
+    #[cfg(test)]
+    fn with_path(path: &str) -> Self {
+        Self {
+            path: path.into(),
+            libraries: PathBuf::new(),
+        }
+    }
+
+    fn lend_to(&self, command: &mut Command) {
+        command.env("PATH", &self.path);
+        if let Some(libraries) = self.library_folder() {
+            command.env("LD_LIBRARY_PATH", libraries);
+        }
+    }
+
+    /// The folder of unpacked libraries, once something has been unpacked that brings some.
+    fn library_folder(&self) -> Option<PathBuf> {
+        let folders = std::fs::read_dir(&self.libraries).ok()?;
+        folders
+            .filter_map(|folder| Some(folder.ok()?.path()))
+            .find(|folder| folder.to_string_lossy().ends_with("-linux-gnu"))
+    }
 }
 
 /// Something the tests would need.
@@ -42,10 +81,10 @@ impl Peers {
     /// The peers before anything was looked at: nothing is known to be missing.
     pub(crate) fn none(workspace: &Workspace) -> Self {
         let folder = workspace.target.join("peers");
-        let path = search_path(&folder);
+        let around = Surroundings::new(&folder);
         Self {
             folder,
-            path,
+            around,
             missing: Vec::new(),
         }
     }
@@ -53,9 +92,13 @@ impl Peers {
     /// Gives `command` the environment in which the peers are found: their programs first on the
     /// path, their folder in `OUTGATE_PEERS`.
     pub(crate) fn lend_to(&self, command: &mut Command) {
-        command
-            .env("PATH", &self.path)
-            .env("OUTGATE_PEERS", &self.folder);
+        self.around.lend_to(command);
+        command.env("OUTGATE_PEERS", &self.folder);
+    }
+
+    /// The folder in which everything lies.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        &self.folder
     }
 
     /// A program of the Python environment.
@@ -115,10 +158,10 @@ impl Peers {
 /// Installs what is missing, as far as this machine and user allow.
 pub(crate) fn prepare(workspace: &Workspace) -> Peers {
     let mut peers = Peers::none(workspace);
-    peers.missing = debian::prepare(&peers.folder, &peers.path);
+    peers.missing = debian::prepare(&peers.folder, &peers.around);
     for (what, outcome) in [
-        ("python", python::prepare(&peers.folder, &peers.path)),
-        ("node", node::prepare(&peers.folder, &peers.path)),
+        ("python", python::prepare(&peers.folder, &peers.around.path)),
+        ("node", node::prepare(&peers.folder, &peers.around.path)),
     ] {
         if let Err(error) = outcome {
             peers.missing.push(Missing {
@@ -140,12 +183,18 @@ pub(crate) fn show(workspace: &Workspace) -> Result<bool> {
     for reason in peers.by_reason() {
         say(format_args!("missing: {reason}"));
     }
-    let path = peers.path.to_str().context("PATH is not UTF-8")?;
+    let path = peers.around.path.to_str().context("PATH is not UTF-8")?;
     say(format_args!(
         "export OUTGATE_PEERS='{}'",
         peers.folder.display()
     ));
     say(format_args!("export PATH='{path}'"));
+    if let Some(libraries) = peers.around.library_folder() {
+        say(format_args!(
+            "export LD_LIBRARY_PATH='{}'",
+            libraries.display()
+        ));
+    }
     Ok(peers.missing.is_empty())
 }
 
@@ -201,7 +250,7 @@ mod tests {
     fn only_what_is_wanted_and_missing_is_named() {
         let peers = Peers {
             folder: PathBuf::new(),
-            path: OsString::new(),
+            around: Surroundings::new(Path::new("")),
             missing: vec![missing("g++"), missing("node")],
         };
         assert_eq!(peers.lack(&["g++"]).as_deref(), Some("missing: g++"));
@@ -213,7 +262,7 @@ mod tests {
     fn what_is_missing_for_one_reason_is_told_once() {
         let peers = Peers {
             folder: PathBuf::new(),
-            path: OsString::new(),
+            around: Surroundings::new(Path::new("")),
             missing: vec![missing("g++"), missing("node")],
         };
         assert_eq!(peers.by_reason(), ["g++, node: not root"]);

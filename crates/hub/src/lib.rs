@@ -8,6 +8,7 @@ pub mod console;
 pub mod dialects;
 mod http;
 mod hub;
+pub mod logs;
 pub mod metrics;
 pub mod sources;
 pub mod webhooks;

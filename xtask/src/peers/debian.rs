@@ -1,13 +1,12 @@
 //! Debian packages: which are missing, and how they are installed or unpacked.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{Missing, is_root};
+use super::{Missing, Surroundings, is_root};
 use crate::report::say;
 use crate::run;
 
@@ -36,14 +35,14 @@ enum How {
 }
 
 /// Brings what is missing onto the machine and tells what still is.
-pub(super) fn prepare(folder: &Path, path: &OsStr) -> Vec<Missing> {
+pub(super) fn prepare(folder: &Path, around: &Surroundings) -> Vec<Missing> {
     let list = match parse(LIST) {
         Ok(list) => list,
         Err(error) => return vec![missing("xtask/peers/debian.txt", &format!("{error:#}"))],
     };
     let absent: Vec<Wanted> = list
         .into_iter()
-        .filter(|wanted| !wanted.is_there(path))
+        .filter(|wanted| !wanted.is_there(around))
         .collect();
     if absent.is_empty() {
         say("Debian packages: everything is there");
@@ -54,9 +53,9 @@ pub(super) fn prepare(folder: &Path, path: &OsStr) -> Vec<Missing> {
         .into_iter()
         .partition(|wanted| wanted.how == How::Unpack);
     let installed = lists.and_then(|()| install_all(&install));
-    let mut still = still_missing(&install, path, &installed);
+    let mut still = still_missing(&install, around, &installed);
     let unpacked = unpack_all(&unpack, folder);
-    still.extend(still_missing(&unpack, path, &unpacked));
+    still.extend(still_missing(&unpack, around, &unpacked));
     still
 }
 
@@ -101,11 +100,13 @@ impl Wanted {
         self.packages.first().map_or("", String::as_str)
     }
 
-    fn is_there(&self, path: &OsStr) -> bool {
+    fn is_there(&self, around: &Surroundings) -> bool {
         let Some((program, arguments)) = self.shown_by.split_first() else {
             return false;
         };
-        run::works(Command::new(program).args(arguments).env("PATH", path))
+        let mut command = Command::new(program);
+        around.lend_to(&mut command);
+        run::works(command.args(arguments))
     }
 }
 
@@ -200,8 +201,8 @@ fn package_names(wanted: &[Wanted]) -> Vec<&str> {
         .collect()
 }
 
-fn still_missing(wanted: &[Wanted], path: &OsStr, outcome: &Result<()>) -> Vec<Missing> {
-    let absent = wanted.iter().filter(|one| !one.is_there(path));
+fn still_missing(wanted: &[Wanted], around: &Surroundings, outcome: &Result<()>) -> Vec<Missing> {
+    let absent = wanted.iter().filter(|one| !one.is_there(around));
     absent
         .map(|one| match outcome {
             Ok(()) => missing(
@@ -260,13 +261,13 @@ mod tests {
     #[test]
     fn a_package_is_missing_for_the_reason_that_kept_it_away() {
         let list = parse("aa + bb | install | no-such-program | nothing").unwrap();
-        let path = OsStr::new("/usr/bin");
+        let path = Surroundings::with_path("/usr/bin");
         assert_eq!(
-            still_missing(&list, path, &Err(anyhow!("not root"))),
+            still_missing(&list, &path, &Err(anyhow!("not root"))),
             [missing("aa", "not root")]
         );
         assert_eq!(
-            still_missing(&list, path, &Ok(())),
+            still_missing(&list, &path, &Ok(())),
             [missing("aa", "`no-such-program` does not work")]
         );
     }
@@ -274,6 +275,8 @@ mod tests {
     #[test]
     fn a_package_whose_command_works_is_not_missing() {
         let list = parse("coreutils | install | true --version | nothing").unwrap();
-        assert!(still_missing(&list, OsStr::new("/usr/bin:/bin"), &Ok(())).is_empty());
+        assert!(
+            still_missing(&list, &Surroundings::with_path("/usr/bin:/bin"), &Ok(())).is_empty()
+        );
     }
 }

@@ -1,0 +1,66 @@
+//! The hub measured beside its peers, in one run. `cargo xtask bench` builds and starts it.
+//!
+//! Every server runs on one core, the load on the other. All figures are of one run on one
+//! machine; what means something elsewhere too are the ratios.
+
+mod administration;
+mod durable;
+mod mqtt;
+mod process;
+mod raw;
+mod report;
+mod revoke;
+mod servers;
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+
+use crate::servers::Programs;
+
+/// Measures the hub beside its peers.
+#[derive(Parser)]
+struct Arguments {
+    /// What to measure
+    what: What,
+    /// The binary of Outgate, built for release
+    #[arg(long)]
+    outgate: PathBuf,
+    /// The binary of Mosquitto
+    #[arg(long, default_value = "mosquitto")]
+    mosquitto: PathBuf,
+    /// The folder with `node_modules` in it
+    #[arg(long)]
+    node: PathBuf,
+    /// A tenth of everything, to see that it works
+    #[arg(long)]
+    short: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum What {
+    /// Throughput, handshakes, memory, durable events
+    Mqtt,
+    /// From a revocation's answer to the closed connection
+    Revoke,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    process::settle()?;
+    let programs = Programs {
+        outgate: arguments.outgate,
+        mosquitto: arguments.mosquitto,
+        node: arguments.node,
+    };
+    let share = if arguments.short { 10 } else { 1 };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        match arguments.what {
+            What::Mqtt => mqtt::run(&programs, share).await,
+            What::Revoke => revoke::run(&programs, share).await,
+        }
+    })
+}

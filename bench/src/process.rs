@@ -1,0 +1,74 @@
+//! What the system says of a running server.
+
+use std::process::{Child, Command, Stdio};
+
+use anyhow::Context as _;
+
+/// The core that servers run on, and that which the load runs on.
+pub(crate) const SERVER_CORE: usize = 0;
+pub(crate) const LOAD_CORE: usize = 1;
+
+/// A server of ours to stop. It is killed when this is dropped.
+pub(crate) struct Running(Child);
+
+impl Running {
+    /// Starts `command` on the servers' core.
+    pub(crate) fn start(program: &std::path::Path, arguments: &[String]) -> anyhow::Result<Self> {
+        let child = Command::new("taskset")
+            .args(["-c", &SERVER_CORE.to_string()])
+            .arg(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .with_context(|| format!("failed to start {}", program.display()))?;
+        Ok(Self(child))
+    }
+
+    /// Seconds of processor time used so far.
+    pub(crate) fn processor_seconds(&self) -> anyhow::Result<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
+        // The name in parentheses may hold blanks; what follows it does not.
+        let after = stat.rsplit_once(')').context("an odd /proc/…/stat")?.1;
+        let ticks: f64 = after
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .filter_map(|field| field.parse::<f64>().ok())
+            .sum();
+        // USER_HZ is 100 on every Linux that this runs on.
+        Ok(ticks / 100.0)
+    }
+
+    /// Bytes of memory that it holds now.
+    pub(crate) fn resident_bytes(&self) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .context("no VmRSS")?;
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").trim().parse()?;
+        Ok(kibibytes * 1024)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Keeps this process on the load's core, and lets it and its children open many files.
+pub(crate) fn settle() -> anyhow::Result<()> {
+    let mut cores = rustix::thread::CpuSet::new();
+    cores.set(LOAD_CORE);
+    rustix::thread::sched_setaffinity(None, &cores).context("failed to choose a core")?;
+    let resource = rustix::process::Resource::Nofile;
+    let mut limit = rustix::process::getrlimit(resource);
+    limit.current = limit.maximum;
+    rustix::process::setrlimit(resource, limit).context("failed to raise the limit of files")?;
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! Figures side by side, and their ratios.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use comfy_table::Table;
+use comfy_table::presets::ASCII_MARKDOWN;
+
+/// One figure of one server.
+pub(crate) enum Figure {
+    /// Things a second, and microseconds of the processor for each.
+    Rate {
+        per_second: f64,
+        processor_micros: f64,
+    },
+    /// Bytes for each.
+    Bytes(u64),
+}
+
+impl Figure {
+    pub(crate) fn rate(things: usize, took: Duration, processor_seconds: f64) -> Self {
+        let things = f64::from(u32::try_from(things).unwrap_or(u32::MAX));
+        Self::Rate {
+            per_second: things / took.as_secs_f64(),
+            processor_micros: processor_seconds * 1e6 / things,
+        }
+    }
+
+    pub(crate) fn bytes(bytes: u64) -> Self {
+        Self::Bytes(bytes)
+    }
+
+    fn number(&self) -> f64 {
+        match self {
+            Self::Rate { per_second, .. } => *per_second,
+            Self::Bytes(bytes) => f64::from(u32::try_from(*bytes).unwrap_or(u32::MAX)),
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Rate { per_second, .. } => format!("{per_second:.0}/s"),
+            Self::Bytes(bytes) => format!("{bytes} B"),
+        }
+    }
+
+    fn processor(&self) -> String {
+        match self {
+            Self::Rate {
+                processor_micros, ..
+            } if *processor_micros > 0.0 => format!("{processor_micros:.1} µs"),
+            Self::Rate { .. } | Self::Bytes(_) => String::new(),
+        }
+    }
+}
+
+/// All figures of a run.
+pub(crate) struct Report {
+    against: &'static str,
+    rows: Vec<(String, &'static str, Figure)>,
+}
+
+impl Report {
+    /// A report whose ratios are to `against`.
+    pub(crate) fn new(against: &'static str) -> Self {
+        Self {
+            against,
+            rows: Vec::new(),
+        }
+    }
+
+    pub(crate) fn add(&mut self, what: &str, server: &'static str, figure: Figure) {
+        self.rows.push((what.to_owned(), server, figure));
+    }
+
+    /// Prints a table, the figures of one thing together.
+    pub(crate) fn print(&self) -> anyhow::Result<()> {
+        let mut table = Table::new();
+        table.load_style(ASCII_MARKDOWN);
+        table.set_header(["what", "server", "figure", "ratio", "processor for each"]);
+        let mut seen: Vec<&str> = Vec::new();
+        for (what, ..) in &self.rows {
+            if seen.contains(&what.as_str()) {
+                continue;
+            }
+            seen.push(what);
+            let of_this = || self.rows.iter().filter(|(other, ..)| other == what);
+            let base = of_this()
+                .find(|(_, server, _)| *server == self.against)
+                .or_else(|| of_this().next_back())
+                .map_or(1.0, |(.., figure)| figure.number());
+            for (what, server, figure) in of_this() {
+                let ratio = format!("{:.2}", figure.number() / base);
+                table.add_row([what, *server, &figure.text(), &ratio, &figure.processor()]);
+            }
+        }
+        writeln!(std::io::stdout().lock(), "{table}")?;
+        Ok(())
+    }
+}
+
+/// The time that so many of a hundred are not above.
+pub(crate) fn percentile(times: &mut [Duration], percent: usize) -> Duration {
+    times.sort_unstable();
+    let at = (times.len() * percent).div_ceil(100).saturating_sub(1);
+    times.get(at).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_is_one_of_the_times() {
+        let mut times: Vec<Duration> = (1..=200).rev().map(Duration::from_millis).collect();
+        assert_eq!(percentile(&mut times, 50), Duration::from_millis(100));
+        assert_eq!(percentile(&mut times, 99), Duration::from_millis(198));
+    }
+}
