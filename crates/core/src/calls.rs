@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::commands::checks;
 use crate::id::{CallId, DeviceId};
 use crate::identity::Actor;
+use crate::limits::{check_content_type, check_payload};
 use crate::refusal::Refusal;
 use crate::sessions::{Session, Sessions, Signal};
 use crate::store::Store;
@@ -91,8 +92,8 @@ impl Calls {
         deadline: Duration,
     ) -> Result<Answer, Refusal> {
         checks::step("method", &method)?;
-        checks::media_type(&content_type)?;
-        checks::payload(&payload)?;
+        check_content_type(&content_type)?;
+        check_payload(&payload)?;
         if !DEADLINE.contains(&deadline) {
             return Err(Refusal::invalid("deadline", "1 to 300 seconds"));
         }
@@ -117,8 +118,8 @@ impl Calls {
     /// a device's; [`Refusal::Revoked`], [`Refusal::Draining`] when it has ended.
     pub fn answer(&self, session: &Session, id: &CallId, answer: Answer) -> Result<(), Refusal> {
         let device = session.device()?;
-        checks::media_type(&answer.content_type)?;
-        checks::payload(&answer.payload)?;
+        check_content_type(&answer.content_type)?;
+        check_payload(&answer.payload)?;
         if !(100..=599).contains(&answer.status) {
             return Err(Refusal::invalid("status", "100 to 599"));
         }

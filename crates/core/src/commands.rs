@@ -14,6 +14,7 @@ use crate::announcement::Announcement;
 use crate::clock::{Clock, Timestamp};
 use crate::id::{CommandId, DeviceId};
 use crate::identity::{Actor, Listed, MAX_PAGE, Page};
+use crate::limits::{check_content_type, check_payload, check_properties};
 use crate::refusal::Refusal;
 use crate::sessions::{Session, Sessions, Signal};
 use crate::store::Store;
@@ -385,9 +386,9 @@ impl Commands {
 impl NewCommand {
     fn check(&self) -> Result<(), Refusal> {
         checks::path("name", &self.name)?;
-        checks::media_type(&self.content_type)?;
-        checks::properties(&self.properties)?;
-        checks::payload(&self.payload)?;
+        check_content_type(&self.content_type)?;
+        check_properties(&self.properties)?;
+        check_payload(&self.payload)?;
         if !LASTS.contains(&self.lasts) {
             return Err(Refusal::invalid("lasts", "1 second to 30 days"));
         }
