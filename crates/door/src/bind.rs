@@ -4,11 +4,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use listenfd::ListenFd;
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::settings::{At, Limits};
+use crate::systemd;
 
 /// How long a connection may be idle before the kernel asks whether the other end is still there,
 /// how long it waits for an answer, and how often it asks. Between them a peer that vanished is
@@ -25,7 +25,7 @@ const UNANSWERED: Duration = Duration::from_secs(60);
 pub(crate) fn listener(at: At) -> io::Result<TcpListener> {
     let socket = match at {
         At::Address(address) => bound(address)?,
-        At::Inherited(index) => inherited(index)?,
+        At::Inherited(index) => systemd::take(index)?,
     };
     socket.set_nonblocking(true)?;
     TcpListener::from_std(socket)
@@ -41,12 +41,6 @@ fn bound(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(Limits::BACKLOG)?;
     Ok(socket.into())
-}
-
-fn inherited(index: usize) -> io::Result<std::net::TcpListener> {
-    ListenFd::from_env()
-        .take_tcp_listener(index)?
-        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such socket was handed in"))
 }
 
 /// Sets up an accepted connection: small messages go out at once, and peers that vanished are

@@ -23,9 +23,11 @@ mod proxy;
 mod seats;
 mod settings;
 mod sniff;
+pub mod systemd;
 mod tap;
 mod tls;
 mod turns;
+mod whoami;
 
 pub use certificates::{
     AcmeSettings, CertificateError, Keeper, Now, PemError, Source, machine_names,
@@ -36,6 +38,7 @@ pub use happening::{Happening, Hook, Phase, Refused};
 pub use settings::{At, Carries, ClientCertificates, Limits, Listener, Security, Settings};
 pub use sniff::{Sniffed, sniff};
 pub use tls::{Challenges, Tls};
+pub use whoami::{Whoami, WhoamiTls};
 
 /// What came in.
 #[derive(Debug)]
