@@ -1,11 +1,61 @@
 //! The console: pages for people, rendered by the server.
+//!
+//! Everything but what happens live works without JavaScript. Nothing is loaded from elsewhere,
+//! and nothing that a device or an operator has written can become part of a page's structure.
+
+use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::{get, post};
 
 use crate::hub::State;
 
-/// The pages at `/`.
+mod assets;
+mod device;
+mod devices;
+mod events;
+mod guard;
+mod live;
+mod login;
+mod page;
+mod preview;
+mod trouble;
+mod visits;
+
+use visits::Visits;
+
+/// The most bytes of a form.
+const MAX_FORM: usize = 4 * 1024;
+
+/// What all pages share.
+#[derive(Debug)]
+struct Console {
+    state: State,
+    visits: Arc<Visits>,
+    tries: crate::sources::Sources,
+}
+
+/// The pages at `/` and below `/console`.
 pub fn router(state: State) -> Router {
-    let _ = state;
+    let visits = Arc::new(Visits::new(state.core.clock.clone()));
+    let console = Arc::new(Console {
+        state,
+        visits,
+        tries: login::tries(),
+    });
     Router::new()
+        .route("/", get(devices::list))
+        .route("/console/device/{device}", get(device::show))
+        .route("/console/events", get(events::latest))
+        .route("/console/live", get(live::stream))
+        .route("/console/login", get(login::form).post(login::enter))
+        .route("/console/logout", post(login::leave))
+        .route("/console/console.css", get(assets::style))
+        .route("/console/live.js", get(assets::script))
+        .route("/console/icon.svg", get(assets::icon))
+        .layer(DefaultBodyLimit::max(MAX_FORM))
+        .layer(middleware::from_fn(guard::headers))
+        .with_state(console)
 }
