@@ -78,9 +78,14 @@ impl Core {
             .map_err(|_| Refusal::Internal("the data folder cannot be made"))?;
         let store = Store::open(&settings.data)?;
         let clock = settings.clock.clone();
-        let sessions = Sessions::default();
+        let sessions = Sessions::new(clock.clone());
         Ok(Self {
-            identity: Identity::new(store.clone(), clock.clone(), sessions.clone())?,
+            identity: Identity::new(
+                &settings.data,
+                store.clone(),
+                clock.clone(),
+                sessions.clone(),
+            )?,
             events: Events::new(store.clone(), clock.clone(), &settings.limits)?,
             commands: Commands::new(store.clone(), clock.clone(), sessions.clone()),
             calls: Calls::new(store.clone(), clock.clone(), sessions.clone()),
@@ -112,6 +117,9 @@ impl Core {
             peer,
             since: self.clock.now(),
         });
+        if let Some(end) = identified.expires {
+            session.limit(end);
+        }
         self.identity.confirm(identified).await?;
         session.pass().check()?;
         Ok(session)

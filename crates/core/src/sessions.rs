@@ -7,19 +7,27 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, broadcast, watch};
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::id::{CredentialId, DeviceId, OperatorId, ServiceId, SessionId, SiteId};
-use crate::identity::{Principal, Scope};
+use crate::identity::{Principal, Scope, Seen};
 use crate::refusal::Refusal;
 
 /// The most calls that wait for one session to take them.
 pub const MAX_WAITING_CALLS: usize = 64;
+
+/// The most changes of presence that somebody who looks on may lag behind.
+const MAX_CHANGES: usize = 1_024;
+
+/// How long a session that waits for its credential's end sleeps at most, so that it notices when
+/// the machine's clock has been put right.
+const MAX_NAP: Duration = Duration::from_secs(60);
 
 /// Why a session ended, other than by its own connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,13 +91,27 @@ pub struct Presence {
     pub since: Timestamp,
 }
 
+/// A device has come or gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PresenceChange {
+    /// Which.
+    pub device: DeviceId,
+    /// Where it stands.
+    pub site: SiteId,
+    /// Whether it has a session now.
+    pub present: bool,
+}
+
 /// All live sessions of this hub.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Sessions(Arc<Registry>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Registry {
+    clock: Clock,
     live: Mutex<Live>,
+    seen: Seen,
+    changes: broadcast::Sender<PresenceChange>,
 }
 
 #[derive(Debug, Default)]
@@ -97,11 +119,19 @@ struct Live {
     by_id: HashMap<SessionId, Arc<Seat>>,
     by_device: HashMap<DeviceId, Vec<SessionId>>,
     by_credential: HashMap<CredentialId, Vec<SessionId>>,
+    /// Sessions whose connection has closed while something they sent was still under way: a
+    /// revocation must reach that too.
+    departed: Vec<Weak<Seat>>,
+    /// At how many of those it is time to look which are really gone.
+    prune_at: usize,
 }
 
 #[derive(Debug)]
 struct Seat {
     presence: Presence,
+    clock: Clock,
+    /// Until when it may act, in milliseconds; `i64::MAX` for ever.
+    until: AtomicI64,
     life: watch::Sender<Life>,
     waiting: Mutex<Waiting>,
     bell: Notify,
@@ -136,24 +166,44 @@ pub struct Session {
     registry: Arc<Registry>,
 }
 
+impl Default for Sessions {
+    fn default() -> Self {
+        Self::new(Clock::System)
+    }
+}
+
 impl Sessions {
+    /// No sessions yet.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self(Arc::new(Registry {
+            clock,
+            live: Mutex::default(),
+            seen: Seen::default(),
+            changes: broadcast::Sender::new(MAX_CHANGES),
+        }))
+    }
+
     /// Takes up a session. Whoever calls this must ask afterwards, not before, whether the
     /// credential still holds: then no revocation can fall between.
     #[must_use]
     pub(crate) fn take_up(&self, presence: Presence) -> Session {
         let seat = Arc::new(Seat {
             presence,
+            clock: self.0.clock.clone(),
+            until: AtomicI64::new(i64::MAX),
             life: watch::Sender::new(Life::Live),
             waiting: Mutex::default(),
             bell: Notify::new(),
         });
         let mut live = self.0.live.lock();
         let presence = &seat.presence;
-        if let Principal::Device { device, .. } = &presence.principal {
-            live.by_device
-                .entry(device.clone())
-                .or_default()
-                .push(presence.id.clone());
+        if let Principal::Device { device, site, .. } = &presence.principal {
+            let of_device = live.by_device.entry(device.clone()).or_default();
+            of_device.push(presence.id.clone());
+            if of_device.len() == 1 {
+                self.0.tell(device, site, true);
+            }
         }
         live.by_credential
             .entry(presence.credential.clone())
@@ -171,20 +221,23 @@ impl Sessions {
     /// than `patience`. Returns how many were ended, and how many of them had not closed by then
     /// (they can do nothing any more all the same).
     pub async fn end(&self, selector: &Selector, why: Ending, patience: Duration) -> Ended {
-        let seats = self.seats(selector);
-        let mut closings = Vec::with_capacity(seats.len());
-        for seat in &seats {
-            closings.push(seat.life.subscribe());
-            seat.life.send_if_modified(|life| {
-                let first = *life == Life::Live;
-                if first {
-                    *life = Life::Ending(why);
-                }
-                first
-            });
+        self.end_each(&[(selector.clone(), why)], patience).await
+    }
+
+    /// As [`Sessions::end`], for several at once.
+    pub(crate) async fn end_each(&self, ends: &[(Selector, Ending)], patience: Duration) -> Ended {
+        let mut closings = Vec::new();
+        for (selector, why) in ends {
+            let (seats, departed) = self.seats_and_departed(selector);
+            for seat in &departed {
+                seat.end(*why);
+            }
+            for seat in &seats {
+                closings.push(seat.life.subscribe());
+                seat.end(*why);
+            }
         }
-        let ended = seats.len();
-        drop(seats);
+        let ended = closings.len();
         let mut closed = 0;
         let all = async {
             for mut closing in closings {
@@ -198,6 +251,25 @@ impl Sessions {
             ended,
             lingering: ended - closed,
         }
+    }
+
+    /// The sessions that came in by `credential` end at `end`, if not sooner.
+    pub(crate) fn limit(&self, credential: &CredentialId, end: Timestamp) {
+        for seat in self.seats(&Selector::Credential(credential.clone())) {
+            seat.limit(end);
+        }
+    }
+
+    /// Devices that come and go, from now on. Who lags more than 1,024 changes behind is told so,
+    /// and has to ask [`Sessions::present`] again.
+    #[must_use]
+    pub fn changes(&self) -> broadcast::Receiver<PresenceChange> {
+        self.0.changes.subscribe()
+    }
+
+    /// When devices and credentials were last seen.
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.0.seen
     }
 
     /// Waits until none of the sessions that `device` has at the time of this call may act any
@@ -251,7 +323,49 @@ impl Sessions {
     }
 
     fn seats(&self, selector: &Selector) -> Vec<Arc<Seat>> {
+        self.0.live.lock().seats(selector)
+    }
+
+    /// The seats that are meant, and those of closed connections that something under way still
+    /// holds: both as of one moment.
+    fn seats_and_departed(&self, selector: &Selector) -> (Vec<Arc<Seat>>, Vec<Arc<Seat>>) {
         let live = self.0.live.lock();
+        let departed = live.departed.iter().filter_map(Weak::upgrade);
+        (
+            live.seats(selector),
+            departed
+                .filter(|seat| selector.means(&seat.presence))
+                .collect(),
+        )
+    }
+}
+
+impl Registry {
+    fn tell(&self, device: &DeviceId, site: &SiteId, present: bool) {
+        // Nobody may be looking on.
+        let _ = self.changes.send(PresenceChange {
+            device: device.clone(),
+            site: site.clone(),
+            present,
+        });
+    }
+}
+
+impl Live {
+    /// Notes a seat that nothing but its dropping session or what is under way holds.
+    fn depart(&mut self, seat: &Arc<Seat>) {
+        if Arc::strong_count(seat) == 1 {
+            return;
+        }
+        if self.departed.len() >= self.prune_at {
+            self.departed.retain(|seat| seat.strong_count() > 0);
+            self.prune_at = 2 * self.departed.len() + 64;
+        }
+        self.departed.push(Arc::downgrade(seat));
+    }
+
+    fn seats(&self, selector: &Selector) -> Vec<Arc<Seat>> {
+        let live = self;
         let named = |ids: Option<&Vec<SessionId>>| {
             ids.into_iter()
                 .flatten()
@@ -266,7 +380,7 @@ impl Sessions {
             Selector::Site(_) | Selector::Operator(_) | Selector::Service(_) => live
                 .by_id
                 .values()
-                .filter(|seat| selector.means(&seat.presence.principal))
+                .filter(|seat| selector.means(&seat.presence))
                 .cloned()
                 .collect(),
         }
@@ -283,26 +397,20 @@ pub struct Ended {
 }
 
 impl Selector {
-    fn means(&self, principal: &Principal) -> bool {
-        match (self, principal) {
-            (Self::Site(site), Principal::Device { site: its, .. }) => site == its,
+    fn means(&self, presence: &Presence) -> bool {
+        match (self, &presence.principal) {
+            (Self::All, _) => true,
+            (Self::Session(id), _) => *id == presence.id,
+            (Self::Credential(id), _) => *id == presence.credential,
+            (Self::Device(id), Principal::Device { device, .. }) => id == device,
+            (Self::Site(id), Principal::Device { site, .. }) => id == site,
             (
-                Self::Site(site),
+                Self::Site(id),
                 Principal::Operator { scope, .. } | Principal::Service { scope, .. },
-            ) => matches!(scope, Scope::Site(its) if its == site),
-            (Self::Operator(operator), Principal::Operator { operator: its, .. }) => {
-                operator == its
-            }
-            (Self::Service(service), Principal::Service { service: its, .. }) => service == its,
-            (
-                Self::Operator(_)
-                | Self::Service(_)
-                | Self::Credential(_)
-                | Self::Device(_)
-                | Self::Session(_)
-                | Self::All,
-                _,
-            ) => false,
+            ) => matches!(scope, Scope::Site(site) if site == id),
+            (Self::Operator(id), Principal::Operator { operator, .. }) => id == operator,
+            (Self::Service(id), Principal::Service { service, .. }) => id == service,
+            (Self::Device(_) | Self::Operator(_) | Self::Service(_), _) => false,
         }
     }
 }
@@ -339,7 +447,8 @@ impl Session {
         Pass(Arc::clone(&self.seat))
     }
 
-    /// Waits until the session has to end, and says why. May be dropped and asked again.
+    /// Waits until the session has to end, and says why: also when its credential's time is over.
+    /// May be dropped and asked again.
     pub async fn ended(&self) -> Ending {
         let mut life = self.seat.life.subscribe();
         loop {
@@ -348,10 +457,31 @@ impl Session {
                 Life::Ending(why) | Life::Gone(Some(why)) => return why,
                 Life::Gone(None) => return Ending::Draining,
             }
-            if life.changed().await.is_err() {
-                return Ending::Draining;
+            match self.seat.left() {
+                Some(Duration::ZERO) => self.seat.end(Ending::Expired),
+                Some(left) => {
+                    tokio::select! {
+                        _ = life.changed() => {}
+                        () = tokio::time::sleep(left.min(MAX_NAP)) => {}
+                    }
+                }
+                None => {
+                    // The seat, which holds the sender, outlives this borrow of the session.
+                    let _ = life.changed().await;
+                }
             }
         }
+    }
+
+    /// Lets the session end at `end`, if not sooner.
+    pub(crate) fn limit(&self, end: Timestamp) {
+        self.seat.limit(end);
+    }
+
+    /// Until when it may act, if there is an end to it.
+    #[must_use]
+    pub fn expires(&self) -> Option<Timestamp> {
+        self.seat.until()
     }
 
     /// Waits for the next thing that the device is told. May be dropped and asked again: nothing
@@ -379,6 +509,9 @@ impl Pass {
     /// sent before the connection closed by itself may still be acted on.
     pub fn check(&self) -> Result<(), Refusal> {
         match *self.0.life.borrow() {
+            Life::Live | Life::Gone(None) if self.0.left() == Some(Duration::ZERO) => {
+                Err(Refusal::Revoked)
+            }
             Life::Live | Life::Gone(None) => Ok(()),
             Life::Ending(why) | Life::Gone(Some(why)) => match why {
                 Ending::Revoked | Ending::Expired | Ending::Dismissed => Err(Refusal::Revoked),
@@ -395,6 +528,39 @@ impl Pass {
 }
 
 impl Seat {
+    /// Takes the right to act away. What said so first is the reason.
+    fn end(&self, why: Ending) {
+        self.life.send_if_modified(|life| {
+            let ended = match *life {
+                Life::Live => Life::Ending(why),
+                Life::Gone(None) => Life::Gone(Some(why)),
+                Life::Ending(_) | Life::Gone(Some(_)) => return false,
+            };
+            *life = ended;
+            true
+        });
+    }
+
+    fn limit(&self, end: Timestamp) {
+        let before = self.until.fetch_min(end.as_millis(), Ordering::SeqCst);
+        if end.as_millis() < before {
+            // Who waits for the end has to look at it again.
+            self.life.send_modify(|_| {});
+        }
+    }
+
+    fn until(&self) -> Option<Timestamp> {
+        match self.until.load(Ordering::SeqCst) {
+            i64::MAX => None,
+            millis => Some(Timestamp::from_millis(millis)),
+        }
+    }
+
+    /// How long it may act yet, if there is an end to it.
+    fn left(&self) -> Option<Duration> {
+        self.until().map(|end| end.since(self.clock.now()))
+    }
+
     /// Puts `signal` where the session finds it. False when it has no room for another call.
     fn tell(&self, signal: &Signal) -> bool {
         let mut waiting = self.waiting.lock();
@@ -429,11 +595,16 @@ impl Drop for Session {
         live.by_id.remove(&presence.id);
         forget(&mut live.by_credential, &presence.credential, &presence.id);
         let mut others = Vec::new();
-        if let Principal::Device { device, .. } = &presence.principal {
+        if let Principal::Device { device, site, .. } = &presence.principal {
+            self.registry.seen.device(device, self.seat.clock.now());
             forget(&mut live.by_device, device, &presence.id);
+            if !live.by_device.contains_key(device) {
+                self.registry.tell(device, site, false);
+            }
             let ids = live.by_device.get(device).into_iter().flatten();
             others.extend(ids.filter_map(|id| live.by_id.get(id).cloned()));
         }
+        live.depart(&self.seat);
         drop(live);
         self.seat.life.send_modify(|life| {
             *life = match *life {

@@ -1,0 +1,164 @@
+//! What operators do: permitted, done, written down and made known as one.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use super::{Actor, Identity, Role};
+use crate::audit;
+use crate::clock::Timestamp;
+use crate::refusal::Refusal;
+use crate::sessions::{Ended, Ending, Selector};
+
+/// How long a revocation waits for connections to close. They can do nothing any more from its
+/// start; those of a peer that does not take what is sent to it may take this long.
+pub const CLOSING_PATIENCE: Duration = Duration::from_secs(5);
+
+/// An act, as it is permitted and written down.
+pub(super) struct Act {
+    /// Who acts.
+    pub(super) actor: Actor,
+    /// What they must be at least.
+    pub(super) needs: Role,
+    /// `device.revoke` and so on.
+    pub(super) name: &'static str,
+    /// On what: `device/NAME`, …
+    pub(super) on: String,
+}
+
+/// What an act came to.
+pub(super) struct Done<T> {
+    value: T,
+    detail: Value,
+    ends: Vec<(Selector, Ending)>,
+}
+
+impl<T> Done<T> {
+    /// It came to `value`.
+    pub(super) fn new(value: T) -> Self {
+        Self {
+            value,
+            detail: json!({}),
+            ends: Vec::new(),
+        }
+    }
+
+    /// With more for the audit log: an object, nothing secret in it.
+    pub(super) fn detail(mut self, detail: Value) -> Self {
+        self.detail = detail;
+        self
+    }
+
+    /// And these sessions end with it.
+    pub(super) fn ends(mut self, selector: Selector, why: Ending) -> Self {
+        self.ends.push((selector, why));
+        self
+    }
+}
+
+impl Act {
+    pub(super) fn new(actor: &Actor, needs: Role, name: &'static str, on: String) -> Self {
+        Self {
+            actor: actor.clone(),
+            needs,
+            name,
+            on,
+        }
+    }
+}
+
+impl Identity {
+    /// Does `work` on the writer's thread if the actor may, with its entry in the audit log; then
+    /// forgets what was remembered of credentials and ends the sessions that end with it.
+    ///
+    /// It runs on a task of its own: an operator who hangs up in the middle leaves no revocation
+    /// half done.
+    pub(super) async fn act<T, F>(&self, act: Act, work: F) -> Result<(T, Ended), Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, &Actor, Timestamp) -> Result<Done<T>, Refusal> + Send + 'static,
+    {
+        let identity = self.clone();
+        tokio::spawn(async move { identity.perform(act, work).await })
+            .await
+            .map_err(|_| Refusal::Internal("an act stopped"))?
+    }
+
+    async fn perform<T, F>(&self, act: Act, work: F) -> Result<(T, Ended), Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, &Actor, Timestamp) -> Result<Done<T>, Refusal> + Send + 'static,
+    {
+        let now = self.clock.now();
+        let Act {
+            actor,
+            needs,
+            name,
+            on,
+        } = act;
+        let (who, place) = (actor.clone(), on.clone());
+        let done = match actor.require(needs, name) {
+            Err(refusal) => Err(refusal),
+            Ok(()) => {
+                self.store
+                    .write(move |connection| {
+                        let done = work(connection, &who, now)?;
+                        audit::append(connection, now, &who, name, &place, &done.detail)?;
+                        Ok(done)
+                    })
+                    .await
+            }
+        };
+        let done = match done {
+            Ok(done) => done,
+            Err(refusal) => {
+                if matches!(refusal, Refusal::Forbidden { .. }) {
+                    self.note_refused(&actor, name, &on, now).await;
+                }
+                return Err(refusal);
+            }
+        };
+        self.cache.forget();
+        let ended = self.end(&done.ends).await;
+        Ok((done.value, ended))
+    }
+
+    /// Ends sessions after what ends them has been committed, and waits until nothing that they
+    /// sent can still come into the store.
+    pub(super) async fn end(&self, ends: &[(Selector, Ending)]) -> Ended {
+        let ended = self.sessions.end_each(ends, CLOSING_PATIENCE).await;
+        if ends.is_empty() {
+            return ended;
+        }
+        // A write that looked at its pass just before the session was ended may be waiting for
+        // its commit. Writes are committed in order, so when this one is through, it is too. If
+        // the store has stopped, nothing is written any more either.
+        if let Err(refusal) = self.store.write(|_| Ok(())).await {
+            tracing::warn!(error = %refusal, "the store did not answer after a revocation");
+        }
+        ended
+    }
+
+    /// Writes down that an operator tried what they may not, but no more often than
+    /// [`super::limiter::REFUSALS`] allows.
+    async fn note_refused(&self, actor: &Actor, name: &'static str, on: &str, now: Timestamp) {
+        let Some(operator) = &actor.operator else {
+            return;
+        };
+        if !self.refusals.allow(operator.as_str(), now) {
+            return;
+        }
+        let (actor, on) = (actor.clone(), on.to_owned());
+        let noted = self
+            .store
+            .write(move |connection| {
+                let detail = json!({ "act": name });
+                audit::append(connection, now, &actor, "refused", &on, &detail)
+            })
+            .await;
+        if let Err(refusal) = noted {
+            tracing::warn!(error = %refusal, "a refused act could not be written down");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Who acts, what they may do, and how much they see.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::text::words;
+use crate::id::{DeviceId, OperatorId, ServiceId, SiteId};
+use crate::refusal::Refusal;
+
+/// How much of the hub somebody sees.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// Every site.
+    All,
+    /// One site and its devices.
+    Site(SiteId),
+}
+
+/// What an operator may do; each may do what those before it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// See.
+    Viewer,
+    /// Send commands, call, change desired twins, enrol and revoke devices.
+    Operator,
+    /// Administer sites, operators, services, fleet keys.
+    Admin,
+}
+
+words!(Role { Viewer => "viewer", Operator => "operator", Admin => "admin" });
+
+/// Somebody who has proved who they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Principal {
+    /// A device.
+    Device {
+        /// Which.
+        device: DeviceId,
+        /// Where it stands.
+        site: SiteId,
+        /// The name of its topic policy.
+        policy: String,
+    },
+    /// A person, or a program that administers.
+    Operator {
+        /// Which.
+        operator: OperatorId,
+        /// What they may do.
+        role: Role,
+        /// What they see.
+        scope: Scope,
+    },
+    /// A back end that takes events.
+    Service {
+        /// Which.
+        service: ServiceId,
+        /// What it sees.
+        scope: Scope,
+    },
+}
+
+/// An operator about to act, for permission and for the audit log.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// Who; `None` is the hub itself, as when it makes the first operator.
+    pub operator: Option<OperatorId>,
+    /// What they may do.
+    pub role: Role,
+    /// What they see.
+    pub scope: Scope,
+    /// From where they ask.
+    pub from: Option<IpAddr>,
+}
+
+impl Scope {
+    /// Whether what stands at `site` is seen.
+    #[must_use]
+    pub fn sees(&self, site: &SiteId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Site(its) => its == site,
+        }
+    }
+
+    /// The one site that is seen, or `None` for all of them.
+    #[must_use]
+    pub fn site(&self) -> Option<&SiteId> {
+        match self {
+            Self::All => None,
+            Self::Site(site) => Some(site),
+        }
+    }
+
+    /// Whether whoever sees `other` sees no more than this.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        match self {
+            Self::All => true,
+            Self::Site(_) => self == other,
+        }
+    }
+
+    /// The scope kept as a site or nothing.
+    pub(super) fn of(site: Option<SiteId>) -> Self {
+        site.map_or(Self::All, Self::Site)
+    }
+}
+
+impl Principal {
+    /// The name under which it is written down: `device/NAME` and so on.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Device { device, .. } => format!("device/{device}"),
+            Self::Operator { operator, .. } => format!("operator/{operator}"),
+            Self::Service { service, .. } => format!("service/{service}"),
+        }
+    }
+}
+
+impl Actor {
+    /// The hub itself.
+    #[must_use]
+    pub fn hub() -> Self {
+        Self {
+            operator: None,
+            role: Role::Admin,
+            scope: Scope::All,
+            from: None,
+        }
+    }
+
+    /// An operator who has proved who they are, asking from `from`.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] for devices and services: they administer nothing.
+    pub fn of(principal: &Principal, from: Option<IpAddr>) -> Result<Self, Refusal> {
+        match principal {
+            Principal::Operator {
+                operator,
+                role,
+                scope,
+            } => Ok(Self {
+                operator: Some(operator.clone()),
+                role: *role,
+                scope: scope.clone(),
+                from,
+            }),
+            Principal::Device { .. } | Principal::Service { .. } => {
+                Err(Refusal::forbidden("administering the hub"))
+            }
+        }
+    }
+
+    /// Whether they may do what `role` may; `what` says what it is, as "revoking a device".
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`].
+    pub fn require(&self, role: Role, what: &str) -> Result<(), Refusal> {
+        if self.role >= role {
+            Ok(())
+        } else {
+            Err(Refusal::forbidden(what))
+        }
+    }
+
+    /// Whether they see all sites; `what` says what that is needed for.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`].
+    pub fn require_all_sites(&self, what: &str) -> Result<(), Refusal> {
+        match self.scope {
+            Scope::All => Ok(()),
+            Scope::Site(_) => Err(Refusal::forbidden(what)),
+        }
+    }
+
+    /// The name under which their acts are written down.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.operator
+            .as_ref()
+            .map_or_else(|| "hub".to_owned(), ToString::to_string)
+    }
+}
