@@ -40,13 +40,14 @@ pub(super) fn copy(
     to.pragma_update(None, "synchronous", "OFF")?;
     let backup = rusqlite::backup::Backup::new(from, &mut to)?;
     loop {
-        match backup.step(PAGES_A_STEP)? {
-            StepResult::Done => break,
-            StepResult::More => between(),
-            StepResult::Busy | StepResult::Locked | _ => {
-                return Err(Refusal::Internal("somebody else uses the file to copy to"));
-            }
+        let step = backup.step(PAGES_A_STEP)?;
+        if step == StepResult::Done {
+            break;
         }
+        if step != StepResult::More {
+            return Err(Refusal::Internal("somebody else uses the file to copy to"));
+        }
+        between();
     }
     drop(backup);
     to.close().map_err(|(_, error)| error)?;
@@ -77,9 +78,12 @@ impl Partial {
         File::open(&self.0)
             .and_then(|partial| partial.sync_all())
             .map_err(refusal)?;
-        std::fs::hard_link(&self.0, file).map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => exists(file),
-            _ => refusal(error),
+        std::fs::hard_link(&self.0, file).map_err(|error| {
+            if error.kind() == ErrorKind::AlreadyExists {
+                exists(file)
+            } else {
+                refusal(error)
+            }
         })?;
         let folder = file
             .parent()
