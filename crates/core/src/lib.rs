@@ -12,6 +12,7 @@ pub mod commands;
 pub mod consumers;
 pub mod events;
 pub mod id;
+pub mod idempotency;
 pub mod identity;
 pub mod limits;
 pub mod messages;

@@ -10,12 +10,13 @@ use crate::commands::Commands;
 use crate::consumers::Consumers;
 use crate::events::Events;
 use crate::id::SessionId;
+use crate::idempotency::Idempotency;
 use crate::identity::{Identified, Identity};
 use crate::limits::Limits;
 use crate::messages::Messages;
 use crate::refusal::Refusal;
 use crate::sessions::{Presence, Session, Sessions};
-use crate::store::{OpenError, Store};
+use crate::store::Store;
 use crate::twin::Twins;
 
 /// What a core needs to know.
@@ -66,15 +67,19 @@ pub struct Core {
     pub messages: Messages,
     /// Who did what.
     pub audit: Audit,
+    /// What was asked before.
+    pub idempotency: Idempotency,
 }
 
 impl Core {
     /// Opens what lies in the folder, or makes it.
     ///
     /// # Errors
-    /// [`OpenError`].
-    pub fn open(settings: &Settings) -> Result<Self, OpenError> {
-        let store = Store::open_with(&settings.data, &settings.limits)?;
+    /// [`Refusal::Store`] when the disk refuses, or holds a store of a newer version.
+    pub fn open(settings: &Settings) -> Result<Self, Refusal> {
+        std::fs::create_dir_all(&settings.data)
+            .map_err(|_| Refusal::Internal("the data folder cannot be made"))?;
+        let store = Store::open(&settings.data)?;
         let clock = settings.clock.clone();
         let sessions = Sessions::new(clock.clone());
         Ok(Self {
@@ -91,19 +96,11 @@ impl Core {
             consumers: Consumers::new(store.clone(), clock.clone()),
             messages: Messages::new(store.clone()),
             audit: Audit::new(store.clone()),
+            idempotency: Idempotency::new(store.clone(), clock.clone()),
             store,
             clock,
             sessions,
         })
-    }
-
-    /// Clears away what is past its time. The hub calls it every minute or so.
-    ///
-    /// # Errors
-    /// As the store.
-    pub async fn tidy(&self) -> Result<(), Refusal> {
-        self.events.clear_old().await?;
-        Ok(())
     }
 
     /// Opens a session for somebody who has been identified, over the dialect `via`.

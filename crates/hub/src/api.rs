@@ -1,11 +1,219 @@
-//! The administration API, described by OpenAPI.
+//! The administration API under `/api`, described by OpenAPI, and what machines ask of the hub.
+//!
+//! A file a kind of thing. What is common to all lies beside them: who asks (`caller`), how
+//! requests are read (`extract`, `names`, `pages`), what is refused (`problem`, the only place
+//! where a refusal becomes a status; `bounds`), what is told (`view`), and what is described
+//! (`document`).
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
+use axum::extract::{MatchedPath, Path, Request, State as Shared};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::{Method, StatusCode};
+use tokio::sync::Semaphore;
+use utoipa_axum::router::OpenApiRouter;
 
+use crate::api::bounds::{Buckets, MAX_ADDRESS, Streams};
+use crate::api::problem::{Kind, Problem};
 use crate::hub::State;
 
-/// Everything under `/api`.
+mod audit;
+mod bounds;
+mod caller;
+mod commands;
+mod consumers;
+mod credentials;
+mod devices;
+mod document;
+mod enrol;
+mod events;
+mod extract;
+mod fleet_keys;
+mod follow;
+mod health;
+mod idempotency;
+mod names;
+mod operators;
+mod pages;
+mod problem;
+mod services;
+mod sites;
+mod status;
+mod twins;
+mod view;
+
+pub use caller::Caller;
+pub use problem::Problem as ApiProblem;
+
+/// How many logins of one source may fail at once, and then a second.
+const FAILED_LOGINS: (f64, f64) = (100.0, 20.0);
+
+/// How many enrolments one source may ask for at once, and then a second: a whole factory may be
+/// behind one address.
+const ENROLMENTS: (f64, f64) = (100.0, 10.0);
+
+/// What the operations share.
+#[derive(Debug)]
+pub(crate) struct Api {
+    state: State,
+    started: Instant,
+    failed_logins: Buckets,
+    enrolments: Buckets,
+    streams: Streams,
+    /// Requests that run on tasks of their own.
+    running: Arc<Semaphore>,
+    document: bytes::Bytes,
+    queries: HashMap<(Method, String), HashSet<String>>,
+}
+
+/// Everything under `/api`, the descriptions of problems, and what machines ask.
 pub fn router(state: State) -> Router {
-    let _ = state;
-    Router::new()
+    let document = document();
+    let api = Arc::new(Api {
+        state,
+        started: Instant::now(),
+        failed_logins: Buckets::new("failed logins", FAILED_LOGINS.0, FAILED_LOGINS.1),
+        enrolments: Buckets::new("enrolments", ENROLMENTS.0, ENROLMENTS.1),
+        streams: Streams::default(),
+        running: Arc::new(Semaphore::new(idempotency::MAX_RUNNING)),
+        queries: document::queries(&document),
+        document: document_text(&document).into(),
+    });
+    let shared = |api: &Arc<Api>| Arc::clone(api);
+    let login: Router<Arc<Api>> = with_login()
+        .route_layer(middleware::from_fn_with_state(
+            shared(&api),
+            idempotency::once,
+        ))
+        .route_layer(middleware::from_fn_with_state(
+            shared(&api),
+            caller::authenticate,
+        ))
+        .into();
+    let open: Router<Arc<Api>> = without_login().into();
+    login
+        .merge(open)
+        .route("/api/openapi.json", get(openapi))
+        .route("/problems/{kind}", get(problem_told))
+        .route("/api", any(nothing))
+        .route("/api/{*rest}", any(nothing))
+        .route_layer(middleware::from_fn_with_state(shared(&api), guard))
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(api)
+}
+
+/// The operations that need a login.
+fn with_login() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .merge(sites::router())
+        .merge(devices::router())
+        .merge(credentials::router())
+        .merge(fleet_keys::router())
+        .merge(events::router())
+        .merge(consumers::router())
+        .merge(commands::router())
+        .merge(twins::router())
+        .merge(operators::router())
+        .merge(services::router())
+        .merge(audit::router())
+        .merge(status::router())
+}
+
+/// The operations that need none, or see to it themselves.
+fn without_login() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .merge(enrol::router())
+        .merge(health::router())
+}
+
+/// The OpenAPI document (3.1) of this version.
+#[must_use]
+pub fn document() -> serde_json::Value {
+    let described = with_login().merge(without_login()).into_openapi();
+    document::complete(&described)
+}
+
+/// The document as it is served and committed.
+#[must_use]
+pub fn document_text(document: &serde_json::Value) -> String {
+    let mut text = serde_json::to_string_pretty(document).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Refuses what no operation takes, before anything else is looked at, and sees to it that no
+/// answer is kept on its way.
+async fn guard(Shared(api): Shared<Arc<Api>>, request: Request, next: Next) -> Response {
+    let mut response = match fits(&api, &request) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    };
+    let headers = response.headers_mut();
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+fn fits(api: &Api, request: &Request) -> Result<(), Problem> {
+    let address = request.uri().path_and_query();
+    if address.is_some_and(|address| address.as_str().len() > MAX_ADDRESS) {
+        let detail = format!("path and query: at most {MAX_ADDRESS} bytes");
+        return Err(Problem::new(Kind::AddressTooLong, detail));
+    }
+    let (Some(query), Some(path)) = (
+        request.uri().query(),
+        request.extensions().get::<MatchedPath>(),
+    ) else {
+        return Ok(());
+    };
+    let method = match *request.method() {
+        Method::HEAD => Method::GET,
+        ref other => other.clone(),
+    };
+    let known = api.queries.get(&(method, path.as_str().to_owned()));
+    let unknown = query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| pair.split('=').next().unwrap_or_default())
+        .find(|name| !known.is_some_and(|known| known.contains(*name)));
+    match unknown {
+        // What is written in another way than it need be is left to the operation's own reading.
+        Some(name) if !name.contains(['%', '+']) || known.is_none_or(HashSet::is_empty) => {
+            let name: String = name.chars().take(64).collect();
+            let detail = format!("{name}: no such parameter here");
+            Err(Problem::new(Kind::Malformed, detail))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+async fn openapi(Shared(api): Shared<Arc<Api>>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], api.document.clone())
+}
+
+/// What a kind of problem means, for whoever follows its address.
+async fn problem_told(Path(kind): Path<String>) -> Response {
+    let known = Kind::ALL.into_iter().map(Kind::told);
+    match known.into_iter().find(|(_, slug, _)| *slug == kind) {
+        Some((status, slug, title)) => {
+            format!("{slug}: {title} (status {})\n", status.as_u16()).into_response()
+        }
+        None => (StatusCode::NOT_FOUND, "no such problem\n").into_response(),
+    }
+}
+
+async fn nothing() -> Problem {
+    Problem::new(Kind::NotFound, "no such path; /api/openapi.json tells all")
+}
+
+async fn wrong_method() -> Problem {
+    let detail = "Allow tells the methods; /api/openapi.json tells all";
+    Problem::new(Kind::MethodNotAllowed, detail)
 }

@@ -246,6 +246,7 @@ fn kind(kind: CredentialKind) -> &'static str {
 
 fn credential_state(state: CredentialState) -> &'static str {
     match state {
+        CredentialState::AwaitsApproval => "awaits approval",
         CredentialState::Pending => "pending",
         CredentialState::Active => "active",
         CredentialState::Retiring => "retiring",

@@ -1,0 +1,182 @@
+//! Answers that go on: long polls, and server-sent events (HTML standard, section 9.2).
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::{Stream, StreamExt as _, stream};
+use http::HeaderMap;
+use http::header::ACCEPT;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use outgate_core::Refusal;
+use outgate_core::events::{self, EventFilter, Taken};
+
+use crate::api::bounds::Place;
+use crate::api::caller::{Caller, ended};
+use crate::api::problem::Problem;
+use crate::api::{Api, view};
+
+/// How often a silent stream shows that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// How many events a stream reads at a time.
+const BATCH: u32 = 64;
+
+/// After so many places without an event of interest a stream tells its place all the same, so
+/// that whoever comes again need not begin far back.
+const TOLD_EVERY: u64 = 1_000;
+
+/// The least time between two looks for events: when many come in, they are taken together.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Whether a stream is asked for.
+pub(crate) fn wants_stream(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|accept| accept.to_str().ok())
+        .flat_map(|accept| accept.split(','))
+        .filter_map(|range| range.split(';').next())
+        .any(|essence| essence.trim().eq_ignore_ascii_case("text/event-stream"))
+}
+
+/// A stream of `messages` that ends with the caller's session, and holds a place among the open
+/// streams as long.
+pub(crate) fn stream_of(
+    caller: Caller,
+    place: Place,
+    messages: impl Stream<Item = Event> + Send + 'static,
+) -> Response {
+    let held = caller.clone();
+    let over = async move {
+        let ending = held.ended().await;
+        problem(ended(ending))
+    };
+    let messages = messages.take_until(Box::pin(over));
+    let messages = messages.map(move |message| {
+        let _held = (&place, &caller);
+        Ok::<_, Infallible>(message)
+    });
+    let heartbeat = KeepAlive::new().interval(HEARTBEAT).text("alive");
+    Sse::new(messages).keep_alive(heartbeat).into_response()
+}
+
+/// A message with a body in JSON.
+pub(crate) fn message(body: &impl Serialize) -> Event {
+    let json = serde_json::to_string(body).unwrap_or_default();
+    // Line ends can only stand between the parts of JSON, and would end the line of the stream.
+    Event::default().data(json.replace(['\r', '\n'], " "))
+}
+
+/// The last message of a stream that went wrong.
+pub(crate) fn problem(problem: Problem) -> Event {
+    message(&problem.written()).event("problem")
+}
+
+/// Who follows the events, and how far they are.
+struct Following {
+    api: Arc<Api>,
+    filter: EventFilter,
+    after: u64,
+    told: u64,
+    waiting: VecDeque<events::Event>,
+    newest: tokio::sync::watch::Receiver<u64>,
+}
+
+/// All events after the place `after`, as they come.
+pub(crate) fn events(
+    api: Arc<Api>,
+    filter: EventFilter,
+    after: u64,
+) -> impl Stream<Item = Event> + Send + 'static {
+    let newest = api.state.core.events.newest();
+    let following = Following {
+        api,
+        filter,
+        after,
+        told: after,
+        waiting: VecDeque::new(),
+        newest,
+    };
+    stream::unfold(Some(following), |following| async {
+        let mut following = following?;
+        match following.next().await {
+            Ok(message) => Some((message, Some(following))),
+            Err(refusal) => Some((problem(refusal.into()), None)),
+        }
+    })
+}
+
+impl Following {
+    async fn next(&mut self) -> Result<Event, Refusal> {
+        loop {
+            if let Some(event) = self.waiting.pop_front() {
+                self.told = event.seq;
+                let event = view::Event::from(event);
+                return Ok(message(&event).id(event.place.to_string()));
+            }
+            if self.after >= self.told.saturating_add(TOLD_EVERY) {
+                self.told = self.after;
+                return Ok(Event::default().id(self.after.to_string()));
+            }
+            let newest = *self.newest.borrow_and_update();
+            let events = &self.api.state.core.events;
+            let taken = events.after(&self.filter, self.after, BATCH).await?;
+            self.after = taken.next;
+            self.waiting = taken.events.into();
+            if self.waiting.is_empty() && self.after >= newest {
+                self.newest.changed().await.map_err(|_| Refusal::Draining)?;
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Takes with `take` until there is something, or `wait` is over.
+pub(crate) async fn poll<T, F>(api: &Api, wait: Duration, mut take: T) -> Result<Taken, Refusal>
+where
+    T: FnMut() -> F,
+    F: Future<Output = Result<Taken, Refusal>>,
+{
+    let until = Instant::now() + wait;
+    let mut newest = api.state.core.events.newest();
+    loop {
+        let seen = *newest.borrow_and_update();
+        let taken = take().await?;
+        if !taken.events.is_empty() || wait.is_zero() {
+            return Ok(taken);
+        }
+        if taken.next < seen && Instant::now() < until {
+            // Only a stretch has been looked at; whoever asks next goes on behind it.
+            return Ok(taken);
+        }
+        match tokio::time::timeout_at(until, newest.changed()).await {
+            Err(_) => return Ok(taken),
+            Ok(Err(_)) => return Err(Refusal::Draining),
+            Ok(Ok(())) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_asked_for_by_its_type() {
+        let asked = |accept: &'static str| {
+            let accept = http::HeaderValue::from_static(accept);
+            wants_stream(&HeaderMap::from_iter([(ACCEPT, accept)]))
+        };
+        assert!(asked("text/event-stream"));
+        assert!(asked("application/json;q=0.1, Text/Event-Stream; q=1"));
+        assert!(!asked("application/json"));
+        assert!(!asked("*/*"));
+        assert!(!wants_stream(&HeaderMap::new()));
+    }
+}

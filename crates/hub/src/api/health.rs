@@ -1,0 +1,85 @@
+//! What machines ask: whether the hub lives, whether it is ready, and what it counts.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use http::header::{CONTENT_TYPE, FORWARDED};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use outgate_core::Refusal;
+use outgate_door::Facts;
+
+use crate::api::Api;
+use crate::api::caller::make_out;
+use crate::api::problem::Problem;
+
+/// How long the disk may take before the hub is said not to be ready.
+const DISK_WITHIN: Duration = Duration::from_secs(2);
+
+pub(crate) fn router() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(get_alive))
+        .routes(routes!(get_ready))
+        .routes(routes!(get_metrics))
+}
+
+/// Ask whether the hub lives
+#[utoipa::path(get, path = "/healthz", tag = "health", security(()),
+    responses((status = 200, description = "It does", body = String, content_type = "text/plain",
+        example = "alive\n")))]
+async fn get_alive() -> &'static str {
+    "alive\n"
+}
+
+/// Ask whether the hub is ready
+///
+/// Its store takes writes, and it is not going down.
+#[utoipa::path(get, path = "/readyz", tag = "health", security(()),
+    responses((status = 200, description = "It is", body = String, content_type = "text/plain",
+        example = "ready\n")))]
+async fn get_ready(State(api): State<Arc<Api>>) -> Result<&'static str, Problem> {
+    let writing = api.state.core.store.write(|_| Ok(()));
+    match tokio::time::timeout(DISK_WITHIN, writing).await {
+        Ok(Ok(())) => Ok("ready\n"),
+        Ok(Err(refusal)) => {
+            tracing::warn!(error = %refusal, "the store takes no writes");
+            Err(Refusal::Draining.into())
+        }
+        Err(_) => Err(Refusal::Draining.into()),
+    }
+}
+
+/// Read what the hub counts
+///
+/// In the text format of Prometheus. Needs a token, but for those networks that are configured to
+/// need none: this machine itself by default, and not through a proxy on it.
+#[utoipa::path(get, path = "/metrics", tag = "health", security((), ("bearer" = [])),
+    responses((status = 200, description = "The numbers", body = String,
+        content_type = "application/openmetrics-text")))]
+async fn get_metrics(
+    State(api): State<Arc<Api>>,
+    Extension(facts): Extension<Facts>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    if !open_to(&api, facts.peer.ip(), &headers) {
+        make_out(&api, &headers, Some(&facts)).await?;
+    }
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(CONTENT_TYPE, kind)], api.state.metrics.text()).into_response())
+}
+
+/// Whether `peer` needs no token. Who comes through a proxy is not who they seem to be.
+fn open_to(api: &Api, peer: IpAddr, headers: &HeaderMap) -> bool {
+    let proxied = headers.contains_key(FORWARDED)
+        || headers.contains_key("x-forwarded-for")
+        || headers.contains_key("via");
+    let peer = peer.to_canonical();
+    let networks = &api.state.config.metrics_open_to;
+    !proxied && networks.iter().any(|network| network.contains(&peer))
+}

@@ -1,0 +1,16 @@
+//! What goes over the wire, apart from what is kept: these types change only with the API.
+
+mod devices;
+mod events;
+mod identity;
+mod payload;
+mod twin;
+
+pub(crate) use devices::{Answer, Command, Device, DeviceState, Revocation, Session, Site};
+pub(crate) use events::{AuditEntry, Chain, Consumer, Event, EventList};
+pub(crate) use identity::{
+    Credential, Enrolled, FleetKey, FleetKeyIssued, Issued, IssuedList, Operator, OperatorIssued,
+    Role, Service, ServiceIssued, only_site,
+};
+pub(crate) use payload::{GivenPayload, Payload, present};
+pub(crate) use twin::{Half, Twin};
