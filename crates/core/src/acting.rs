@@ -3,9 +3,10 @@
 use rusqlite::Connection;
 use serde_json::Value;
 
+use crate::audit;
 use crate::clock::Timestamp;
 use crate::id::DeviceId;
-use crate::identity::{Actor, Role, Scope};
+use crate::identity::{Actor, DeviceState, Role, device_seen_by};
 use crate::refusal::Refusal;
 
 /// Whether `actor` may look at `device`.
@@ -17,11 +18,7 @@ pub(crate) fn may_see(
     actor: &Actor,
     device: &DeviceId,
 ) -> Result<(), Refusal> {
-    let _ = connection;
-    match &actor.scope {
-        Scope::All => Ok(()),
-        Scope::Site(_) => Err(Refusal::not_found("device", device)),
-    }
+    device_seen_by(connection, actor, device).map(|_| ())
 }
 
 /// Whether `actor` may do `act` to `device`; if so it is noted in the audit log, in the same
@@ -35,12 +32,25 @@ pub(crate) fn act(
     actor: &Actor,
     device: &DeviceId,
     (at, act): (Timestamp, &'static str),
-    detail: Value,
+    detail: &Value,
 ) -> Result<(), Refusal> {
-    may_see(connection, actor, device)?;
-    if actor.role < Role::Operator {
-        return Err(Refusal::forbidden(act));
+    let found = device_seen_by(connection, actor, device)?;
+    actor.require(Role::Operator, act)?;
+    match found.state {
+        DeviceState::Active | DeviceState::AwaitsApproval => {}
+        DeviceState::Revoked => {
+            return Err(Refusal::invalid(
+                "device",
+                "one that is not revoked; restore it first",
+            ));
+        }
     }
-    let _ = (at, detail);
-    Ok(())
+    audit::append(
+        connection,
+        at,
+        actor,
+        act,
+        &format!("device/{device}"),
+        detail,
+    )
 }

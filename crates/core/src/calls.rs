@@ -168,7 +168,7 @@ impl Calls {
         let detail = json!({"call": call.id.as_str(), "method": call.method});
         self.store
             .write(move |connection| {
-                acting::act(connection, &actor, &device, (at, "device.call"), detail)
+                acting::act(connection, &actor, &device, (at, "device.call"), &detail)
             })
             .await
     }

@@ -158,7 +158,7 @@ impl Commands {
             .write(move |connection| {
                 let now = commands.clock.now();
                 let detail = json!({"command": id.as_str(), "name": command.name});
-                acting::act(connection, &actor, &device, (now, "command.send"), detail)?;
+                acting::act(connection, &actor, &device, (now, "command.send"), &detail)?;
                 table::tidy(connection, now)?;
                 let sent = table::insert(connection, &device, &id, &command, now)?;
                 Ok((sent, commands.news(device)))
@@ -334,7 +334,13 @@ impl Commands {
             .write(move |connection| {
                 let now = commands.clock.now();
                 let detail = json!({"command": id.as_str()});
-                acting::act(connection, &actor, &device, (now, "command.cancel"), detail)?;
+                acting::act(
+                    connection,
+                    &actor,
+                    &device,
+                    (now, "command.cancel"),
+                    &detail,
+                )?;
                 table::expire(connection, &device, now)?;
                 let command = table::one(connection, &device, &id)?;
                 match command.state {

@@ -60,28 +60,7 @@ impl Consumers {
     pub async fn register(&self, id: &ConsumerId, after: Option<u64>) -> Result<Consumer, Refusal> {
         let (id, now) = (id.clone(), self.clock.now());
         self.store
-            .write(move |connection| {
-                if let Some(found) = find(connection, &id, now)? {
-                    return Ok(found);
-                }
-                let newest = newest(connection)?;
-                let after = after.unwrap_or(newest);
-                check_place(after, newest)?;
-                let oldest = oldest(connection)?;
-                if after + 1 < oldest {
-                    return Err(Refusal::Expired { oldest });
-                }
-                if count(connection)? >= MAX_CONSUMERS {
-                    return Err(Refusal::TooLarge {
-                        what: "consumers",
-                        limit: MAX_CONSUMERS,
-                    });
-                }
-                connection
-                    .prepare_cached("INSERT INTO consumer (id, place, moved) VALUES (?1, ?2, ?3)")?
-                    .execute(params![id, signed(after), now])?;
-                find(connection, &id, now)?.ok_or(Refusal::Internal("a consumer is not there"))
-            })
+            .write(move |connection| register(connection, &id, after, now))
             .await
     }
 
@@ -111,16 +90,7 @@ impl Consumers {
     pub async fn advance(&self, id: &ConsumerId, place: u64) -> Result<(), Refusal> {
         let (id, now) = (id.clone(), self.clock.now());
         self.store
-            .write(move |connection| {
-                if place_of(connection, &id)? >= place {
-                    return Ok(());
-                }
-                check_place(place, newest(connection)?)?;
-                connection
-                    .prepare_cached("UPDATE consumer SET place = ?2, moved = ?3 WHERE id = ?1")?
-                    .execute(params![id, signed(place), now])?;
-                Ok(())
-            })
+            .write(move |connection| advance(connection, &id, place, now))
             .await
     }
 
@@ -154,17 +124,66 @@ impl Consumers {
     pub async fn remove(&self, id: &ConsumerId) -> Result<(), Refusal> {
         let id = id.clone();
         self.store
-            .write(move |connection| {
-                let removed = connection
-                    .prepare_cached("DELETE FROM consumer WHERE id = ?1")?
-                    .execute([&id])?;
-                if removed == 0 {
-                    return Err(Refusal::not_found("consumer", id));
-                }
-                Ok(())
+            .write(move |connection| match remove(connection, &id)? {
+                true => Ok(()),
+                false => Err(Refusal::not_found("consumer", id)),
             })
             .await
     }
+}
+
+/// As [`Consumers::register`], inside a write.
+pub(crate) fn register(
+    connection: &Connection,
+    id: &ConsumerId,
+    after: Option<u64>,
+    now: Timestamp,
+) -> Result<Consumer, Refusal> {
+    if let Some(found) = find(connection, id, now)? {
+        return Ok(found);
+    }
+    let newest = newest(connection)?;
+    let after = after.unwrap_or(newest);
+    check_place(after, newest)?;
+    let oldest = oldest(connection)?;
+    if after + 1 < oldest {
+        return Err(Refusal::Expired { oldest });
+    }
+    if count(connection)? >= MAX_CONSUMERS {
+        return Err(Refusal::TooLarge {
+            what: "consumers",
+            limit: MAX_CONSUMERS,
+        });
+    }
+    connection
+        .prepare_cached("INSERT INTO consumer (id, place, moved) VALUES (?1, ?2, ?3)")?
+        .execute(params![id, signed(after), now])?;
+    find(connection, id, now)?.ok_or(Refusal::Internal("a consumer is not there"))
+}
+
+/// As [`Consumers::advance`], inside a write.
+pub(crate) fn advance(
+    connection: &Connection,
+    id: &ConsumerId,
+    place: u64,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    if place_of(connection, id)? >= place {
+        return Ok(());
+    }
+    check_place(place, newest(connection)?)?;
+    connection
+        .prepare_cached("UPDATE consumer SET place = ?2, moved = ?3 WHERE id = ?1")?
+        .execute(params![id, signed(place), now])?;
+    Ok(())
+}
+
+/// Forgets a consumer, inside a write. Returns whether there was one.
+pub(crate) fn remove(connection: &Connection, id: &ConsumerId) -> Result<bool, Refusal> {
+    let removed = connection
+        .prepare_cached("DELETE FROM consumer WHERE id = ?1")?
+        .execute([id])?;
+    Ok(removed > 0)
 }
 
 /// The place up to which every consumer has taken all; `None` when there is no consumer.
@@ -205,7 +224,8 @@ fn consumer(
     })
 }
 
-fn place_of(connection: &Connection, id: &ConsumerId) -> Result<u64, Refusal> {
+/// The place of a consumer.
+pub(crate) fn place_of(connection: &Connection, id: &ConsumerId) -> Result<u64, Refusal> {
     connection
         .prepare_cached("SELECT place FROM consumer WHERE id = ?1")?
         .query_row([id], |row| row.get(0))

@@ -140,6 +140,12 @@ name!(
     "consumer"
 );
 
+name!(
+    /// A back end to whom events are pushed.
+    WebhookId,
+    "webhook"
+);
+
 macro_rules! made_up {
     ($($name:ident $prefix:literal),*) => {$(
         impl $name {
@@ -154,7 +160,7 @@ macro_rules! made_up {
     )*};
 }
 
-made_up!(CredentialId "cr-", FleetKeyId "fk-", CommandId "cm-", CallId "ca-", SessionId "se-", OperatorId "op-", ServiceId "sv-", ConsumerId "co-");
+made_up!(CredentialId "cr-", FleetKeyId "fk-", CommandId "cm-", CallId "ca-", SessionId "se-", OperatorId "op-", ServiceId "sv-", ConsumerId "co-", WebhookId "wh-");
 
 /// `prefix` and 100 random bits.
 fn random(prefix: &str) -> Result<String, Refusal> {

@@ -21,6 +21,7 @@ pub mod secret;
 pub mod sessions;
 pub mod store;
 pub mod twin;
+pub mod webhooks;
 
 mod acting;
 mod announcement;

@@ -18,6 +18,7 @@ use crate::refusal::Refusal;
 use crate::sessions::{Presence, Session, Sessions};
 use crate::store::Store;
 use crate::twin::Twins;
+use crate::webhooks::Webhooks;
 
 /// What a core needs to know.
 #[derive(Clone, Debug)]
@@ -63,6 +64,8 @@ pub struct Core {
     pub twins: Twins,
     /// Who takes events, and how far they are.
     pub consumers: Consumers,
+    /// To whom events are pushed.
+    pub webhooks: Webhooks,
     /// What waits between devices.
     pub messages: Messages,
     /// Who did what.
@@ -82,13 +85,15 @@ impl Core {
         let store = Store::open(&settings.data)?;
         let clock = settings.clock.clone();
         let sessions = Sessions::new(clock.clone());
+        let identity = Identity::new(
+            &settings.data,
+            store.clone(),
+            clock.clone(),
+            sessions.clone(),
+        )?;
         Ok(Self {
-            identity: Identity::new(
-                &settings.data,
-                store.clone(),
-                clock.clone(),
-                sessions.clone(),
-            )?,
+            webhooks: Webhooks::new(store.clone(), clock.clone(), identity.clone()),
+            identity,
             events: Events::new(store.clone(), clock.clone(), &settings.limits)?,
             commands: Commands::new(store.clone(), clock.clone(), sessions.clone()),
             calls: Calls::new(store.clone(), clock.clone(), sessions.clone()),

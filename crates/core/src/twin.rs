@@ -102,7 +102,7 @@ impl Twins {
                 let now = twins.clock.now();
                 let before = table::half(connection, &device, Side::Desired)?;
                 let detail = json!({"from-version": before.version});
-                acting::act(connection, &actor, &device, (now, "twin.desire"), detail)?;
+                acting::act(connection, &actor, &device, (now, "twin.desire"), &detail)?;
                 if if_version.is_some_and(|version| version != before.version) {
                     return Err(Refusal::Conflict {
                         what: "the desired twin",

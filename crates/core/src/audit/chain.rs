@@ -175,9 +175,7 @@ pub(super) fn canonical(value: &Value) -> String {
             members.sort_by_key(|(name, _)| *name);
             let members: Vec<_> = members
                 .into_iter()
-                .map(|(name, value)| {
-                    format!("{}:{}", Value::from(name.as_str()), canonical(value))
-                })
+                .map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), canonical(value)))
                 .collect();
             format!("{{{}}}", members.join(","))
         }

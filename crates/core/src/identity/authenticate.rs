@@ -141,7 +141,11 @@ impl Identity {
     }
 
     /// Who has the credential of that digest.
-    pub(super) async fn by_digest(&self, digest: Digest, shown: Shown) -> Result<Identified, Refusal> {
+    pub(super) async fn by_digest(
+        &self,
+        digest: Digest,
+        shown: Shown,
+    ) -> Result<Identified, Refusal> {
         let now = self.clock.now();
         self.store
             .read(move |connection| {

@@ -92,7 +92,6 @@ pub fn enrolment_text(
     )
 }
 
-
 /// What stands in until a part is built.
 const UNBUILT: Refusal = Refusal::Internal("not built yet");
 

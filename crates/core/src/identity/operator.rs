@@ -111,7 +111,12 @@ impl Identity {
         role: Role,
         scope: Scope,
     ) -> Result<(Operator, Issued), Refusal> {
-        let act = Act::new(actor, Role::Admin, "operator.create", format!("operator/{id}"));
+        let act = Act::new(
+            actor,
+            Role::Admin,
+            "operator.create",
+            format!("operator/{id}"),
+        );
         let work = move |connection: &Connection, actor: &Actor, now| {
             check_scope(connection, actor, &scope)?;
             if find(connection, &id)?.is_some() {

@@ -159,7 +159,12 @@ impl Identity {
     /// # Errors
     /// [`Refusal::Forbidden`], [`Refusal::NotFound`]; as the store.
     pub async fn revoke_service(&self, actor: &Actor, id: &ServiceId) -> Result<Revoked, Refusal> {
-        let act = Act::new(actor, Role::Admin, "service.revoke", format!("service/{id}"));
+        let act = Act::new(
+            actor,
+            Role::Admin,
+            "service.revoke",
+            format!("service/{id}"),
+        );
         let id = id.clone();
         self.revoke(act, move |connection, actor, now| {
             service::seen_by(connection, actor, &id)?;

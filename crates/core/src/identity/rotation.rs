@@ -87,9 +87,10 @@ impl Identity {
             (CredentialKind::SymmetricKey | CredentialKind::Token, Some(_)) => {
                 Err(Refusal::invalid("request", "only for a certificate"))
             }
-            (CredentialKind::Thumbprint | CredentialKind::Certificate, _) => Err(
-                Refusal::invalid("credential", "certificates are not built yet"),
-            ),
+            (CredentialKind::Thumbprint | CredentialKind::Certificate, _) => Err(Refusal::invalid(
+                "credential",
+                "certificates are not built yet",
+            )),
         }
     }
 
@@ -140,7 +141,9 @@ fn promote(
         .prepare_cached("UPDATE credentials SET state = 'active' WHERE id = ?1")?
         .execute([id])?;
     let end = now.after(Duration::from_millis(
-        overlap.and_then(|wait| u64::try_from(wait).ok()).unwrap_or(0),
+        overlap
+            .and_then(|wait| u64::try_from(wait).ok())
+            .unwrap_or(0),
     ));
     let retired = match &replaces {
         Some(old) => retire(connection, old, end)?.map(|end| (old.clone(), end)),
@@ -150,7 +153,15 @@ fn promote(
         "credential": id.as_str(), "retires": replaces.as_ref().map(CredentialId::as_str),
     });
     let who = device::on(&device);
-    audit::append_as(connection, now, &who, None, "credential.promote", &who, &detail)?;
+    audit::append_as(
+        connection,
+        now,
+        &who,
+        None,
+        "credential.promote",
+        &who,
+        &detail,
+    )?;
     Ok(retired)
 }
 

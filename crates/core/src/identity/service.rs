@@ -39,7 +39,12 @@ impl Identity {
         id: ServiceId,
         scope: Scope,
     ) -> Result<(Service, Issued), Refusal> {
-        let act = Act::new(actor, Role::Admin, "service.create", format!("service/{id}"));
+        let act = Act::new(
+            actor,
+            Role::Admin,
+            "service.create",
+            format!("service/{id}"),
+        );
         let work = move |connection: &Connection, actor: &Actor, now| {
             check_scope(connection, actor, &scope)?;
             if find(connection, &id)?.is_some() {

@@ -15,6 +15,7 @@ const VERSIONS: [&[&str]; 1] = [&[
     crate::twin::SCHEMA,
     crate::messages::SCHEMA,
     crate::idempotency::SCHEMA,
+    crate::webhooks::SCHEMA,
 ]];
 
 /// Sets `connection` up for writing and brings its tables up to date.
