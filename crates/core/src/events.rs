@@ -6,8 +6,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use rusqlite::Connection;
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -19,6 +21,7 @@ use crate::refusal::Refusal;
 use crate::sessions::Session;
 use crate::store::Store;
 
+mod clearing;
 pub(crate) mod row;
 
 /// The tables of this part. The payload comes last, so that filtering by what stands before it
@@ -108,6 +111,8 @@ pub struct Events {
     clock: Clock,
     newest: watch::Sender<u64>,
     rates: Arc<Rates<DeviceId>>,
+    bound: Arc<clearing::Bound>,
+    keep: Duration,
 }
 
 impl Events {
@@ -122,6 +127,8 @@ impl Events {
                 limits.events_a_second,
                 limits.event_burst,
             )),
+            bound: Arc::new(clearing::Bound::new(limits)),
+            keep: limits.keep,
         })
     }
 
@@ -135,25 +142,44 @@ impl Events {
         pass.check()?;
         let device = session.device()?;
         event.check()?;
+        let bytes = event.payload.len();
         self.rates.take(device, &self.clock)?;
-        let clock = self.clock.clone();
-        let seq = self
-            .store
-            .write(move |connection| {
-                // Again, on the writer's thread: it may have been revoked while this waited.
-                pass.check()?;
-                let Principal::Device { device, site, .. } = pass.principal() else {
-                    return Err(Refusal::forbidden("acting as a device"));
-                };
-                row::insert(connection, device, site, clock.now(), &event)
+        let (clock, bound) = (self.clock.clone(), Arc::clone(&self.bound));
+        let newest = self.newest.clone();
+        let keep = move |connection: &Connection| {
+            // Again, on the writer's thread: it may have been revoked while this waited.
+            pass.check()?;
+            let Principal::Device { device, site, .. } = pass.principal() else {
+                return Err(Refusal::forbidden("acting as a device"));
+            };
+            bound.make_room(connection, event.payload.len())?;
+            row::insert(connection, device, site, clock.now(), &event)
+        };
+        self.store
+            .write_bulk_then(bytes, keep, move |seq| {
+                newest.send_replace(*seq);
             })
-            .await?;
-        self.newest.send_if_modified(|newest| {
-            let newer = seq > *newest;
-            *newest = seq.max(*newest);
-            newer
-        });
-        Ok(seq)
+            .await
+    }
+
+    /// Clears away events that have been kept long enough and that every consumer has taken, a
+    /// few at a time. Gives how many.
+    ///
+    /// # Errors
+    /// As the store.
+    pub async fn clear_old(&self) -> Result<usize, Refusal> {
+        let limit = self.clock.now().before(self.keep);
+        let mut all = 0;
+        loop {
+            let cleared = self
+                .store
+                .write(move |connection| clearing::clear_before(connection, limit))
+                .await?;
+            if cleared == 0 {
+                return Ok(all);
+            }
+            all += cleared;
+        }
     }
 
     /// Up to `limit` events (at most [`MAX_TAKEN`], and at most [`MAX_TAKEN_BYTES`] of payload)

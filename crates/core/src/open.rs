@@ -16,7 +16,7 @@ use crate::limits::Limits;
 use crate::messages::Messages;
 use crate::refusal::Refusal;
 use crate::sessions::{Presence, Session, Sessions};
-use crate::store::Store;
+use crate::store::{OpenError, Store};
 use crate::twin::Twins;
 use crate::webhooks::Webhooks;
 
@@ -78,11 +78,9 @@ impl Core {
     /// Opens what lies in the folder, or makes it.
     ///
     /// # Errors
-    /// [`Refusal::Store`] when the disk refuses, or holds a store of a newer version.
-    pub fn open(settings: &Settings) -> Result<Self, Refusal> {
-        std::fs::create_dir_all(&settings.data)
-            .map_err(|_| Refusal::Internal("the data folder cannot be made"))?;
-        let store = Store::open(&settings.data)?;
+    /// [`OpenError`].
+    pub fn open(settings: &Settings) -> Result<Self, OpenError> {
+        let store = Store::open_with(&settings.data, &settings.limits)?;
         let clock = settings.clock.clone();
         let sessions = Sessions::new(clock.clone());
         let identity = Identity::new(
@@ -106,6 +104,15 @@ impl Core {
             clock,
             sessions,
         })
+    }
+
+    /// Clears away what is past its time. The hub calls it every minute or so.
+    ///
+    /// # Errors
+    /// As the store.
+    pub async fn tidy(&self) -> Result<(), Refusal> {
+        self.events.clear_old().await?;
+        Ok(())
     }
 
     /// Opens a session for somebody who has been identified, over the dialect `via`.

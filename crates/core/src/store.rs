@@ -3,18 +3,45 @@
 //! Whoever writes waits until what they wrote is on the disk. Writes that come while the disk is
 //! busy are committed together, so the rate of acknowledged writes is not the rate of the disk's
 //! flushes.
+//!
+//! **Durability.** The file is in WAL mode with `synchronous=FULL`: SQLite calls `fdatasync` on
+//! the log before a commit returns, and only then is a write acknowledged. So an acknowledged
+//! write survives the end of the process in any way, and a power cut as far as the disk keeps its
+//! word about flushes. The first is tested by killing processes, the second is not tested.
+//!
+//! **Order.** Writes take effect in the order in which [`Store::write`] was first polled for
+//! them. From then on they are done whether or not the caller goes on waiting.
+//!
+//! **When the disk is full.** [`Store::write_bulk`] refuses while less than the reserve is free,
+//! so that [`Store::write`], for what must not fail for want of room (revocations, the audit log,
+//! settling), still has some. When even that is gone both refuse with [`Refusal::Full`] and
+//! nothing is kept. Both work again by themselves once there is room.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use crate::limits::Limits;
 use crate::refusal::Refusal;
 
+mod backup;
+mod committer;
+mod folder;
 mod readers;
 mod schema;
+mod space;
+mod wal;
+mod work;
 mod writer;
+
+pub use folder::OpenError;
+pub use readers::{MAX_DAMAGES, MAX_READERS};
+pub(crate) use space::used;
+pub use writer::MAX_WAITING;
+
+use work::{Importance, Order, Task, Write};
 
 /// The hub's store.
 #[derive(Clone, Debug)]
@@ -24,50 +51,108 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store in `folder`, which exists, and brings its tables up to date.
+    /// Opens the store in `folder`, made for its owner alone if it is not there, and brings its
+    /// tables up to date. Leaves the default reserve free.
     ///
     /// # Errors
-    /// [`Refusal::Store`] when the file is not a store of this version or an older one, or the
-    /// disk refuses it.
-    pub fn open(folder: &Path) -> Result<Self, Refusal> {
-        let file = folder.join("hub.sqlite");
+    /// [`OpenError`].
+    pub fn open(folder: &Path) -> Result<Self, OpenError> {
+        Self::open_with(folder, &Limits::default())
+    }
+
+    /// As [`Store::open`], with the reserve of `limits`.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_with(folder: &Path, limits: &Limits) -> Result<Self, OpenError> {
+        let (file, lock) = folder::take(folder)?;
         let mut connection = Connection::open(&file)?;
-        schema::prepare(&mut connection)?;
+        schema::prepare(&mut connection, &file)?;
+        folder::sync(folder)?;
+        let readers = Arc::new(readers::Readers::new(file.clone()));
+        let wal = wal::Wal::watch(&mut connection, Arc::clone(&readers))?;
+        let space = space::Space::new(file, limits.reserve);
         Ok(Self {
-            writer: writer::Writer::start(connection)?,
-            readers: Arc::new(readers::Readers::new(file)),
+            writer: writer::Writer::start(connection, lock, wal, space)?,
+            readers,
         })
     }
 
     /// Runs `work` on the writer's thread. Returns once what it wrote is on the disk; when it
-    /// returns a refusal nothing of it is kept.
+    /// returns a refusal nothing of it is kept. May use the reserve of the disk, so it is for
+    /// what people do and what a hub must note, not for what devices may send as they like.
     ///
     /// # Errors
-    /// What `work` refuses with; [`Refusal::Full`] when the disk has no room; [`Refusal::Store`].
+    /// What `work` refuses with; [`Refusal::Full`] when the disk has no room;
+    /// [`Refusal::Limited`] when [`MAX_WAITING`] writes wait already; [`Refusal::Draining`];
+    /// [`Refusal::Store`].
     pub async fn write<T, F>(&self, work: F) -> Result<T, Refusal>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, Refusal> + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
-        self.writer
-            .submit(Box::new(writer::Task::new(work, reply)))?;
-        answer.await.map_err(|_| Refusal::Draining)?
+        self.submit(Importance::Vital, 0, work, |_| ()).await
     }
 
-    /// Runs `work` on a connection that sees all that has been acknowledged and cannot write.
+    /// As [`Store::write`], for what devices send: it is refused with [`Refusal::Full`] while
+    /// less than the reserve is free. `bytes` is about how much it holds while it waits.
     ///
     /// # Errors
-    /// What `work` refuses with; [`Refusal::Store`].
+    /// As [`Store::write`].
+    pub async fn write_bulk<T, F>(&self, bytes: usize, work: F) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Refusal> + Send + 'static,
+    {
+        self.write_bulk_then(bytes, work, |_| ()).await
+    }
+
+    /// As [`Store::write_bulk`], and runs `then` once it is on the disk and before anybody is
+    /// answered, whether or not the caller still waits.
+    pub(crate) async fn write_bulk_then<T, F, N>(
+        &self,
+        bytes: usize,
+        work: F,
+        then: N,
+    ) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Refusal> + Send + 'static,
+        N: FnOnce(&T) + Send + 'static,
+    {
+        self.submit(Importance::Bulk, bytes, work, then).await
+    }
+
+    /// Returns once every write that was handed in before is on the disk or refused. A revocation
+    /// that has ended sessions calls this before it returns: what those sessions had handed in
+    /// before is then settled, and nothing of it can take effect later.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub async fn barrier(&self) -> Result<(), Refusal> {
+        self.write(|_| Ok(())).await
+    }
+
+    /// Runs `work` on a connection that sees all that has been acknowledged and cannot write. At
+    /// most [`MAX_READERS`] run at once, others wait. `work` must be bounded: one that reads for
+    /// so long that the log grows beyond its bound is interrupted.
+    ///
+    /// # Errors
+    /// What `work` refuses with; [`Refusal::Store`], also for one that was interrupted.
     pub async fn read<T, F>(&self, work: F) -> Result<T, Refusal>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, Refusal> + Send + 'static,
     {
         let readers = Arc::clone(&self.readers);
-        tokio::task::spawn_blocking(move || readers.run(work))
-            .await
-            .map_err(|_| Refusal::Internal("a reader stopped"))?
+        let turn = readers.turn().await?;
+        tokio::task::spawn_blocking(move || {
+            let done = readers.run(work);
+            drop(turn);
+            done
+        })
+        .await
+        .map_err(|_| Refusal::Internal("a reader stopped"))?
     }
 
     /// As [`Store::read`], on this thread: for what is read once, before anything waits.
@@ -77,4 +162,53 @@ impl Store {
     ) -> Result<T, Refusal> {
         self.readers.run(work)
     }
+
+    /// Copies the store as it is at the end of the copying to `file`, which must not be there
+    /// yet, for its owner alone. Goes on in small steps between writes, so that nobody waits long.
+    /// The copy is opened like any store once it is named `hub.sqlite` in a folder.
+    ///
+    /// # Errors
+    /// [`Refusal::Exists`], [`Refusal::Conflict`] while another backup is being made,
+    /// [`Refusal::Full`], [`Refusal::Invalid`] when the file cannot be made, [`Refusal::Store`].
+    pub async fn backup(&self, file: &Path) -> Result<(), Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.writer.submit(Order::Backup(backup::Backup {
+            file: PathBuf::from(file),
+            reply,
+        }))?;
+        answer.await.map_err(|_| Refusal::Draining)?
+    }
+
+    /// Goes through the whole file and gives what is wrong with it, at most
+    /// [`MAX_DAMAGES`] findings; nothing when it is sound. Takes as long as reading the
+    /// file does, which is why opening does not do it: SQLite itself finds out what a crash left
+    /// half-written, by the checksums of its log.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub async fn check(&self) -> Result<Vec<String>, Refusal> {
+        self.read(readers::check).await
+    }
+
+    async fn submit<T, F, N>(
+        &self,
+        importance: Importance,
+        bytes: usize,
+        work: F,
+        then: N,
+    ) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Refusal> + Send + 'static,
+        N: FnOnce(&T) + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let task = Box::new(Task::new(work, then, reply));
+        self.writer
+            .submit(Order::Write(Write::new(importance, bytes, task)))?;
+        answer.await.map_err(|_| Refusal::Draining)?
+    }
 }
+
+#[cfg(test)]
+mod tests;

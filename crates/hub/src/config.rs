@@ -61,7 +61,7 @@ pub struct Config {
 }
 
 /// One listener.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     /// Where.
     pub address: SocketAddr,
@@ -74,7 +74,7 @@ pub struct Listen {
 }
 
 /// Where the server's certificate comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateFrom {
     /// An authority of the hub's own, made on the spot.
     OwnAuthority,

@@ -48,11 +48,7 @@ pub(crate) fn router(state: &State) -> Router {
 }
 
 /// Serves one connection until it is over, or the hub goes down.
-pub(crate) async fn serve(
-    connection: Connection,
-    router: Router,
-    mut draining: watch::Receiver<bool>,
-) {
+pub(crate) async fn serve(connection: Connection, router: Router, draining: watch::Receiver<bool>) {
     let facts = connection.facts().clone();
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         router.clone().oneshot(with(request, facts.clone()))
@@ -62,7 +58,7 @@ pub(crate) async fn serve(
     tokio::pin!(serving);
     let over = tokio::select! {
         over = serving.as_mut() => over,
-        _ = draining.wait_for(|draining| *draining) => {
+        () = begun(draining) => {
             serving.as_mut().graceful_shutdown();
             match tokio::time::timeout(DRAIN_WITHIN, serving).await {
                 Ok(over) => over,
@@ -73,6 +69,12 @@ pub(crate) async fn serve(
     if let Err(error) = over {
         tracing::debug!(%error, "an HTTP connection ended badly");
     }
+}
+
+/// Waits until the hub goes down.
+async fn begun(mut draining: watch::Receiver<bool>) {
+    // An error means that the hub is gone already.
+    drop(draining.wait_for(|draining| *draining).await);
 }
 
 fn builder() -> Builder<TokioExecutor> {

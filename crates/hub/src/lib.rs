@@ -13,4 +13,4 @@ pub mod metrics;
 pub mod sources;
 pub mod webhooks;
 
-pub use hub::{Hub, State};
+pub use hub::{Hub, StartError, State};

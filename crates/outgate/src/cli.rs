@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check::CheckArgs, completions::CompletionsArgs, demo::DemoArgs, flows::FlowsArgs,
+    check::CheckArgs, completions::CompletionsArgs, demo::DemoArgs, flows::FlowsArgs, hub::HubArgs,
     lint::LintArgs, page::PageArgs, profiles::ProfilesArgs, rules::RulesArgs,
 };
 use crate::output::{Failure, finish};
@@ -28,6 +28,8 @@ struct Cli {
 enum Command {
     /// Play all servers on this machine and check the built-in products against them.
     Demo(DemoArgs),
+    /// Run the hub: the cloud end of a product's flows.
+    Hub(HubArgs),
     /// List the built-in products.
     Profiles(ProfilesArgs),
     /// List the lanes of a product: who talks to whom, how, and why.
@@ -51,6 +53,7 @@ pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
     finish(match cli.command {
         Command::Demo(args) => args.run(),
+        Command::Hub(args) => args.run(),
         Command::Profiles(args) => args.run(),
         Command::Flows(args) => args.run(),
         Command::Lint(args) => args.run(),

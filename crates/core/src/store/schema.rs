@@ -1,8 +1,10 @@
 //! The tables, and how older files get them.
 
+use std::path::Path;
+
 use rusqlite::Connection;
 
-use crate::refusal::Refusal;
+use super::folder::OpenError;
 
 /// What each version added, oldest first: a store of version `n` has had the first `n` of them.
 /// Once released an entry is never changed; a new one is added.
@@ -18,29 +20,60 @@ const VERSIONS: [&[&str]; 1] = [&[
     crate::webhooks::SCHEMA,
 ]];
 
-/// Sets `connection` up for writing and brings its tables up to date.
-pub(super) fn prepare(connection: &mut Connection) -> Result<(), Refusal> {
+/// What marks a file as ours (`PRAGMA application_id`): "OutG".
+const APPLICATION: i32 = 0x4f75_7447;
+
+/// Different statements that are kept prepared.
+const STATEMENTS: usize = 256;
+
+/// Sets `connection` up for writing and brings the tables of `file` up to date.
+pub(super) fn prepare(connection: &mut Connection, file: &Path) -> Result<(), OpenError> {
+    check_owner(connection, file)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // FULL: a commit is on the disk when it returns, also after a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    connection.set_prepared_statement_cache_capacity(128);
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    let known = u32::try_from(VERSIONS.len()).unwrap_or(u32::MAX);
     let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let found = usize::try_from(found).unwrap_or(usize::MAX);
-    if found > VERSIONS.len() {
-        return Err(Refusal::Internal(
-            "the store was written by a newer version of Outgate; upgrade this one",
-        ));
+    if found > known {
+        return Err(OpenError::Newer {
+            path: file.to_owned(),
+            found,
+            known,
+        });
     }
     let upgrade = connection.transaction()?;
-    for part in VERSIONS.iter().skip(found).copied().flatten() {
+    let had = usize::try_from(found).unwrap_or(usize::MAX);
+    for part in VERSIONS.iter().skip(had).copied().flatten() {
         upgrade.execute_batch(part)?;
     }
-    upgrade.pragma_update(
-        None,
-        "user_version",
-        u32::try_from(VERSIONS.len()).unwrap_or(u32::MAX),
-    )?;
+    upgrade.pragma_update(None, "application_id", APPLICATION)?;
+    upgrade.pragma_update(None, "user_version", known)?;
     upgrade.commit()?;
     Ok(())
+}
+
+/// Refuses a file of somebody else, before anything in it is changed.
+fn check_owner(connection: &Connection, file: &Path) -> Result<(), OpenError> {
+    let number = |pragma| -> rusqlite::Result<i32> {
+        connection.pragma_query_value(None, pragma, |row| row.get(0))
+    };
+    let foreign = || OpenError::Foreign {
+        path: file.to_owned(),
+    };
+    let application = match number("application_id") {
+        Ok(application) => application,
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
+            return Err(foreign());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    // An empty file is one that was made just now.
+    if application == APPLICATION || (application == 0 && number("page_count")? == 0) {
+        Ok(())
+    } else {
+        Err(foreign())
+    }
 }

@@ -58,7 +58,7 @@ pub(super) struct Tls {
 }
 
 /// A certificate authority that speaks ACME (RFC 8555).
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Acme {
     /// The address of its directory.

@@ -355,7 +355,7 @@ fn read_version(reader: &mut Reader<'_>) -> Result<Version, DecodeError> {
         (b"MQTT", 5) => Ok(Version::V5),
         (b"MQTT", 4) => Ok(Version::V3_1_1),
         (b"MQIsdp", 3) => Ok(Version::V3_1),
-        (b"MQTT" | b"MQIsdp", _) => Err(DecodeError::Version),
+        (b"MQTT" | b"MQIsdp", level) => Err(DecodeError::Version { level }),
         _ => Err(DecodeError::Malformed("the protocol's name is not MQTT")),
     }
 }

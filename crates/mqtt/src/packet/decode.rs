@@ -21,8 +21,11 @@ pub enum DecodeError {
     #[error("protocol error: {0}")]
     Protocol(&'static str),
     /// A version of MQTT that is not spoken here.
-    #[error("unsupported protocol version")]
-    Version,
+    #[error("unsupported protocol version (level {level})")]
+    Version {
+        /// The protocol level that was asked for.
+        level: u8,
+    },
     /// More bytes than are taken. Nothing of it was kept.
     #[error("packet too large")]
     TooLarge,
@@ -55,7 +58,7 @@ impl DecodeError {
             Self::Protocol(_)
             | Self::Topic(TopicError::Empty)
             | Self::Filter(FilterError::Empty | FilterError::Shared) => ReasonCode::ProtocolError,
-            Self::Version => ReasonCode::UnsupportedProtocolVersion,
+            Self::Version { .. } => ReasonCode::UnsupportedProtocolVersion,
             Self::TooLarge => ReasonCode::PacketTooLarge,
             Self::TooMany(_) => ReasonCode::QuotaExceeded,
             Self::TopicAlias => ReasonCode::TopicAliasInvalid,

@@ -1,0 +1,64 @@
+//! Room on the disk, so that the last of it is left for what must not fail.
+
+use std::path::PathBuf;
+
+use rusqlite::Connection;
+
+use crate::refusal::Refusal;
+
+/// The disk that the store lies on.
+pub(super) struct Space {
+    file: PathBuf,
+    reserve: u64,
+}
+
+/// Where a store's bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Use {
+    /// Bytes of the file that hold something.
+    pub(crate) held: u64,
+    /// Bytes of the file that hold nothing any more and will be used again.
+    pub(crate) hollow: u64,
+}
+
+impl Space {
+    /// The disk of `file`, of which `reserve` bytes are to be left free.
+    pub(super) fn new(file: PathBuf, reserve: u64) -> Self {
+        Self { file, reserve }
+    }
+
+    /// Whether there is room beyond the reserve.
+    ///
+    /// What was cleared away leaves hollows in the file, which count as free: otherwise a disk
+    /// that this store alone has filled would stay full for ever. They do not take the log,
+    /// though, so a quarter of the reserve must be free on the disk itself.
+    pub(super) fn has_room(&self, connection: &Connection) -> Result<bool, Refusal> {
+        let Ok(disk) = rustix::fs::statvfs(&self.file) else {
+            // Then SQLite will find out.
+            return Ok(true);
+        };
+        let used = used(connection)?;
+        let lies = std::fs::metadata(&self.file).map_or(0, |file| file.len());
+        // What is in the log still but will lengthen the file.
+        let to_come = (used.held + used.hollow).saturating_sub(lies);
+        let free = (disk.f_bavail * disk.f_frsize).saturating_sub(to_come);
+        Ok(free.saturating_add(used.hollow) >= self.reserve && free >= self.reserve / 4)
+    }
+}
+
+/// Where the store's bytes are.
+pub(crate) fn used(connection: &Connection) -> Result<Use, Refusal> {
+    let number = |pragma: &str| -> Result<u64, Refusal> {
+        let number: i64 = connection
+            .prepare_cached(pragma)?
+            .query_row([], |row| row.get(0))?;
+        Ok(u64::try_from(number).unwrap_or(0))
+    };
+    let size = number("PRAGMA page_size")?;
+    let hollow = number("PRAGMA freelist_count")?;
+    let pages = number("PRAGMA page_count")?;
+    Ok(Use {
+        held: pages.saturating_sub(hollow) * size,
+        hollow: hollow * size,
+    })
+}

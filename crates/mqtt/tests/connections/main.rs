@@ -1,0 +1,7 @@
+#![cfg(test)]
+//! Connections, in virtual time.
+
+mod client;
+mod flow;
+mod login;
+mod messages;

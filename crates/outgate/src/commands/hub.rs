@@ -1,0 +1,190 @@
+//! `outgate hub`.
+
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+use outgate_hub::Hub;
+use outgate_hub::config::{Config, MAX_FILE, Overrides};
+use outgate_hub::logs::Logs;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::output::{Failure, print, read_bounded, say};
+
+/// `outgate hub`: the cloud end.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  outgate hub
+  outgate hub --data /var/lib/outgate --listen 0.0.0.0:443
+  outgate hub --config /etc/outgate/hub.toml
+
+Without a configuration it keeps everything in one folder and makes its own certificate authority
+there. SIGTERM and Ctrl-C drain it: connections are told to go elsewhere, what is acknowledged is on
+the disk. SIGHUP reads the configuration and the certificates again.")]
+pub(crate) struct HubArgs {
+    /// The configuration, in TOML
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The folder in which everything lies, made if it is not there
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where to listen, instead of what the configuration says; may be given several times
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Vec<SocketAddr>,
+}
+
+impl HubArgs {
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        let config = self.read()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .context("failed to start the runtime")
+            .map_err(Failure::Internal)?;
+        runtime.block_on(self.serve(config))
+    }
+
+    fn read(&self) -> Result<Config, Failure> {
+        let text = match &self.config {
+            None => String::new(),
+            Some(file) => {
+                let bytes = read_bounded(file, MAX_FILE).map_err(Failure::Input)?;
+                String::from_utf8(bytes)
+                    .with_context(|| format!("{} is not UTF-8", file.display()))
+                    .map_err(Failure::Input)?
+            }
+        };
+        let overrides = Overrides {
+            data: self.data.clone(),
+            listen: self.listen.clone(),
+        };
+        Config::new(&text, overrides).map_err(|error| Failure::Input(error.into()))
+    }
+
+    async fn serve(&self, config: Config) -> Result<ExitCode, Failure> {
+        let coloured = std::io::stderr().is_terminal();
+        let logs = Logs::start(&config, coloured).map_err(|error| Failure::Input(error.into()))?;
+        // Before anybody is told of the hub, so that none is lost however early it comes.
+        let mut signals = Signals::listen()?;
+        let hub = Hub::start(config)
+            .await
+            .map_err(|error| Failure::Internal(error.into()))?;
+        self.announce(&hub)?;
+        let serving = hub.serve();
+        tokio::pin!(serving);
+        loop {
+            tokio::select! {
+                () = serving.as_mut() => break,
+                heard = signals.next() => match heard {
+                    Heard::HangUp => self.reload(&hub, &logs).await,
+                    Heard::End => {
+                        drain(&hub, &mut signals).await;
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn announce(&self, hub: &Hub) -> Result<(), Failure> {
+        let mut lines = String::new();
+        for listening in hub.listening() {
+            lines.push_str(&format!(
+                "listening on {} ({})\n",
+                listening.address, listening.carries
+            ));
+        }
+        if let Some(authority) = hub.own_authority() {
+            lines.push_str(&format!("clients trust {}\n", authority.display()));
+        }
+        if let Some(token) = hub.first_token() {
+            lines.push_str(&format!(
+                "the first operator's token is in {}\n",
+                token.display()
+            ));
+        }
+        print(&lines)
+    }
+
+    /// Reads everything again. What is wrong leaves the hub as it is.
+    async fn reload(&self, hub: &Hub, logs: &Logs) {
+        let read = self.read().and_then(|config| {
+            logs.reload(&config)
+                .map_err(|error| Failure::Input(error.into()))?;
+            Ok(config)
+        });
+        match read {
+            Ok(config) => match hub.reload(config).await {
+                Ok(()) => say("configuration and certificates read again"),
+                Err(error) => say(&format!(
+                    "the hub goes on as it was: {:#}",
+                    anyhow::Error::new(error)
+                )),
+            },
+            Err(Failure::Input(error) | Failure::Internal(error)) => {
+                say(&format!("the hub goes on as it was: {error:#}"));
+            }
+            Err(Failure::Said) => {}
+        }
+    }
+}
+
+/// The signals that the hub heeds.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind)
+                .context("failed to listen for signals")
+                .map_err(Failure::Internal)
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hang_up: listen(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the next one.
+    async fn next(&mut self) -> Heard {
+        tokio::select! {
+            _ = self.hang_up.recv() => Heard::HangUp,
+            _ = self.terminate.recv() => Heard::End,
+            _ = self.interrupt.recv() => Heard::End,
+        }
+    }
+}
+
+/// What a signal asks for.
+enum Heard {
+    /// Read the configuration again.
+    HangUp,
+    /// End.
+    End,
+}
+
+/// Lets everybody go, or ends at once when told so again.
+async fn drain(hub: &Hub, signals: &mut Signals) {
+    say("draining; a second signal ends the hub at once");
+    let again = async {
+        loop {
+            match signals.next().await {
+                Heard::HangUp => {}
+                Heard::End => break,
+            }
+        }
+    };
+    tokio::select! {
+        () = hub.drain() => {}
+        () = again => say("ended before everybody had gone"),
+    }
+}
