@@ -7,7 +7,8 @@
 //! - [`packet`]: the fifteen control packets, read strictly and written.
 //! - [`connection`]: one connection of a client to a server.
 //! - [`session`]: what the server keeps of a client beyond its connection.
-//! - [`topics`]: topic names and filters.
+//! - [`topics`]: topic names and filters; who subscribes to what; what is retained.
+//! - [`policy`]: who may publish and subscribe where.
 //! - [`text`]: what MQTT calls a UTF-8 encoded string.
 //!
 //! "[MQTT-…]" in a comment names a normative statement of MQTT Version 5.0, OASIS Standard, 7 March
@@ -15,6 +16,7 @@
 
 pub mod connection;
 pub mod packet;
+pub mod policy;
 pub mod session;
 pub mod text;
 pub mod topics;
