@@ -182,7 +182,7 @@ impl Keeper {
         let (soonest, latest) = RETRY;
         let mut pause = soonest;
         loop {
-            let next = match self.look(door).await {
+            let next = match self.renew_if_due(door).await {
                 Ok(()) => {
                     pause = soonest;
                     LOOK_EVERY
@@ -203,8 +203,11 @@ impl Keeper {
         }
     }
 
-    /// Renews if it is time to.
-    async fn look(&self, door: &Door) -> Result<(), CertificateError> {
+    /// Renews the certificate if it is time to.
+    ///
+    /// # Errors
+    /// When it is time to and there is no new one; the door keeps the one it has.
+    pub async fn renew_if_due(&self, door: &Door) -> Result<(), CertificateError> {
         let now = (self.now)();
         let current = self.current.lock().clone();
         match &self.source {

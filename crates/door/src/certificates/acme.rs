@@ -16,7 +16,7 @@ use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::pem::{self, Readers};
 use super::{CertificateError, Current};
-use crate::tls::{Challenges, provider};
+use crate::tls::Challenges;
 
 /// How long an order may take in all, and how long the authority is asked whether it is done.
 const ORDER: Duration = Duration::from_secs(300);
@@ -202,8 +202,12 @@ fn answer(
     params.custom_extensions = vec![CustomExtension::new_acme_identifier(digest)];
     let certificate = params.self_signed(&key)?;
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let chain = vec![certificate.der().clone()];
-    Ok(Arc::new(CertifiedKey::from_der(chain, key, &provider())?))
+    let key = rustls::crypto::ring::sign::any_supported_type(&key)?;
+    // Unchecked: to rustls it is a certificate with an unknown critical extension.
+    Ok(Arc::new(CertifiedKey::new(
+        vec![certificate.der().clone()],
+        key,
+    )))
 }
 
 fn identifier(name: &str) -> Identifier {

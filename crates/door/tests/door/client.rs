@@ -53,8 +53,16 @@ impl Client {
         &self,
         address: SocketAddr,
     ) -> std::io::Result<TlsStream<TcpStream>> {
+        self.connect_as("localhost", address).await
+    }
+
+    pub(crate) async fn connect_as(
+        &self,
+        name: &'static str,
+        address: SocketAddr,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
         let socket = TcpStream::connect(address).await.unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
+        let name = ServerName::try_from(name).unwrap();
         TlsConnector::from(Arc::new(self.config.clone()))
             .connect(name, socket)
             .await

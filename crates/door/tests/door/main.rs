@@ -7,6 +7,8 @@ mod client;
 mod drain;
 mod handshake;
 mod limits;
+#[cfg(feature = "peers")]
+mod peers;
 mod phases;
 mod place;
 mod proxy;
