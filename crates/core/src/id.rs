@@ -115,6 +115,11 @@ name!(
     "service"
 );
 name!(
+    /// A customer's certificate authority.
+    AuthorityId,
+    "authority"
+);
+name!(
     /// A key with which new devices enrol.
     FleetKeyId,
     "fleet key"
@@ -160,7 +165,7 @@ macro_rules! made_up {
     )*};
 }
 
-made_up!(CredentialId "cr-", FleetKeyId "fk-", CommandId "cm-", CallId "ca-", SessionId "se-", OperatorId "op-", ServiceId "sv-", ConsumerId "co-", WebhookId "wh-");
+made_up!(CredentialId "cr-", AuthorityId "au-", FleetKeyId "fk-", CommandId "cm-", CallId "ca-", SessionId "se-", OperatorId "op-", ServiceId "sv-", ConsumerId "co-", WebhookId "wh-");
 
 /// `prefix` and 100 random bits.
 fn random(prefix: &str) -> Result<String, Refusal> {

@@ -5,21 +5,27 @@
 
 mod act;
 mod authenticate;
+mod authority;
 mod cache;
 mod certificate;
 mod credential;
 mod device;
+mod enrol;
 mod fleet_key;
+mod leaf;
 mod limiter;
 mod listing;
 mod operator;
+mod pem;
 mod principal;
+mod request;
 mod revocation;
 mod rotation;
 mod schema;
 mod seen;
 mod service;
 mod site;
+mod site_authority;
 mod text;
 mod token;
 mod vault;
@@ -27,6 +33,7 @@ mod vault;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use authority::Authority;
 use cache::Cache;
 use limiter::Limiter;
 
@@ -37,12 +44,15 @@ use crate::store::Store;
 
 pub use act::CLOSING_PATIENCE;
 pub use authenticate::{Claim, Identified};
+pub use authority::{DEFAULT_CERTIFICATE_LIFE, MAX_CERTIFICATE_LIFE, MIN_CERTIFICATE_LIFE};
+pub use certificate::MAX_CHAIN;
 pub use credential::{
     Credential, CredentialKind, CredentialState, Given, Issued, MAX_CREDENTIALS, MAX_LABEL,
     MAX_LIFE, MIN_LIFE,
 };
 pub use device::{DEFAULT_POLICY, Device, DeviceFilter, DeviceState};
-pub use fleet_key::{Enrolled, Enrolment, FleetKey, NewFleetKey, enrolment_text};
+pub use enrol::{Enrolled, Enrolment, MAX_SKEW, enrolment_text};
+pub use fleet_key::{FleetKey, MAX_FLEET_KEY_LIFE, MAX_NETWORKS, MAX_USES, NewFleetKey};
 pub use listing::{Listed, MAX_PAGE, Page};
 pub use operator::{FirstOperator, Operator};
 pub use principal::{Actor, Principal, Role, Scope};
@@ -50,6 +60,7 @@ pub use revocation::Revoked;
 pub use rotation::MAX_OVERLAP;
 pub use service::Service;
 pub use site::{MAX_TITLE, Site};
+pub use site_authority::{MAX_SITE_AUTHORITIES, SiteAuthority};
 pub use vault::Vault;
 
 pub(crate) use device::seen_by as device_seen_by;
@@ -65,7 +76,9 @@ pub struct Identity {
     folder: Arc<PathBuf>,
     vault: Arc<Vault>,
     cache: Arc<Cache>,
+    authority: Arc<Authority>,
     refusals: Arc<Limiter>,
+    wrong_proofs: Arc<Limiter>,
 }
 
 impl Identity {
@@ -88,6 +101,8 @@ impl Identity {
             vault: Arc::new(Vault::open(folder, anything_sealed)?),
             folder: Arc::new(folder.to_owned()),
             cache: Arc::default(),
+            authority: Arc::new(Authority::open(folder, clock.now())?),
+            wrong_proofs: Arc::new(Limiter::new(limiter::WRONG_PROOFS)),
             refusals: Arc::new(Limiter::new(limiter::REFUSALS)),
             store,
             clock,

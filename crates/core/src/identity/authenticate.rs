@@ -58,7 +58,7 @@ pub(super) struct Held {
     state: CredentialState,
     expires: Option<Timestamp>,
     principal: Principal,
-    /// Whether the holder or their site is revoked.
+    /// Whether the holder, their site or the authority that vouched is revoked.
     revoked: bool,
 }
 
@@ -176,6 +176,11 @@ impl Shown {
 }
 
 impl Held {
+    /// Whether it has not been revoked itself, whatever became of its holder.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.state != CredentialState::Revoked
+    }
+
     /// Who it makes its holder at `now`.
     pub(super) fn judge(self, now: Timestamp) -> Result<Identified, Refusal> {
         match self.state {
@@ -238,19 +243,22 @@ fn ended(expires: Option<Timestamp>, now: Timestamp) -> bool {
     expires.is_some_and(|end| end <= now)
 }
 
-const SELECT: &str = "SELECT c.id, c.kind, c.state, c.expires,
+const SELECT: &str = "SELECT c.id, c.kind, c.state,
+    CASE WHEN a.expires < c.expires THEN a.expires ELSE c.expires END,
     c.device, d.site, d.policy, d.state,
     c.operator, o.role, o.site, o.revoked,
     c.service, v.site, v.revoked,
-    s.revoked
+    s.revoked, a.revoked
     FROM credentials AS c
     LEFT JOIN devices AS d ON d.id = c.device
     LEFT JOIN operators AS o ON o.id = c.operator
     LEFT JOIN services AS v ON v.id = c.service
+    LEFT JOIN authorities AS a ON a.id = c.authority
     LEFT JOIN sites AS s ON s.id = coalesce(d.site, o.site, v.site)";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Held> {
     let site_revoked = row.get::<_, Option<Timestamp>>(15)?.is_some();
+    let authority_revoked = row.get::<_, Option<Timestamp>>(16)?.is_some();
     let (principal, revoked) = if let Some(device) = row.get(4)? {
         let (site, policy) = (row.get(5)?, row.get(6)?);
         let revoked = row.get::<_, DeviceState>(7)? == DeviceState::Revoked;
@@ -280,6 +288,6 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Held> {
         state: row.get(2)?,
         expires: row.get(3)?,
         principal,
-        revoked: revoked || site_revoked,
+        revoked: revoked || site_revoked || authority_revoked,
     })
 }

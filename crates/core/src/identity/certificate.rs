@@ -1,23 +1,262 @@
-//! Devices that show a certificate.
+//! Devices that show a certificate: given to them by the hub, pinned, or signed by an authority
+//! of their site.
 
-use ring::digest::{SHA256, digest};
+use std::time::Duration;
 
+use rusqlite::Connection;
+use serde_json::json;
+
+use super::act::{Act, Done};
 use super::authenticate::{self, Shown};
-use super::{Identified, Identity};
-use crate::id::DeviceId;
+use super::authority::Signed;
+use super::cache::Digest;
+use super::credential::{self, Credential, CredentialKind, Given, Issued, New, Owner};
+use super::leaf::{Leaf, MAX_CERTIFICATE};
+use super::request::Request;
+use super::{Actor, Identified, Identity, Role, device, site_authority};
+use crate::audit;
+use crate::clock::Timestamp;
+use crate::id::{AuthorityId, CredentialId, DeviceId};
 use crate::refusal::Refusal;
 
+/// The most certificates of a chain that are looked at.
+pub const MAX_CHAIN: usize = 8;
+
+/// An authority's word for a device's certificate that the hub has not seen before.
+struct Vouched {
+    authority: AuthorityId,
+    device: DeviceId,
+}
+
+/// A certificate that the hub's own authority has signed.
+pub(super) struct Certified {
+    signed: Signed,
+    leaf: Leaf,
+}
+
+impl Certified {
+    /// As a credential in use.
+    pub(super) fn kept<'a>(&'a self, device: &'a DeviceId) -> New<'a> {
+        New::certificate(
+            Owner::Device(device),
+            CredentialKind::Certificate,
+            &self.leaf.subject,
+            self.leaf.thumbprint,
+            Some(self.signed.expires),
+        )
+    }
+
+    /// As its holder gets it, once it is kept.
+    pub(super) fn given(self, credential: Credential) -> Issued {
+        Issued {
+            credential,
+            given: Given::Certificate(self.signed.chain),
+        }
+    }
+}
+
 impl Identity {
+    /// Pins a certificate by its SHA-256 thumbprint. Who signed it does not matter; its dates do.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`], [`Refusal::NotFound`], [`Refusal::Exists`] when a device has that
+    /// certificate already, [`Refusal::TooLarge`] when it has too many credentials; as the store.
+    pub async fn add_thumbprint(
+        &self,
+        actor: &Actor,
+        device: &DeviceId,
+        thumbprint: [u8; 32],
+    ) -> Result<Issued, Refusal> {
+        let on = device::on(device);
+        let act = Act::new(actor, Role::Operator, "credential.add-thumbprint", on);
+        let device = device.clone();
+        let work = move |connection: &Connection, actor: &Actor, now| {
+            device::seen_by(connection, actor, &device)?;
+            let label: String = thumbprint
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            if authenticate::find(connection, &thumbprint, Shown::Certificate)?
+                .is_some_and(|held| held.is_in_use())
+            {
+                return Err(Refusal::Exists {
+                    what: "certificate",
+                    id: label,
+                });
+            }
+            let owner = Owner::Device(&device);
+            let kind = CredentialKind::Thumbprint;
+            let new = New::certificate(owner, kind, &label, thumbprint, None);
+            let kept = credential::insert(connection, CredentialId::made_up()?, &new, now)?;
+            let detail = json!({ "credential": kept.id.as_str(), "thumbprint": label });
+            let issued = Issued {
+                credential: kept,
+                given: Given::Nothing,
+            };
+            Ok(Done::new(issued).detail(detail))
+        };
+        Ok(self.act(act, work).await?.0)
+    }
+
+    /// Signs a certificate for a request (PKCS #10, PEM) with the hub's own authority. Only the
+    /// request's key is taken; the device's name is the certificate's common name.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`], [`Refusal::NotFound`], [`Refusal::Invalid`] for a request that is
+    /// not good or a life out of bounds, [`Refusal::TooLarge`] when it has too many credentials;
+    /// as the store.
+    pub async fn add_certificate(
+        &self,
+        actor: &Actor,
+        device: &DeviceId,
+        request: &str,
+        lasts: Duration,
+    ) -> Result<Issued, Refusal> {
+        let on = device::on(device);
+        let act = Act::new(actor, Role::Operator, "credential.add-certificate", on);
+        let (device, request, identity) = (device.clone(), request.to_owned(), self.clone());
+        let work = move |connection: &Connection, actor: &Actor, now| {
+            device::seen_by(connection, actor, &device)?;
+            let request = Request::read(&request)?;
+            let signed = identity.certified(&device, &request, lasts, now)?;
+            let id = CredentialId::made_up()?;
+            let kept = credential::insert(connection, id, &signed.kept(&device), now)?;
+            let issued = signed.given(kept);
+            let detail = json!({ "credential": issued.credential.id.as_str() });
+            Ok(Done::new(issued).detail(detail))
+        };
+        Ok(self.act(act, work).await?.0)
+    }
+
+    /// The certificate, in PEM, of the hub's own authority for devices.
+    ///
+    /// # Errors
+    /// None at present.
+    #[expect(
+        clippy::unused_async,
+        reason = "with several hubs it lies in the store"
+    )]
+    pub async fn authority(&self) -> Result<String, Refusal> {
+        Ok(self.authority.pem().to_owned())
+    }
+
+    /// Signs a certificate for `device`.
+    pub(super) fn certified(
+        &self,
+        device: &DeviceId,
+        request: &Request,
+        lasts: Duration,
+        now: Timestamp,
+    ) -> Result<Certified, Refusal> {
+        let signed = self.authority.sign(device, request, lasts, now)?;
+        let leaf = Leaf::read(&signed.der)
+            .ok_or(Refusal::Internal("a certificate was signed that is none"))?;
+        Ok(Certified { signed, leaf })
+    }
+
+    /// Makes out which device shows this chain.
     pub(super) async fn by_certificate(
         &self,
         chain: &[Vec<u8>],
         device: Option<&DeviceId>,
     ) -> Result<Identified, Refusal> {
-        let leaf = chain.first().ok_or(Refusal::Unauthenticated)?;
-        let mut thumbprint = [0; 32];
-        thumbprint.copy_from_slice(digest(&SHA256, leaf).as_ref());
-        let found = self.by_digest(thumbprint, Shown::Certificate).await?;
-        authenticate::is_device(&found, device)?;
-        Ok(found)
+        let now = self.clock.now();
+        let first = chain.first().ok_or(Refusal::Unauthenticated)?;
+        if chain.len() > MAX_CHAIN || chain.iter().any(|der| der.len() > MAX_CERTIFICATE) {
+            return Err(Refusal::Unauthenticated);
+        }
+        let leaf = Leaf::read(first).ok_or(Refusal::Unauthenticated)?;
+        if !leaf.is_valid(now) {
+            return Err(Refusal::Unauthenticated);
+        }
+        let digest = leaf.thumbprint;
+        let known = self
+            .store
+            .read(move |connection| authenticate::find(connection, &digest, Shown::Certificate))
+            .await?;
+        let mut identified = match known {
+            Some(held) => held.judge(now)?,
+            None => self.by_site_authority(chain, &leaf, device, now).await?,
+        };
+        authenticate::is_device(&identified, device)?;
+        let end = identified
+            .expires
+            .map_or(leaf.not_after, |end| end.min(leaf.not_after));
+        identified.expires = Some(end);
+        Ok(identified)
     }
+
+    /// Asks the authorities of the device's site for their word, and keeps the certificate as a
+    /// credential of its own, so that it can be revoked by itself.
+    async fn by_site_authority(
+        &self,
+        chain: &[Vec<u8>],
+        leaf: &Leaf,
+        claimed: Option<&DeviceId>,
+        now: Timestamp,
+    ) -> Result<Identified, Refusal> {
+        let device = match claimed {
+            Some(claimed) => leaf.names.iter().find(|name| *name == claimed),
+            None => leaf.names.first(),
+        };
+        let device = device.ok_or(Refusal::Unauthenticated)?.clone();
+        let (digest, subject, not_after) = (leaf.thumbprint, leaf.subject.clone(), leaf.not_after);
+        let chain = chain.to_vec();
+        let vouched = self
+            .store
+            .read(move |connection| {
+                let known = device::find(connection, &device)?.ok_or(Refusal::Unauthenticated)?;
+                let anchors = site_authority::in_use(connection, &known.site)?;
+                let anchor = site_authority::vouching(&anchors, &chain, now)
+                    .ok_or(Refusal::Unauthenticated)?;
+                Ok(Vouched {
+                    authority: anchor.id.clone(),
+                    device,
+                })
+            })
+            .await?;
+        self.store
+            .write(move |connection| keep(connection, &vouched, (digest, &subject, not_after), now))
+            .await
+    }
+}
+
+/// Keeps a certificate that an authority has vouched for.
+fn keep(
+    connection: &Connection,
+    vouched: &Vouched,
+    (digest, subject, expires): (Digest, &str, Timestamp),
+    now: Timestamp,
+) -> Result<Identified, Refusal> {
+    let Vouched { authority, device } = vouched;
+    // Two connections may have come at once, and the authority may have been revoked meanwhile.
+    if let Some(held) = authenticate::find(connection, &digest, Shown::Certificate)? {
+        return held.judge(now);
+    }
+    let known = device::known(connection, device)?;
+    let anchors = site_authority::in_use(connection, &known.site)?;
+    if !anchors.iter().any(|anchor| anchor.id == *authority) {
+        return Err(Refusal::Revoked);
+    }
+    let owner = Owner::Device(device);
+    let kind = CredentialKind::Certificate;
+    let new = New {
+        authority: Some(authority),
+        ..New::certificate(owner, kind, subject, digest, Some(expires))
+    };
+    let kept = credential::insert(connection, CredentialId::made_up()?, &new, now)?;
+    let who = device::on(device);
+    let detail = json!({ "credential": kept.id.as_str(), "authority": authority.as_str() });
+    audit::append_as(
+        connection,
+        now,
+        &who,
+        None,
+        "credential.first-shown",
+        &who,
+        &detail,
+    )?;
+    authenticate::find(connection, &digest, Shown::Certificate)?
+        .ok_or(Refusal::Internal("an insert was lost"))?
+        .judge(now)
 }

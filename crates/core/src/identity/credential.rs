@@ -12,7 +12,7 @@ use super::token::{self, Holder};
 use super::vault::Vault;
 use super::{Actor, Identity, Role, device};
 use crate::clock::Timestamp;
-use crate::id::{CredentialId, DeviceId, FleetKeyId, OperatorId, ServiceId};
+use crate::id::{AuthorityId, CredentialId, DeviceId, FleetKeyId, OperatorId, ServiceId};
 use crate::refusal::Refusal;
 use crate::secret::Secret;
 
@@ -118,7 +118,7 @@ pub const MIN_LIFE: Duration = Duration::from_secs(60);
 /// Bytes of a symmetric key (the length of its SHA-256 HMAC).
 const KEY_LENGTH: usize = 32;
 
-/// Revoked or ended credentials stay listed for so long, and longer when their owner has fewer
+/// Revoked or ended credentials, other than certificates, stay listed for so long, and longer when their owner has fewer
 /// than [`MAX_CREDENTIALS`].
 const REMEMBERED: Duration = Duration::from_secs(30 * 86_400);
 
@@ -141,7 +141,7 @@ pub(super) struct New<'a> {
     pub(super) sealed: Option<Vec<u8>>,
     pub(super) replaces: Option<(&'a CredentialId, Duration)>,
     pub(super) fleet_key: Option<&'a FleetKeyId>,
-    pub(super) authority: Option<&'a str>,
+    pub(super) authority: Option<&'a AuthorityId>,
 }
 
 const COLUMNS: &str = "id, kind, state, label, created, expires, used";
@@ -298,6 +298,15 @@ impl<'a> New<'a> {
         }
     }
 
+    /// The same, got by enrolling with `fleet_key`, and good for something or not yet.
+    pub(super) fn enrolled(self, fleet_key: &'a FleetKeyId, state: CredentialState) -> Self {
+        Self {
+            state,
+            fleet_key: Some(fleet_key),
+            ..self
+        }
+    }
+
     /// A certificate, by the SHA-256 of its DER.
     pub(super) fn certificate(
         owner: Owner<'a>,
@@ -440,6 +449,37 @@ pub(super) fn revoke(connection: &Connection, id: &CredentialId) -> Result<(), R
     Ok(())
 }
 
+/// Takes a credential back that was never good for anything, or never used.
+pub(super) fn delete(connection: &Connection, id: &CredentialId) -> Result<(), Refusal> {
+    connection
+        .prepare_cached("DELETE FROM credentials WHERE id = ?1")?
+        .execute([id])?;
+    Ok(())
+}
+
+/// Takes back what waits for approval. Returns what that was.
+pub(super) fn withdraw_waiting(
+    connection: &Connection,
+    device: &DeviceId,
+) -> Result<Vec<CredentialId>, Refusal> {
+    Ok(connection
+        .prepare_cached(
+            "DELETE FROM credentials WHERE device = ?1 AND state = 'awaits-approval' RETURNING id",
+        )?
+        .query_map([device], |row| row.get(0))?
+        .collect::<Result<_, _>>()?)
+}
+
+/// With which fleet key a credential was enrolled, if it was.
+pub(super) fn enrolled_with(
+    connection: &Connection,
+    id: &CredentialId,
+) -> Result<Option<FleetKeyId>, Refusal> {
+    Ok(connection
+        .prepare_cached("SELECT fleet_key FROM credentials WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))?)
+}
+
 /// Whether the device has a credential that waits for approval.
 pub(super) fn any_awaits(connection: &Connection, device: &DeviceId) -> Result<bool, Refusal> {
     let all = of_owner(connection, Owner::Device(device))?;
@@ -488,7 +528,13 @@ fn make_room(connection: &Connection, owner: Owner<'_>, now: Timestamp) -> Resul
     }
     let long_ago = now.before(REMEMBERED);
     let (gone, kept): (Vec<_>, Vec<_>) = all.drain(..).partition(|credential| {
-        let ended = credential.expires.is_some_and(|end| end < long_ago);
+        let end = match credential.kind {
+            CredentialKind::Certificate => now,
+            CredentialKind::SymmetricKey | CredentialKind::Thumbprint | CredentialKind::Token => {
+                long_ago
+            }
+        };
+        let ended = credential.expires.is_some_and(|expires| expires < end);
         let revoked = credential.state == CredentialState::Revoked
             && credential.kind != CredentialKind::Certificate
             && credential.created < long_ago;

@@ -1,14 +1,17 @@
 //! Fleet keys: with which new devices enrol.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 use serde::Serialize;
+use serde_json::json;
 
-use super::{Actor, Identity, Issued, Listed, Page};
+use super::act::{Act, Done};
+use super::{Actor, Identity, Listed, Page, Role, site};
 use crate::clock::Timestamp;
-use crate::id::{DeviceId, FleetKeyId, SiteId};
+use crate::id::{FleetKeyId, MAX_NAME, SiteId};
 use crate::refusal::Refusal;
 use crate::secret::Secret;
 
@@ -40,111 +43,288 @@ pub struct FleetKey {
 pub struct NewFleetKey {
     /// Where its devices will stand.
     pub site: SiteId,
-    /// Which names they may have.
+    /// Which names they may have: `*` stands for any number of characters.
     pub ids: String,
-    /// How many may enrol with it, 1 to 1,000,000.
+    /// How many may enrol with it, 1 to [`MAX_USES`].
     pub uses: u32,
-    /// For how long, at most 366 days.
+    /// For how long, a minute to [`MAX_FLEET_KEY_LIFE`].
     pub lasts: Duration,
-    /// From where; everywhere when empty, at most 64.
+    /// From where; everywhere when empty, at most [`MAX_NETWORKS`].
     pub from: Vec<IpNet>,
 }
 
-/// A device asks to be taken up.
-#[derive(Clone, Debug)]
-pub struct Enrolment {
-    /// With which fleet key.
-    pub fleet_key: FleetKeyId,
-    /// Who it wants to be.
-    pub device: DeviceId,
-    /// When it says it is; within five minutes of ours.
-    pub at: Timestamp,
-    /// Its own random text, 16 to 64 characters, never used twice with this key.
-    pub nonce: String,
-    /// HMAC-SHA256 with the fleet key over [`enrolment_text`].
-    pub proof: Vec<u8>,
-    /// A certificate request in PEM, when it wants a certificate rather than a key.
-    pub request: Option<String>,
-    /// From where it asks.
-    pub peer: IpAddr,
-}
+/// The most devices that enrol with one key.
+pub const MAX_USES: u32 = 1_000_000;
 
-/// What came of it.
-#[derive(Clone, Debug)]
-pub enum Enrolled {
-    /// It is in.
-    Welcome(Box<Issued>),
-    /// The name is known already: an operator has to approve. The credential works once they have.
-    AwaitsApproval(Box<Issued>),
-}
+/// The longest that a fleet key lasts.
+pub const MAX_FLEET_KEY_LIFE: Duration = Duration::from_secs(366 * 86_400);
 
-/// What the proof of an enrolment is made over: each part followed by a line feed.
-#[must_use]
-pub fn enrolment_text(
-    device: &DeviceId,
-    at: Timestamp,
-    nonce: &str,
-    request: Option<&str>,
-) -> String {
-    format!(
-        "outgate-enrol-1\n{device}\n{at}\n{nonce}\n{}\n",
-        request.unwrap_or_default()
-    )
-}
+/// The most networks from which devices may enrol with one key.
+pub const MAX_NETWORKS: usize = 64;
 
-/// What stands in until a part is built.
-const UNBUILT: Refusal = Refusal::Internal("not built yet");
+/// The most `*` in a pattern of names: bounds what matching costs.
+const MAX_STARS: usize = 8;
+
+/// Bytes of a fleet key (the length of its SHA-256 HMAC).
+const KEY_LENGTH: usize = 32;
+
+const COLUMNS: &str = "id, site, ids, uses, used, expires, networks, revoked, created";
 
 impl Identity {
-    /// Makes a fleet key. The key itself is told only now.
+    /// Makes a fleet key. The key itself, 32 bytes that are shown in base 64, is told only now.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] for who is no admin, [`Refusal::NotFound`] for a site that they do
+    /// not see, [`Refusal::Invalid`] for what is out of bounds; as the store.
     pub async fn create_fleet_key(
         &self,
         actor: &Actor,
         new: NewFleetKey,
     ) -> Result<(FleetKey, Secret), Refusal> {
-        Err(UNBUILT)
+        let id = FleetKeyId::made_up()?;
+        let act = Act::new(actor, Role::Admin, "fleet-key.create", on(&id));
+        let vault = self.vault.clone();
+        let work = move |connection: &Connection, actor: &Actor, now: Timestamp| {
+            site::seen_by(connection, actor, &new.site)?;
+            check(&new)?;
+            let key = Secret::random(KEY_LENGTH)?;
+            let made = FleetKey {
+                id,
+                site: new.site,
+                ids: new.ids,
+                uses: new.uses,
+                used: 0,
+                expires: now.after(new.lasts),
+                from: new.from,
+                revoked: None,
+                created: now,
+            };
+            insert(connection, &made, &vault.seal(&on(&made.id), &key)?)?;
+            let detail = json!({
+                "site": made.site.as_str(), "ids": made.ids, "uses": made.uses,
+                "expires": made.expires.to_string(), "from": made.from,
+            });
+            Ok(Done::new((made, key)).detail(detail))
+        };
+        Ok(self.act(act, work).await?.0)
     }
-    /// Lists fleet keys.
+
+    /// Lists fleet keys, by name.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] for viewers, [`Refusal::Invalid`] when `page` has no good limit; as
+    /// the store.
     pub async fn fleet_keys(
         &self,
         actor: &Actor,
         page: &Page,
     ) -> Result<Listed<FleetKey>, Refusal> {
-        Err(UNBUILT)
+        actor.require(Role::Operator, "listing fleet keys")?;
+        let (page, only, fetch) = (page.clone(), actor.scope.site().cloned(), page.fetch()?);
+        self.store
+            .read(move |connection| {
+                let sql = format!(
+                    "SELECT {COLUMNS} FROM fleet_keys WHERE id > :after
+                     AND (:only IS NULL OR site = :only) ORDER BY id LIMIT :fetch"
+                );
+                let keys = connection
+                    .prepare_cached(&sql)?
+                    .query_map(
+                        named_params! { ":after": page.after(), ":only": only, ":fetch": fetch },
+                        read,
+                    )?
+                    .collect::<Result<Vec<_>, _>>()?;
+                Ok(Listed::of(keys, &page, |key| key.id.to_string()))
+            })
+            .await
     }
+
     /// Revokes a fleet key. Devices that enrolled with it stay.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`], [`Refusal::NotFound`]; as the store.
     pub async fn revoke_fleet_key(
         &self,
         actor: &Actor,
         id: &FleetKeyId,
     ) -> Result<FleetKey, Refusal> {
-        Err(UNBUILT)
+        let act = Act::new(actor, Role::Admin, "fleet-key.revoke", on(id));
+        let id = id.clone();
+        let work = move |connection: &Connection, actor: &Actor, now| {
+            let found = find(connection, &id)?.filter(|key| actor.scope.sees(&key.site));
+            if found.is_none() {
+                return Err(Refusal::not_found("fleet key", &id));
+            }
+            connection
+                .prepare_cached(
+                    "UPDATE fleet_keys SET revoked = coalesce(revoked, ?2), sealed = NULL
+                     WHERE id = ?1",
+                )?
+                .execute((&id, now))?;
+            let key = find(connection, &id)?.ok_or_else(|| Refusal::not_found("fleet key", &id))?;
+            Ok(Done::new(key))
+        };
+        Ok(self.act(act, work).await?.0)
     }
-    /// Takes up a device that proves a fleet key.
-    pub async fn enrol(&self, enrolment: Enrolment) -> Result<Enrolled, Refusal> {
-        Err(UNBUILT)
+}
+
+/// How a fleet key is called in the audit log, and what it is sealed for.
+pub(super) fn on(id: &FleetKeyId) -> String {
+    format!("fleet-key/{id}")
+}
+
+pub(super) fn find(connection: &Connection, id: &FleetKeyId) -> Result<Option<FleetKey>, Refusal> {
+    Ok(connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM fleet_keys WHERE id = ?1"))?
+        .query_row([id], read)
+        .optional()?)
+}
+
+/// The key itself, sealed; none once it has been revoked.
+pub(super) fn sealed(connection: &Connection, id: &FleetKeyId) -> Result<Option<Vec<u8>>, Refusal> {
+    Ok(connection
+        .prepare_cached("SELECT sealed FROM fleet_keys WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))
+        .optional()?
+        .flatten())
+}
+
+/// Counts one more device, if there may be one more.
+pub(super) fn count(connection: &Connection, id: &FleetKeyId) -> Result<(), Refusal> {
+    let counted = connection
+        .prepare_cached("UPDATE fleet_keys SET used = used + 1 WHERE id = ?1 AND used < uses")?
+        .execute([id])?;
+    if counted == 1 {
+        Ok(())
+    } else {
+        Err(Refusal::forbidden(
+            "enrolling more devices with this fleet key",
+        ))
     }
-    /// Pins a certificate by its SHA-256 thumbprint.
-    pub async fn add_thumbprint(
-        &self,
-        actor: &Actor,
-        device: &DeviceId,
-        thumbprint: [u8; 32],
-    ) -> Result<Issued, Refusal> {
-        Err(UNBUILT)
+}
+
+/// Whether `name` is one that `pattern` stands for.
+pub(super) fn fits(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
+        return false;
+    };
+    let Some(last) = parts.next_back() else {
+        return rest.is_empty();
+    };
+    // The leftmost place for each part leaves the most for those after it.
+    for part in parts {
+        match rest.split_once(part) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
     }
-    /// Signs a certificate for a request (PKCS #10, PEM) with the hub's own authority.
-    pub async fn add_certificate(
-        &self,
-        actor: &Actor,
-        device: &DeviceId,
-        request: &str,
-        lasts: Duration,
-    ) -> Result<Issued, Refusal> {
-        Err(UNBUILT)
+    rest.ends_with(last)
+}
+
+fn check(new: &NewFleetKey) -> Result<(), Refusal> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:@=~*".contains(&byte);
+    let stars = new.ids.bytes().filter(|byte| *byte == b'*').count();
+    if new.ids.is_empty()
+        || new.ids.len() > MAX_NAME
+        || stars > MAX_STARS
+        || !new.ids.bytes().all(plain)
+    {
+        let why = "1 to 128 of A-Z a-z 0-9 - . _ : @ = ~, and up to 8 of *";
+        return Err(Refusal::invalid("ids", why));
     }
-    /// The certificates, in PEM, of the hub's own authority for devices.
-    pub async fn authority(&self) -> Result<String, Refusal> {
-        Err(UNBUILT)
+    if !(1..=MAX_USES).contains(&new.uses) {
+        return Err(Refusal::invalid("uses", "1 to 1,000,000"));
+    }
+    if !(super::MIN_LIFE..=MAX_FLEET_KEY_LIFE).contains(&new.lasts) {
+        return Err(Refusal::invalid("lasts", "a minute to 366 days"));
+    }
+    if new.from.len() > MAX_NETWORKS {
+        return Err(Refusal::invalid("from", "at most 64 networks"));
+    }
+    Ok(())
+}
+
+fn insert(connection: &Connection, key: &FleetKey, sealed: &[u8]) -> Result<(), Refusal> {
+    let networks = serde_json::to_string(&key.from)
+        .map_err(|_| Refusal::Internal("networks could not be written"))?;
+    connection
+        .prepare_cached(
+            "INSERT INTO fleet_keys (id, site, ids, uses, expires, networks, sealed, created)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute((
+            &key.id,
+            &key.site,
+            &key.ids,
+            key.uses,
+            key.expires,
+            networks,
+            sealed,
+            key.created,
+        ))?;
+    Ok(())
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<FleetKey> {
+    let networks: String = row.get(6)?;
+    let from = serde_json::from_str(&networks).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(6, Type::Text, Box::new(error))
+    })?;
+    Ok(FleetKey {
+        id: row.get(0)?,
+        site: row.get(1)?,
+        ids: row.get(2)?,
+        uses: row.get(3)?,
+        used: row.get(4)?,
+        expires: row.get(5)?,
+        from,
+        revoked: row.get(7)?,
+        created: row.get(8)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::fits;
+
+    #[test]
+    fn a_star_stands_for_any_number_of_characters() {
+        for (pattern, name, fitting) in [
+            ("till-1", "till-1", true),
+            ("till-1", "till-12", false),
+            ("till-*", "till-", true),
+            ("till-*", "till-12", true),
+            ("till-*", "a-till-12", false),
+            ("*", "anything", true),
+            ("*-shop", "till-1-shop", true),
+            ("*-shop", "-shop-", false),
+            ("a*b*c", "abc", true),
+            ("a*b*c", "acb", false),
+            ("a*a", "a", false),
+            ("a*ab*b", "aab", false),
+            ("a*ab*b", "aabb", true),
+            ("**", "", true),
+        ] {
+            assert_eq!(fits(pattern, name), fitting, "{pattern} {name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn matching_agrees_with_trying_everything(pattern in "[ab*]{0,7}", name in "[ab]{0,7}") {
+            prop_assert_eq!(fits(&pattern, &name), slowly(pattern.as_bytes(), name.as_bytes()));
+        }
+    }
+
+    fn slowly(pattern: &[u8], name: &[u8]) -> bool {
+        match (pattern, name) {
+            ([], []) => true,
+            ([b'*', rest @ ..], _) => (0..=name.len()).any(|skip| slowly(rest, &name[skip..])),
+            ([one, rest @ ..], [same, others @ ..]) => one == same && slowly(rest, others),
+            ([], _) | (_, []) => false,
+        }
     }
 }

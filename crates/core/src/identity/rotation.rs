@@ -6,7 +6,9 @@ use rusqlite::{Connection, OptionalExtension as _};
 use serde_json::json;
 
 use super::act::{Act, Done};
+use super::authority::{DEFAULT_CERTIFICATE_LIFE, MAX_CERTIFICATE_LIFE, MIN_CERTIFICATE_LIFE};
 use super::credential::{self, Credential, CredentialKind, CredentialState, Issued, New, Owner};
+use super::request::Request;
 use super::{Actor, Identity, Role, device};
 use crate::audit;
 use crate::clock::Timestamp;
@@ -87,9 +89,23 @@ impl Identity {
             (CredentialKind::SymmetricKey | CredentialKind::Token, Some(_)) => {
                 Err(Refusal::invalid("request", "only for a certificate"))
             }
+            (CredentialKind::Certificate, Some(request)) if is_ours(connection, &old.id)? => {
+                let request = Request::read(request)?;
+                let lasts = old.expires.map_or(DEFAULT_CERTIFICATE_LIFE, |end| {
+                    end.since(old.created)
+                        .clamp(MIN_CERTIFICATE_LIFE, MAX_CERTIFICATE_LIFE)
+                });
+                let signed = self.certified(device, &request, lasts, now)?;
+                let new = signed.kept(device).replacing(&old.id, overlap);
+                let kept = credential::insert(connection, CredentialId::made_up()?, &new, now)?;
+                Ok(signed.given(kept))
+            }
+            (CredentialKind::Certificate, None) if is_ours(connection, &old.id)? => {
+                Err(Refusal::invalid("request", "a certificate needs a new one"))
+            }
             (CredentialKind::Thumbprint | CredentialKind::Certificate, _) => Err(Refusal::invalid(
                 "credential",
-                "certificates are not built yet",
+                "one that the hub has given; pin or show the new certificate, then revoke this",
             )),
         }
     }
@@ -179,6 +195,13 @@ fn retire(
         )?
         .query_row((id, end), |row| row.get(0))
         .optional()?)
+}
+
+/// Whether the hub's own authority has signed this certificate.
+fn is_ours(connection: &Connection, id: &CredentialId) -> Result<bool, Refusal> {
+    Ok(connection
+        .prepare_cached("SELECT authority IS NULL FROM credentials WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))?)
 }
 
 /// Revokes what an earlier rotation of `id` made, if it has not been used.
