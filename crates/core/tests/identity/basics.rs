@@ -125,17 +125,9 @@ async fn a_token_ends_when_it_was_said_to_and_its_session_with_it() {
 }
 
 #[tokio::test]
-async fn an_operator_of_a_site_sees_no_other_site() {
-    let hub = Hub::with_device("shop", "till-1").await;
-    hub.add_site("bar").await;
-    hub.add_device("bar", "tap-1").await;
+async fn an_operator_of_a_site_lists_no_other_site() {
+    let (hub, actor) = two_sites().await;
     let identity = &hub.core.identity;
-    let actor = Actor {
-        operator: Some(id("ann")),
-        role: Role::Admin,
-        scope: Scope::Site(id("shop")),
-        from: None,
-    };
     let page = Page {
         after: None,
         limit: 10,
@@ -150,49 +142,77 @@ async fn an_operator_of_a_site_sees_no_other_site() {
     };
     let devices = identity.devices(&actor, &elsewhere, &page).await.unwrap();
     assert!(devices.items.is_empty());
-    let tap = id("tap-1");
+}
+
+#[tokio::test]
+async fn to_an_operator_of_a_site_nothing_elsewhere_is_there() {
+    let (hub, actor) = two_sites().await;
+    let identity = &hub.core.identity;
+    let (tap, bar) = (id("tap-1"), id("bar"));
+    let only_bar = Scope::Site(id("bar"));
     for refused in [
-        identity.device(&actor, &tap).await.map(|_| ()),
-        identity.credentials(&actor, &tap).await.map(|_| ()),
-        identity.add_keys(&actor, &tap).await.map(|_| ()),
-        identity.revoke_device(&actor, &tap).await.map(|_| ()),
-        identity.restore_device(&actor, &tap).await.map(|_| ()),
+        identity.device(&actor, &tap).await.err(),
+        identity.credentials(&actor, &tap).await.err(),
+        identity.add_keys(&actor, &tap).await.err(),
+        identity.revoke_device(&actor, &tap).await.err(),
+        identity.restore_device(&actor, &tap).await.err(),
         identity
             .create_device(&actor, id("tap-2"), id("bar"), None)
             .await
-            .map(|_| ()),
-        identity.site(&actor, &id("bar")).await.map(|_| ()),
-        identity.revoke_site(&actor, &id("bar")).await.map(|_| ()),
+            .err(),
+        identity.site(&actor, &bar).await.err(),
+        identity.revoke_site(&actor, &bar).await.err(),
+        identity.authorities(&actor, &bar).await.err(),
         identity
-            .create_operator(&actor, id("bob"), Role::Viewer, Scope::Site(id("bar")))
+            .create_operator(&actor, id("bob"), Role::Viewer, only_bar)
             .await
-            .map(|_| ()),
+            .err(),
     ] {
         assert!(
-            matches!(refused, Err(Refusal::NotFound { .. })),
+            matches!(refused, Some(Refusal::NotFound { .. })),
             "{refused:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn an_admin_of_a_site_does_not_give_more_than_they_have() {
+    let (hub, actor) = two_sites().await;
+    let identity = &hub.core.identity;
     for refused in [
         identity
             .create_site(&actor, id("new"), "New".into())
             .await
-            .map(|_| ()),
-        identity.revoke_site(&actor, &id("shop")).await.map(|_| ()),
+            .err(),
+        identity.revoke_site(&actor, &id("shop")).await.err(),
         identity
             .create_operator(&actor, id("bob"), Role::Viewer, Scope::All)
             .await
-            .map(|_| ()),
+            .err(),
         identity
             .create_service(&actor, id("erp"), Scope::All)
             .await
-            .map(|_| ()),
+            .err(),
     ] {
         assert!(
-            matches!(refused, Err(Refusal::Forbidden { .. })),
+            matches!(refused, Some(Refusal::Forbidden { .. })),
             "{refused:?}"
         );
     }
+}
+
+/// A hub with the sites `shop` and `bar`, and an admin of `shop`.
+async fn two_sites() -> (Hub, Actor) {
+    let hub = Hub::with_device("shop", "till-1").await;
+    hub.add_site("bar").await;
+    hub.add_device("bar", "tap-1").await;
+    let actor = Actor {
+        operator: Some(id("ann")),
+        role: Role::Admin,
+        scope: Scope::Site(id("shop")),
+        from: None,
+    };
+    (hub, actor)
 }
 
 #[tokio::test]
