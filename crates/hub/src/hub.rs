@@ -48,13 +48,11 @@ pub struct Hub {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// What it keeps could not be opened.
-    #[error("the hub's data in {folder:?} cannot be opened")]
-    Open {
-        /// Where it lies.
-        folder: PathBuf,
-        /// Why.
-        source: Refusal,
-    },
+    #[error("the hub's data cannot be opened")]
+    Open(#[from] outgate_core::store::OpenError),
+    /// It has no operator and cannot make one.
+    #[error("the first operator cannot be made")]
+    FirstOperator(#[source] Refusal),
     /// It has no certificate.
     #[error("the hub has no certificate")]
     Certificate(#[from] CertificateError),

@@ -14,3 +14,4 @@ pub mod sources;
 pub mod webhooks;
 
 pub use hub::{Hub, StartError, State};
+pub use outgate_door::systemd;

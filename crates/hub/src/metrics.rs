@@ -32,7 +32,6 @@ struct Counted {
     connections_opened: Family<Connection, Counter>,
     connections_refused: Family<Reason, Counter>,
     handshakes: Family<Handshake, Counter>,
-    handshake_seconds: Histogram,
     sessions: Family<Dialect, Gauge>,
     sessions_opened: Family<Dialect, Counter>,
     logins_refused: Family<Dialect, Counter>,
@@ -170,7 +169,7 @@ impl Metrics {
     }
 
     /// A TLS handshake; `version` is that agreed on, empty when it did not come to that.
-    pub fn handshake(&self, shaken: Shaken, version: &'static str, took: Duration) {
+    pub fn handshake(&self, shaken: Shaken, version: &'static str) {
         let outcome = match shaken {
             Shaken::Full => "full",
             Shaken::Resumed => "resumed",
@@ -180,7 +179,6 @@ impl Metrics {
             .handshakes
             .get_or_create(&Handshake { outcome, version })
             .inc();
-        self.0.handshake_seconds.observe(took.as_secs_f64());
     }
 
     /// A session opened over `dialect`.

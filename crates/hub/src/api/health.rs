@@ -80,6 +80,7 @@ fn open_to(api: &Api, peer: IpAddr, headers: &HeaderMap) -> bool {
         || headers.contains_key("x-forwarded-for")
         || headers.contains_key("via");
     let peer = peer.to_canonical();
-    let networks = &api.state.config.metrics_open_to;
+    let config = api.state.config.load();
+    let networks = &config.metrics_open_to;
     !proxied && networks.iter().any(|network| network.contains(&peer))
 }

@@ -58,7 +58,7 @@ async fn get_status(State(api): State<Arc<Api>>, _caller: Caller) -> axum::Json<
         uptime: api.started.elapsed().as_secs(),
         sessions: core.sessions.count(),
         newest_event: *core.events.newest().borrow(),
-        store_bytes: store_bytes(&api.state.config.data),
+        store_bytes: store_bytes(&api.state.config.load().data),
     })
 }
 

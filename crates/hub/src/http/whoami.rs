@@ -6,10 +6,8 @@ use std::time::{Duration, Instant};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, StatusCode, Version, header};
-use outgate_door::{Facts, TlsFacts};
+use outgate_door::{Facts, Whoami, WhoamiTls};
 use serde::Serialize;
 
 use crate::sources::Sources;
@@ -29,7 +27,7 @@ pub(super) fn router() -> axum::Router {
 
 /// What the hub saw.
 #[derive(Debug, Serialize)]
-struct Whoami {
+struct Answer {
     version: u32,
     /// The reflexive address: the caller's as it arrives here.
     address: String,
@@ -45,9 +43,9 @@ struct Tls {
     alpn: Option<String>,
     server_name: Option<String>,
     resumed: bool,
-    client_certificate: bool,
-    /// `EXPORTER-Channel-Binding` (RFC 9266) in base 64: the same at both ends, unless somebody
-    /// sits between.
+    client_certificate_sha256: Option<String>,
+    /// `EXPORTER-Channel-Binding` (RFC 9266) in hexadecimal: the same at both ends, unless
+    /// somebody sits between.
     channel_binding: Option<String>,
 }
 
@@ -72,11 +70,12 @@ async fn whoami(
         )
             .into_response();
     }
-    let answer = Whoami {
+    let seen = Whoami::from(&facts);
+    let answer = Answer {
         version: 1,
-        address: facts.peer.ip().to_canonical().to_string(),
-        port: facts.peer.port(),
-        tls: facts.tls.as_deref().map(tls),
+        address: seen.address.to_canonical().to_string(),
+        port: seen.port,
+        tls: seen.tls.map(tls),
         http: Http {
             version: name(version),
             headers: shown(&headers),
@@ -85,15 +84,15 @@ async fn whoami(
     ([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response()
 }
 
-fn tls(facts: &TlsFacts) -> Tls {
+fn tls(seen: WhoamiTls) -> Tls {
     Tls {
-        version: facts.version,
-        cipher: facts.cipher.clone(),
-        alpn: facts.alpn.clone(),
-        server_name: facts.server_name.clone(),
-        resumed: facts.resumed,
-        client_certificate: !facts.client_chain.is_empty(),
-        channel_binding: facts.channel_binding.map(|bytes| STANDARD.encode(bytes)),
+        version: seen.version,
+        cipher: seen.cipher,
+        alpn: seen.alpn,
+        server_name: seen.server_name,
+        resumed: seen.resumed,
+        client_certificate_sha256: seen.client_certificate_sha256,
+        channel_binding: seen.channel_binding,
     }
 }
 

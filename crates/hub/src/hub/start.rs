@@ -7,15 +7,15 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 use outgate_core::{Core, Settings as CoreSettings};
 use outgate_door::{
-    AcmeSettings, At, Carries as DoorCarries, ClientCertificates, Door, Keeper, Limits, Listener,
-    Security, Settings as DoorSettings, Source, machine_names,
+    AcmeSettings, At, Carries as DoorCarries, ClientCertificates, Door, Happening, Hook, Keeper,
+    Limits, Listener, Refused, Security, Settings as DoorSettings, Source, machine_names, systemd,
 };
 use tokio::sync::watch;
 
 use super::reception::Receptionist;
 use super::{Hub, StartError, State};
 use crate::config::{Carries, CertificateFrom, Config};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Shaken};
 
 /// Opens, listens, and puts all parts together.
 pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
@@ -23,16 +23,12 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
     // Binding comes first, so that a second hub at the same address changes nothing on the disk.
     let core = open(&config)?;
     let keeper = Keeper::open(source(&config), Arc::new(SystemTime::now))?;
-    let door = Door::open(door(&config), keeper.tls(), Arc::new(|_| {}))?;
+    let door = Door::open(door(&config), keeper.tls(), counting(metrics.clone()))?;
     let first_token = core
         .identity
         .first_operator()
         .await
-        .map_err(|source| StartError::Open {
-            folder: config.data.clone(),
-            source,
-        })?;
-    let folder = config.data.clone();
+        .map_err(StartError::FirstOperator)?;
     let (draining, drained) = watch::channel(false);
     let state = State {
         core,
@@ -49,7 +45,7 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
         door,
         keeper,
         draining,
-        first_token: first_token.map(|_| folder.join("operator.token")),
+        first_token: first_token.map(|first| first.file),
     })
 }
 
@@ -58,9 +54,33 @@ fn open(config: &Config) -> Result<Core, StartError> {
     settings.limits.events_a_second = config.events_a_second;
     settings.limits.keep = config.keep_events;
     settings.limits.store_bytes = config.keep_event_bytes;
-    Core::open(&settings).map_err(|source| StartError::Open {
-        folder: config.data.clone(),
-        source,
+    Ok(Core::open(&settings)?)
+}
+
+/// Counts what happens at the door.
+fn counting(metrics: Metrics) -> Hook {
+    Arc::new(move |happening| match happening {
+        Happening::Arrived {
+            tls: Some(version),
+            resumed,
+            ..
+        } => {
+            let shaken = if *resumed {
+                Shaken::Resumed
+            } else {
+                Shaken::Full
+            };
+            metrics.handshake(shaken, version);
+        }
+        Happening::Refused { peer, why } => {
+            tracing::debug!(%peer, why = why.label(), "turned away");
+            if *why == Refused::BadHandshake {
+                metrics.handshake(Shaken::Failed, "");
+            }
+            metrics.connection_refused(why.label());
+        }
+        Happening::AcceptFailed => metrics.connection_refused("accept-failed"),
+        _ => {}
     })
 }
 
@@ -91,19 +111,29 @@ fn source(config: &Config) -> Source {
 }
 
 fn door(config: &Config) -> DoorSettings {
-    let listeners = config.listen.iter().map(|listen| Listener {
-        at: At::Address(listen.address),
-        security: if listen.tls {
-            Security::Tls(ClientCertificates::Asked)
-        } else {
-            Security::Plain
-        },
-        carries: match listen.carries {
-            Carries::All => DoorCarries::Everything,
-            Carries::Mqtt => DoorCarries::Mqtt,
-        },
-        proxies: listen.proxy_protocol_from.clone(),
-    });
+    let inherited = systemd::inherited();
+    let listeners = config
+        .listen
+        .iter()
+        .enumerate()
+        .map(|(index, listen)| Listener {
+            // systemd's sockets take the place of as many addresses, in their order.
+            at: if index < inherited {
+                At::Inherited(index)
+            } else {
+                At::Address(listen.address)
+            },
+            security: if listen.tls {
+                Security::Tls(ClientCertificates::Asked)
+            } else {
+                Security::Plain
+            },
+            carries: match listen.carries {
+                Carries::All => DoorCarries::Everything,
+                Carries::Mqtt => DoorCarries::Mqtt,
+            },
+            proxies: listen.proxy_protocol_from.clone(),
+        });
     DoorSettings {
         listeners: listeners.collect(),
         limits: Limits {

@@ -14,7 +14,6 @@ impl Counted {
             connections_opened: Family::default(),
             connections_refused: Family::default(),
             handshakes: Family::default(),
-            handshake_seconds: seconds(),
             sessions: Family::default(),
             sessions_opened: Family::default(),
             logins_refused: Family::default(),
@@ -69,12 +68,6 @@ impl Counted {
             "handshakes",
             "TLS handshakes by how they ended",
             self.handshakes.clone(),
-        );
-        to.register_with_unit(
-            "handshake",
-            "How long TLS handshakes took",
-            Unit::Seconds,
-            self.handshake_seconds.clone(),
         );
         to.register("sessions", "Sessions that are live", self.sessions.clone());
         to.register(

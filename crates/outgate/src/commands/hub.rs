@@ -10,6 +10,7 @@ use clap::Args;
 use outgate_hub::Hub;
 use outgate_hub::config::{Config, MAX_FILE, Overrides};
 use outgate_hub::logs::Logs;
+use outgate_hub::systemd::{self, Notice};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::output::{Failure, print, read_bounded, say};
@@ -73,6 +74,7 @@ impl HubArgs {
             .await
             .map_err(|error| Failure::Internal(error.into()))?;
         self.announce(&hub)?;
+        systemd::tell(Notice::Ready);
         let serving = hub.serve();
         tokio::pin!(serving);
         loop {
@@ -112,6 +114,7 @@ impl HubArgs {
 
     /// Reads everything again. What is wrong leaves the hub as it is.
     async fn reload(&self, hub: &Hub, logs: &Logs) {
+        systemd::tell(Notice::Reloading);
         let read = self.read().and_then(|config| {
             logs.reload(&config)
                 .map_err(|error| Failure::Input(error.into()))?;
@@ -130,6 +133,7 @@ impl HubArgs {
             }
             Err(Failure::Said) => {}
         }
+        systemd::tell(Notice::Ready);
     }
 }
 
@@ -174,6 +178,7 @@ enum Heard {
 
 /// Lets everybody go, or ends at once when told so again.
 async fn drain(hub: &Hub, signals: &mut Signals) {
+    systemd::tell(Notice::Stopping);
     say("draining; a second signal ends the hub at once");
     let again = async {
         loop {
