@@ -1,0 +1,8 @@
+//! What is acknowledged stays, whatever happens to the process or the disk.
+
+#![cfg(test)]
+
+mod crash;
+mod devices;
+#[cfg(feature = "namespaces")]
+mod full_disk;
