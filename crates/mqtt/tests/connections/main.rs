@@ -1,6 +1,7 @@
 #![cfg(test)]
 //! Connections, in virtual time.
 
+mod chaos;
 mod client;
 mod flow;
 mod login;

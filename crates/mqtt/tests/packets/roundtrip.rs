@@ -36,6 +36,8 @@ fn check(packet: &Packet, version: Version, from: Peer) -> Result<(), TestCaseEr
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn what_a_client_says_is_read_as_it_was_said(
         (version, packet) in made::versions().prop_flat_map(|version| (Just(version), made::from_client(version)))

@@ -13,6 +13,8 @@ use outgate_mqtt::topics::{Retained, RetainedFull, RetainedLimits, TopicFilter, 
 use crate::made;
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn what_is_retained_is_found_by_every_filter_that_matches(
         topics in vec(made::topics(), 0..40),

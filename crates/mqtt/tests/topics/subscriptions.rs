@@ -120,6 +120,8 @@ fn check_publication(
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn the_tree_finds_what_a_list_finds(steps in vec(steps(), 1..60)) {
         let mut tree = Subscriptions::new(SubscriptionsLimits::default());
