@@ -4,7 +4,8 @@
 //!
 //! 1. Hand what was read to [`Connection::handle_bytes`], as long as [`Connection::wants_input`].
 //! 2. Draw [`Connection::poll_event`] until it gives none, and answer what is to be answered.
-//! 3. Write what [`Connection::take_output`] gives, until it gives nothing.
+//! 3. Write what [`Connection::take_output`] gives, until it gives nothing, and begin again with 2:
+//!    packets are not read while the output is full. Close a stream that takes nothing for long.
 //! 4. Call [`Connection::handle_timeout`] when [`Connection::poll_timeout`] has come.
 //! 5. When [`Connection::is_closed`], write the last output and close the stream;
 //!    [`Connection::take_session`] gives what outlives it.
@@ -105,14 +106,20 @@ impl Connection {
     }
 
     /// Whether more should be read from the stream: not while the caller decides on a login or
-    /// owes acknowledgements, and not once the connection has ended.
+    /// owes acknowledgements, not while the client does not read what it is sent, and not once the
+    /// connection has ended.
     #[must_use]
     pub fn wants_input(&self) -> bool {
         match &self.state {
             State::AwaitingConnect { .. } | State::Challenged { .. } => true,
-            State::Open(open) => !open.incoming.is_full(self.limits.incoming),
+            State::Open(open) => !open.incoming.is_full(self.limits.incoming) && self.has_room(),
             State::Deciding { .. } | State::Closed { .. } => false,
         }
+    }
+
+    /// Whether anything may be added to the output.
+    fn has_room(&self) -> bool {
+        self.output.len() < self.limits.output
     }
 
     /// Takes bytes that were read. They count against the keep-alive time only as whole packets,
@@ -167,10 +174,12 @@ impl Connection {
         if self.poll_timeout().is_none_or(|until| now < until) {
             return;
         }
-        let wants_input = self.wants_input();
         let error = match &mut self.state {
-            // Silence that we asked for by not reading is not the client's.
-            State::Open(open) if !wants_input => return open.hear(now),
+            // Silence that we asked for by not reading is not the client's, unless it does not
+            // read either.
+            State::Open(open) if open.incoming.is_full(self.limits.incoming) => {
+                return open.hear(now);
+            }
             State::Open(_) => ConnectionError::KeepAlive,
             State::AwaitingConnect { .. }
             | State::Deciding { .. }
@@ -224,6 +233,20 @@ impl Connection {
         };
         if open.session.release(packet_id) {
             self.send(Packet::PubRel(Acknowledgement::new(
+                packet_id,
+                ReasonCode::Success,
+            )));
+        }
+    }
+
+    /// Lets the client use the identifier of a message of QoS 2 again, after [`Event::Released`].
+    pub fn complete(&mut self, packet_id: PacketId) {
+        let State::Open(open) = &mut self.state else {
+            return;
+        };
+        if open.session.forget_received(packet_id) {
+            open.incoming.release();
+            self.send(Packet::PubComp(Acknowledgement::new(
                 packet_id,
                 ReasonCode::Success,
             )));
@@ -287,6 +310,8 @@ impl Connection {
     fn next_packet(&mut self) -> Result<Option<Packet>, ConnectionError> {
         let max_size = match &self.state {
             State::AwaitingConnect { .. } | State::Challenged { .. } => self.limits.connect_size,
+            // Answers would pile up.
+            State::Open(_) if !self.has_room() => return Ok(None),
             State::Open(open) if open.incoming.is_full(self.limits.incoming) => {
                 // Who was told how many may be sent has broken it; who was not waits.
                 if self.version < Version::V5 {

@@ -30,6 +30,13 @@ pub enum Event {
         /// Under which identifier it was sent.
         packet_id: PacketId,
     },
+    /// The client will not repeat this message of QoS 2. Once it is noted that the identifier
+    /// stands for nothing any more, answer with `complete`. (Noted later, the next message of the
+    /// same identifier could be taken for a repetition after a crash, and be lost.)
+    Released {
+        /// Under which identifier it came.
+        packet_id: PacketId,
+    },
     /// The client is done with a message of QoS 1 or 2.
     Settled {
         /// What the caller knows the message by.

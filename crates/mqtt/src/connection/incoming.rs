@@ -45,10 +45,8 @@ impl IncomingState {
     }
 
     /// Notes the release of a message of QoS 2.
-    pub(super) fn release(&mut self, was_known: bool) {
-        if was_known {
-            self.unreleased = self.unreleased.saturating_sub(1);
-        }
+    pub(super) fn release(&mut self) {
+        self.unreleased = self.unreleased.saturating_sub(1);
     }
 
     pub(super) fn answer(&mut self, token: Token, reason: ReasonCode, words: Option<Text>) {

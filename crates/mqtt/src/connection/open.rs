@@ -261,9 +261,10 @@ impl Connection {
         if open.incoming.is_pending(packet_id) {
             return Err(ConnectionError::Unexpected("PUBREL before PUBREC"));
         }
-        let known = open.session.forget_received(packet_id);
-        open.incoming.release(known);
-        let reason = if known || self.version < Version::V5 {
+        if open.session.received().contains(&packet_id) {
+            return Ok(Some(Event::Released { packet_id }));
+        }
+        let reason = if self.version < Version::V5 {
             ReasonCode::Success
         } else {
             ReasonCode::PacketIdentifierNotFound
