@@ -273,12 +273,20 @@ impl Session {
 
     /// The identifier that belongs to `key`, or the next one that is free.
     fn free_packet_id(&self, key: u64) -> Option<PacketId> {
-        let wanted = (key % u64::from(u16::MAX)) as u16 + 1;
+        let wanted = packet_id_for_key(key).get();
         (wanted..=u16::MAX)
             .chain(1..wanted)
             .filter_map(PacketId::new)
             .find(|id| !self.used.contains(id))
     }
+}
+
+/// The packet identifier of the message that the caller knows by `key`, as long as the keys of a
+/// session count up by one a message.
+#[must_use]
+pub fn packet_id_for_key(key: u64) -> PacketId {
+    let place = (key % u64::from(u16::MAX)) as u16;
+    PacketId::MIN.saturating_add(place)
 }
 
 #[cfg(test)]

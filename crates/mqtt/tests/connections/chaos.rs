@@ -175,7 +175,7 @@ fn check_bounds(client: &Client, caller: &Caller) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 256, ..ProptestConfig::default() })]
 
     #[test]
     fn a_connection_outlives_whatever_happens_to_it(

@@ -6,3 +6,4 @@ mod client;
 mod flow;
 mod login;
 mod messages;
+mod once;
