@@ -1,5 +1,7 @@
 //! Events on a store of their own.
 
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -8,6 +10,9 @@ use super::*;
 use crate::id::SessionId;
 use crate::sessions::{Ending, Presence, Selector};
 use crate::{Core, Settings};
+
+mod clearing;
+mod order;
 
 pub(crate) struct Bench {
     pub(crate) core: Core,
@@ -51,6 +56,10 @@ pub(crate) fn said(name: &str, payload: &[u8]) -> NewEvent {
         properties: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
         payload: Bytes::copy_from_slice(payload),
     }
+}
+
+async fn poll_once<F: Future + ?Sized>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
+    std::future::poll_fn(|task| Poll::Ready(future.as_mut().poll(task))).await
 }
 
 pub(crate) fn all() -> EventFilter {
@@ -257,4 +266,30 @@ async fn nothing_is_kept_of_a_session_that_was_ended() {
     let refused = events.append(&session, said("n", b"")).await;
     assert!(matches!(refused, Err(Refusal::Revoked)), "{refused:?}");
     assert!(events.after(&all(), 0, 10).await.unwrap().events.is_empty());
+}
+
+#[tokio::test]
+async fn what_waits_for_the_disk_when_its_session_ends_is_not_kept() {
+    let bench = Bench::new(Limits::default());
+    let (core, session) = (&bench.core, bench.session("a"));
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let (begun, begins) = tokio::sync::oneshot::channel();
+    let hold = move |_: &Connection| {
+        let _ = begun.send(());
+        let _ = held.recv();
+        Ok(())
+    };
+    let mut holding = Box::pin(core.store.write(hold));
+    let _ = poll_once(&mut holding).await;
+    begins.await.unwrap();
+    let mut append = Box::pin(core.events.append(&session, said("n", b"")));
+    assert!(poll_once(&mut append).await.is_pending());
+    core.sessions
+        .end(&Selector::All, Ending::Revoked, Duration::ZERO)
+        .await;
+    drop(release);
+    core.store.barrier().await.unwrap();
+    let refused = append.await;
+    assert!(matches!(refused, Err(Refusal::Revoked)), "{refused:?}");
+    assert_eq!(*core.events.newest().borrow(), 0);
 }
