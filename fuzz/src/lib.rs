@@ -6,11 +6,13 @@
 
 mod icmp;
 mod manifest;
+mod mqtt;
 mod ntp;
 mod tls;
 
 pub use self::icmp::icmp_reply;
 pub use self::manifest::manifest;
+pub use self::mqtt::{mqtt_connection, mqtt_packet};
 pub use self::ntp::ntp_reply;
 pub use self::tls::tls_server_record;
 
@@ -19,9 +21,11 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz_targets` and of its folder in
 /// `corpus`.
-pub const TARGETS: [(&str, Target); 4] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("icmp_reply", icmp_reply),
     ("manifest", manifest),
+    ("mqtt_connection", mqtt_connection),
+    ("mqtt_packet", mqtt_packet),
     ("ntp_reply", ntp_reply),
     ("tls_server_record", tls_server_record),
 ];
