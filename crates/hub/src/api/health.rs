@@ -44,6 +44,9 @@ async fn get_alive() -> &'static str {
     responses((status = 200, description = "It is", body = String, content_type = "text/plain",
         example = "ready\n")))]
 async fn get_ready(State(api): State<Arc<Api>>) -> Result<&'static str, Problem> {
+    if *api.state.draining.borrow() {
+        return Err(Refusal::Draining.into());
+    }
     let writing = api.state.core.store.write(|_| Ok(()));
     match tokio::time::timeout(DISK_WITHIN, writing).await {
         Ok(Ok(())) => Ok("ready\n"),
@@ -81,6 +84,6 @@ fn open_to(api: &Api, peer: IpAddr, headers: &HeaderMap) -> bool {
         || headers.contains_key("via");
     let peer = peer.to_canonical();
     let config = api.state.config.load();
-    let networks = &config.metrics_open_to;
-    !proxied && networks.iter().any(|network| network.contains(&peer))
+    let mut networks = config.metrics_open_to.iter();
+    !proxied && networks.any(|network| network.contains(&peer))
 }
