@@ -47,6 +47,7 @@ mod sites;
 mod status;
 mod twins;
 mod view;
+mod webhooks;
 
 pub use caller::Caller;
 pub use problem::Problem as ApiProblem;
@@ -121,6 +122,7 @@ fn with_login() -> OpenApiRouter<Arc<Api>> {
         .merge(twins::router())
         .merge(operators::router())
         .merge(services::router())
+        .merge(webhooks::router())
         .merge(audit::router())
         .merge(status::router())
 }

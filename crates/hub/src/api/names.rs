@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use outgate_core::id::{
     CommandId, CredentialId, DeviceId, FleetKeyId, OperatorId, ServiceId, SessionId, SiteId,
+    WebhookId,
 };
 
 /// Declares the names of a path.
@@ -59,6 +60,8 @@ names! {
     }
     /// A service.
     OfService { service: ServiceId = "The service.", "billing"; }
+    /// A webhook.
+    OfWebhook { webhook: WebhookId = "The webhook.", "wh-0123456789abcdefghjk"; }
 }
 
 /// The name of a thing: 1 to 128 characters, the first a letter or a digit.

@@ -5,6 +5,7 @@ mod events;
 mod identity;
 mod payload;
 mod twin;
+mod webhooks;
 
 pub(crate) use devices::{Answer, Command, Device, DeviceState, Revocation, Session, Site};
 pub(crate) use events::{AuditEntry, Chain, Consumer, Event, EventList};
@@ -14,3 +15,4 @@ pub(crate) use identity::{
 };
 pub(crate) use payload::{GivenPayload, Payload, present};
 pub(crate) use twin::{Half, Twin};
+pub(crate) use webhooks::{Letter, Webhook, WebhookIssued, WebhookSecret};

@@ -79,7 +79,9 @@ pub(crate) struct Consumer {
     /// All events up to this place have been taken.
     #[schema(example = 1042)]
     pub(crate) place: u64,
-    /// When it last moved on.
+    /// How many places the newest event is beyond that.
+    behind: u64,
+    /// Since when it has not moved on, while there is more; now, when there is no more.
     #[schema(value_type = String, format = DateTime)]
     pub(crate) moved: Timestamp,
 }
@@ -90,6 +92,7 @@ impl Consumer {
         Self {
             id,
             place: consumer.place,
+            behind: consumer.behind,
             moved: consumer.moved,
         }
     }

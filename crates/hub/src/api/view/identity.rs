@@ -100,7 +100,7 @@ impl From<identity::Credential> for Credential {
 }
 
 /// A secret on its way to whom it is told.
-pub(crate) struct Shown(Zeroizing<String>);
+pub(crate) struct Shown(pub(super) Zeroizing<String>);
 
 impl Serialize for Shown {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -156,7 +156,7 @@ impl TryFrom<identity::Issued> for Issued {
 }
 
 /// A secret that is made of text.
-fn text(secret: &Secret) -> Result<Zeroizing<String>, Refusal> {
+pub(super) fn text(secret: &Secret) -> Result<Zeroizing<String>, Refusal> {
     let text = std::str::from_utf8(secret.expose());
     text.map(|text| Zeroizing::new(text.to_owned()))
         .map_err(|_| Refusal::Internal("a token is not text"))

@@ -1,0 +1,79 @@
+//! Versions, and lists in parts.
+
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::hub::{Answer, Hub, request};
+
+async fn patch(hub: &Hub, path: &str, tag: &str, body: Value) -> Answer {
+    let mut request = request(&hub.admin, Method::PATCH, path, &body);
+    request
+        .headers_mut()
+        .insert("if-match", tag.parse().unwrap());
+    hub.tell(request).await
+}
+
+#[tokio::test]
+async fn of_two_who_write_the_second_is_told() {
+    let hub = Hub::furnished().await;
+    for (path, first, second) in [
+        (
+            "/api/sites/a",
+            json!({"title": "One"}),
+            json!({"title": "Two"}),
+        ),
+        (
+            "/api/devices/till",
+            json!({"policy": "one"}),
+            json!({"policy": "two"}),
+        ),
+        (
+            "/api/devices/till/twin/desired",
+            json!({"a": 1}),
+            json!({"a": 2}),
+        ),
+    ] {
+        let read = hub.get(path).await;
+        let tag = read.headers["etag"].to_str().unwrap().to_owned();
+        let one = patch(&hub, path, &tag, first).await;
+        assert_eq!(one.status, StatusCode::OK, "{path}: {one:?}");
+        assert_ne!(one.headers["etag"].to_str().unwrap(), tag);
+        let two = patch(&hub, path, &tag, second.clone()).await;
+        assert_eq!(
+            two.status,
+            StatusCode::PRECONDITION_FAILED,
+            "{path}: {two:?}"
+        );
+        assert_eq!(two.body["type"], "/problems/precondition");
+        let any = patch(&hub, path, "*", second).await;
+        assert_eq!(any.status, StatusCode::OK, "{path}: {any:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_long_list_is_walked_by_its_links() {
+    let hub = Hub::furnished().await;
+    for number in 0..5 {
+        hub.make(
+            "/api/devices",
+            json!({"id": format!("d{number}"), "site": "b"}),
+        )
+        .await;
+    }
+    let mut next = Some("/api/devices?site=b&limit=2".to_owned());
+    let mut seen = Vec::new();
+    let mut parts = 0;
+    while let Some(path) = next {
+        let part = hub.get(&path).await;
+        assert_eq!(part.status, StatusCode::OK, "{part:?}");
+        let items = part.body["items"].as_array().unwrap();
+        assert!(items.len() <= 2);
+        seen.extend(items.iter().map(|item| item["id"].clone()));
+        let link = part.headers.get("link").map(|link| link.to_str().unwrap());
+        assert_eq!(link.is_some(), part.body["next"].is_string());
+        next = link.map(|link| link[1..].split('>').next().unwrap().to_owned());
+        parts += 1;
+    }
+    assert_eq!(seen, ["d0", "d1", "d2", "d3", "d4"]);
+    assert_eq!(parts, 3);
+}
