@@ -24,6 +24,7 @@ use crate::api::problem::{Kind, Problem};
 use crate::hub::State;
 
 mod audit;
+mod authorities;
 mod bounds;
 mod caller;
 mod commands;
@@ -104,8 +105,8 @@ pub fn router(state: State) -> Router {
         .route("/problems/{kind}", get(problem_told))
         .route("/api", any(nothing))
         .route("/api/{*rest}", any(nothing))
-        .route_layer(middleware::from_fn_with_state(shared(&api), guard))
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(shared(&api), guard))
         .with_state(api)
 }
 
@@ -113,6 +114,7 @@ pub fn router(state: State) -> Router {
 fn with_login() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
         .merge(sites::router())
+        .merge(authorities::router())
         .merge(devices::router())
         .merge(credentials::router())
         .merge(fleet_keys::router())
@@ -179,15 +181,17 @@ fn fits(api: &Api, request: &Request) -> Result<(), Problem> {
         Method::HEAD => Method::GET,
         ref other => other.clone(),
     };
-    let known = api.queries.get(&(method, path.as_str().to_owned()));
+    let Some(known) = api.queries.get(&(method, path.as_str().to_owned())) else {
+        return Ok(());
+    };
     let unknown = query
         .split('&')
         .filter(|pair| !pair.is_empty())
         .map(|pair| pair.split('=').next().unwrap_or_default())
-        .find(|name| !known.is_some_and(|known| known.contains(*name)));
+        .find(|name| !known.contains(*name));
     match unknown {
         // What is written in another way than it need be is left to the operation's own reading.
-        Some(name) if !name.contains(['%', '+']) || known.is_none_or(HashSet::is_empty) => {
+        Some(name) if !name.contains(['%', '+']) || known.is_empty() => {
             let name: String = name.chars().take(64).collect();
             let detail = format!("{name}: no such parameter here");
             Err(Problem::new(Kind::Malformed, detail))

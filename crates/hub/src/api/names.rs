@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use outgate_core::id::{
-    CommandId, CredentialId, DeviceId, FleetKeyId, OperatorId, ServiceId, SessionId, SiteId,
-    WebhookId,
+    AuthorityId, CommandId, CredentialId, DeviceId, FleetKeyId, OperatorId, ServiceId, SessionId,
+    SiteId, WebhookId,
 };
 
 /// Declares the names of a path.
@@ -32,6 +32,11 @@ macro_rules! names {
 names! {
     /// A site.
     OfSite { site: SiteId = "The site.", "store-12"; }
+    /// An authority of a site.
+    OfAuthority {
+        site: SiteId = "The site.", "store-12";
+        authority: AuthorityId = "The authority.", "au-0123456789abcdefghjk";
+    }
     /// A device.
     OfDevice { device: DeviceId = "The device.", "till-7"; }
     /// A credential of a device.

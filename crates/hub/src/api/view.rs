@@ -10,8 +10,8 @@ mod webhooks;
 pub(crate) use devices::{Answer, Command, Device, DeviceState, Revocation, Session, Site};
 pub(crate) use events::{AuditEntry, Chain, Consumer, Event, EventList};
 pub(crate) use identity::{
-    Credential, Enrolled, FleetKey, FleetKeyIssued, Issued, IssuedList, Operator, OperatorIssued,
-    Role, Service, ServiceIssued, only_site,
+    Authority, Credential, Enrolled, FleetKey, FleetKeyIssued, Issued, IssuedList, Operator,
+    OperatorIssued, Role, Service, ServiceIssued, only_site,
 };
 pub(crate) use payload::{GivenPayload, Payload, present};
 pub(crate) use twin::{Half, Twin};

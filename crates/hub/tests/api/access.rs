@@ -31,7 +31,7 @@ fn body(operation: &str) -> Value {
 }
 
 /// Writing operations that take no body.
-const WITHOUT_BODY: [&str; 19] = [
+const WITHOUT_BODY: [&str; 17] = [
     "approve_device",
     "cancel_command",
     "discard_letter",
@@ -48,9 +48,7 @@ const WITHOUT_BODY: [&str; 19] = [
     "revoke_operator_token",
     "revoke_service",
     "revoke_site",
-    "add_service_token",
-    "revoke_service_token",
-    "remove_authority",
+    "revoke_authority",
 ];
 
 /// The path with names of what there is.

@@ -372,3 +372,39 @@ pub(crate) struct ServiceIssued {
     /// Its first token.
     pub(crate) issued: Issued,
 }
+
+/// An authority whose certificates a site's devices may show.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SiteAuthority)]
+pub(crate) struct Authority {
+    /// Its name.
+    id: String,
+    /// Whose devices may show its certificates.
+    #[schema(example = "store-12")]
+    site: String,
+    /// Its subject, as its certificate says.
+    #[schema(example = "CN=Store devices")]
+    subject: String,
+    /// Since when.
+    #[schema(value_type = String, format = DateTime)]
+    created: Timestamp,
+    /// Until when its certificate is valid.
+    #[schema(value_type = String, format = DateTime)]
+    expires: Timestamp,
+    /// When it was revoked, if it was.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    revoked: Option<Timestamp>,
+}
+
+impl From<identity::SiteAuthority> for Authority {
+    fn from(authority: identity::SiteAuthority) -> Self {
+        Self {
+            id: authority.id.into(),
+            site: authority.site.into(),
+            subject: authority.subject,
+            created: authority.created,
+            expires: authority.expires,
+            revoked: authority.revoked,
+        }
+    }
+}
