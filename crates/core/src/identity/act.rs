@@ -162,3 +162,62 @@ impl Identity {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::task::Poll;
+
+    use super::*;
+    use crate::identity::{Claim, Given, Scope};
+    use crate::{Core, Settings};
+
+    #[tokio::test]
+    async fn a_revocation_waits_for_the_commit_of_what_looked_at_its_pass_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let core = Core::open(&Settings::new(folder.path())).unwrap();
+        let hub = Actor::hub();
+        let made = core
+            .identity
+            .create_service(&hub, "erp".parse().unwrap(), Scope::All)
+            .await;
+        let Given::Token(token) = made.unwrap().1.given else {
+            panic!("a token was expected");
+        };
+        let claim = Claim::Token {
+            token: &token,
+            device: None,
+        };
+        let who = core.identity.authenticate(claim).await.unwrap();
+        let peer = ([127, 0, 0, 1], 1).into();
+        let session = core.open_session(&who, "test", peer).await.unwrap();
+        let pass = session.pass();
+        let (looked, has_looked) = mpsc::channel();
+        let (go_on, may_go_on) = mpsc::channel();
+        let write = tokio::spawn({
+            let store = core.store.clone();
+            async move {
+                let work = move |_: &Connection| {
+                    pass.check()?;
+                    looked.send(()).unwrap();
+                    may_go_on.recv().unwrap();
+                    Ok(())
+                };
+                store.write(work).await
+            }
+        });
+        tokio::task::yield_now().await;
+        has_looked.recv().unwrap();
+        let ends = [(Selector::Credential(who.credential), Ending::Revoked)];
+        let mut end = std::pin::pin!(core.identity.end(&ends));
+        let mut asked = async || {
+            std::future::poll_fn(|context| Poll::Ready(end.as_mut().poll(context).is_ready())).await
+        };
+        assert!(!asked().await, "the connection is open");
+        drop(session);
+        assert!(!asked().await, "the write is under way");
+        go_on.send(()).unwrap();
+        write.await.unwrap().unwrap();
+        assert_eq!(end.await.ended, 1);
+    }
+}

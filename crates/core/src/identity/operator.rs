@@ -225,7 +225,7 @@ impl Identity {
 
 /// Whether an admin of all sites can come in, other than `without` and by another token than
 /// `but_by`.
-pub(super) fn any_admin(
+fn any_admin(
     connection: &Connection,
     now: Timestamp,
     without: Option<&OperatorId>,
@@ -243,6 +243,17 @@ pub(super) fn any_admin(
             named_params! { ":now": now, ":without": without, ":but_by": but_by },
             |row| row.get(0),
         )?)
+}
+
+/// Whether nobody could come in as an admin of all sites without that operator or token, and
+/// somebody can with it.
+pub(super) fn is_last_admin(
+    connection: &Connection,
+    now: Timestamp,
+    operator: Option<&OperatorId>,
+    token: Option<&CredentialId>,
+) -> Result<bool, Refusal> {
+    Ok(any_admin(connection, now, None, None)? && !any_admin(connection, now, operator, token)?)
 }
 
 /// The operator of that name, if `actor` sees them: an admin sees those who see no more.

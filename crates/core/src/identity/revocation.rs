@@ -111,7 +111,7 @@ impl Identity {
         let id = id.clone();
         self.revoke(act, move |connection, actor, now| {
             operator::seen_by(connection, actor, &id)?;
-            if !operator::any_admin(connection, now, Some(&id), None)? {
+            if operator::is_last_admin(connection, now, Some(&id), None)? {
                 return Err(Refusal::forbidden("revoking the last admin of all sites"));
             }
             connection
@@ -140,7 +140,7 @@ impl Identity {
         self.revoke(act, move |connection, actor, now| {
             operator::seen_by(connection, actor, &id)?;
             credential::find(connection, Owner::Operator(&id), &token)?;
-            if !operator::any_admin(connection, now, None, Some(&token))? {
+            if operator::is_last_admin(connection, now, None, Some(&token))? {
                 return Err(Refusal::forbidden(
                     "revoking the last token of the last admin of all sites",
                 ));

@@ -2,5 +2,9 @@
 
 #![cfg(test)]
 
+mod audit;
 mod basics;
+mod certificates;
+mod enrol;
 mod hub;
+mod revoke;
