@@ -123,7 +123,7 @@ impl Connection {
     }
 
     /// Takes bytes that were read. They count against the keep-alive time only as whole packets,
-    /// or as every [`SIGN_OF_LIFE`] bytes of a large one.
+    /// or as every KiB of a large one: its sender cannot ping in its midst.
     pub fn handle_bytes(&mut self, bytes: &[u8], now: Instant) {
         if self.is_closed() {
             return;
