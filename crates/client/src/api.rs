@@ -23,7 +23,7 @@ pub use credentials::{Credential, Given, Issued, NewCredential};
 pub use devices::{Device, DeviceFilter, DeviceSession, Revoked};
 pub use events::{Event, EventFilter, EventPart};
 pub use fleet_keys::{Enrolled, Enrolment, FleetKey, MadeFleetKey, NewFleetKey};
-pub use operators::{NewOperator, Operator};
+pub use operators::{Me, NewOperator, Operator};
 pub use payload::Payload;
 pub use services::{NewService, Service};
 pub use sites::Site;

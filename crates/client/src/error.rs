@@ -88,6 +88,9 @@ pub struct Problem {
     /// This problem for people.
     #[serde(default)]
     pub detail: String,
+    /// The oldest place that is still kept, when older ones were asked for.
+    #[serde(default)]
+    pub oldest: Option<u64>,
     /// When to try again, if the hub said so.
     #[serde(skip)]
     pub retry_after: Option<Duration>,
@@ -102,8 +105,15 @@ impl Problem {
             kind: shortened(&told.kind),
             title: shortened(&told.title),
             detail: shortened(&told.detail),
+            oldest: told.oldest,
             retry_after,
         }
+    }
+
+    /// What the hub told in the middle of a stream, its status included.
+    pub(crate) fn told(body: &[u8]) -> Self {
+        let told: Self = serde_json::from_slice(body).unwrap_or_default();
+        Self::read(told.status, body, None)
     }
 
     /// What the caller can do about it, in a sentence; `None` when the detail says it all.

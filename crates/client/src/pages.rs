@@ -40,9 +40,17 @@ pub(crate) fn items<T: DeserializeOwned>(
     client: &Client,
     ask: Ask,
 ) -> impl Stream<Item = Result<T, Error>> + use<T> {
+    whole(client, ask.query("limit", Some(MAX_ITEMS)))
+}
+
+/// As [`items`], of a list that comes in one part, or in parts of the hub's own size.
+pub(crate) fn whole<T: DeserializeOwned>(
+    client: &Client,
+    ask: Ask,
+) -> impl Stream<Item = Result<T, Error>> + use<T> {
     let walk = Walk {
         client: client.clone(),
-        ask: ask.query("limit", Some(MAX_ITEMS)),
+        ask,
         waiting: VecDeque::new(),
         next: Next::First,
     };

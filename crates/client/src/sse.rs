@@ -25,8 +25,8 @@ pub enum SseError {
 pub(crate) struct SseEvent {
     /// Its kind; empty for a message.
     pub(crate) kind: String,
-    /// Its data.
-    pub(crate) data: String,
+    /// Its data; nothing when the stream only tells an id.
+    pub(crate) data: Option<String>,
     /// The newest id of the stream, up to and with this event.
     pub(crate) id: Option<String>,
 }
@@ -39,7 +39,7 @@ pub(crate) struct Parser {
     after_return: bool,
     begun: bool,
     building: SseEvent,
-    has_data: bool,
+    has_id: bool,
 }
 
 impl Parser {
@@ -75,17 +75,23 @@ impl Parser {
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
             "data" => {
-                if self.building.data.len() + value.len() >= MAX_EVENT_BYTES {
+                let data = match &mut self.building.data {
+                    Some(data) => {
+                        data.push('\n');
+                        data
+                    }
+                    none => none.insert(String::new()),
+                };
+                if data.len() + value.len() > MAX_EVENT_BYTES {
                     return Err(SseError::LongEvent);
                 }
-                if self.has_data {
-                    self.building.data.push('\n');
-                }
-                self.has_data = true;
-                self.building.data.push_str(value);
+                data.push_str(value);
             }
             "event" => value.clone_into(&mut self.building.kind),
-            "id" if !value.contains('\0') => self.building.id = Some(value.to_owned()),
+            "id" if !value.contains('\0') => {
+                self.building.id = Some(value.to_owned());
+                self.has_id = true;
+            }
             // Comments, `retry` (our own back-off decides) and fields to come.
             _ => {}
         }
@@ -99,7 +105,8 @@ impl Parser {
             ..SseEvent::default()
         };
         let event = std::mem::replace(&mut self.building, next);
-        std::mem::take(&mut self.has_data).then_some(event)
+        let has_id = std::mem::take(&mut self.has_id);
+        (event.data.is_some() || has_id).then_some(event)
     }
 }
 
@@ -113,7 +120,7 @@ mod tests {
         for chunk in chunks {
             events.extend(parser.handle_bytes(chunk.as_bytes()).unwrap());
         }
-        let parts = |event: SseEvent| (event.kind, event.data, event.id);
+        let parts = |event: SseEvent| (event.kind, event.data.unwrap_or_default(), event.id);
         events.into_iter().map(parts).collect()
     }
 
@@ -138,13 +145,18 @@ mod tests {
             events.extend(parser.handle_bytes(&[*byte]).unwrap());
         }
         assert_eq!(events.len(), 2);
-        assert_eq!(events[0].data, "å");
+        assert_eq!(events[0].data.as_deref(), Some("å"));
         assert_eq!(events[1].id.as_deref(), Some("1"));
     }
 
     #[test]
     fn comments_and_what_has_no_data_are_no_events() {
         assert_eq!(read(&[": beat\n\n", "event: x\n\n", "retry: 1\n\n"]), []);
+    }
+
+    #[test]
+    fn a_stream_may_tell_an_id_alone() {
+        assert_eq!(read(&["id: 9\n\n"]), [event("", "", Some("9"))]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::Response;
 use serde::de::DeserializeOwned;
 
-use crate::error::Error;
+use crate::error::{Error, Problem};
 use crate::random;
 use crate::sse::{Parser, SseEvent};
 use crate::transport::{Ask, Client};
@@ -81,12 +81,20 @@ impl<T: DeserializeOwned> Tail<T> {
     pub async fn next(&mut self) -> Result<Tailed<T>, Error> {
         loop {
             if let Some(event) = self.waiting.pop_front() {
-                let item = serde_json::from_str(&event.data).map_err(|error| Error::Answer {
+                self.place = event.id.or(self.place.take());
+                self.breaks = 0;
+                let Some(data) = event.data else { continue };
+                if event.kind == "problem" {
+                    // The stream's last word, after which it ends; it is a refusal as any other.
+                    self.state = State::Away;
+                    self.waiting.clear();
+                    let problem = Problem::told(data.as_bytes());
+                    return self.on_break(Error::Refused(problem));
+                }
+                let item = serde_json::from_str(&data).map_err(|error| Error::Answer {
                     hub: self.client.hub().to_owned(),
                     why: error.to_string(),
                 })?;
-                self.place = event.id.or(self.place.take());
-                self.breaks = 0;
                 return Ok(Tailed::Item(item));
             }
             let trouble = match &mut self.state {

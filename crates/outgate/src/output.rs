@@ -1,7 +1,9 @@
 //! Where output goes: data to standard output, everything else to standard error.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Read, Write};
+use std::ops::ControlFlow;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -18,6 +20,8 @@ pub(crate) enum Failure {
     Input(anyhow::Error),
     /// Something of ours, or of this machine; exit code 1.
     Internal(anyhow::Error),
+    /// The hub or a device understood and said no; exit code 3.
+    Refused(anyhow::Error),
     /// What was wrong has been printed already; exit code 2.
     Said,
 }
@@ -59,6 +63,10 @@ pub(crate) fn finish(result: Result<ExitCode, Failure>) -> ExitCode {
             say(&format!("error: {error:#}"));
             ExitCode::from(1)
         }
+        Err(Failure::Refused(error)) => {
+            say(&format!("refused: {error:#}"));
+            ExitCode::from(3)
+        }
     }
 }
 
@@ -72,6 +80,31 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
         )),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Writes a part of what goes on and on. Breaks when nobody reads on.
+pub(crate) fn print_more(text: &str) -> Result<ControlFlow<()>, Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(ControlFlow::Continue(())),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+        Err(error) => Err(Failure::Internal(
+            anyhow::Error::new(error).context("failed to write the output"),
+        )),
+    }
+}
+
+/// Writes a secret to a new file that only its owner may read.
+pub(crate) fn keep_secret(text: &str, file: &Path) -> Result<(), Failure> {
+    let write = || {
+        let mut open = OpenOptions::new();
+        let mut file = open.write(true).create_new(true).mode(0o600).open(file)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    write()
+        .with_context(|| format!("failed to write the new file {}", file.display()))
+        .map_err(Failure::Input)
 }
 
 /// Writes text to the file that was asked for, or else to standard output.

@@ -71,8 +71,8 @@ pub enum NewCredential {
     Certificate {
         /// The request.
         request: String,
-        /// For how many seconds.
-        lasts: u64,
+        /// For how many seconds; as the hub likes when there is none.
+        lasts: Option<u64>,
     },
 }
 
@@ -87,7 +87,7 @@ impl Client {
         &self,
         device: &str,
     ) -> impl Stream<Item = Result<Credential, Error>> + use<> {
-        pages::items(self, Ask::get(["api", "devices", device, "credentials"]))
+        pages::whole(self, Ask::get(["api", "devices", device, "credentials"]))
     }
 
     /// Gives a device a credential, or a pair.

@@ -133,6 +133,6 @@ impl Client {
 
     /// A device's live connections.
     pub fn sessions(&self, id: &str) -> impl Stream<Item = Result<DeviceSession, Error>> + use<> {
-        pages::items(self, Ask::get(["api", "devices", id, "sessions"]))
+        pages::whole(self, Ask::get(["api", "devices", id, "sessions"]))
     }
 }

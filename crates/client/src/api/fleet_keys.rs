@@ -138,9 +138,9 @@ fn proof(
     let bytes = STANDARD
         .decode(enrolment.key.expose())
         .map_err(|_| Error::FleetKey)?;
-    // The hub keeps milliseconds, and makes the text anew from what it read.
-    let now = now.replace_nanosecond(u32::from(now.millisecond()) * 1_000_000);
-    let at = now.ok().and_then(|now| now.format(&Rfc3339).ok());
+    // Whole seconds have only one way to be written, which the hub writes anew from what it read.
+    let now = now.replace_nanosecond(0).ok();
+    let at = now.and_then(|now| now.format(&Rfc3339).ok());
     let at = at.ok_or(Error::Clock)?;
     let text = format!(
         "outgate-enrol-1\n{}\n{at}\n{nonce}\n{}\n",
@@ -173,12 +173,12 @@ mod tests {
         };
         let now = OffsetDateTime::from_unix_timestamp_nanos(1_700_000_000_250_999_999).unwrap();
         let body = proof(&enrolment, now, "nonce-of-16-chars").unwrap();
-        assert_eq!(body["at"], "2023-11-14T22:13:20.25Z");
-        // printf 'outgate-enrol-1\ntill-1\n2023-11-14T22:13:20.25Z\nnonce-of-16-chars\n\n' |
+        assert_eq!(body["at"], "2023-11-14T22:13:20Z");
+        // printf 'outgate-enrol-1\ntill-1\n2023-11-14T22:13:20Z\nnonce-of-16-chars\n\n' |
         //   openssl dgst -sha256 -mac HMAC -macopt hexkey:000102030405060708090a0b0c0d0e0f -binary | base64
         assert_eq!(
             body["proof"],
-            "ghKOnA32flr/rRBICF2c21nKGGkBeYH4iaE75Mi8Cyg="
+            "dzwYX6m3jUZ2jjoDjEpN+WBaIMFKd6fHYP4LTORZlUg="
         );
     }
 }

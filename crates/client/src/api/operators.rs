@@ -34,7 +34,30 @@ pub struct NewOperator {
     pub issued: Issued,
 }
 
+/// Who asks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Me {
+    /// Their name.
+    pub id: String,
+    /// What they may do; none for a service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// The site that they see; every one when there is none.
+    #[serde(default)]
+    pub site: Option<String>,
+    /// The name of the token they showed.
+    pub token: String,
+}
+
 impl Client {
+    /// Who asks, as the hub sees it.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with status 401 when the token does not hold; as any request.
+    pub async fn me(&self) -> Result<Me, Error> {
+        self.send(&Ask::get(["api", "me"])).await?.json()
+    }
+
     /// All operators.
     pub fn operators(&self) -> impl Stream<Item = Result<Operator, Error>> + use<> {
         pages::items(self, Ask::get(["api", "operators"]))
