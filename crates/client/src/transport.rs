@@ -320,6 +320,11 @@ impl Reply {
         serde_json::from_slice(&self.body).map_err(|error| self.wrong(error.to_string()))
     }
 
+    /// The body as text.
+    pub(crate) fn text(&self) -> Result<String, Error> {
+        String::from_utf8(self.body.clone()).map_err(|error| self.wrong(error.to_string()))
+    }
+
     fn wrong(&self, why: String) -> Error {
         Error::Answer {
             hub: self.hub.clone(),

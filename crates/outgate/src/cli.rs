@@ -5,14 +5,17 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check::CheckArgs, completions::CompletionsArgs, demo::DemoArgs, flows::FlowsArgs, hub::HubArgs,
-    lint::LintArgs, page::PageArgs, profiles::ProfilesArgs, rules::RulesArgs,
+    audit::AuditArgs, call::CallArgs, check::CheckArgs, command::CommandArgs,
+    completions::CompletionsArgs, context::ContextArgs, demo::DemoArgs, device::DeviceArgs,
+    events::EventsArgs, fleet_key::FleetKeyArgs, flows::FlowsArgs, hub::HubArgs, lint::LintArgs,
+    login::LoginArgs, operator::OperatorArgs, page::PageArgs, profiles::ProfilesArgs,
+    rules::RulesArgs, service::ServiceArgs, site::SiteArgs, status::StatusArgs, twin::TwinArgs,
 };
 use crate::output::{Failure, finish};
 
 /// Exit codes, said once for all commands.
 const EXIT_CODES: &str = "\
-Exit codes: 0 pass, 1 internal error, 2 bad input, 3 a required flow failed,
+Exit codes: 0 pass, 1 internal error, 2 bad input, 3 a required flow failed, or the hub refused,
             4 only warnings, 5 incomplete: something required was not run";
 
 /// Every flow that a product needs in a customer's network: as firewall rules, as the customer's
@@ -42,6 +45,32 @@ enum Command {
     Rules(RulesArgs),
     /// Write the customer's page for a product.
     Page(PageArgs),
+    /// Keep a hub and a token, to be used by the commands below.
+    Login(LoginArgs),
+    /// The hubs that are known, and which of them is used.
+    Context(ContextArgs),
+    /// How the hub is.
+    Status(StatusArgs),
+    /// Customers' places where devices stand.
+    Site(SiteArgs),
+    /// Devices: make, list, enrol, revoke.
+    Device(DeviceArgs),
+    /// Keys with which new devices enrol.
+    FleetKey(FleetKeyArgs),
+    /// What devices say.
+    Events(EventsArgs),
+    /// What devices are to do, when they can.
+    Command(CommandArgs),
+    /// Ask a device that is connected now.
+    Call(CallArgs),
+    /// What a device is wanted to be, and what it says it is.
+    Twin(TwinArgs),
+    /// What was done at the hub, and by whom.
+    Audit(AuditArgs),
+    /// People, and programs that administer the hub.
+    Operator(OperatorArgs),
+    /// Back ends that take events.
+    Service(ServiceArgs),
     /// Print the JSON Schema of manifests.
     Schema,
     /// Print a completion script for a shell.
@@ -60,6 +89,19 @@ pub(crate) fn run() -> ExitCode {
         Command::Check(args) => args.run(),
         Command::Rules(args) => args.run(),
         Command::Page(args) => args.run(),
+        Command::Login(args) => args.run(),
+        Command::Context(args) => args.run(),
+        Command::Status(args) => args.run(),
+        Command::Site(args) => args.run(),
+        Command::Device(args) => args.run(),
+        Command::FleetKey(args) => args.run(),
+        Command::Events(args) => args.run(),
+        Command::Command(args) => args.run(),
+        Command::Call(args) => args.run(),
+        Command::Twin(args) => args.run(),
+        Command::Audit(args) => args.run(),
+        Command::Operator(args) => args.run(),
+        Command::Service(args) => args.run(),
         Command::Schema => schema(),
         Command::Completions(args) => args.run::<Cli>(),
     })

@@ -6,6 +6,7 @@ mod diagnostics;
 mod library;
 mod output;
 mod progress;
+mod remote;
 mod site;
 mod table;
 

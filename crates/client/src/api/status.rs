@@ -10,17 +10,33 @@ use crate::transport::{Ask, Client};
 pub struct Status {
     /// The hub's version.
     pub version: String,
-    /// Everything else that it tells.
-    #[serde(flatten)]
-    pub more: serde_json::Map<String, serde_json::Value>,
+    /// What time it is there.
+    pub now: String,
+    /// For how many seconds it has been up.
+    pub uptime: u64,
+    /// How many sessions are live.
+    pub sessions: u64,
+    /// The place of the newest event.
+    pub newest_event: u64,
+    /// How many bytes its store has.
+    pub store_bytes: u64,
 }
 
 impl Client {
-    /// How the hub is, as far as the asker may know.
+    /// How the hub is.
     ///
     /// # Errors
     /// As any request.
     pub async fn status(&self) -> Result<Status, Error> {
         self.send(&Ask::get(["api", "status"])).await?.json()
+    }
+
+    /// The certificates of the hub's own authority for devices, in PEM.
+    ///
+    /// # Errors
+    /// As any request.
+    pub async fn authority(&self) -> Result<String, Error> {
+        let reply = self.send(&Ask::get(["api", "authority"])).await?;
+        reply.text()
     }
 }

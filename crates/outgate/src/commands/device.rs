@@ -1,0 +1,287 @@
+//! `outgate device`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use futures_util::TryStreamExt;
+use outgate_client::{Client, Credential, Device, DeviceFilter, Revoked};
+use serde_json::json;
+
+use crate::output::{Failure, counted, print};
+use crate::remote::{Most, Remote, VERSION, ask, or_dash, properties, rows, wait};
+
+mod credentials;
+mod enroll;
+
+/// `outgate device`: the boxes that connect.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  outgate device add till-7 --site store-12
+  outgate device credential till-7 --keys --out till-7.json
+  outgate device list --site store-12 --state active
+  outgate device revoke till-7
+
+Exit codes: 0 done, 1 the hub cannot be reached, 2 bad input, 3 refused")]
+pub(crate) struct DeviceArgs {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Subcommand)]
+enum Act {
+    /// Make one, without credentials.
+    Add {
+        /// Its name, one in the whole hub
+        device: String,
+        /// Where it stands
+        #[arg(long)]
+        site: String,
+        /// The name of its topic policy
+        #[arg(long)]
+        policy: Option<String>,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// List them.
+    List {
+        /// Only of this site
+        #[arg(long)]
+        site: Option<String>,
+        /// Only in this state
+        #[arg(long, value_parser = ["active", "awaits-approval", "revoked"])]
+        state: Option<String>,
+        /// Only whose name begins so
+        #[arg(long)]
+        prefix: Option<String>,
+        #[command(flatten)]
+        most: Most,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Show one and its credentials, without their secrets.
+    Show {
+        /// Which
+        device: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Show its live connections.
+    Sessions {
+        /// Which
+        device: String,
+        #[command(flatten)]
+        most: Most,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Give it a credential.
+    Credential(credentials::AddArgs),
+    /// Replace a credential; the old one stays valid for a while.
+    Rotate(credentials::RotateArgs),
+    /// Enrol with a fleet key, as the device itself would.
+    Enroll(enroll::EnrollArgs),
+    /// Let in one that has enrolled again under a known name.
+    Approve {
+        /// Which
+        device: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Let it in no more, or not with one credential; its connections are cut off at once.
+    Revoke {
+        /// Which
+        device: String,
+        /// Only this credential
+        #[arg(long, value_name = "CREDENTIAL")]
+        credential: Option<String>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Let it in again.
+    Restore {
+        /// Which
+        device: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+impl DeviceArgs {
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        wait(self.act.run())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Act {
+    async fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Add {
+                device,
+                site,
+                policy,
+                remote,
+            } => {
+                let client = remote.client()?;
+                let made = client.create_device(&device, &site, policy.as_deref());
+                remote.show("device", &made.await?, lines)
+            }
+            Self::List {
+                site,
+                state,
+                prefix,
+                most,
+                remote,
+            } => {
+                let filter = DeviceFilter {
+                    site,
+                    state,
+                    prefix,
+                };
+                list(&filter, &most, &remote).await
+            }
+            Self::Show { device, remote } => show(&device, &remote).await,
+            Self::Sessions {
+                device,
+                most,
+                remote,
+            } => sessions(&device, &most, &remote).await,
+            Self::Credential(args) => args.run().await,
+            Self::Rotate(args) => args.run().await,
+            Self::Enroll(args) => args.run().await,
+            Self::Approve { device, remote } => {
+                let device = remote.client()?.approve_device(&device).await?;
+                remote.show("device", &device, lines)
+            }
+            Self::Revoke {
+                device,
+                credential,
+                yes,
+                remote,
+            } => revoke(&device, credential.as_deref(), yes, &remote).await,
+            Self::Restore { device, remote } => {
+                let device = remote.client()?.restore_device(&device).await?;
+                remote.show("device", &device, lines)
+            }
+        }
+    }
+}
+
+async fn list(filter: &DeviceFilter, most: &Most, remote: &Remote) -> Result<(), Failure> {
+    let headings = ["device", "site", "state", "connected", "seen", "policy"];
+    let row = |device: &Device| {
+        [
+            device.id.clone(),
+            device.site.clone(),
+            device.state.clone(),
+            yes_or_no(device.connected),
+            or_dash(device.seen.as_ref()),
+            device.policy.clone(),
+        ]
+    };
+    let client = remote.client()?;
+    let devices = client.devices(filter);
+    remote.list("devices", devices, most, headings, row).await
+}
+
+async fn show(device: &str, remote: &Remote) -> Result<(), Failure> {
+    let client: Client = remote.client()?;
+    let found = client.device(device).await?;
+    let credentials: Vec<Credential> = client.credentials(device).try_collect().await?;
+    if remote.json() {
+        return crate::output::json(&json!({
+            "version": VERSION,
+            "device": found,
+            "credentials": credentials,
+        }));
+    }
+    let headings = ["credential", "kind", "label", "state", "used", "expires"];
+    let row = |one: &Credential| {
+        [
+            one.id.clone(),
+            one.kind.clone(),
+            one.label.clone(),
+            one.state.clone(),
+            or_dash(one.used.as_ref()),
+            or_dash(one.expires.as_ref()),
+        ]
+    };
+    let table = rows(headings, credentials.iter().map(row));
+    print(&format!("{}\n{table}", lines(&found)))
+}
+
+async fn sessions(device: &str, most: &Most, remote: &Remote) -> Result<(), Failure> {
+    let headings = ["session", "over", "from", "since", "credential"];
+    let client = remote.client()?;
+    let sessions = client.sessions(device);
+    let row = |one: &outgate_client::DeviceSession| {
+        [
+            one.id.clone(),
+            one.via.clone(),
+            one.peer.clone(),
+            one.since.clone(),
+            one.credential.clone(),
+        ]
+    };
+    remote.list("sessions", sessions, most, headings, row).await
+}
+
+async fn revoke(
+    device: &str,
+    credential: Option<&str>,
+    yes: bool,
+    remote: &Remote,
+) -> Result<(), Failure> {
+    let client = remote.client()?;
+    let revoked = match credential {
+        Some(credential) => {
+            ask::confirm(&format!("Revoke {credential} of {device}?"), yes)?;
+            client.revoke_credential(device, credential).await?
+        }
+        None => {
+            ask::confirm(&format!("Cut off the device {device}?"), yes)?;
+            client.revoke_device(device).await?
+        }
+    };
+    remote.show("revoked", &revoked, ended)
+}
+
+fn lines(device: &Device) -> String {
+    properties([
+        ("device", device.id.clone()),
+        ("site", device.site.clone()),
+        ("state", device.state.clone()),
+        ("connected", yes_or_no(device.connected)),
+        ("policy", device.policy.clone()),
+        ("created", device.created.clone()),
+        ("seen", or_dash(device.seen.as_ref())),
+    ])
+}
+
+/// What a revocation did, for people.
+pub(super) fn ended(revoked: &Revoked) -> String {
+    let ended = usize::try_from(revoked.ended).unwrap_or(usize::MAX);
+    let closed = counted(ended, "connection");
+    match revoked.lingering {
+        0 => format!("revoked; {closed} ended\n"),
+        left => format!("revoked; {closed} ended, {left} of them not closed yet\n"),
+    }
+}
+
+fn yes_or_no(yes: bool) -> String {
+    if yes { "yes" } else { "no" }.to_owned()
+}
+
+/// Reads a certificate request.
+fn read_request(file: &PathBuf) -> Result<String, Failure> {
+    let bytes = crate::output::read_bounded(file, MAX_REQUEST).map_err(Failure::Input)?;
+    String::from_utf8(bytes)
+        .map_err(|_| Failure::input(format!("{} is no request in PEM", file.display())))
+}
+
+/// The most bytes of a certificate request; the hub takes no more.
+const MAX_REQUEST: usize = 16 * 1024;

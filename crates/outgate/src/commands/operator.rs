@@ -1,0 +1,171 @@
+//! `outgate operator`.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use outgate_client::Operator;
+
+use crate::output::Failure;
+use crate::remote::secret::Out;
+use crate::remote::{Most, Remote, ask, lasting, or_dash, wait};
+
+use super::device::ended;
+
+/// `outgate operator`: people, and programs that administer.
+#[derive(Args)]
+#[command(after_help = "A viewer sees; an operator also sends commands, calls, and enrols and \
+revokes devices; an admin also administers sites, operators, services and fleet keys.
+
+Examples:
+  outgate operator add anna --role operator --out anna.token
+  outgate operator add kiosk --role viewer --site store-12")]
+pub(crate) struct OperatorArgs {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Subcommand)]
+enum Act {
+    /// Make one, with a first token.
+    Add {
+        /// Their name
+        operator: String,
+        /// What they may do
+        #[arg(long, value_parser = ["viewer", "operator", "admin"])]
+        role: String,
+        /// The only site that they see; every one otherwise
+        #[arg(long)]
+        site: Option<String>,
+        #[command(flatten)]
+        out: Out,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// List them.
+    List {
+        #[command(flatten)]
+        most: Most,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Give one another token.
+    Token {
+        /// Whom
+        operator: String,
+        /// What it is for
+        #[arg(long)]
+        label: String,
+        /// For how long, as 12h or 90d; for ever otherwise
+        #[arg(long = "for", value_name = "TIME", value_parser = lasting::seconds)]
+        lasts: Option<u64>,
+        #[command(flatten)]
+        out: Out,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Who you are, as the hub sees it.
+    Me {
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Let one in no more, or not with one token.
+    Revoke {
+        /// Whom
+        operator: String,
+        /// Only this token, by its name
+        #[arg(long, value_name = "TOKEN")]
+        token: Option<String>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+impl OperatorArgs {
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        wait(self.act.run())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Act {
+    async fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Add {
+                operator,
+                role,
+                site,
+                out,
+                remote,
+            } => {
+                let client = remote.client()?;
+                let made = client.create_operator(&operator, &role, site.as_deref());
+                let made = made.await?;
+                out.tell_token(&remote, "made", &made, &made.issued)
+            }
+            Self::List { most, remote } => {
+                let client = remote.client()?;
+                let headings = ["operator", "role", "site", "created", "revoked"];
+                let operators = client.operators();
+                remote.list("operators", operators, &most, headings, row).await
+            }
+            Self::Token {
+                operator,
+                label,
+                lasts,
+                out,
+                remote,
+            } => {
+                let client = remote.client()?;
+                let issued = client.add_operator_token(&operator, &label, lasts).await?;
+                out.tell_token(&remote, "issued", &issued, &issued)
+            }
+            Self::Me { remote } => {
+                let me = remote.client()?.me().await?;
+                remote.show("me", &me, |me| {
+                    let role = me.role.as_deref().unwrap_or("service");
+                    let site = me.site.as_deref().unwrap_or("every site");
+                    crate::table::harmless(&format!("{} ({role}, {site})\n", me.id))
+                })
+            }
+            Self::Revoke {
+                operator,
+                token,
+                yes,
+                remote,
+            } => revoke(&operator, token.as_deref(), yes, &remote).await,
+        }
+    }
+}
+
+async fn revoke(
+    operator: &str,
+    token: Option<&str>,
+    yes: bool,
+    remote: &Remote,
+) -> Result<(), Failure> {
+    let client = remote.client()?;
+    let revoked = match token {
+        Some(token) => {
+            ask::confirm(&format!("Revoke the token {token} of {operator}?"), yes)?;
+            client.revoke_operator_token(operator, token).await?
+        }
+        None => {
+            ask::confirm(&format!("Revoke {operator} and all their tokens?"), yes)?;
+            client.revoke_operator(operator).await?
+        }
+    };
+    remote.show("revoked", &revoked, ended)
+}
+
+fn row(operator: &Operator) -> [String; 5] {
+    [
+        operator.id.clone(),
+        operator.role.clone(),
+        operator.site.clone().unwrap_or_else(|| "every".to_owned()),
+        operator.created.clone(),
+        or_dash(operator.revoked.as_ref()),
+    ]
+}

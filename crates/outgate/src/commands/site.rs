@@ -1,0 +1,122 @@
+//! `outgate site`.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use outgate_client::Site;
+
+use crate::output::Failure;
+use crate::remote::{Most, Remote, ask, or_dash, properties, wait};
+
+use super::device::ended;
+
+/// `outgate site`: customers' places where devices stand.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  outgate site add store-12 --title 'Kiruna, Lars Janssonsgatan'
+  outgate site revoke store-12")]
+pub(crate) struct SiteArgs {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Subcommand)]
+enum Act {
+    /// Make one.
+    Add {
+        /// Its name
+        site: String,
+        /// What people call it; its name otherwise
+        #[arg(long)]
+        title: Option<String>,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// List them.
+    List {
+        #[command(flatten)]
+        most: Most,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Show one.
+    Show {
+        /// Which
+        site: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Let none of its devices in any more; those that are in are cut off at once.
+    Revoke {
+        /// Which
+        site: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Let its devices in again.
+    Restore {
+        /// Which
+        site: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+impl SiteArgs {
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        wait(self.act.run())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Act {
+    async fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Add {
+                site,
+                title,
+                remote,
+            } => {
+                let title = title.as_deref().unwrap_or(&site);
+                let made = remote.client()?.create_site(&site, title).await?;
+                remote.show("site", &made, lines)
+            }
+            Self::List { most, remote } => {
+                let headings = ["site", "title", "state", "created"];
+                let row = |site: &Site| {
+                    let state = if site.revoked.is_some() { "revoked" } else { "active" };
+                    let (id, title) = (site.id.clone(), site.title.clone());
+                    [id, title, state.to_owned(), site.created.clone()]
+                };
+                let client = remote.client()?;
+                remote.list("sites", client.sites(), &most, headings, row).await
+            }
+            Self::Show { site, remote } => {
+                let site = remote.client()?.site(&site).await?;
+                remote.show("site", &site, lines)
+            }
+            Self::Revoke { site, yes, remote } => {
+                let question = format!("Cut off all devices of the site {site}?");
+                ask::confirm(&question, yes)?;
+                let revoked = remote.client()?.revoke_site(&site).await?;
+                remote.show("revoked", &revoked, ended)
+            }
+            Self::Restore { site, remote } => {
+                let site = remote.client()?.restore_site(&site).await?;
+                remote.show("site", &site, lines)
+            }
+        }
+    }
+}
+
+fn lines(site: &Site) -> String {
+    properties([
+        ("site", site.id.clone()),
+        ("title", site.title.clone()),
+        ("created", site.created.clone()),
+        ("revoked", or_dash(site.revoked.as_ref())),
+    ])
+}
