@@ -151,7 +151,10 @@ pub(crate) fn properties<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>)
 /// `value` under `name`, beside the version.
 pub(crate) fn versioned<T: Serialize>(name: &str, value: &T) -> Result<Value, Failure> {
     let value = serde_json::to_value(value).map_err(|error| Failure::Internal(error.into()))?;
-    let pairs = [("version".to_owned(), VERSION.into()), (name.to_owned(), value)];
+    let pairs = [
+        ("version".to_owned(), VERSION.into()),
+        (name.to_owned(), value),
+    ];
     Ok(Value::Object(Map::from_iter(pairs)))
 }
 
@@ -168,9 +171,8 @@ pub(crate) fn path() -> Result<std::path::PathBuf, Failure> {
 /// Reads certificates of authorities.
 pub(crate) fn read_ca(file: &Path) -> Result<String, Failure> {
     let bytes = read_bounded(file, MAX_CA_FILE).map_err(Failure::Input)?;
-    String::from_utf8(bytes).map_err(|_| {
-        Failure::input(format!("{} is no PEM: it is not text", file.display()))
-    })
+    String::from_utf8(bytes)
+        .map_err(|_| Failure::input(format!("{} is no PEM: it is not text", file.display())))
 }
 
 /// Reads a token.
@@ -178,7 +180,10 @@ pub(crate) fn read_token(file: &Path) -> Result<Token, Failure> {
     let bytes = read_bounded(file, MAX_TOKEN_FILE).map_err(Failure::Input)?;
     let text = String::from_utf8_lossy(&bytes);
     Token::new(&text).ok_or_else(|| {
-        Failure::input(format!("{} holds no token, or more than one", file.display()))
+        Failure::input(format!(
+            "{} holds no token, or more than one",
+            file.display()
+        ))
     })
 }
 

@@ -10,14 +10,16 @@ use crate::remote::{Most, Remote, or_dash, wait};
 
 /// `outgate audit`: what was done by whom, newest first.
 #[derive(Args)]
-#[command(after_help = "Each entry is bound to the one before by its digest. Note the newest \
+#[command(
+    after_help = "Each entry is bound to the one before by its digest. Note the newest \
 digest elsewhere now and then: then nobody can rewrite what came before.
 
 Examples:
   outgate audit --limit 20
   outgate audit --verify
 
-Exit codes: 0 done, 1 the hub cannot be reached, 2 bad input, 3 refused, or the chain is broken")]
+Exit codes: 0 done, 1 the hub cannot be reached, 2 bad input, 3 refused, or the chain is broken"
+)]
 pub(crate) struct AuditArgs {
     /// Have the hub go through the whole chain
     #[arg(long)]
@@ -42,7 +44,9 @@ impl AuditArgs {
             }
             let headings = ["place", "at", "who", "from", "act", "on"];
             let entries = client.audit();
-            let list = self.remote.list("entries", entries, &self.most, headings, row);
+            let list = self
+                .remote
+                .list("entries", entries, &self.most, headings, row);
             list.await?;
             Ok(ExitCode::SUCCESS)
         })

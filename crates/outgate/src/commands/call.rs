@@ -15,13 +15,15 @@ const REFUSAL: u16 = 400;
 
 /// `outgate call`: ask a device that is connected now, and wait for its answer.
 #[derive(Args)]
-#[command(after_help = "The answer goes to standard output, its status to standard error.
+#[command(
+    after_help = "The answer goes to standard output, its status to standard error.
 
 Example:
   outgate call till-7 read-counter --payload '{\"counter\":3}' --deadline 10s
 
 Exit codes: 0 answered, 1 the hub cannot be reached, 2 bad input,
-            3 refused: not connected, no answer in time, or the device answered 400 or more")]
+            3 refused: not connected, no answer in time, or the device answered 400 or more"
+)]
 pub(crate) struct CallArgs {
     /// Whom
     device: String,
@@ -42,7 +44,13 @@ impl CallArgs {
         let client = self.remote.client()?;
         let deadline = Duration::from_secs(self.deadline.min(300));
         let answer = wait(async {
-            let call = client.call(&self.device, &self.method, &content_type, &payload, deadline);
+            let call = client.call(
+                &self.device,
+                &self.method,
+                &content_type,
+                &payload,
+                deadline,
+            );
             Ok(call.await?)
         })?;
         if self.remote.json() {

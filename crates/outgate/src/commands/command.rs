@@ -82,7 +82,9 @@ impl Act {
                 let client = remote.client()?;
                 let commands = client.commands(&device);
                 let headings = ["command", "name", "state", "created", "ended", "payload"];
-                remote.list("commands", commands, &most, headings, row).await
+                remote
+                    .list("commands", commands, &most, headings, row)
+                    .await
             }
             Self::Cancel {
                 device,

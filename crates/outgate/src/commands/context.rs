@@ -11,12 +11,14 @@ use crate::remote::{path, properties, rows, versioned};
 
 /// `outgate context`: the hubs that are known.
 #[derive(Args)]
-#[command(after_help = "Contexts are kept in ~/.config/outgate/contexts.toml (or where \
+#[command(
+    after_help = "Contexts are kept in ~/.config/outgate/contexts.toml (or where \
 XDG_CONFIG_HOME or OUTGATE_CONFIG says), readable by you alone. `outgate login` makes them.
 
 Examples:
   outgate context list
-  outgate context use local")]
+  outgate context use local"
+)]
 pub(crate) struct ContextArgs {
     #[command(subcommand)]
     act: Act,

@@ -28,12 +28,14 @@ enum Act {
 
 /// `outgate events tail`.
 #[derive(Args)]
-#[command(after_help = "With --json an object a line. With --follow a broken connection is taken \
+#[command(
+    after_help = "With --json an object a line. With --follow a broken connection is taken \
 up again where it broke off, without loss.
 
 Examples:
   outgate events tail --follow --device till-7
-  outgate events tail --after 1042 --json | jq -r .event.name")]
+  outgate events tail --after 1042 --json | jq -r .event.name"
+)]
 struct TailArgs {
     /// Only those after this place
     #[arg(long, value_name = "PLACE")]

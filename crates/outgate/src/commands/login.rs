@@ -13,7 +13,8 @@ use crate::table::harmless;
 
 /// `outgate login`: keep a hub and a token as a context.
 #[derive(Args)]
-#[command(after_help = "The token comes from --token-file or the standard input, never from the \
+#[command(
+    after_help = "The token comes from --token-file or the standard input, never from the \
 command line, where others could see it. Without a login, as in a pipeline, set OUTGATE_HUB, \
 OUTGATE_TOKEN_FILE (or OUTGATE_TOKEN) and OUTGATE_CA.
 
@@ -21,7 +22,8 @@ Examples:
   outgate login https://hub.example --token-file token.txt
   outgate login https://localhost:8443 --ca hub-ca.pem --pin --name local < token.txt
 
-Exit codes: 0 done, 1 the hub cannot be reached, 2 bad input, 3 the hub refused the token")]
+Exit codes: 0 done, 1 the hub cannot be reached, 2 bad input, 3 the hub refused the token"
+)]
 pub(crate) struct LoginArgs {
     /// Where the hub is: https://HOST[:PORT]
     hub: String,
@@ -89,7 +91,9 @@ impl LoginArgs {
         };
         let found = fingerprints(pem).map_err(|error| Failure::Input(error.into()))?;
         for fingerprint in &found {
-            say(&format!("authority with the SHA-256 fingerprint {fingerprint}"));
+            say(&format!(
+                "authority with the SHA-256 fingerprint {fingerprint}"
+            ));
         }
         let pinned = self.pin
             || (self.token_file.is_some()
@@ -103,7 +107,5 @@ impl LoginArgs {
 fn name_of(hub: &str) -> String {
     let host = hub.split_once("://").map_or(hub, |(_, host)| host);
     let name = host.trim_end_matches('/');
-    name.chars()
-        .filter(|c| !matches!(c, '[' | ']'))
-        .collect()
+    name.chars().filter(|c| !matches!(c, '[' | ']')).collect()
 }

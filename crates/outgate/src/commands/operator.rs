@@ -13,12 +13,14 @@ use super::device::ended;
 
 /// `outgate operator`: people, and programs that administer.
 #[derive(Args)]
-#[command(after_help = "A viewer sees; an operator also sends commands, calls, and enrols and \
+#[command(
+    after_help = "A viewer sees; an operator also sends commands, calls, and enrols and \
 revokes devices; an admin also administers sites, operators, services and fleet keys.
 
 Examples:
   outgate operator add anna --role operator --out anna.token
-  outgate operator add kiosk --role viewer --site store-12")]
+  outgate operator add kiosk --role viewer --site store-12"
+)]
 pub(crate) struct OperatorArgs {
     #[command(subcommand)]
     act: Act,
@@ -109,7 +111,9 @@ impl Act {
                 let client = remote.client()?;
                 let headings = ["operator", "role", "site", "created", "revoked"];
                 let operators = client.operators();
-                remote.list("operators", operators, &most, headings, row).await
+                remote
+                    .list("operators", operators, &most, headings, row)
+                    .await
             }
             Self::Token {
                 operator,

@@ -77,7 +77,9 @@ impl Act {
                 let client = remote.client()?;
                 let headings = ["service", "site", "created", "revoked"];
                 let services = client.services();
-                remote.list("services", services, &most, headings, row).await
+                remote
+                    .list("services", services, &most, headings, row)
+                    .await
             }
             Self::Revoke {
                 service,

@@ -87,12 +87,18 @@ impl Act {
             Self::List { most, remote } => {
                 let headings = ["site", "title", "state", "created"];
                 let row = |site: &Site| {
-                    let state = if site.revoked.is_some() { "revoked" } else { "active" };
+                    let state = if site.revoked.is_some() {
+                        "revoked"
+                    } else {
+                        "active"
+                    };
                     let (id, title) = (site.id.clone(), site.title.clone());
                     [id, title, state.to_owned(), site.created.clone()]
                 };
                 let client = remote.client()?;
-                remote.list("sites", client.sites(), &most, headings, row).await
+                remote
+                    .list("sites", client.sites(), &most, headings, row)
+                    .await
             }
             Self::Show { site, remote } => {
                 let site = remote.client()?.site(&site).await?;

@@ -21,7 +21,8 @@ impl StatusArgs {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let client = self.remote.client()?;
         let status = wait(async { Ok(client.status().await?) })?;
-        self.remote.show("status", &status, |status| lines(client.hub(), status))?;
+        self.remote
+            .show("status", &status, |status| lines(client.hub(), status))?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -116,8 +116,9 @@ fn object(patch: Option<String>, file: Option<PathBuf>) -> Result<Value, Failure
         (None, Some(file)) => read(&file)?,
         (None, None) => Vec::new(),
     };
-    let value: Value = serde_json::from_slice(&bytes)
-        .map_err(|error| Failure::Input(anyhow::Error::new(error).context("the patch is no JSON")))?;
+    let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
+        Failure::Input(anyhow::Error::new(error).context("the patch is no JSON"))
+    })?;
     if value.is_object() {
         Ok(value)
     } else {

@@ -39,7 +39,10 @@ impl PayloadArgs {
                 "a payload has at most {MAX_PAYLOAD} bytes"
             )));
         }
-        let kind = self.content_type.clone().unwrap_or_else(|| guess(&bytes).to_owned());
+        let kind = self
+            .content_type
+            .clone()
+            .unwrap_or_else(|| guess(&bytes).to_owned());
         let payload = Payload::new(&kind, &bytes);
         Ok((kind, payload))
     }

@@ -56,7 +56,10 @@ impl Out {
 
     fn keep(&self, file: &std::path::Path, text: &str) -> Result<(), Failure> {
         keep_secret(text, file)?;
-        say(&format!("written to {}, and told only there", file.display()));
+        say(&format!(
+            "written to {}, and told only there",
+            file.display()
+        ));
         Ok(())
     }
 }

@@ -49,11 +49,13 @@ struct Kind {
 
 /// `outgate device rotate`.
 #[derive(Args)]
-#[command(after_help = "The new credential is pending until the device has used it; the old one \
+#[command(
+    after_help = "The new credential is pending until the device has used it; the old one \
 stays valid for the overlap after that.
 
 Example:
-  outgate device rotate till-7 cr-0123456789abcdefghjk --overlap 1d --out new.json")]
+  outgate device rotate till-7 cr-0123456789abcdefghjk --overlap 1d --out new.json"
+)]
 pub(crate) struct RotateArgs {
     /// Whose
     device: String,
@@ -93,11 +95,10 @@ impl AddArgs {
         };
         let client = self.remote.client()?;
         let issued = client.add_credential(&self.device, &new).await?;
-        self.out
-            .tell(&self.remote, "issued", &issued, |issued| {
-                let texts: Vec<String> = issued.iter().map(issued_lines).collect();
-                texts.join("\n")
-            })
+        self.out.tell(&self.remote, "issued", &issued, |issued| {
+            let texts: Vec<String> = issued.iter().map(issued_lines).collect();
+            texts.join("\n")
+        })
     }
 }
 

@@ -17,13 +17,15 @@ const MAX_KEY_FILE: usize = 64 * 1024;
 
 /// `outgate device enroll`.
 #[derive(Args)]
-#[command(after_help = "Needs no token: the fleet key is the proof. The device gets a key of its \
+#[command(
+    after_help = "Needs no token: the fleet key is the proof. The device gets a key of its \
 own, or a certificate for its own request. A name that is known already waits for `outgate device \
 approve`.
 
 Example:
   outgate fleet-key add --site store-12 --ids 'till-*' --out fleet.json
-  outgate device enroll till-7 --fleet-key fleet.json --out till-7.json")]
+  outgate device enroll till-7 --fleet-key fleet.json --out till-7.json"
+)]
 pub(crate) struct EnrollArgs {
     /// The name it wants
     device: String,
@@ -61,7 +63,9 @@ impl EnrollArgs {
         let shown = self.fleet_key.display();
         let bytes = read_bounded(&self.fleet_key, MAX_KEY_FILE).map_err(Failure::Input)?;
         let file: KeyFile = serde_json::from_slice(&bytes).map_err(|_| {
-            Failure::input(format!("{shown} is not what `outgate fleet-key add --out` writes"))
+            Failure::input(format!(
+                "{shown} is not what `outgate fleet-key add --out` writes"
+            ))
         })?;
         let enrolment = Enrolment {
             fleet_key: file.made.fleet_key.id,
