@@ -60,7 +60,8 @@ enum Command {
     /// What devices say.
     Events(EventsArgs),
     /// What devices are to do, when they can.
-    Command(CommandArgs),
+    #[command(name = "command")]
+    Commands(CommandArgs),
     /// Ask a device that is connected now.
     Call(CallArgs),
     /// What a device is wanted to be, and what it says it is.
@@ -96,7 +97,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Device(args) => args.run(),
         Command::FleetKey(args) => args.run(),
         Command::Events(args) => args.run(),
-        Command::Command(args) => args.run(),
+        Command::Commands(args) => args.run(),
         Command::Call(args) => args.run(),
         Command::Twin(args) => args.run(),
         Command::Audit(args) => args.run(),

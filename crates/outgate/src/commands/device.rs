@@ -1,6 +1,6 @@
 //! `outgate device`.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -277,7 +277,7 @@ fn yes_or_no(yes: bool) -> String {
 }
 
 /// Reads a certificate request.
-fn read_request(file: &PathBuf) -> Result<String, Failure> {
+fn read_request(file: &Path) -> Result<String, Failure> {
     let bytes = crate::output::read_bounded(file, MAX_REQUEST).map_err(Failure::Input)?;
     String::from_utf8(bytes)
         .map_err(|_| Failure::input(format!("{} is no request in PEM", file.display())))

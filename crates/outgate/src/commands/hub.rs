@@ -128,7 +128,7 @@ impl HubArgs {
                     anyhow::Error::new(error)
                 )),
             },
-            Err(Failure::Input(error) | Failure::Internal(error)) => {
+            Err(Failure::Input(error) | Failure::Internal(error) | Failure::Refused(error)) => {
                 say(&format!("the hub goes on as it was: {error:#}"));
             }
             Err(Failure::Said) => {}

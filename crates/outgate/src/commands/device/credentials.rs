@@ -104,7 +104,7 @@ impl AddArgs {
 
 impl RotateArgs {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let request = self.request.as_ref().map(read_request).transpose()?;
+        let request = self.request.as_deref().map(read_request).transpose()?;
         let client = self.remote.client()?;
         let issued = client
             .rotate(

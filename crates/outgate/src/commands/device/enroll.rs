@@ -71,7 +71,7 @@ impl EnrollArgs {
             fleet_key: file.made.fleet_key.id,
             key: file.made.key,
             device: self.device,
-            request: self.request.as_ref().map(read_request).transpose()?,
+            request: self.request.as_deref().map(read_request).transpose()?,
         };
         let context = Context {
             token: None,
