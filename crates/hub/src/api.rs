@@ -47,7 +47,7 @@ mod services;
 mod sites;
 mod status;
 mod twins;
-mod view;
+pub(crate) mod view;
 mod webhooks;
 
 pub use caller::Caller;

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::metrics::Metrics;
+use crate::webhooks;
 use reception::Receptionist;
 
 /// How long connections may take to go once the hub goes down.
@@ -81,7 +82,25 @@ impl Hub {
         tokio::select! {
             () = self.door.serve(self.receptionist.clone(), std::future::pending()) => {}
             () = self.keeper.keep(&self.door) => {}
+            () = self.push() => {}
         }
+    }
+
+    /// Sends to webhooks. A hub that cannot goes on without, as its devices are not to blame.
+    async fn push(&self) {
+        let config = self.state.config.load_full();
+        let settings = webhooks::Settings {
+            trusted: config.plain_webhooks_to.clone(),
+            authority: config.webhook_authority.clone(),
+            ..webhooks::Settings::default()
+        };
+        let State { core, metrics, .. } = self.state.clone();
+        let sending = webhooks::run(core, metrics, settings, self.state.draining.clone());
+        if let Err(error) = sending.await {
+            let why = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::error!(%error, why, "nothing is sent to webhooks until the hub is restarted");
+        }
+        std::future::pending().await
     }
 
     /// Stops listening, tells everybody to go elsewhere, and waits until they have gone, but not

@@ -43,8 +43,19 @@ pub struct Due {
     pub next: u64,
     /// How often the message at hand was turned down by its receiver.
     pub rejections: u32,
-    /// How many places the newest event is beyond the webhook's own.
-    pub behind: u64,
+    /// The webhook's place.
+    pub place: u64,
+    /// The place of the newest event.
+    pub newest: u64,
+}
+
+impl Due {
+    /// How often the message at hand was tried.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        let failure = self.webhook.failure.as_ref();
+        failure.map_or(0, |failure| failure.attempts)
+    }
 }
 
 /// What is kept of a webhook beside what may be told.
@@ -109,7 +120,8 @@ impl Webhooks {
         }
         Ok(Due {
             letter: letters::again(connection, &webhook.id)?,
-            behind: row::newest(connection)?.saturating_sub(place),
+            newest: row::newest(connection)?,
+            place,
             rejections: hidden.rejections,
             webhook,
             secrets,

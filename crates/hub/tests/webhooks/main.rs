@@ -1,0 +1,11 @@
+//! Webhooks against real HTTP receivers, with time in the test's hand.
+
+#![cfg(test)]
+
+mod deliveries;
+mod destinations;
+mod hub;
+#[cfg(feature = "peers")]
+mod python;
+mod receiver;
+mod troubles;
