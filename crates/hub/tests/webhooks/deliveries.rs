@@ -21,15 +21,24 @@ async fn events_arrive_in_order_signed_and_named() {
     let request = receiver.next().await;
     assert_eq!(request.path, "/hook");
     assert_eq!(request.header("content-type"), "application/json");
-    assert_eq!(request.header("webhook-id"), format!("{id}_{place}_{place}"));
+    assert_eq!(
+        request.header("webhook-id"),
+        format!("{id}_{place}_{place}")
+    );
     assert_eq!(request.header("webhook-timestamp"), "1790000000");
     assert!(is_signed(&request, &secret));
     let body = request.json();
     assert_eq!(body["type"], "event");
-    assert_eq!(body["timestamp"], Timestamp::from_millis(1_790_000_000_000).to_string());
+    assert_eq!(
+        body["timestamp"],
+        Timestamp::from_millis(1_790_000_000_000).to_string()
+    );
     assert_eq!(body["data"]["device"], "till-1");
     assert_eq!(body["data"]["name"], "door/opened");
-    assert_eq!(body["data"]["payload_base64"], STANDARD.encode("door/opened"));
+    assert_eq!(
+        body["data"]["payload_base64"],
+        STANDARD.encode("door/opened")
+    );
     request.answer(StatusCode::OK);
     for name in ["two", "three", "four"] {
         hub.say(name).await;
@@ -140,7 +149,10 @@ async fn a_paused_webhook_goes_on_where_it_was() {
     let stale = webhooks.update(&admin(), &id, set(true), Some(1)).await;
     assert!(matches!(stale, Err(Refusal::Conflict { .. })));
     hub.say("one").await;
-    webhooks.update(&admin(), &id, set(true), Some(2)).await.unwrap();
+    webhooks
+        .update(&admin(), &id, set(true), Some(2))
+        .await
+        .unwrap();
     assert_eq!(receiver.take().await["data"]["name"], "one");
 }
 
@@ -184,17 +196,29 @@ async fn only_administrators_of_all_sites_make_webhooks_and_it_is_written_down()
 
 /// Whether one of the signatures is by `secret` (Standard Webhooks, "Verifying signatures").
 fn is_signed(request: &Request, secret: &str) -> bool {
-    let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
+    let key = STANDARD
+        .decode(secret.strip_prefix("whsec_").unwrap())
+        .unwrap();
     let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
-    let (id, at) = (request.header("webhook-id"), request.header("webhook-timestamp"));
+    let (id, at) = (
+        request.header("webhook-id"),
+        request.header("webhook-timestamp"),
+    );
     let signed = [format!("{id}.{at}.").as_bytes(), &request.body].concat();
-    request.header("webhook-signature").split(' ').any(|signature| {
-        let signature = STANDARD.decode(signature.strip_prefix("v1,").unwrap()).unwrap();
-        hmac::verify(&key, &signed, &signature).is_ok()
-    })
+    request
+        .header("webhook-signature")
+        .split(' ')
+        .any(|signature| {
+            let signature = STANDARD
+                .decode(signature.strip_prefix("v1,").unwrap())
+                .unwrap();
+            hmac::verify(&key, &signed, &signature).is_ok()
+        })
 }
 
 fn names(batch: &Value) -> Vec<&str> {
     let items = batch.as_array().unwrap().iter();
-    items.map(|item| item["data"]["name"].as_str().unwrap()).collect()
+    items
+        .map(|item| item["data"]["name"].as_str().unwrap())
+        .collect()
 }

@@ -53,7 +53,11 @@ pub(crate) fn at(address: SocketAddr, path: &str) -> NewWebhook {
 
 impl Hub {
     pub(crate) async fn new() -> Self {
-        Self::with(trusting(), Clock::held(Timestamp::from_millis(1_790_000_000_000))).await
+        Self::with(
+            trusting(),
+            Clock::held(Timestamp::from_millis(1_790_000_000_000)),
+        )
+        .await
     }
 
     pub(crate) async fn with(settings: webhooks::Settings, clock: Clock) -> Self {

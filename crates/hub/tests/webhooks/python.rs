@@ -37,11 +37,19 @@ async fn the_reference_library_accepts_what_is_sent_over_tls_and_refuses_a_wrong
     receiver.expect(&secret).await;
     hub.say("door/Tür").await;
     let accepted = receiver.next().await;
-    assert_eq!(accepted["verified"][0]["data"]["name"], "door/Tür", "{accepted}");
-    receiver.expect("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").await;
+    assert_eq!(
+        accepted["verified"][0]["data"]["name"], "door/Tür",
+        "{accepted}"
+    );
+    receiver
+        .expect("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+        .await;
     hub.say("door").await;
     let refused = receiver.next().await;
-    assert_eq!(refused["refused"], "No matching signature found", "{refused}");
+    assert_eq!(
+        refused["refused"], "No matching signature found",
+        "{refused}"
+    );
 }
 
 #[tokio::test]
@@ -79,7 +87,10 @@ impl Receiver {
         std::fs::write(&chain, identity.chain_pem()).unwrap();
         std::fs::write(&key, identity.key_pem()).unwrap();
         let mut process = Command::new(python())
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/webhooks/receiver.py"))
+            .arg(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/tests/webhooks/receiver.py"
+            ))
             .args([chain, key])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -8,13 +8,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 
 pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
     requests: mpsc::UnboundedReceiver<Request>,
-    serving: JoinHandle<()>,
+    /// One of its own, so that all its connections can be cut at once.
+    runtime: Option<Runtime>,
 }
 
 /// A request that waits for its answer.
@@ -32,7 +33,13 @@ impl Receiver {
 
     /// One at an address where there was one before.
     pub(crate) async fn on(address: SocketAddr) -> Self {
-        let listener = TcpListener::bind(address).await.unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let bound = runtime.spawn(TcpListener::bind(address));
+        let listener = bound.await.unwrap().unwrap();
         let address = listener.local_addr().unwrap();
         let (arrived, requests) = mpsc::unbounded_channel();
         let app = Router::new().fallback(move |request: axum::extract::Request| {
@@ -55,11 +62,11 @@ impl Receiver {
                 }
             }
         });
-        let serving = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        runtime.spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self {
             address,
             requests,
-            serving,
+            runtime: Some(runtime),
         }
     }
 
@@ -77,10 +84,19 @@ impl Receiver {
     }
 
     /// Goes away, with all its connections.
-    pub(crate) async fn kill(self) -> SocketAddr {
-        self.serving.abort();
-        assert!(self.serving.await.unwrap_err().is_cancelled());
+    pub(crate) async fn kill(mut self) -> SocketAddr {
+        let runtime = self.runtime.take().unwrap();
+        let ended = tokio::task::spawn_blocking(|| drop(runtime));
+        ended.await.unwrap();
         self.address
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
