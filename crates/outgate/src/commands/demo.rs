@@ -1,5 +1,6 @@
 //! `outgate demo`.
 
+mod cloud;
 mod stage;
 
 use std::process::ExitCode;
@@ -17,7 +18,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::commands::check::table::report_tables;
 use crate::commands::check::{exercise, runtime};
-use crate::commands::demo::stage::{Scene, props};
+use crate::commands::demo::cloud::Cloud;
+use crate::commands::demo::stage::{Scene, names, props};
 use crate::library;
 use crate::output::{Failure, print, say};
 use crate::progress::Progress;
@@ -28,8 +30,9 @@ use crate::progress::Progress;
   outgate demo
   outgate demo open-pos homag-cube --once
 
-The servers are stand-ins on loopback, with certificates of an authority made on the spot. Nothing
-leaves this machine. Without --once they stay up after the tables, until Ctrl-C.")]
+The cloud end is a hub, the rest are stand-ins, all on loopback, with certificates of an authority
+made on the spot. Nothing leaves this machine. Without --once they stay up after the tables, until
+Ctrl-C.")]
 pub(crate) struct DemoArgs {
     /// The products to play [default: all that are built in]
     #[arg(value_name = "PROFILE")]
@@ -57,11 +60,23 @@ impl DemoArgs {
             let mut stage = Stage::new(authority, SystemClock);
             let (mut scenes, mut plans) = (Vec::new(), Vec::new());
             for (profile, manifest) in &manifests {
-                let (scene, plan) = Scene::set(profile, manifest, &mut stage)
-                    .await
-                    .map_err(internal)?;
+                let (scene, plan) = Scene::set(profile, manifest).map_err(internal)?;
                 scenes.push(scene);
                 plans.push(plan);
+            }
+            let mut known: Vec<String> = plans.iter().flat_map(names).collect();
+            known.push("localhost".to_owned());
+            known.sort();
+            known.dedup();
+            let cloud = Cloud::start(stage.authority(), &known)
+                .await
+                .context("failed to start the hub")
+                .map_err(internal)?;
+            for (scene, plan) in scenes.iter_mut().zip(&plans) {
+                scene
+                    .play(plan, cloud.address(), &mut stage)
+                    .await
+                    .map_err(internal)?;
             }
             let lines = MultiProgress::new();
             let acts = scenes.iter().zip(plans);
@@ -74,10 +89,12 @@ impl DemoArgs {
             }
             if !self.once {
                 let props = props(&pem, &scenes).map_err(internal)?;
-                linger(&props, &scenes).await?;
+                linger(&props, &scenes, &cloud).await?;
+                cloud.stop().await;
                 return Ok(ExitCode::SUCCESS);
             }
             stage.stop().await;
+            cloud.stop().await;
             Ok(ExitCode::from(Verdict::worst(verdicts).exit_code()))
         })
     }
@@ -117,7 +134,7 @@ async fn play(
 }
 
 /// Leaves the servers up until somebody ends it.
-async fn linger(props: &tempfile::TempDir, scenes: &[Scene]) -> Result<(), Failure> {
+async fn linger(props: &tempfile::TempDir, scenes: &[Scene], cloud: &Cloud) -> Result<(), Failure> {
     // Before anybody is told of the servers, so that the folder goes away however early it ends.
     let signal = |kind| signal(kind).map_err(|error| Failure::Internal(error.into()));
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -132,6 +149,15 @@ async fn linger(props: &tempfile::TempDir, scenes: &[Scene]) -> Result<(), Failu
             file.display(),
             scene.profile
         ));
+    }
+    let ca = props.path().join("ca.pem");
+    say(&format!(
+        "The hub's console: https://localhost:{}/ (its certificate is signed by {})",
+        cloud.address().port(),
+        ca.display()
+    ));
+    if let Some(token) = cloud.token() {
+        say(&format!("  log in with the token in {}", token.display()));
     }
     tokio::select! {
         _ = interrupt.recv() => {}

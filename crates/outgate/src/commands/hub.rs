@@ -181,12 +181,7 @@ async fn drain(hub: &Hub, signals: &mut Signals) {
     systemd::tell(Notice::Stopping);
     say("draining; a second signal ends the hub at once");
     let again = async {
-        loop {
-            match signals.next().await {
-                Heard::HangUp => {}
-                Heard::End => break,
-            }
-        }
+        while let Heard::HangUp = signals.next().await {}
     };
     tokio::select! {
         () = hub.drain() => {}

@@ -1,4 +1,5 @@
-//! Setting the scene of a demo: a stand-in server for every lane that a probe can exercise.
+//! Setting the scene of a demo: the hub for every lane that it serves, a stand-in server for every
+//! other that a probe can exercise.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -30,12 +31,8 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    /// Starts the servers that a product's lanes need, and plans their check for all parties.
-    pub(super) async fn set(
-        profile: &str,
-        manifest: &Manifest,
-        stage: &mut Stage,
-    ) -> anyhow::Result<(Self, Plan)> {
+    /// Plans the check of a product for all parties. Nothing is played yet.
+    pub(super) fn set(profile: &str, manifest: &Manifest) -> anyhow::Result<(Self, Plan)> {
         let settings = settings(manifest);
         let selection = Selection {
             set: settings.clone(),
@@ -44,15 +41,25 @@ impl Scene {
         let lanes = manifest.lanes(&selection)?;
         let samples = samples(&lanes);
         let plan = Plan::new(lanes, &samples, DEFAULT_HOLD);
-        let detours = Servers::start(&plan, stage).await?;
         let scene = Self {
             profile: profile.to_owned(),
             product: manifest.product().id.to_string(),
             samples,
             settings,
-            detours,
+            detours: Vec::new(),
         };
         Ok((scene, plan))
+    }
+
+    /// Starts the servers that the lanes of `plan` need beside the hub at `hub`.
+    pub(super) async fn play(
+        &mut self,
+        plan: &Plan,
+        hub: SocketAddr,
+        stage: &mut Stage,
+    ) -> anyhow::Result<()> {
+        self.detours = Servers::start(plan, hub, stage).await?;
+        Ok(())
     }
 
     /// The arguments of a check against the scene, one a line.
@@ -121,9 +128,37 @@ fn samples(lanes: &[Lane]) -> Samples {
     samples
 }
 
+/// The names that the servers of `plan` answer to.
+pub(super) fn names(plan: &Plan) -> Vec<String> {
+    let mut names = vec![Ipv4Addr::LOCALHOST.to_string()];
+    for (_, ask) in asks(plan) {
+        if let Host::Name(name) = &ask.host
+            && !names.contains(name)
+        {
+            names.push(name.clone());
+        }
+    }
+    names
+}
+
+/// What a check will ask, and for which lane.
+fn asks(plan: &Plan) -> Vec<(&Lane, &Ask)> {
+    let asks = plan.lanes.iter().flat_map(|planned| {
+        let asks = match &planned.subject {
+            Subject::Probe { asks, .. } => asks.as_slice(),
+            Subject::NotRun(_) => &[],
+        };
+        asks.iter().map(|ask| (&planned.lane, ask))
+    });
+    asks.collect()
+}
+
 /// The servers of one scene: one for each kind, for all names.
 struct Servers {
-    https: SocketAddr,
+    /// The hub: HTTPS.
+    hub: SocketAddr,
+    /// WebSocket over TLS.
+    wss: SocketAddr,
     /// HTTPS that demands a certificate of the client.
     mutual: SocketAddr,
     http: SocketAddr,
@@ -132,33 +167,19 @@ struct Servers {
 }
 
 impl Servers {
-    async fn start(plan: &Plan, stage: &mut Stage) -> anyhow::Result<Vec<String>> {
-        let asks: Vec<(&Lane, &Ask)> = plan
-            .lanes
-            .iter()
-            .flat_map(|planned| {
-                let asks = match &planned.subject {
-                    Subject::Probe { asks, .. } => asks.as_slice(),
-                    Subject::NotRun(_) => &[],
-                };
-                asks.iter().map(|ask| (&planned.lane, ask))
-            })
-            .collect();
-        let mut names = vec![Ipv4Addr::LOCALHOST.to_string()];
+    async fn start(plan: &Plan, hub: SocketAddr, stage: &mut Stage) -> anyhow::Result<Vec<String>> {
+        let asks = asks(plan);
+        let names = names(plan);
         let mut answers = Answers::new();
-        for (_, ask) in &asks {
-            if let Host::Name(name) = &ask.host
-                && !names.contains(name)
-            {
-                names.push(name.clone());
-                answers = answers
-                    .address(name, IpAddr::V4(Ipv4Addr::LOCALHOST))
-                    .context("a name that cannot be answered for")?;
-            }
+        for name in names.iter().filter(|name| name.parse::<IpAddr>().is_err()) {
+            answers = answers
+                .address(name, IpAddr::V4(Ipv4Addr::LOCALHOST))
+                .context("a name that cannot be answered for")?;
         }
         let place = Place::v4();
         let servers = Self {
-            https: stage.https(place, &names, TlsFault::None).await?,
+            hub,
+            wss: stage.https(place, &names, TlsFault::None).await?,
             mutual: stage.https_mutual(place, &names).await?,
             http: stage.http(place, HttpFault::None).await?,
             ntp: stage
@@ -184,7 +205,8 @@ impl Servers {
         let mutual = lane.tls.as_ref().is_some_and(|tls| tls.mutual);
         let server = match ask.protocol.as_str() {
             "https" | "tls" if mutual => self.mutual,
-            "https" | "wss" | "tls" => self.https,
+            "https" | "tls" => self.hub,
+            "wss" => self.wss,
             "http" | "ws" | "tcp" => self.http,
             "ntp" => self.ntp,
             "dns" => self.dns,
