@@ -4,12 +4,14 @@
 //! committed corpora through them on any compiler; the programs in `fuzz_targets` hand them to
 //! libFuzzer (`cargo xtask fuzz TARGET`).
 
+mod door;
 mod icmp;
 mod manifest;
 mod mqtt;
 mod ntp;
 mod tls;
 
+pub use self::door::door_first_bytes;
 pub use self::icmp::icmp_reply;
 pub use self::manifest::manifest;
 pub use self::mqtt::{mqtt_connection, mqtt_packet};
@@ -21,7 +23,8 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz_targets` and of its folder in
 /// `corpus`.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
+    ("door_first_bytes", door_first_bytes),
     ("icmp_reply", icmp_reply),
     ("manifest", manifest),
     ("mqtt_connection", mqtt_connection),

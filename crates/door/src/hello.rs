@@ -10,7 +10,7 @@ const EXTENDED_MASTER_SECRET: u16 = 23;
 /// Whether the client's hello in `bytes`, TLS records as they came in, offers an extended master
 /// secret. A hello that cannot be read offers none.
 #[must_use]
-pub(crate) fn offers_extended_master_secret(bytes: &[u8]) -> bool {
+pub fn offers_extended_master_secret(bytes: &[u8]) -> bool {
     offers(&handshake_bytes(bytes)).unwrap_or(false)
 }
 
@@ -73,5 +73,66 @@ impl<'a> Reader<'a> {
             return None;
         };
         Some(u16::from_be_bytes([high, low]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_extension_is_found_in_one_record_and_in_several() {
+        for pieces in [200, 7, 1] {
+            assert!(offers_extended_master_secret(&hello(&[10, 23], pieces)));
+            assert!(!offers_extended_master_secret(&hello(&[10, 11], pieces)));
+        }
+    }
+
+    #[test]
+    fn a_hello_that_is_cut_short_offers_nothing() {
+        let whole = hello(&[10, 23], 200);
+        for length in 0..whole.len() {
+            assert!(!offers_extended_master_secret(&whole[..length]), "{length}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_too_bad(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = offers_extended_master_secret(&bytes);
+            let _ = offers_extended_master_secret(&[&hello(&[23], 300)[..9], &bytes].concat());
+        }
+    }
+
+    /// A hello with empty extensions of these kinds, in records of at most `piece` bytes.
+    fn hello(kinds: &[u16], piece: usize) -> Vec<u8> {
+        let extensions: Vec<u8> = kinds
+            .iter()
+            .flat_map(|kind| [kind.to_be_bytes(), [0, 0]].concat())
+            .collect();
+        let mut body = vec![3; 2 + 32];
+        body.extend([
+            0,
+            0,
+            2,
+            0xc0,
+            0x2b,
+            1,
+            0,
+            0,
+            u8::try_from(extensions.len()).unwrap(),
+        ]);
+        body.extend(extensions);
+        let mut message = vec![1, 0, 0, u8::try_from(body.len()).unwrap()];
+        message.extend(body);
+        message
+            .chunks(piece)
+            .flat_map(|chunk| {
+                let head = [22, 3, 1, 0, u8::try_from(chunk.len()).unwrap()];
+                [&head, chunk].concat()
+            })
+            .collect()
     }
 }

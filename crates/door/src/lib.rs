@@ -35,6 +35,7 @@ pub use certificates::{
 pub use connection::{Connection, Facts, Protocol, TlsFacts};
 pub use door::{Door, OpenError};
 pub use happening::{Happening, Hook, Phase, Refused};
+pub use hello::offers_extended_master_secret;
 pub use settings::{At, Carries, ClientCertificates, Limits, Listener, Security, Settings};
 pub use sniff::{Sniffed, sniff};
 pub use tls::{Challenges, Tls};

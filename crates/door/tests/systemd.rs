@@ -1,7 +1,7 @@
 //! Sockets that are handed in, and what is told in return.
 #![cfg(test)]
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use outgate_door::systemd::{self, Notice};
 use outgate_door::{
-    Arrival, At, Carries, Door, Limits, Listener, Reception, Security, Settings, Tls,
+    Arrival, At, Carries, Door, Happening, Hook, Limits, Listener, Reception, Security, Settings,
+    Tls,
 };
 use tokio::io::AsyncWriteExt;
 
@@ -48,7 +49,13 @@ async fn child() {
         listeners: (0..systemd::inherited()).map(listener).collect(),
         limits: Limits::default(),
     };
-    let door = Door::open(settings, Tls::default(), Arc::new(|_| {})).unwrap();
+    let hook: Hook = Arc::new(|happening| {
+        if *happening == Happening::AcceptFailed {
+            // Anything that needs a file descriptor would fail.
+            eprintln!("no connection can be accepted");
+        }
+    });
+    let door = Door::open(settings, Tls::default(), hook).unwrap();
     systemd::tell(Notice::Ready);
     systemd::tell(Notice::Status("waiting for callers"));
     systemd::tell(Notice::Reloading);
@@ -87,6 +94,24 @@ fn systemd_hears_that_we_are_ready_that_we_reload_and_that_we_stop() {
     assert_eq!(heard(&hears), "STOPPING=1");
     assert_eq!(heard(&hears), "WATCHDOG=1");
     assert_eq!(heard(&hears), "WATCHDOG=1");
+}
+
+#[test]
+fn without_file_descriptors_the_door_waits_and_goes_on_when_there_are_some() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let mut child = Started::with_files(64, socket, &[]);
+    let silent: Vec<TcpStream> = (0..64)
+        .map(|_| TcpStream::connect(address).unwrap())
+        .collect();
+    let said = BufReader::new(child.0.stderr.take().unwrap()).lines();
+    let mut said = said.map(Result::unwrap);
+    assert!(said.any(|line| line == "no connection can be accepted"));
+    drop(silent);
+    // So few files leave room for one connection, and the others may not be gone yet: then this
+    // one is refused, but it is answered.
+    let answer = greeting(address);
+    assert!(["hello", "HTTP/"].contains(&answer.as_str()), "{answer}");
 }
 
 #[tokio::test]
@@ -132,15 +157,23 @@ struct Started(Child);
 impl Started {
     /// A child that is handed `socket` as systemd would: as file 3.
     fn with_socket(socket: TcpListener, environment: &[(&str, &str)]) -> Self {
+        Self::with_files(1024, socket, environment)
+    }
+
+    /// The same for a child that may have so many files open.
+    fn with_files(files: u32, socket: TcpListener, environment: &[(&str, &str)]) -> Self {
         let exe = std::env::current_exe().unwrap();
-        let script = "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" --exact child --nocapture \
-                      3<&0 </dev/null";
+        let script = format!(
+            "ulimit -n {files}; LISTEN_PID=$$ LISTEN_FDS=1 \
+             exec \"$0\" --exact child --nocapture 3<&0 </dev/null"
+        );
         Self::spawn(
             Command::new("sh")
-                .args([Path::new("-c"), Path::new(script), &exe])
+                .args([Path::new("-c"), Path::new(&script), &exe])
                 .env("OUTGATE_TEST_CHILD", "1")
                 .envs(environment.iter().copied())
-                .stdin(Stdio::from(OwnedFd::from(socket))),
+                .stdin(Stdio::from(OwnedFd::from(socket)))
+                .stderr(Stdio::piped()),
         )
     }
 

@@ -32,7 +32,12 @@ const ALLOWED: [(&str, &[&str]); 15] = [
     ),
     (
         "outgate-fuzz",
-        &["outgate-manifest", "outgate-mqtt", "outgate-wire"],
+        &[
+            "outgate-door",
+            "outgate-manifest",
+            "outgate-mqtt",
+            "outgate-wire",
+        ],
     ),
     ("outgate-bench", &[]),
     ("xtask", &[]),

@@ -1,6 +1,6 @@
 //! What is spoken, by ALPN and first bytes.
 
-use outgate_door::{Carries, Listener, Protocol, Refused};
+use outgate_door::{At, Carries, Listener, Protocol, Refused};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -115,6 +115,24 @@ async fn a_listener_for_mqtt_refuses_http() {
     assert_eq!(connection.read(&mut [0]).await.unwrap(), 0);
     drop(connection);
     assert_eq!(place.refused().await, Refused::UnknownProtocol);
+}
+
+#[tokio::test]
+async fn a_listener_on_all_addresses_takes_both_families_and_tells_ipv4_as_such() {
+    let listener = Listener {
+        at: At::Address("[::]:0".parse().unwrap()),
+        ..plain()
+    };
+    let mut place = Place::with(listener, patient());
+    let port = place.address.port();
+    for address in ["127.0.0.1", "::1"] {
+        let address = std::net::SocketAddr::new(address.parse().unwrap(), port);
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        connection.write_all(b"GET").await.unwrap();
+        let facts = place.arrival().await.1;
+        assert_eq!(facts.peer, connection.local_addr().unwrap());
+        assert_eq!(facts.local, address);
+    }
 }
 
 /// The next `length` bytes.

@@ -1,15 +1,18 @@
 //! Certificates, and what happens when they change.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
-use outgate_door::{CertificateError, Keeper, PemError, Source, machine_names};
+use outgate_door::{
+    CertificateError, Door, Keeper, Now, PemError, Settings, Source, machine_names,
+};
 use outgate_standin::{Authority, Validity};
 use rustls::HandshakeKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::client::Client;
-use crate::place::Place;
+use crate::place::{Place, patient};
 
 #[tokio::test]
 async fn new_handshakes_get_the_new_certificate_and_old_connections_stay() {
@@ -55,6 +58,47 @@ async fn keys_in_files_may_be_of_any_usual_kind() {
         error,
         CertificateError::Pem(PemError::Read { .. })
     ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_is_renewed_by_itself_when_two_thirds_of_its_life_are_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let hours = Arc::new(AtomicU64::new(0));
+    let now: Now = Arc::new({
+        let hours = Arc::clone(&hours);
+        let start = SystemTime::now();
+        move || start + Duration::from_secs(3600 * hours.load(Ordering::Relaxed))
+    });
+    let source = Source::Private {
+        folder: folder.path().to_owned(),
+        names: vec!["localhost".to_owned()],
+    };
+    let keeper = Keeper::open(source, now).unwrap();
+    let settings = Settings {
+        listeners: Vec::new(),
+        limits: patient(),
+    };
+    let door = Door::open(settings, keeper.tls(), Arc::new(|_| {})).unwrap();
+    let file = || std::fs::read(folder.path().join("server.pem")).unwrap();
+    let first = file();
+    // The keeper sleeps for an hour at a time, which passes at once.
+    let clock = async {
+        for hour in 0..60 * 24 {
+            hours.store(hour, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+            if file() != first {
+                return hour;
+            }
+        }
+        panic!("no new certificate");
+    };
+    let renewed = tokio::select! {
+        () = keeper.keep(&door) => panic!("the keeper gave up"),
+        hour = clock => hour,
+    };
+    // A certificate reaches back a day, so its life is 91 of them.
+    let due = 91 * 24 * 2 / 3 - 24;
+    assert!((due..=due + 2).contains(&renewed), "{renewed} for {due}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! How many may come in.
 
+use std::sync::Arc;
+
 use outgate_door::{Limits, Refused};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -75,6 +77,26 @@ async fn while_as_many_as_may_be_are_opened_others_wait_their_turn() {
     assert_eq!(first, silent.local_addr().unwrap());
     let next = place.arrival().await.1.peer;
     assert_eq!(next, second.local_addr().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storm_of_handshakes_passes() {
+    const STORM: usize = 300;
+    let mut place = Place::open();
+    let client = Arc::new(Client::trusting(&place.authority()).offering(&["mqtt"]));
+    let address = place.address;
+    let mut storm = tokio::task::JoinSet::new();
+    for _ in 0..STORM {
+        let client = Arc::clone(&client);
+        storm.spawn(async move { client.connect(address).await.unwrap() });
+    }
+    let connections = storm.join_all().await;
+    for _ in 0..STORM {
+        place.arrival().await;
+    }
+    assert_eq!(place.door.connections(), STORM);
+    drop(connections);
+    place.door.emptied().await;
 }
 
 /// What the second connection hears that starts with `first`.
