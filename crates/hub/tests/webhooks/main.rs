@@ -6,6 +6,8 @@ mod deliveries;
 mod destinations;
 mod hub;
 #[cfg(feature = "peers")]
+mod metrics;
+#[cfg(feature = "peers")]
 mod python;
 mod receiver;
 mod troubles;

@@ -120,7 +120,7 @@ impl Receiver {
     }
 }
 
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     let peers = std::env::var_os("OUTGATE_PEERS");
     let peers = peers.expect("OUTGATE_PEERS is not set: run `cargo xtask test`, which sets it");
     PathBuf::from(peers).join("python/bin/python")
