@@ -14,6 +14,7 @@ use outgate_door::{CertificateError, Door, Keeper, Listening, OpenError};
 use tokio::sync::watch;
 
 use crate::config::Config;
+use crate::dialects::mqtt::Mqtt;
 use crate::metrics::Metrics;
 use crate::webhooks;
 use reception::Receptionist;
@@ -38,6 +39,7 @@ pub struct State {
 #[derive(Debug)]
 pub struct Hub {
     state: State,
+    mqtt: Mqtt,
     door: Door,
     keeper: Keeper,
     receptionist: Receptionist,
@@ -54,6 +56,9 @@ pub enum StartError {
     /// It has no operator and cannot make one.
     #[error("the first operator cannot be made")]
     FirstOperator(#[source] Refusal),
+    /// What MQTT needs is not there.
+    #[error("MQTT cannot be served")]
+    Mqtt(#[from] crate::dialects::mqtt::OpenError),
     /// It has no certificate.
     #[error("the hub has no certificate")]
     Certificate(#[from] CertificateError),
@@ -83,6 +88,7 @@ impl Hub {
             () = self.door.serve(self.receptionist.clone(), std::future::pending()) => {}
             () = self.keeper.keep(&self.door) => {}
             () = self.push() => {}
+            () = self.mqtt.look_after() => {}
         }
     }
 
@@ -131,6 +137,7 @@ impl Hub {
         for (what, same) in [
             ("where the data lies", before.data == config.data),
             ("where the hub listens", before.listen == config.listen),
+            ("a topic policy", before.policies == config.policies),
             (
                 "where the certificate comes from",
                 before.certificate == config.certificate && before.names == config.names,

@@ -1,2 +1,148 @@
 //! MQTT with plain topics: events, commands, calls and twins under `devices/NAME/`, and messages
 //! between devices within what their policies allow.
+//!
+//! A connection is read by [`outgate_mqtt`]'s state machine, driven by a `conversation`, which
+//! hands events and the like to the core and messages between devices to the `broker`. Which
+//! topic means what is in `topics`; who may connect, in `login`.
+//!
+//! What is acknowledged is on the disk: an event, a retained message, a message for a session that
+//! is kept. Acknowledgements leave in the order of the messages, and many messages wait for one
+//! commit.
+
+mod broker;
+mod conversation;
+mod io;
+mod login;
+mod policy;
+mod reasons;
+mod settings;
+mod topics;
+mod websocket;
+mod welcome;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use outgate_core::Core;
+use outgate_core::refusal::Refusal;
+use outgate_door::Facts;
+use outgate_mqtt::connection::Limits;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+pub use self::policy::PolicyError;
+pub use self::settings::{DEFAULT_POLICY, MAX_FIRST_PACKET, Settings};
+
+use self::broker::Broker;
+use self::websocket::Carrier;
+use crate::metrics::Metrics;
+
+/// How often it is looked after what time brings: wills, ends of sessions.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// The most bytes that one WebSocket message has beside MQTT packets of the largest size. Clients
+/// may put several packets into a message.
+const WEBSOCKET_SLACK: usize = 64 * 1024;
+
+/// MQTT for all connections of a hub.
+#[derive(Clone, Debug)]
+pub struct Mqtt(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    core: Core,
+    metrics: Metrics,
+    settings: Arc<Settings>,
+    limits: Arc<Limits>,
+    broker: Arc<Broker>,
+}
+
+/// Why MQTT cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A policy cannot be used.
+    #[error("a topic policy cannot be used")]
+    Policy(#[from] PolicyError),
+    /// The store does not give what was kept.
+    #[error("MQTT sessions cannot be read")]
+    Store(#[from] Refusal),
+}
+
+impl Mqtt {
+    /// Finds sessions, retained messages and wills again.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn open(core: Core, metrics: Metrics, settings: Settings) -> Result<Self, OpenError> {
+        policy::check(&settings.policies)?;
+        let settings = Arc::new(Settings {
+            policies: settings.templates(),
+            ..settings
+        });
+        let broker = Broker::load(core.clone(), metrics.clone(), Arc::clone(&settings)).await?;
+        Ok(Self(Arc::new(Inner {
+            limits: Arc::new(settings.limits()),
+            broker: Arc::new(broker),
+            core,
+            metrics,
+            settings,
+        })))
+    }
+
+    /// Publishes wills that are due, ends sessions whose time is over, and forgets what has
+    /// expired, once a second for ever. To be run beside everything else.
+    pub async fn look_after(&self) {
+        let mut ticks = tokio::time::interval(SWEEP_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.sweep().await;
+        }
+    }
+
+    /// Does once what [`Mqtt::look_after`] does every second.
+    pub async fn sweep(&self) {
+        self.0.broker.sweep().await;
+    }
+
+    /// Serves one connection to its end. Ends at once when its session is ended, whatever the
+    /// other end does.
+    pub async fn serve<S>(&self, stream: S, facts: &Facts)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        welcome::serve(&self.0, stream, facts).await;
+    }
+
+    /// Takes a request for MQTT over WebSocket and serves it on a task of its own. The request has
+    /// the connection's [`Facts`] among its extensions.
+    pub fn upgrade(&self, mut request: Request) -> Response {
+        let Some(facts) = request.extensions().get::<Facts>().cloned() else {
+            return http::StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        };
+        let accepted = match websocket::accept(&mut request) {
+            Ok(accepted) => accepted,
+            Err(not_ours) => return not_ours.into_response(),
+        };
+        let mqtt = self.clone();
+        tokio::spawn(async move {
+            let max = mqtt.0.limits.packet_size as usize + WEBSOCKET_SLACK;
+            match accepted.upgrade.await {
+                Ok(upgraded) => mqtt.serve(Carrier::new(upgraded, max).await, &facts).await,
+                Err(error) => tracing::debug!(%error, "a WebSocket did not come about"),
+            }
+        });
+        accepted.response
+    }
+
+    /// The route `/mqtt`.
+    pub fn router(&self) -> axum::Router {
+        let mqtt = self.clone();
+        let upgrade = move |request: Request| {
+            let answer = mqtt.upgrade(request);
+            std::future::ready(answer)
+        };
+        axum::Router::new().route("/mqtt", axum::routing::get(upgrade))
+    }
+}

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::reception::Receptionist;
 use super::{Hub, StartError, State};
 use crate::config::{Carries, CertificateFrom, Config};
+use crate::dialects::mqtt::Mqtt;
 use crate::metrics::{Metrics, Shaken};
 
 /// Opens, listens, and puts all parts together.
@@ -30,6 +31,8 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
         .await
         .map_err(StartError::FirstOperator)?;
     let (draining, drained) = watch::channel(false);
+    let settings = crate::dialects::mqtt::Settings::of(&config);
+    let mqtt = Mqtt::open(core.clone(), metrics.clone(), settings).await?;
     let state = State {
         core,
         metrics,
@@ -38,10 +41,12 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
     };
     Ok(Hub {
         receptionist: Receptionist {
-            router: crate::http::router(&state),
+            router: crate::http::router(&state).merge(mqtt.router()),
+            mqtt: mqtt.clone(),
             draining: drained,
         },
         state,
+        mqtt,
         door,
         keeper,
         draining,

@@ -1,0 +1,136 @@
+//! Subscriptions, and the retained messages that they bring.
+
+use std::sync::Arc;
+
+use outgate_core::messages;
+use outgate_core::refusal::Refusal;
+use outgate_core::sessions::Pass;
+use outgate_mqtt::packet::{QoS, RetainHandling, SubscribeFilter};
+use outgate_mqtt::topics::TopicFilter;
+
+use super::Broker;
+use super::client::{Client, Subscription};
+use super::mailbox::Delivery;
+
+/// What a subscription brings at once.
+#[derive(Debug)]
+pub(in super::super) struct Granted {
+    /// With which quality of service.
+    pub(in super::super) qos: QoS,
+    /// The retained messages that it means.
+    pub(in super::super) retained: Vec<Delivery>,
+}
+
+impl Broker {
+    /// Adds a subscription that is allowed; `None` when the client has too many.
+    pub(in super::super) fn subscribe(
+        &self,
+        client: &Arc<Client>,
+        subscription: Subscription,
+    ) -> Option<Granted> {
+        let filter = subscription.filter.filter.clone();
+        let too_many = client.subscription_count() >= self.settings.max_subscriptions;
+        if too_many && !client.has_subscription(&filter) {
+            return None;
+        }
+        self.routes.write().insert(client, &subscription);
+        let existed = client.note_subscription(subscription.clone());
+        let wanted = match subscription.filter.retain_handling {
+            RetainHandling::Send => true,
+            RetainHandling::SendIfNew => !existed,
+            RetainHandling::Keep => false,
+        };
+        let qos = subscription.filter.qos;
+        // Those who share get none [MQTT-4.8.2, non-normative].
+        let retained = if wanted && filter.shared().is_none() {
+            self.retained_for(&subscription)
+        } else {
+            Vec::new()
+        };
+        Some(Granted { qos, retained })
+    }
+
+    /// Takes out a subscription; `false` when there was none.
+    pub(in super::super) fn unsubscribe(&self, client: &Client, filter: &TopicFilter) -> bool {
+        let existed = client.forget_subscription(filter);
+        if existed {
+            self.routes.write().remove(client.number, filter);
+        }
+        existed
+    }
+
+    /// Keeps subscriptions of a client that is kept.
+    pub(in super::super) async fn keep_subscriptions(
+        &self,
+        client: &Client,
+        pass: Pass,
+        subscriptions: Vec<Subscription>,
+    ) -> Result<(), Refusal> {
+        let Some(mailbox) = client.mailbox.kept() else {
+            return Ok(());
+        };
+        let kept = subscriptions
+            .iter()
+            .map(|subscription| messages::Subscription {
+                filter: subscription.filter.filter.as_str().to_owned(),
+                options: options(&subscription.filter),
+                identifier: subscription.identifier,
+            });
+        let kept = kept.collect();
+        self.core.messages.subscribe(pass, mailbox, kept).await
+    }
+
+    /// Forgets subscriptions of a client that is kept.
+    pub(in super::super) async fn forget_subscriptions(
+        &self,
+        client: &Client,
+        filters: Vec<String>,
+    ) -> Result<(), Refusal> {
+        match client.mailbox.kept() {
+            Some(mailbox) => self.core.messages.unsubscribe(mailbox, filters).await,
+            None => Ok(()),
+        }
+    }
+
+    fn retained_for(&self, subscription: &Subscription) -> Vec<Delivery> {
+        let now = self.core.clock.now();
+        let found = self
+            .retained
+            .lock()
+            .matching(&subscription.filter.filter, now);
+        let deliveries = found.into_iter().map(|retained| Delivery {
+            qos: retained.qos.min(subscription.filter.qos),
+            message: retained.message,
+            retain: true,
+            identifiers: subscription.identifier.into_iter().collect(),
+            seq: None,
+        });
+        deliveries.collect()
+    }
+}
+
+const NO_LOCAL: u8 = 0x04;
+const RETAIN_AS_PUBLISHED: u8 = 0x08;
+
+/// A subscription's options as the byte that MQTT 5 has for them (section 3.8.3.1); how retained
+/// messages are handled matters only when it is made.
+fn options(filter: &SubscribeFilter) -> u8 {
+    let flag = |set: bool, bit: u8| if set { bit } else { 0 };
+    filter.qos.number()
+        | flag(filter.no_local, NO_LOCAL)
+        | flag(filter.retain_as_published, RETAIN_AS_PUBLISHED)
+}
+
+/// A subscription as it was kept; `None` when it does not read: somebody has changed the store.
+pub(super) fn from_kept(kept: messages::Subscription) -> Option<Subscription> {
+    Some(Subscription {
+        filter: SubscribeFilter {
+            filter: TopicFilter::new(&kept.filter).ok()?,
+            qos: QoS::from_number(kept.options & 0x03)?,
+            no_local: kept.options & NO_LOCAL != 0,
+            retain_as_published: kept.options & RETAIN_AS_PUBLISHED != 0,
+            retain_handling: RetainHandling::Send,
+        },
+        identifier: kept.identifier,
+    })
+}

@@ -1,0 +1,145 @@
+//! What time brings: wills that are due, sessions and retained messages that are over.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use outgate_core::clock::Timestamp;
+use outgate_core::messages::Will;
+use outgate_mqtt::packet::QoS;
+
+use super::Broker;
+use super::client::{Client, Standing};
+use super::message::Routed;
+use super::publish::{Publisher, Unpublished};
+
+impl Broker {
+    /// Does what is due.
+    pub(in super::super) async fn sweep(&self) {
+        let now = self.core.clock.now();
+        for will in self.due_wills(now) {
+            self.publish_will(will).await;
+        }
+        for client in self.over(now) {
+            // A connection may be about to take the seat; it finds out itself that it is over.
+            let Some(_seat) = client.try_sit() else {
+                continue;
+            };
+            if matches!(client.standing(), Standing::Away(Some(ends)) if ends <= now) {
+                self.forget(&client).await;
+            }
+        }
+        let expired = self.retained.lock().expire(now);
+        if !expired.is_empty()
+            && let Err(refusal) = self.core.messages.drop_retained(expired).await
+        {
+            // They have expired all the same and are taken for it when they are read.
+            tracing::warn!(error = %refusal, "expired retained messages were not removed");
+        }
+    }
+
+    /// A connection has gone and leaves `will`; its session is kept for `lasts` seconds.
+    pub(super) async fn settle_will(
+        &self,
+        client: &Arc<Client>,
+        will: Option<Will>,
+        lasts: u32,
+        now: Timestamp,
+    ) {
+        let Some(mut will) = will else {
+            return;
+        };
+        // Not later than the session's end [MQTT-3.1.2-8].
+        let delay = will.delay.min(lasts);
+        if delay == 0 {
+            self.publish_will(will).await;
+            return;
+        }
+        will.due = Some(now.after(Duration::from_secs(delay.into())));
+        self.wills
+            .lock()
+            .insert(Arc::clone(&client.key), will.clone());
+        if let Err(refusal) = self.core.messages.keep_will(None, will).await {
+            tracing::warn!(error = %refusal, "when a will is due was not kept");
+        }
+    }
+
+    /// Somebody connects as `client`: a will that waits for its absence is dropped, or published
+    /// when the session it belongs to ends now (section 3.1.3.2.2).
+    pub(super) async fn settle_old_will(&self, client: &Arc<Client>, session_ends: bool) {
+        let Some(will) = self.wills.lock().remove(&client.key) else {
+            return;
+        };
+        if session_ends {
+            self.publish_will(will).await;
+        } else {
+            self.drop_will(&will.key).await;
+        }
+    }
+
+    /// Forgets a will that is not to be published.
+    pub(in super::super) async fn drop_will(&self, key: &str) {
+        if let Err(refusal) = self.core.messages.drop_will(key.to_owned()).await {
+            tracing::warn!(error = %refusal, "a will was not removed");
+        }
+    }
+
+    fn due_wills(&self, now: Timestamp) -> Vec<Will> {
+        let mut wills = self.wills.lock();
+        let due: Vec<Arc<str>> = wills
+            .iter()
+            .filter(|(_, will)| will.due.is_some_and(|due| due <= now))
+            .map(|(key, _)| Arc::clone(key))
+            .collect();
+        due.iter().filter_map(|key| wills.remove(key)).collect()
+    }
+
+    /// Publishes a will and forgets it.
+    async fn publish_will(&self, will: Will) {
+        let (now, at) = (Instant::now(), self.core.clock.now());
+        let publisher = Publisher {
+            number: 0,
+            owner: will.owner.as_str().into(),
+            pass: None,
+            inbound: None,
+        };
+        let qos = QoS::from_number(will.qos).unwrap_or_default();
+        let lasts = will
+            .message
+            .expires
+            .map(|end| end.since(will.message.published));
+        let mut message = will.message;
+        // A will's expiry counts from when it is published (section 3.1.3.2.4).
+        message.published = at;
+        message.expires = lasts.map(|lasts| at.after(lasts));
+        if let Some(routed) = Routed::from_kept(message, qos, will.retain, now, at) {
+            let done = match self.publish(&publisher, &Arc::new(routed)) {
+                Ok((_, Some(commit))) => self.commit(commit).await,
+                Ok((_, None)) => Ok(()),
+                Err(Unpublished::Refused(refusal)) => Err(refusal),
+                Err(Unpublished::TooManyRetained) => {
+                    tracing::info!("a will was not retained: its device has too many already");
+                    Ok(())
+                }
+            };
+            if let Err(refusal) = done {
+                tracing::warn!(error = %refusal, "a will was not kept for those who are away");
+            }
+        }
+        self.drop_will(&will.key).await;
+    }
+
+    /// Clients whose time is over.
+    fn over(&self, now: Timestamp) -> Vec<Arc<Client>> {
+        let mut clients = self.clients.lock();
+        let mut over = Vec::new();
+        while let Some((ends, _)) = clients.away.first() {
+            if *ends > now {
+                break;
+            }
+            if let Some((_, key)) = clients.away.pop_first() {
+                over.extend(clients.by_key.get(&key).cloned());
+            }
+        }
+        over
+    }
+}

@@ -1,0 +1,55 @@
+//! What a connection waits for besides its peer: the disk, mostly.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use outgate_core::commands::Command;
+use outgate_core::events::Taken;
+use outgate_core::messages::Waiting;
+use outgate_core::refusal::Refusal;
+use outgate_core::twin::{Half, Twin};
+use outgate_mqtt::connection::Token;
+use outgate_mqtt::packet::{PacketId, ReasonCode};
+
+/// Something that is waited for.
+pub(super) type Job<'a> = Pin<Box<dyn Future<Output = Done> + Send + 'a>>;
+
+/// What has come of it.
+#[derive(Debug)]
+pub(super) enum Done {
+    /// A message of the client is on the disk, or was refused; its packet, if that is noted too.
+    Kept(Option<Token>, Option<u16>, Result<(), Refusal>),
+    /// The next commands.
+    Commands(Result<Vec<Command>, Refusal>),
+    /// The twin, to be sent to this part of its topics.
+    Twin(TwinPart, Result<Box<Twin>, Refusal>),
+    /// What came of the client's own report.
+    Reported(Option<Token>, Result<Half, Refusal>),
+    /// Messages of the mailbox; the place up to which these are all, if they are.
+    OnDisk(Result<Vec<Waiting>, Refusal>, Option<u64>),
+    /// Events for a service.
+    Events(Result<Taken, Refusal>),
+    /// A service's place, if it has one of its own.
+    FeedOpen(Result<u64, Refusal>),
+    /// A service's new place is on the disk.
+    Placed(Result<u64, Refusal>),
+    /// Subscriptions are kept.
+    Subscribed(PacketId, Vec<ReasonCode>, Result<(), Refusal>),
+    /// Subscriptions are forgotten.
+    Unsubscribed(PacketId, Vec<ReasonCode>, Result<(), Refusal>),
+    /// A received message's step is noted: the client may be told.
+    Received(u64, PacketId, Result<(), Refusal>),
+    /// That the client has let go of a packet is noted: it may be told.
+    Released(PacketId, Result<(), Refusal>),
+    /// Something that nobody waits for; a failure is for the log.
+    Noted(&'static str, Result<(), Refusal>),
+}
+
+/// Which topic of the twin is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum TwinPart {
+    /// All of it, for who asked with this correlation data.
+    Document(Option<bytes::Bytes>),
+    /// The desired half.
+    Desired,
+}

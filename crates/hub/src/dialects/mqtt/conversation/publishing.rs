@@ -1,0 +1,195 @@
+//! What a client publishes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use outgate_core::calls::Answer;
+use outgate_core::events::NewEvent;
+use outgate_core::id::CallId;
+use outgate_core::refusal::Refusal;
+use outgate_mqtt::connection::{Incoming, Token};
+use outgate_mqtt::packet::{Delivery, Message, PublishProperties, QoS, ReasonCode, Version};
+use serde_json::Value;
+
+use super::job::{Done, Job, TwinPart};
+use super::{Conversation, Role, Stalled};
+use crate::dialects::mqtt::broker::message::Routed;
+use crate::dialects::mqtt::broker::{Publisher, Unpublished};
+use crate::dialects::mqtt::reasons;
+use crate::dialects::mqtt::topics::{self, Meaning};
+
+/// The user property by which a device says the status of an answer.
+const STATUS: &str = "status";
+
+impl Conversation<'_> {
+    /// The client publishes.
+    pub(super) fn on_publish(&mut self, incoming: Incoming, now: Instant) {
+        let Role::Device(device) = &self.role else {
+            // Services publish nothing: they act through the API.
+            return self.refuse(incoming.token, ReasonCode::NotAuthorized);
+        };
+        match topics::meaning(&incoming.topic, &device.id) {
+            Meaning::Event(name) => {
+                let event = event(name, &incoming);
+                self.append(incoming.token, event);
+            }
+            Meaning::Answer(call, status) => self.on_answer(&call, status, &incoming),
+            Meaning::TwinGet => self.on_twin_get(&incoming),
+            Meaning::Reported => self.on_reported(&incoming),
+            Meaning::Message if device.access.may_publish(&incoming.topic) => {
+                self.on_message(&incoming, now);
+            }
+            Meaning::Message | Meaning::Refused => {
+                self.refuse(incoming.token, ReasonCode::NotAuthorized);
+            }
+        }
+    }
+
+    /// Hands an event to the core. Those of one connection are handed in in their order, so when
+    /// one comes too soon after the others nothing more is read until it is in.
+    pub(super) fn append(&mut self, token: Option<Token>, event: NewEvent) {
+        let (core, session) = (&self.hub.core, self.session);
+        let again = event.clone();
+        let mut job: Job<'_> = Box::pin(async move {
+            let kept = core.events.append(session, event).await;
+            Done::Kept(token, None, kept.map(drop))
+        });
+        // The first poll hands it in; the rest only waits.
+        let mut context = Context::from_waker(Waker::noop());
+        match job.as_mut().poll(&mut context) {
+            Poll::Ready(Done::Kept(_, _, Err(Refusal::Limited { retry_after, .. }))) => {
+                self.stalled = Some(Stalled {
+                    token,
+                    event: again,
+                    until: Instant::now() + retry_after,
+                });
+            }
+            Poll::Ready(done) => self.on_done(done),
+            Poll::Pending => self.jobs.push(job),
+        }
+    }
+
+    /// A message between devices.
+    fn on_message(&mut self, incoming: &Incoming, now: Instant) {
+        let qos = incoming.delivery.qos();
+        let message = Message::new(
+            incoming.topic.clone(),
+            &incoming.payload,
+            qos,
+            incoming.retain,
+            &incoming.properties,
+            now,
+        );
+        let Ok(message) = message else {
+            return self.refuse(incoming.token, ReasonCode::UnspecifiedError);
+        };
+        let routed = Arc::new(Routed::new(message, now, self.hub.core.clock.now()));
+        let inbound = match (incoming.delivery, self.client.mailbox.kept()) {
+            (Delivery::ExactlyOnce { packet_id, .. }, Some(mailbox)) => {
+                Some((mailbox, packet_id.get()))
+            }
+            (_, _) => None,
+        };
+        let publisher = Publisher {
+            number: self.client.number,
+            owner: Arc::clone(&self.client.owner),
+            pass: Some(self.session.pass()),
+            inbound,
+        };
+        match self.hub.broker.publish(&publisher, &routed) {
+            Ok((0, None)) => self.acknowledge(incoming.token, ReasonCode::NoMatchingSubscribers),
+            Ok((_, None)) => self.acknowledge(incoming.token, ReasonCode::Success),
+            Ok((_, Some(commit))) => {
+                let (broker, token) = (Arc::clone(&self.hub.broker), incoming.token);
+                let packet = inbound.map(|(_, packet)| packet);
+                self.commits.push(Box::pin(async move {
+                    Done::Kept(token, packet, broker.commit(commit).await)
+                }));
+            }
+            Err(Unpublished::Refused(refusal)) => self.on_refused(incoming.token, &refusal),
+            Err(Unpublished::TooManyRetained) => {
+                self.refuse(incoming.token, ReasonCode::QuotaExceeded);
+            }
+        }
+    }
+
+    fn on_answer(&mut self, call: &CallId, status: Option<u16>, incoming: &Incoming) {
+        let properties = &incoming.properties;
+        let said = properties
+            .user_properties
+            .iter()
+            .find(|(name, _)| &**name == STATUS)
+            .and_then(|(_, value)| value.parse().ok());
+        let answer = Answer {
+            status: status.or(said).unwrap_or(200),
+            content_type: content_type(properties),
+            payload: incoming.payload.clone(),
+        };
+        match self.hub.core.calls.answer(self.session, call, answer) {
+            // Too late is not the device's fault, and sending it again would not help.
+            Ok(()) | Err(Refusal::NotFound { .. }) => {
+                self.acknowledge(incoming.token, ReasonCode::Success);
+            }
+            Err(refusal) => self.refuse(incoming.token, reasons::to_publish(&refusal)),
+        }
+    }
+
+    fn on_twin_get(&mut self, incoming: &Incoming) {
+        if !self.wants_twin(topics::DOCUMENT) {
+            return self.acknowledge(incoming.token, ReasonCode::NoMatchingSubscribers);
+        }
+        self.acknowledge(incoming.token, ReasonCode::Success);
+        let correlation = incoming.properties.correlation_data.clone();
+        self.read_twin(TwinPart::Document(correlation));
+    }
+
+    fn on_reported(&mut self, incoming: &Incoming) {
+        let Ok(patch) = serde_json::from_slice::<Value>(&incoming.payload) else {
+            let wrong = Refusal::invalid("payload", "a JSON object");
+            return self.on_done(Done::Reported(incoming.token, Err(wrong)));
+        };
+        let (core, session, token) = (&self.hub.core, self.session, incoming.token);
+        self.jobs.push(Box::pin(async move {
+            Done::Reported(token, core.twins.report(session, patch).await)
+        }));
+    }
+
+    /// Says no to a message. A client of 3.1.1 cannot be told, so it is closed: an acknowledgement
+    /// would be a lie (section 3.3.5 leaves the choice).
+    pub(super) fn refuse(&mut self, token: Option<Token>, reason: ReasonCode) {
+        match (token, self.version()) {
+            (Some(_), Version::V5) => self.acknowledge(token, reason),
+            (Some(_), Version::V3_1 | Version::V3_1_1) => self.close(reason),
+            (None, _) => tracing::debug!(?reason, "a message of QoS 0 is not taken"),
+        }
+    }
+}
+
+fn event(name: &str, incoming: &Incoming) -> NewEvent {
+    let properties = incoming.properties.user_properties.iter();
+    let properties: BTreeMap<String, String> = properties
+        .map(|(name, value)| (name.as_str().to_owned(), value.as_str().to_owned()))
+        .collect();
+    NewEvent {
+        name: name.to_owned(),
+        content_type: content_type(&incoming.properties),
+        properties,
+        payload: incoming.payload.clone(),
+    }
+}
+
+fn content_type(properties: &PublishProperties) -> String {
+    properties
+        .content_type
+        .as_ref()
+        .map(|text| text.as_str().to_owned())
+        .unwrap_or_default()
+}
+
+/// The quality of service as messages of the hub's own have it: at least once, or less where the
+/// client has asked for less.
+pub(super) fn capped(qos: QoS) -> QoS {
+    qos.min(QoS::AtLeastOnce)
+}

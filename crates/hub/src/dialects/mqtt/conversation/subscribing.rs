@@ -1,0 +1,154 @@
+//! What a client subscribes to.
+
+use std::sync::Arc;
+
+use outgate_core::id::DeviceId;
+use outgate_mqtt::packet::{PacketId, QoS, ReasonCode, Subscribe, SubscribeFilter, Unsubscribe};
+
+use super::job::{Done, TwinPart};
+use super::publishing::capped;
+use super::{Conversation, Role};
+use crate::dialects::mqtt::broker::client::Subscription;
+use crate::dialects::mqtt::policy::{Access, covers};
+use crate::dialects::mqtt::topics;
+
+impl Conversation<'_> {
+    /// The client subscribes.
+    pub(super) fn on_subscribe(&mut self, subscribe: Subscribe) {
+        let identifier = subscribe.subscription_id.map(std::num::NonZeroU32::get);
+        let mut reasons = Vec::with_capacity(subscribe.filters.len());
+        let mut granted = Vec::new();
+        for filter in subscribe.filters {
+            let reason = match self.permit(&filter) {
+                Ok(qos) => self.grant(SubscribeFilter { qos, ..filter }, identifier, &mut granted),
+                Err(reason) => reason,
+            };
+            reasons.push(reason);
+        }
+        self.keep_granted(subscribe.packet_id, reasons, granted);
+    }
+
+    /// The client unsubscribes.
+    pub(super) fn on_unsubscribe(&mut self, unsubscribe: Unsubscribe) {
+        let mut reasons = Vec::with_capacity(unsubscribe.filters.len());
+        let mut gone = Vec::new();
+        for filter in unsubscribe.filters {
+            if self.hub.broker.unsubscribe(self.client, &filter) {
+                gone.push(filter.as_str().to_owned());
+                reasons.push(ReasonCode::Success);
+            } else {
+                reasons.push(ReasonCode::NoSubscriptionExisted);
+            }
+        }
+        self.close_feed_without_filters();
+        let (broker, client) = (Arc::clone(&self.hub.broker), Arc::clone(self.client));
+        let packet_id = unsubscribe.packet_id;
+        if client.mailbox.kept().is_none() || gone.is_empty() {
+            return self.on_done(Done::Unsubscribed(packet_id, reasons, Ok(())));
+        }
+        self.jobs.push(Box::pin(async move {
+            let done = broker.forget_subscriptions(&client, gone).await;
+            Done::Unsubscribed(packet_id, reasons, done)
+        }));
+    }
+
+    /// What follows from subscriptions that are in force and that the client knows of.
+    pub(super) fn on_subscribed(&mut self) {
+        self.commands.more = true;
+        if self.wants_twin(topics::DESIRED) && !self.desired_sent {
+            self.desired_sent = true;
+            self.read_twin(TwinPart::Desired);
+        }
+    }
+
+    /// Whether the client may have this subscription, and with which quality of service.
+    fn permit(&self, filter: &SubscribeFilter) -> Result<QoS, ReasonCode> {
+        match &self.role {
+            Role::Device(device) => permit_device(&device.id, &device.access, filter),
+            Role::Service(_) => permit_service(filter),
+        }
+    }
+
+    fn grant(
+        &mut self,
+        filter: SubscribeFilter,
+        identifier: Option<u32>,
+        granted: &mut Vec<Subscription>,
+    ) -> ReasonCode {
+        if let Role::Device(device) = &self.role
+            && filter
+                .filter
+                .matches(&topics::twin(&device.id, topics::DESIRED))
+        {
+            self.desired_sent = false;
+        }
+        let subscription = Subscription { filter, identifier };
+        let Some(found) = self.hub.broker.subscribe(self.client, subscription.clone()) else {
+            return ReasonCode::QuotaExceeded;
+        };
+        granted.push(subscription);
+        for commit in self.hub.broker.hand_over(self.client, found.retained) {
+            let broker = Arc::clone(&self.hub.broker);
+            self.commits.push(Box::pin(async move {
+                Done::Noted("a retained message", broker.commit(commit).await)
+            }));
+        }
+        match found.qos {
+            QoS::AtMostOnce => ReasonCode::Success,
+            QoS::AtLeastOnce => ReasonCode::GrantedQos1,
+            QoS::ExactlyOnce => ReasonCode::GrantedQos2,
+        }
+    }
+
+    /// Answers once the subscriptions are on the disk, where the session is kept.
+    fn keep_granted(
+        &mut self,
+        packet_id: PacketId,
+        reasons: Vec<ReasonCode>,
+        granted: Vec<Subscription>,
+    ) {
+        self.open_feed(!granted.is_empty());
+        let kept = self.client.mailbox.kept().is_some();
+        if granted.is_empty() || !kept {
+            return self.on_done(Done::Subscribed(packet_id, reasons, Ok(())));
+        }
+        let (broker, client) = (Arc::clone(&self.hub.broker), Arc::clone(self.client));
+        let pass = self.session.pass();
+        self.jobs.push(Box::pin(async move {
+            let done = broker.keep_subscriptions(&client, pass, granted).await;
+            Done::Subscribed(packet_id, reasons, done)
+        }));
+    }
+}
+
+fn permit_device(
+    device: &DeviceId,
+    access: &Access,
+    asked: &SubscribeFilter,
+) -> Result<QoS, ReasonCode> {
+    let filter = asked.filter.matched_part();
+    let own = |part| covers(&format!("devices/{device}/{part}/#"), filter);
+    let hubs = ["commands", "calls", "twin", "events", "answers"];
+    if !hubs.into_iter().any(own) {
+        if access.may_subscribe(&asked.filter) {
+            return Ok(asked.qos);
+        }
+        return Err(ReasonCode::NotAuthorized);
+    }
+    // Commands come in their order, so whoever takes some takes all.
+    let some_commands = own("commands") && filter != format!("devices/{device}/commands/#");
+    if asked.filter.shared().is_some() || some_commands {
+        return Err(ReasonCode::TopicFilterInvalid);
+    }
+    Ok(capped(asked.qos))
+}
+
+fn permit_service(asked: &SubscribeFilter) -> Result<QoS, ReasonCode> {
+    if asked.filter.shared().is_some() {
+        return Err(ReasonCode::SharedSubscriptionsNotSupported);
+    }
+    if covers("events/#", asked.filter.matched_part()) {
+        return Ok(capped(asked.qos));
+    }
+    Err(ReasonCode::NotAuthorized)
+}

@@ -1,0 +1,115 @@
+//! How MQTT is spoken, and its limits.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use outgate_mqtt::connection::Limits;
+
+use crate::config::{Config, Policy};
+
+/// The name of the policy that devices have unless they were given another.
+pub const DEFAULT_POLICY: &str = "own-subtree";
+
+/// The most bytes of a packet before a client has proved who it is.
+pub const MAX_FIRST_PACKET: usize = 64 * 1024;
+
+/// How MQTT is spoken, and its limits. Counts are of one client unless they say otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Seconds from a connection's start to its CONNECT.
+    pub connect_timeout: u16,
+    /// The most bytes of a packet from a client: an event of full size and what goes with it.
+    pub max_packet: u32,
+    /// The most messages of QoS 1 and 2 from a client that are not acknowledged yet.
+    pub receive_maximum: u16,
+    /// The most topic aliases of a client (MQTT 5).
+    pub topic_alias_maximum: u16,
+    /// The most messages of QoS 1 and 2 to a client that it has not acknowledged yet.
+    pub inflight: u16,
+    /// The longest keep-alive in seconds; a client that asks for more, or for none, gets this.
+    pub max_keep_alive: u16,
+    /// The longest that a session is kept without a connection, in seconds.
+    pub max_session_expiry: u32,
+    /// The most sessions of one device or service, connected or kept.
+    pub max_sessions: usize,
+    /// The most subscriptions of a session.
+    pub max_subscriptions: usize,
+    /// The most messages that wait for a session. A further one is dropped and counted.
+    pub max_queued: usize,
+    /// The most bytes of those.
+    pub max_queued_bytes: u64,
+    /// The most retained messages of one device.
+    pub max_retained: usize,
+    /// The most bytes of those.
+    pub max_retained_bytes: u64,
+    /// The most retained messages of all.
+    pub max_retained_in_all: usize,
+    /// The most bytes of those.
+    pub max_retained_bytes_in_all: u64,
+    /// Where clients are sent when this hub goes down (MQTT 5, section 4.11).
+    pub server_reference: Option<String>,
+    /// What devices may do between each other, by the policy's name; [`DEFAULT_POLICY`] is there
+    /// without being named, and may be named to be another.
+    pub policies: BTreeMap<String, Policy>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            connect_timeout: 10,
+            max_packet: 320 * 1024,
+            receive_maximum: 64,
+            topic_alias_maximum: 16,
+            inflight: 64,
+            max_keep_alive: 1_800,
+            max_session_expiry: 30 * 24 * 60 * 60,
+            max_sessions: 16,
+            max_subscriptions: 256,
+            max_queued: 1_000,
+            max_queued_bytes: 8 << 20,
+            max_retained: 1_000,
+            max_retained_bytes: 4 << 20,
+            max_retained_in_all: 100_000,
+            max_retained_bytes_in_all: 64 << 20,
+            server_reference: None,
+            policies: BTreeMap::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// As a hub is configured.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        Self {
+            server_reference: config.server_reference.clone(),
+            policies: config.policies.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// The limits of one connection.
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            connect_size: MAX_FIRST_PACKET,
+            connect_time: Duration::from_secs(self.connect_timeout.into()),
+            packet_size: self.max_packet,
+            incoming: self.receive_maximum,
+            outgoing: self.inflight,
+            incoming_aliases: self.topic_alias_maximum,
+            keep_alive: self.max_keep_alive,
+            ..Limits::default()
+        }
+    }
+
+    /// The templates of every policy, the default one included.
+    pub(super) fn templates(&self) -> BTreeMap<String, Policy> {
+        let own = Policy {
+            publish: vec!["devices/{device}/#".to_owned()],
+            subscribe: vec!["devices/{device}/#".to_owned()],
+        };
+        let mut templates = self.policies.clone();
+        templates.entry(DEFAULT_POLICY.to_owned()).or_insert(own);
+        templates
+    }
+}

@@ -1,0 +1,383 @@
+//! From a connection's first byte to its CONNACK, and from its end to what is left of it.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use outgate_core::id::SessionId;
+use outgate_core::identity::{Identified, Principal};
+use outgate_core::messages::{self, Will};
+use outgate_core::refusal::Refusal;
+use outgate_core::sessions::{Ending, Session};
+use outgate_door::Facts;
+use outgate_mqtt::connection::{Connection, Event};
+use outgate_mqtt::packet::{ConnAck, Connect, Message, ReasonCode, Version};
+use outgate_mqtt::text::Text;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+
+use super::broker::{Arriving, Attached, consumer_of};
+use super::conversation::{Conversation, DeviceRole, End, Role, ServiceRole, resumed};
+use super::io::{Moved, Outbox, poll_move};
+use super::policy::Access;
+use super::topics::{self, Meaning};
+use super::{Inner, login, reasons};
+
+/// What sessions of this dialect are called.
+const VIA: &str = "mqtt";
+
+/// How long a client that is turned away has to read why.
+const TO_READ_WHY: Duration = Duration::from_secs(2);
+
+/// The most bytes of a client identifier.
+const MAX_CLIENT_ID: usize = 256;
+
+/// Serves one connection to its end.
+pub(super) async fn serve<S>(hub: &Inner, mut stream: S, facts: &Facts)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let mut connection = Connection::new(Arc::clone(&hub.limits), Instant::now());
+    let Some(connect) = first_packet(&mut connection, &mut stream).await else {
+        return;
+    };
+    // On the heap, and gone before the conversation starts: most connections are idle in that.
+    let welcome = Box::pin(welcome(hub, connection, *connect, facts)).await;
+    match welcome {
+        Ok(welcomed) => converse(hub, *welcomed, stream).await,
+        Err(turned_away) => turn_away(*turned_away, &mut stream).await,
+    }
+}
+
+/// A client that may stay.
+struct Welcomed {
+    connection: Connection,
+    session: Session,
+    attached: Attached,
+    role: Role,
+    tags: std::collections::HashMap<u64, super::conversation::Tag>,
+    /// For how many seconds its session outlives it.
+    lasts: u32,
+    will: Option<Will>,
+}
+
+/// A client that may not.
+struct TurnedAway {
+    connection: Connection,
+    answer: ConnAck,
+}
+
+/// Reads until the CONNECT; `None` when none comes.
+async fn first_packet<S>(connection: &mut Connection, stream: &mut S) -> Option<Box<Connect>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut out = Outbox::default();
+    loop {
+        match connection.poll_event(Instant::now()) {
+            Some(Event::Connect(connect)) => return Some(connect),
+            Some(_) => {
+                let last = connection.take_output(Instant::now());
+                write_last(&last, stream).await;
+                return None;
+            }
+            None => {}
+        }
+        let until = connection.poll_timeout()?;
+        let mut take = |bytes: &[u8]| connection.handle_bytes(bytes, Instant::now());
+        let moving = poll_fn(|context| poll_move(stream, context, &mut out, true, &mut take));
+        match tokio::time::timeout_at(until.into(), moving).await {
+            Ok(Ok(Moved::Read(_) | Moved::Written)) => {}
+            Ok(Ok(Moved::Closed) | Err(_)) => return None,
+            Err(_) => connection.handle_timeout(Instant::now()),
+        }
+    }
+}
+
+/// Makes out who connects and takes its seat.
+async fn welcome(
+    hub: &Inner,
+    mut connection: Connection,
+    connect: Connect,
+    facts: &Facts,
+) -> Result<Box<Welcomed>, Box<TurnedAway>> {
+    let (session, role, arrived) = match arrive(hub, &connect, facts).await {
+        Ok(arrived) => arrived,
+        Err(reason) => {
+            hub.metrics.login_refused(VIA);
+            let answer = ConnAck::new(reason);
+            return Err(Box::new(TurnedAway { connection, answer }));
+        }
+    };
+    let Arrived {
+        attached,
+        client_id,
+        lasts,
+        will,
+    } = arrived;
+    let mut answer = ConnAck::new(ReasonCode::Success);
+    answer.session_present = attached.present;
+    answer.assigned_client_id = connect
+        .client_id
+        .is_empty()
+        .then(|| Text::lossy(&client_id));
+    answer.session_expiry = (lasts != connect.session_expiry).then_some(lasts);
+    let (kept, tags) = match resumed(hub, &attached.client).await {
+        Ok(resumed) => resumed,
+        Err(refusal) => {
+            let answer = ConnAck::new(reasons::to_connect(&refusal));
+            hub.broker.detach(attached, lasts, None).await;
+            return Err(Box::new(TurnedAway { connection, answer }));
+        }
+    };
+    connection.accept(kept, answer, Instant::now());
+    Ok(Box::new(Welcomed {
+        connection,
+        session,
+        attached,
+        role,
+        tags,
+        lasts,
+        will,
+    }))
+}
+
+/// What a client has become.
+struct Arrived {
+    attached: Attached,
+    client_id: String,
+    lasts: u32,
+    will: Option<Will>,
+}
+
+async fn arrive(
+    hub: &Inner,
+    connect: &Connect,
+    facts: &Facts,
+) -> Result<(Session, Role, Arrived), ReasonCode> {
+    if connect.authentication.is_some() {
+        return Err(ReasonCode::BadAuthenticationMethod);
+    }
+    let refused = |refusal: Refusal| {
+        tracing::info!(error = %refusal, peer = %facts.peer.ip(), "an MQTT client was turned away");
+        reasons::to_connect(&refusal)
+    };
+    let identified = login::identify(&hub.core, connect, facts)
+        .await
+        .map_err(refused)?;
+    let client_id = client_id(connect, &identified)?;
+    let owner = owner(&identified);
+    let key: Arc<str> = format!("{owner}/{client_id}").into();
+    let lasts = connect.session_expiry.min(hub.settings.max_session_expiry);
+    let role = role(hub, &identified)?;
+    if matches!(role, Role::Service(_)) && lasts > 0 && consumer_of(&key).is_none() {
+        return Err(ReasonCode::ClientIdentifierNotValid);
+    }
+    let will = will(hub, connect, &role, &key, &owner)?;
+    let session = hub
+        .core
+        .open_session(&identified, VIA, facts.peer)
+        .await
+        .map_err(refused)?;
+    let arriving = Arriving {
+        session: &session,
+        key,
+        owner,
+        clean_start: connect.clean_start,
+        lasts,
+        will: will.clone(),
+    };
+    let attached = hub.broker.attach(arriving).await.map_err(refused)?;
+    let arrived = Arrived {
+        attached,
+        client_id,
+        lasts,
+        will,
+    };
+    Ok((session, role, arrived))
+}
+
+/// Converses to the end, and leaves what is to be left.
+async fn converse<S>(hub: &Inner, welcomed: Welcomed, mut stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let Welcomed {
+        connection,
+        session,
+        attached,
+        role,
+        tags,
+        lasts,
+        will,
+    } = welcomed;
+    let _live = hub.metrics.session(VIA);
+    let client = Arc::clone(&attached.client);
+    let mut conversation = Conversation::new(hub, &session, &client, role, connection, tags);
+    let end = conversation.run(&mut stream).await;
+    // First of all the connection: who ends a session waits for that.
+    drop(stream);
+    let leftovers = conversation.leave();
+    drop(session);
+    Box::pin(async {
+        leftovers.finish(hub).await;
+        depart(hub, attached, end, lasts, will).await;
+    })
+    .await;
+}
+
+/// Leaves the seat as the end of the connection has it.
+async fn depart(hub: &Inner, attached: Attached, end: End, lasts: u32, will: Option<Will>) {
+    let key = Arc::clone(&attached.client.key);
+    let said = |lasts: u32| lasts.min(hub.settings.max_session_expiry);
+    let (lasts, left) = match end {
+        End::Goodbye {
+            lasts: new,
+            will: wanted,
+        } => {
+            let will = will.clone().filter(|_| wanted);
+            (new.map_or(lasts, said), will)
+        }
+        End::Broken | End::Ended(Ending::Replaced) => (lasts, will.clone()),
+        // Whoever was put out says nothing more.
+        End::Ended(Ending::Revoked | Ending::Expired | Ending::Dismissed) => (lasts, None),
+        // It stays on the disk: the hub that comes back publishes it if the client does not.
+        End::Ended(Ending::Draining) => return hub.broker.detach(attached, lasts, None).await,
+    };
+    if will.is_some() && left.is_none() {
+        hub.broker.drop_will(&key).await;
+    }
+    hub.broker.detach(attached, lasts, left).await;
+}
+
+/// Tells a client why it may not stay, if it reads that.
+async fn turn_away<S>(turned_away: TurnedAway, stream: &mut S)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let TurnedAway {
+        mut connection,
+        answer,
+    } = turned_away;
+    connection.refuse(answer);
+    let last = connection.take_output(Instant::now());
+    write_last(&last, stream).await;
+}
+
+async fn write_last<S: AsyncWrite + Unpin>(bytes: &[u8], stream: &mut S) {
+    let write = async {
+        stream.write_all(bytes).await?;
+        stream.flush().await?;
+        stream.shutdown().await
+    };
+    // It may have gone already.
+    let _ = tokio::time::timeout(TO_READ_WHY, write).await;
+}
+
+/// What the client calls itself, or is called.
+fn client_id(connect: &Connect, identified: &Identified) -> Result<String, ReasonCode> {
+    if connect.client_id.len() > MAX_CLIENT_ID {
+        return Err(ReasonCode::ClientIdentifierNotValid);
+    }
+    if !connect.client_id.is_empty() {
+        return Ok(connect.client_id.as_str().to_owned());
+    }
+    let random = SessionId::made_up().map_err(|refusal| reasons::to_connect(&refusal))?;
+    Ok(match &identified.principal {
+        Principal::Device { device, .. } => format!("{device}/{random}"),
+        Principal::Service { .. } | Principal::Operator { .. } => random.as_str().to_owned(),
+    })
+}
+
+/// Who answers for the client: its sessions, retained messages and wills.
+fn owner(identified: &Identified) -> Arc<str> {
+    match &identified.principal {
+        Principal::Device { device, .. } => format!("device/{device}").into(),
+        Principal::Service { service, .. } => format!("service/{service}").into(),
+        Principal::Operator { operator, .. } => format!("operator/{operator}").into(),
+    }
+}
+
+fn role(hub: &Inner, identified: &Identified) -> Result<Role, ReasonCode> {
+    match &identified.principal {
+        Principal::Device {
+            device,
+            site,
+            policy,
+        } => {
+            // A policy that is no longer configured gives nothing; the device's own topics stay.
+            let policy = hub
+                .settings
+                .policies
+                .get(policy)
+                .cloned()
+                .unwrap_or_default();
+            Ok(Role::Device(DeviceRole {
+                id: device.clone(),
+                access: Access::new(&policy, device, site),
+            }))
+        }
+        Principal::Service { scope, .. } => {
+            let service = ServiceRole::new(hub, scope.clone());
+            Ok(Role::Service(Box::new(service)))
+        }
+        Principal::Operator { .. } => Err(ReasonCode::NotAuthorized),
+    }
+}
+
+/// The will of a CONNECT. It is a message between devices, as the policy allows.
+fn will(
+    hub: &Inner,
+    connect: &Connect,
+    role: &Role,
+    key: &str,
+    owner: &str,
+) -> Result<Option<Will>, ReasonCode> {
+    let Some(will) = &connect.will else {
+        return Ok(None);
+    };
+    let allowed = match role {
+        Role::Device(device) => {
+            topics::meaning(&will.topic, &device.id) == Meaning::Message
+                && device.access.may_publish(&will.topic)
+        }
+        Role::Service(_) => false,
+    };
+    if !allowed {
+        return Err(ReasonCode::NotAuthorized);
+    }
+    let now = hub.core.clock.now();
+    let expires = will
+        .properties
+        .message_expiry
+        .map(|seconds| now.after(Duration::from_secs(seconds.into())));
+    let message = Message::new(
+        will.topic.clone(),
+        &will.payload,
+        will.qos,
+        will.retain,
+        &will.properties,
+        Instant::now(),
+    );
+    let message = message.map_err(|_| ReasonCode::UnspecifiedError)?;
+    let headers: Bytes = message.encoded_properties().clone();
+    Ok(Some(Will {
+        key: key.to_owned(),
+        owner: owner.to_owned(),
+        message: messages::Message {
+            topic: will.topic.as_str().to_owned(),
+            headers,
+            payload: message.payload().clone(),
+            published: now,
+            expires,
+        },
+        qos: will.qos.number(),
+        retain: will.retain,
+        delay: if connect.version == Version::V5 {
+            will.delay
+        } else {
+            0
+        },
+        due: None,
+    }))
+}

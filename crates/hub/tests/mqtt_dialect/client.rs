@@ -1,0 +1,155 @@
+//! A client that says what a test tells it to, packet by packet.
+
+use std::num::NonZeroU16;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+
+use outgate_mqtt::packet::{
+    Acknowledgement, ConnAck, Connect, Decoder, Delivery, Packet, PacketId, Password, Peer,
+    Publish, QoS, ReasonCode, RetainHandling, Subscribe, SubscribeFilter, Version, encode,
+};
+use outgate_mqtt::text::Text;
+use outgate_mqtt::topics::{TopicFilter, TopicName};
+
+/// The longest that an answer may take: far more than any needs.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// One connection.
+pub(crate) struct Client {
+    stream: DuplexStream,
+    inbox: BytesMut,
+    version: Version,
+}
+
+/// A CONNECT of a device.
+pub(crate) fn connect(version: Version, device: &str, token: &str) -> Connect {
+    let mut connect = Connect::new(version, text(device));
+    connect.user_name = Some(text(device));
+    connect.password = Some(Password::new(token.as_bytes()));
+    connect
+}
+
+pub(crate) fn text(text: &str) -> Text {
+    Text::new(text).unwrap()
+}
+
+pub(crate) fn packet_id(number: u16) -> PacketId {
+    NonZeroU16::new(number).unwrap()
+}
+
+pub(crate) fn delivery(qos: u8, number: u16) -> Delivery {
+    Delivery::first(QoS::from_number(qos).unwrap(), packet_id(number))
+}
+
+pub(crate) fn publish(topic: &str, payload: &'static str, qos: u8, number: u16) -> Publish {
+    let topic = TopicName::new(topic).unwrap();
+    let mut publish = Publish::new(topic, Bytes::from_static(payload.as_bytes()));
+    publish.delivery = delivery(qos, number);
+    publish
+}
+
+impl Client {
+    pub(crate) fn new(stream: DuplexStream, version: Version) -> Self {
+        Self {
+            stream,
+            inbox: BytesMut::new(),
+            version,
+        }
+    }
+
+    pub(crate) async fn say(&mut self, packet: Packet) {
+        let mut out = BytesMut::new();
+        encode(&packet, self.version, &mut out).unwrap();
+        self.stream.write_all(&out).await.unwrap();
+    }
+
+    /// The next packet; `None` when the hub has closed.
+    pub(crate) async fn hear(&mut self) -> Option<Packet> {
+        let decoder = Decoder {
+            version: self.version,
+            max_size: 1 << 20,
+            from: Peer::Server,
+        };
+        loop {
+            if let Some(packet) = decoder.decode(&mut self.inbox).unwrap() {
+                return Some(packet);
+            }
+            let read = self.stream.read_buf(&mut self.inbox);
+            let read = tokio::time::timeout(PATIENCE, read).await;
+            if read.expect("the hub says nothing").unwrap() == 0 {
+                return None;
+            }
+        }
+    }
+
+    pub(crate) async fn connect(&mut self, connect: Connect) -> Box<ConnAck> {
+        self.say(Packet::Connect(Box::new(connect))).await;
+        match self.hear().await {
+            Some(Packet::ConnAck(answer)) => answer,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn subscribe(&mut self, filter: &str, qos: u8) -> ReasonCode {
+        let filter = SubscribeFilter {
+            filter: TopicFilter::new(filter).unwrap(),
+            qos: QoS::from_number(qos).unwrap(),
+            no_local: false,
+            retain_as_published: false,
+            retain_handling: RetainHandling::Send,
+        };
+        self.subscribe_with(filter).await
+    }
+
+    pub(crate) async fn subscribe_with(&mut self, filter: SubscribeFilter) -> ReasonCode {
+        let subscribe = Subscribe {
+            packet_id: packet_id(9_999),
+            filters: vec![filter],
+            subscription_id: None,
+            user_properties: Vec::new(),
+        };
+        self.say(Packet::Subscribe(subscribe)).await;
+        match self.hear().await {
+            Some(Packet::SubAck(answer)) => answer.reasons[0],
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Publishes and waits for the acknowledgement's reason.
+    pub(crate) async fn publish(&mut self, publish: Publish) -> ReasonCode {
+        self.say(Packet::Publish(Box::new(publish))).await;
+        match self.hear().await {
+            Some(Packet::PubAck(answer) | Packet::PubRec(answer)) => answer.reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The next message.
+    pub(crate) async fn message(&mut self) -> Box<Publish> {
+        match self.hear().await {
+            Some(Packet::Publish(publish)) => publish,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The next message, acknowledged.
+    pub(crate) async fn take(&mut self) -> (String, Bytes) {
+        let message = self.message().await;
+        if let Some(packet_id) = message.delivery.packet_id() {
+            self.acknowledge(packet_id, ReasonCode::Success).await;
+        }
+        (message.topic.unwrap().to_string(), message.payload)
+    }
+
+    pub(crate) async fn acknowledge(&mut self, packet_id: PacketId, reason: ReasonCode) {
+        let answer = Acknowledgement::new(packet_id, reason);
+        self.say(Packet::PubAck(answer)).await;
+    }
+
+    /// Asks for a sign of life: whatever was said before has been taken up when it comes.
+    pub(crate) async fn ping(&mut self) {
+        self.say(Packet::PingReq).await;
+        assert_eq!(self.hear().await, Some(Packet::PingResp));
+    }
+}

@@ -1,0 +1,8 @@
+//! MQTT as the hub speaks it, packet by packet, over streams in memory.
+
+#![cfg(test)]
+
+mod client;
+mod messages;
+mod model;
+mod site;

@@ -1,0 +1,170 @@
+//! A core with two devices, and MQTT for them.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use outgate_core::id::{DeviceId, ServiceId, SiteId};
+use outgate_core::identity::{Actor, Given, Issued, Scope};
+use outgate_core::{Clock, Core, Settings, Timestamp};
+use outgate_door::Facts;
+use outgate_hub::dialects::mqtt::{self, Mqtt};
+use outgate_hub::metrics::Metrics;
+use outgate_mqtt::packet::{Connect, ReasonCode, Version};
+use tokio::io::DuplexStream;
+
+use crate::client::{Client, connect, text};
+
+/// A site with the devices `one` and `two`, which may talk below `talk`, and the service `back`.
+pub(crate) struct Site {
+    pub(crate) core: Core,
+    pub(crate) mqtt: Mqtt,
+    tokens: Tokens,
+    folder: PathBuf,
+}
+
+#[derive(Clone)]
+struct Tokens {
+    one: String,
+    two: String,
+    back: String,
+}
+
+impl Site {
+    pub(crate) async fn new(folder: &Path) -> Self {
+        let core = core(folder);
+        let hub = Actor::hub();
+        let site: SiteId = "s".parse().unwrap();
+        core.identity
+            .create_site(&hub, site.clone(), "S".to_owned())
+            .await
+            .unwrap();
+        let mut tokens = Vec::new();
+        for name in ["one", "two"] {
+            let id: DeviceId = name.parse().unwrap();
+            let policy = Some("talk".to_owned());
+            core.identity
+                .create_device(&hub, id.clone(), site.clone(), policy)
+                .await
+                .unwrap();
+            let issued = core
+                .identity
+                .add_token(&hub, &id, "t".to_owned(), None)
+                .await
+                .unwrap();
+            tokens.push(token(issued));
+        }
+        let id: ServiceId = "back".parse().unwrap();
+        let (_, issued) = core
+            .identity
+            .create_service(&hub, id, Scope::All)
+            .await
+            .unwrap();
+        let [one, two] = <[String; 2]>::try_from(tokens).unwrap();
+        let tokens = Tokens {
+            one,
+            two,
+            back: token(issued),
+        };
+        Self {
+            mqtt: mqtt(&core).await,
+            core,
+            tokens,
+            folder: folder.to_owned(),
+        }
+    }
+
+    /// What a hub finds that starts in `folder` after this one was killed at this moment.
+    pub(crate) async fn killed(&self, folder: &Path) -> Self {
+        // Whatever was handed in before is on the disk after this.
+        self.core.store.write(|_| Ok(())).await.unwrap();
+        for file in std::fs::read_dir(&self.folder).unwrap() {
+            let file = file.unwrap();
+            if file.file_type().unwrap().is_file() {
+                std::fs::copy(file.path(), folder.join(file.file_name())).unwrap();
+            }
+        }
+        let (core, tokens) = (core(folder), self.tokens.clone());
+        Self {
+            mqtt: mqtt(&core).await,
+            core,
+            tokens,
+            folder: folder.to_owned(),
+        }
+    }
+
+    /// A connection that has said nothing yet.
+    pub(crate) fn dial(&self, version: Version) -> Client {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        self.serve(theirs);
+        Client::new(ours, version)
+    }
+
+    /// A device that is connected with a clean session.
+    pub(crate) async fn device(&self, version: Version, name: &str) -> Client {
+        let mut client = self.dial(version);
+        let answer = client.connect(self.connect(version, name)).await;
+        assert_eq!(answer.reason, ReasonCode::Success);
+        client
+    }
+
+    /// A CONNECT of a device.
+    pub(crate) fn connect(&self, version: Version, name: &str) -> Connect {
+        let token = if name == "one" {
+            &self.tokens.one
+        } else {
+            &self.tokens.two
+        };
+        connect(version, name, token)
+    }
+
+    /// A CONNECT of the service, with a session that is kept.
+    pub(crate) fn connect_service(&self, clean: bool) -> Connect {
+        let mut connect = connect(Version::V5, "service/back", &self.tokens.back);
+        connect.client_id = text("consumer-1");
+        connect.clean_start = clean;
+        connect.session_expiry = 3_600;
+        connect
+    }
+
+    fn serve(&self, stream: DuplexStream) {
+        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let facts = Facts {
+            peer: here,
+            local: here,
+            tls: None,
+        };
+        let mqtt = self.mqtt.clone();
+        tokio::spawn(async move { mqtt.serve(stream, &facts).await });
+    }
+}
+
+fn core(folder: &Path) -> Core {
+    let mut settings = Settings::new(folder);
+    settings.clock = Clock::held(Timestamp::from_millis(1_800_000_000_000));
+    Core::open(&settings).unwrap()
+}
+
+async fn mqtt(core: &Core) -> Mqtt {
+    let talk = outgate_hub::config::Policy {
+        publish: vec!["talk/#".to_owned(), "devices/{device}/#".to_owned()],
+        subscribe: vec!["talk/#".to_owned(), "devices/{device}/#".to_owned()],
+    };
+    let settings = mqtt::Settings {
+        policies: [("talk".to_owned(), talk)].into(),
+        ..mqtt::Settings::default()
+    };
+    Mqtt::open(core.clone(), Metrics::default(), settings)
+        .await
+        .unwrap()
+}
+
+fn token(issued: Issued) -> String {
+    match issued.given {
+        Given::Token(secret) => String::from_utf8(secret.expose().to_vec()).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// How long tests let commands last.
+pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
