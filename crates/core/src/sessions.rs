@@ -5,9 +5,11 @@
 //! before it takes effect. So when [`Sessions::end`] returns, nothing that the ended sessions sent
 //! is acted on any more, and their connections are closed.
 
+mod seat;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::id::{CredentialId, DeviceId, OperatorId, ServiceId, SessionId, SiteId};
 use crate::identity::{Principal, Scope, Seen};
 use crate::refusal::Refusal;
+use seat::{Life, Seat};
 
 /// The most calls that wait for one session to take them.
 pub const MAX_WAITING_CALLS: usize = 64;
@@ -124,35 +127,6 @@ struct Live {
     departed: Vec<Weak<Seat>>,
     /// At how many of those it is time to look which are really gone.
     prune_at: usize,
-}
-
-#[derive(Debug)]
-struct Seat {
-    presence: Presence,
-    clock: Clock,
-    /// Until when it may act, in milliseconds; `i64::MAX` for ever.
-    until: AtomicI64,
-    life: watch::Sender<Life>,
-    waiting: Mutex<Waiting>,
-    bell: Notify,
-}
-
-/// Where a session is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Life {
-    /// It may act.
-    Live,
-    /// It may not, and its connection is to close.
-    Ending(Ending),
-    /// Its connection is closed; why it was to close, if anybody said so.
-    Gone(Option<Ending>),
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    commands: bool,
-    desired: bool,
-    calls: std::collections::VecDeque<crate::calls::Call>,
 }
 
 /// The right to act that a session gives: may be copied to wherever the act takes place.
@@ -524,67 +498,6 @@ impl Pass {
     #[must_use]
     pub fn principal(&self) -> &Principal {
         &self.0.presence.principal
-    }
-}
-
-impl Seat {
-    /// Takes the right to act away. What said so first is the reason.
-    fn end(&self, why: Ending) {
-        self.life.send_if_modified(|life| {
-            let ended = match *life {
-                Life::Live => Life::Ending(why),
-                Life::Gone(None) => Life::Gone(Some(why)),
-                Life::Ending(_) | Life::Gone(Some(_)) => return false,
-            };
-            *life = ended;
-            true
-        });
-    }
-
-    fn limit(&self, end: Timestamp) {
-        let before = self.until.fetch_min(end.as_millis(), Ordering::SeqCst);
-        if end.as_millis() < before {
-            // Who waits for the end has to look at it again.
-            self.life.send_modify(|_| {});
-        }
-    }
-
-    fn until(&self) -> Option<Timestamp> {
-        match self.until.load(Ordering::SeqCst) {
-            i64::MAX => None,
-            millis => Some(Timestamp::from_millis(millis)),
-        }
-    }
-
-    /// How long it may act yet, if there is an end to it.
-    fn left(&self) -> Option<Duration> {
-        self.until().map(|end| end.since(self.clock.now()))
-    }
-
-    /// Puts `signal` where the session finds it. False when it has no room for another call.
-    fn tell(&self, signal: &Signal) -> bool {
-        let mut waiting = self.waiting.lock();
-        match signal {
-            Signal::Commands => waiting.commands = true,
-            Signal::Desired => waiting.desired = true,
-            Signal::Call(_) if waiting.calls.len() >= MAX_WAITING_CALLS => return false,
-            Signal::Call(call) => waiting.calls.push_back(call.clone()),
-        }
-        drop(waiting);
-        self.bell.notify_one();
-        true
-    }
-}
-
-impl Waiting {
-    fn next(&mut self) -> Option<Signal> {
-        if let Some(call) = self.calls.pop_front() {
-            return Some(Signal::Call(call));
-        }
-        if std::mem::take(&mut self.desired) {
-            return Some(Signal::Desired);
-        }
-        std::mem::take(&mut self.commands).then_some(Signal::Commands)
     }
 }
 

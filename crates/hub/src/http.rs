@@ -72,7 +72,7 @@ pub(crate) async fn serve(connection: Connection, router: Router, draining: watc
 }
 
 /// Waits until the hub goes down.
-async fn begun(mut draining: watch::Receiver<bool>) {
+pub(crate) async fn begun(mut draining: watch::Receiver<bool>) {
     // An error means that the hub is gone already.
     drop(draining.wait_for(|draining| *draining).await);
 }

@@ -2,6 +2,7 @@
 
 mod reception;
 mod start;
+mod upkeep;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +17,6 @@ use tokio::sync::watch;
 use crate::config::Config;
 use crate::dialects::mqtt::Mqtt;
 use crate::metrics::Metrics;
-use crate::webhooks;
 use reception::Receptionist;
 
 /// How long connections may take to go once the hub goes down.
@@ -73,6 +73,13 @@ pub enum StartError {
     },
 }
 
+/// Tells the service manager that the hub lives, for ever.
+async fn watchdog() {
+    outgate_door::systemd::keep_watchdog().await;
+    // There is none.
+    std::future::pending().await
+}
+
 impl Hub {
     /// Opens what the hub keeps, and listens. Nobody is let in before [`Hub::serve`].
     ///
@@ -84,29 +91,14 @@ impl Hub {
 
     /// Serves until [`Hub::drain`] is called.
     pub async fn serve(&self) {
+        let mut upkeep = upkeep::start(&self.state);
         tokio::select! {
             () = self.door.serve(self.receptionist.clone(), std::future::pending()) => {}
             () = self.keeper.keep(&self.door) => {}
-            () = self.push() => {}
             () = self.mqtt.look_after() => {}
+            () = watchdog() => {}
         }
-    }
-
-    /// Sends to webhooks. A hub that cannot goes on without, as its devices are not to blame.
-    async fn push(&self) {
-        let config = self.state.config.load_full();
-        let settings = webhooks::Settings {
-            trusted: config.plain_webhooks_to.clone(),
-            authority: config.webhook_authority.clone(),
-            ..webhooks::Settings::default()
-        };
-        let State { core, metrics, .. } = self.state.clone();
-        let sending = webhooks::run(core, metrics, settings, self.state.draining.clone());
-        if let Err(error) = sending.await {
-            let why = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::error!(%error, why, "nothing is sent to webhooks until the hub is restarted");
-        }
-        std::future::pending().await
+        while upkeep.join_next().await.is_some() {}
     }
 
     /// Stops listening, tells everybody to go elsewhere, and waits until they have gone, but not
@@ -132,7 +124,7 @@ impl Hub {
     ///
     /// # Errors
     /// [`StartError`]; the hub then goes on as it was.
-    pub async fn reload(&self, config: Config) -> Result<(), StartError> {
+    pub fn reload(&self, config: Config) -> Result<(), StartError> {
         let before = self.state.config.load_full();
         for (what, same) in [
             ("where the data lies", before.data == config.data),

@@ -15,7 +15,12 @@ const ALLOWED: [(&str, &[&str]); 15] = [
     ("outgate-door", &[]),
     (
         "outgate-hub",
-        &["outgate-core", "outgate-door", "outgate-mqtt"],
+        &[
+            "outgate-core",
+            "outgate-door",
+            "outgate-mqtt",
+            "outgate-wire",
+        ],
     ),
     ("outgate-client", &[]),
     (

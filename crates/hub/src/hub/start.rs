@@ -64,28 +64,28 @@ fn open(config: &Config) -> Result<Core, StartError> {
 
 /// Counts what happens at the door.
 fn counting(metrics: Metrics) -> Hook {
-    Arc::new(move |happening| match happening {
-        Happening::Arrived {
+    Arc::new(move |happening| {
+        if let Happening::Arrived {
             tls: Some(version),
             resumed,
             ..
-        } => {
+        } = happening
+        {
             let shaken = if *resumed {
                 Shaken::Resumed
             } else {
                 Shaken::Full
             };
             metrics.handshake(shaken, version);
-        }
-        Happening::Refused { peer, why } => {
+        } else if let Happening::Refused { peer, why } = happening {
             tracing::debug!(%peer, why = why.label(), "turned away");
             if *why == Refused::BadHandshake {
                 metrics.handshake(Shaken::Failed, "");
             }
             metrics.connection_refused(why.label());
+        } else if *happening == Happening::AcceptFailed {
+            metrics.connection_refused("accept-failed");
         }
-        Happening::AcceptFailed => metrics.connection_refused("accept-failed"),
-        _ => {}
     })
 }
 

@@ -81,7 +81,7 @@ impl HubArgs {
             tokio::select! {
                 () = serving.as_mut() => break,
                 heard = signals.next() => match heard {
-                    Heard::HangUp => self.reload(&hub, &logs).await,
+                    Heard::HangUp => self.reload(&hub, &logs),
                     Heard::End => {
                         drain(&hub, &mut signals).await;
                         break;
@@ -113,7 +113,7 @@ impl HubArgs {
     }
 
     /// Reads everything again. What is wrong leaves the hub as it is.
-    async fn reload(&self, hub: &Hub, logs: &Logs) {
+    fn reload(&self, hub: &Hub, logs: &Logs) {
         systemd::tell(Notice::Reloading);
         let read = self.read().and_then(|config| {
             logs.reload(&config)
@@ -121,7 +121,7 @@ impl HubArgs {
             Ok(config)
         });
         match read {
-            Ok(config) => match hub.reload(config).await {
+            Ok(config) => match hub.reload(config) {
                 Ok(()) => say("configuration and certificates read again"),
                 Err(error) => say(&format!(
                     "the hub goes on as it was: {:#}",
@@ -180,9 +180,7 @@ enum Heard {
 async fn drain(hub: &Hub, signals: &mut Signals) {
     systemd::tell(Notice::Stopping);
     say("draining; a second signal ends the hub at once");
-    let again = async {
-        while let Heard::HangUp = signals.next().await {}
-    };
+    let again = async { while let Heard::HangUp = signals.next().await {} };
     tokio::select! {
         () = hub.drain() => {}
         () = again => say("ended before everybody had gone"),

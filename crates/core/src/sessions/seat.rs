@@ -1,0 +1,104 @@
+//! What is kept of one live connection, where those who end it, signal it and act by it meet.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+
+use super::{Ending, MAX_WAITING_CALLS, Presence, Signal};
+use crate::calls::Call;
+use crate::clock::{Clock, Timestamp};
+
+/// One live connection.
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub(super) presence: Presence,
+    pub(super) clock: Clock,
+    /// Until when it may act, in milliseconds; `i64::MAX` for ever.
+    pub(super) until: AtomicI64,
+    pub(super) life: watch::Sender<Life>,
+    pub(super) waiting: Mutex<Waiting>,
+    pub(super) bell: Notify,
+}
+
+/// Where a session is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// It may act.
+    Live,
+    /// It may not, and its connection is to close.
+    Ending(Ending),
+    /// Its connection is closed; why it was to close, if anybody said so.
+    Gone(Option<Ending>),
+}
+
+/// What the connection has not been told yet.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    pub(super) commands: bool,
+    pub(super) desired: bool,
+    pub(super) calls: VecDeque<Call>,
+}
+
+impl Seat {
+    /// Takes the right to act away. What said so first is the reason.
+    pub(super) fn end(&self, why: Ending) {
+        self.life.send_if_modified(|life| {
+            let ended = match *life {
+                Life::Live => Life::Ending(why),
+                Life::Gone(None) => Life::Gone(Some(why)),
+                Life::Ending(_) | Life::Gone(Some(_)) => return false,
+            };
+            *life = ended;
+            true
+        });
+    }
+
+    pub(super) fn limit(&self, end: Timestamp) {
+        let before = self.until.fetch_min(end.as_millis(), Ordering::SeqCst);
+        if end.as_millis() < before {
+            // Who waits for the end has to look at it again.
+            self.life.send_modify(|_| {});
+        }
+    }
+
+    pub(super) fn until(&self) -> Option<Timestamp> {
+        match self.until.load(Ordering::SeqCst) {
+            i64::MAX => None,
+            millis => Some(Timestamp::from_millis(millis)),
+        }
+    }
+
+    /// How long it may act yet, if there is an end to it.
+    pub(super) fn left(&self) -> Option<Duration> {
+        self.until().map(|end| end.since(self.clock.now()))
+    }
+
+    /// Puts `signal` where the session finds it. False when it has no room for another call.
+    pub(super) fn tell(&self, signal: &Signal) -> bool {
+        let mut waiting = self.waiting.lock();
+        match signal {
+            Signal::Commands => waiting.commands = true,
+            Signal::Desired => waiting.desired = true,
+            Signal::Call(_) if waiting.calls.len() >= MAX_WAITING_CALLS => return false,
+            Signal::Call(call) => waiting.calls.push_back(call.clone()),
+        }
+        drop(waiting);
+        self.bell.notify_one();
+        true
+    }
+}
+
+impl Waiting {
+    pub(super) fn next(&mut self) -> Option<Signal> {
+        if let Some(call) = self.calls.pop_front() {
+            return Some(Signal::Call(call));
+        }
+        if std::mem::take(&mut self.desired) {
+            return Some(Signal::Desired);
+        }
+        std::mem::take(&mut self.commands).then_some(Signal::Commands)
+    }
+}
