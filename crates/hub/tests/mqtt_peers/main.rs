@@ -31,7 +31,7 @@ use Carrier::{Tcp, Tls, Wss};
 
 /// Who is tried how, with both versions.
 const MATRIX: [(&str, &[Carrier]); 3] = [
-    ("paho.py", &[Tcp, Tls, Wss]),
+    ("paho_round.py", &[Tcp, Tls, Wss]),
     ("aiomqtt_round.py", &[Tcp, Tls, Wss]),
     ("gmqtt_round.py", &[Tcp, Tls]),
 ];
@@ -68,7 +68,7 @@ async fn python_clients_send_events_and_get_commands() {
             ]))
             .await;
             let what = format!("{script} {carrier:?} {version}: {ended}");
-            assert!(ended.contains("/reboot now"), "{what}");
+            assert!(ended.contains("command reboot now"), "{what}");
             expect_events(&running, before, &device, 3, &what).await;
         }
     }
