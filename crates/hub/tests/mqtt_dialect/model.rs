@@ -113,13 +113,6 @@ async fn a_command_comes_at_least_once_until_it_is_acknowledged() {
     let site = Site::new(folder.path()).await;
     let device: DeviceId = "one".parse().unwrap();
     let hub = Actor::hub();
-    let reboot = || NewCommand {
-        name: "reboot".to_owned(),
-        content_type: "text/plain".to_owned(),
-        properties: BTreeMap::new(),
-        payload: Bytes::from_static(b"now"),
-        lasts: HOUR,
-    };
     let sent = site
         .core
         .commands
@@ -352,6 +345,16 @@ async fn a_revoked_device_is_closed_at_once_with_the_reason() {
     let mine = publish("talk/will", "mine", 0, 1);
     two.say(Packet::Publish(Box::new(mine))).await;
     assert_eq!(two.take().await.1, "mine");
+}
+
+fn reboot() -> NewCommand {
+    NewCommand {
+        name: "reboot".to_owned(),
+        content_type: "text/plain".to_owned(),
+        properties: BTreeMap::new(),
+        payload: Bytes::from_static(b"now"),
+        lasts: HOUR,
+    }
 }
 
 fn value(bytes: &[u8]) -> serde_json::Value {

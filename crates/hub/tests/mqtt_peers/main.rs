@@ -3,7 +3,7 @@
 //! Needs mosquitto_pub and mosquitto_sub, and Python with paho-mqtt, aiomqtt and gmqtt; `cargo
 //! xtask test` installs them.
 
-#![cfg(all(test, feature = "peers"))]
+#![cfg(test)]
 
 mod hub;
 
