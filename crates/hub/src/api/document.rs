@@ -78,16 +78,14 @@ fn add_components(components: &mut Value) {
         "name": "Idempotency-Key", "in": "header", "required": false,
         "description": "Carries the request out once, however often it is sent within 24 hours \
             with the same key by the same token. A repeated request gets the first answer, with \
-            `Idempotency-Replayed: true`.",
+            `Idempotency-Replayed: true`. A random UUID will do.",
         "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$" },
-        "example": "7f6ad0e2-1c1b-4b6e-9d7e-0a5f3f1c2b4d",
     });
     components["parameters"]["IfMatch"] = json!({
         "name": "If-Match", "in": "header", "required": false,
         "description": "The entity tag of what is to be changed, or `*`: if it has changed \
             meanwhile nothing is done.",
-        "schema": { "type": "string", "pattern": "^(\\*|\"[0-9]{1,18}\")$" },
-        "example": "\"3\"",
+        "schema": { "type": "string", "anyOf": [{ "const": "*" }, { "pattern": "^\"[0-9]{1,18}\"$" }] },
     });
 }
 
@@ -134,9 +132,13 @@ fn add_common(method: &Method, path: &str, operation: &mut Value) {
     let open = operation["security"] == json!([{}]);
     let writes = *method != Method::GET;
     let has_body = operation.get("requestBody").is_some();
+    let has_query = never_null(operation);
     let mut statuses = vec![400, 408, 414, 429, 500, 503];
-    if !open {
+    if !open || writes {
         statuses.extend([401, 403]);
+    }
+    if has_query {
+        statuses.push(422);
     }
     if path.contains('{') || has_body {
         // A body may name what the caller may not see, as the site of a new device.
@@ -166,6 +168,35 @@ fn add_common(method: &Method, path: &str, operation: &mut Value) {
         let problem = json!({ "$ref": format!("#/components/responses/Problem{status}") });
         operation["responses"][status.to_string()] = problem;
     }
+}
+
+/// Says of an operation's parameters that they are there or not, but never null, which only JSON
+/// has. Tells whether any stands behind the question mark.
+fn never_null(operation: &mut Value) -> bool {
+    let mut has_query = false;
+    let parameters = operation.get_mut("parameters");
+    let parameters = parameters.and_then(Value::as_array_mut);
+    for parameter in parameters.into_iter().flatten() {
+        has_query |= parameter["in"] == "query";
+        let Some(schema) = parameter.get_mut("schema") else {
+            continue;
+        };
+        if let Some(only) = only_choice(schema, "type") {
+            schema["type"] = only;
+        }
+        if let Some(only) = only_choice(schema, "oneOf") {
+            *schema = only;
+        }
+    }
+    has_query
+}
+
+/// What is left of the choices that a schema gives, if that is one, when null is none of them.
+fn only_choice(schema: &Value, kind: &str) -> Option<Value> {
+    let choices = schema.get(kind)?.as_array()?.iter();
+    let mut others = choices.filter(|one| **one != "null" && one["type"] != "null");
+    let only = others.next()?.clone();
+    others.next().is_none().then_some(only)
 }
 
 fn add_parameter(operation: &mut Value, name: &str) {

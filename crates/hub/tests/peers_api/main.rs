@@ -1,0 +1,120 @@
+//! The administration API judged by tools that read its document: schemathesis, which makes up
+//! requests and holds the answers to it, and openapi-spec-validator.
+//!
+//! Built only with the feature `peers`, which says that these are installed.
+
+#![cfg(all(test, feature = "peers"))]
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use outgate_core::id::SiteId;
+use outgate_core::identity::{Actor, Role, Scope};
+use outgate_hub::Hub;
+use outgate_hub::config::{Config, Overrides};
+
+/// How many requests are made up for each operation and way of making them up.
+const EXAMPLES: &str = "8";
+
+/// After how many seconds schemathesis makes up no more.
+const AT_MOST: &str = "90";
+
+/// So that what fails once fails again.
+const SEED: &str = "20260731";
+
+/// How requests are made up. What the document allows may still be refused for what there is and
+/// is not, so only trouble of the hub's own is wrong for sure: everything else is held to the
+/// statuses and bodies that the document tells.
+const RULES: &str = r#"
+headers = { Authorization = "Bearer TOKEN" }
+request-timeout = 30
+
+[parameters]
+"query.wait" = 0
+"query.deadline" = 1
+
+[checks]
+positive_data_acceptance.expected-statuses = ["2xx", "4xx", 504]
+negative_data_rejection.expected-statuses = ["4xx"]
+"#;
+
+/// Makes the things that the document's examples name.
+async fn furnish(hub: &Hub) {
+    let identity = &hub.state().core.identity;
+    let actor = Actor::hub();
+    let site: SiteId = "store-12".parse().unwrap();
+    let title = "Kiruna".to_owned();
+    identity
+        .create_site(&actor, site.clone(), title)
+        .await
+        .unwrap();
+    let device = "till-7".parse().unwrap();
+    identity
+        .create_device(&actor, device, site, None)
+        .await
+        .unwrap();
+    identity
+        .create_operator(&actor, "anna".parse().unwrap(), Role::Viewer, Scope::All)
+        .await
+        .unwrap();
+    identity
+        .create_service(&actor, "billing".parse().unwrap(), Scope::All)
+        .await
+        .unwrap();
+}
+
+fn program(name: &str) -> PathBuf {
+    let peers = std::env::var_os("OUTGATE_PEERS")
+        .expect("OUTGATE_PEERS names the folder that holds the Python and Node clients");
+    PathBuf::from(peers).join("python/bin").join(name)
+}
+
+fn told(output: &Output) -> String {
+    let text = [output.stdout.as_slice(), &output.stderr].concat();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+#[test]
+fn the_document_is_one_by_the_rules_of_openapi() {
+    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
+    let validate = program("openapi-spec-validator");
+    let output = Command::new(validate)
+        .args(["--schema", "3.1", document])
+        .output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{}", told(&output));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_made_up_from_the_document_is_answered_as_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = "[[listen]]\naddress = \"127.0.0.1:0\"\ntls = false\n";
+    let overrides = Overrides {
+        data: Some(folder.path().join("data")),
+        listen: Vec::new(),
+    };
+    let config = Config::new(settings, overrides).unwrap();
+    let hub = Hub::start(config).await.unwrap();
+    let address = hub.listening()[0].address;
+    let token = std::fs::read_to_string(hub.first_token().unwrap()).unwrap();
+    furnish(&hub).await;
+    let mut rules = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+    let token = token.trim();
+    write!(rules, "{}", RULES.replace("TOKEN", token)).unwrap();
+    let checking = tokio::process::Command::new(program("schemathesis"))
+        .arg("--config-file")
+        .arg(rules.path())
+        .args(["run", &format!("http://{address}/api/openapi.json")])
+        .args(["--max-examples", EXAMPLES, "--seed", SEED])
+        .args(["--max-time", AT_MOST, "--workers", "1", "--no-color"])
+        .args(["--checks", "all"])
+        .current_dir(folder.path())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::select! {
+        output = checking => output.unwrap(),
+        () = hub.serve() => panic!("the hub stopped serving"),
+    };
+    assert!(output.status.success(), "{}", told(&output));
+}
