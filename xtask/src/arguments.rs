@@ -22,6 +22,7 @@ usage: cargo xtask COMMAND
   fuzz TARGET [--seconds N]   replays the corpus of a fuzz target, then explores
   bench mqtt|revoke [--short] measures the hub beside its peers, in one run
   schema [--check]            writes the manifest's JSON Schema, or checks the committed one
+  openapi [--check]           writes the OpenAPI document of the hub's API, or checks it
 
 steps: format lints documentation licences architecture peers tests fuzz book";
 
@@ -44,6 +45,8 @@ pub(crate) enum Invocation {
     Bench { what: String, short: bool },
     /// Write or check the schema.
     Schema { check: bool },
+    /// Write or check the OpenAPI document.
+    OpenApi { check: bool },
 }
 
 /// Understands the words after `cargo xtask`.
@@ -75,6 +78,8 @@ pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Invocation> {
         ["bench", what @ ("mqtt" | "revoke"), "--short"] => Ok(bench(what, true)),
         ["schema"] => Ok(Invocation::Schema { check: false }),
         ["schema", "--check"] => Ok(Invocation::Schema { check: true }),
+        ["openapi"] => Ok(Invocation::OpenApi { check: false }),
+        ["openapi", "--check"] => Ok(Invocation::OpenApi { check: true }),
         other => bail!("`{}` is not understood\n\n{USAGE}", other.join(" ")),
     }
 }

@@ -1,4 +1,5 @@
-//! The manifest's JSON Schema: written by the product, committed for readers and editors.
+//! What the product writes of its own formats, committed for readers and editors: the manifest's
+//! JSON Schema, and the OpenAPI document of the hub's API.
 
 use std::fs;
 
@@ -8,34 +9,50 @@ use crate::report::say;
 use crate::run;
 use crate::workspace::Workspace;
 
-/// Where the committed schema lies.
-const PLACE: &str = "docs/manifest.schema.json";
+/// Something that the product writes and that is committed.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// The command of `cargo xtask` that writes it.
+    command: &'static str,
+    /// Where the committed one lies.
+    place: &'static str,
+    /// What `cargo run` is to run.
+    by: &'static [&'static str],
+}
 
-/// Writes the schema, or with `check` tells whether the committed one is the product's.
+/// The manifest's JSON Schema.
+pub(crate) const SCHEMA: Written = Written {
+    command: "schema",
+    place: "docs/manifest.schema.json",
+    by: &["--package", "outgate", "--", "schema"],
+};
+
+/// The OpenAPI document of the hub's API.
+pub(crate) const OPENAPI: Written = Written {
+    command: "openapi",
+    place: "docs/openapi.json",
+    by: &["--package", "outgate-hub", "--example", "openapi"],
+};
+
+/// Writes it, or with `check` tells whether the committed one is the product's.
 ///
 /// # Errors
 ///
 /// When the product cannot be built or the file cannot be read or written.
-pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<bool> {
-    let schema = run::quietly(workspace.cargo().args([
-        "run",
-        "--quiet",
-        "--package",
-        "outgate",
-        "--",
-        "schema",
-    ]))?;
-    let place = workspace.root.join(PLACE);
+pub(crate) fn run(workspace: &Workspace, what: &Written, check: bool) -> Result<bool> {
+    let Written { command, place, by } = *what;
+    let written = run::quietly(workspace.cargo().args(["run", "--quiet"]).args(by))?;
+    let file = workspace.root.join(place);
     if check {
         let committed =
-            fs::read_to_string(&place).with_context(|| format!("failed to read {PLACE}"))?;
-        if committed != schema {
+            fs::read_to_string(&file).with_context(|| format!("failed to read {place}"))?;
+        if committed != written {
             say(format_args!(
-                "{PLACE} is out of date: run `cargo xtask schema`"
+                "{place} is out of date: run `cargo xtask {command}`"
             ));
         }
-        return Ok(committed == schema);
+        return Ok(committed == written);
     }
-    fs::write(&place, schema).with_context(|| format!("failed to write {PLACE}"))?;
+    fs::write(&file, written).with_context(|| format!("failed to write {place}"))?;
     Ok(true)
 }

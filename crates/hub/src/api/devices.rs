@@ -44,7 +44,7 @@ struct Wanted {
     #[param(required = false)]
     state: Option<view::DeviceState>,
     /// Only whose name begins so.
-    #[param(required = false, min_length = 1, max_length = 128)]
+    #[param(required = false, min_length = 1, max_length = 256)]
     prefix: Option<String>,
     /// What `next` was of the part before.
     #[param(required = false, min_length = 1, max_length = 512)]

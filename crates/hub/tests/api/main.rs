@@ -5,6 +5,7 @@
 mod access;
 mod conditions;
 mod document;
+mod enrolling;
 mod hub;
 mod manners;
 mod model;
