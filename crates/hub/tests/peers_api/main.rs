@@ -3,7 +3,8 @@
 //!
 //! Built only with the feature `peers`, which says that these are installed.
 
-#![cfg(all(test, feature = "peers"))]
+#![cfg(feature = "peers")]
+#![cfg(test)]
 
 use std::io::Write as _;
 use std::path::PathBuf;
