@@ -1,6 +1,7 @@
 //! The whole product through its command line.
 #![cfg(test)]
 
+mod administration;
 mod check;
 #[cfg(feature = "peers")]
 mod check_peers;

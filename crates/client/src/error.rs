@@ -124,6 +124,10 @@ impl Problem {
                 "the token is unknown or has been revoked: ask for a new one, then `outgate login`"
             }
             403 => "your role or scope does not allow it: ask an administrator of the hub",
+            409 | 412 if self.kind == "/problems/exists" => return None,
+            409 if self.kind == "/problems/offline" => {
+                "`outgate command send` reaches it when it comes back"
+            }
             409 | 412 => "read it again, then decide anew",
             410 => "what was asked for is no longer kept",
             429 | 503 => {

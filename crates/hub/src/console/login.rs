@@ -138,6 +138,8 @@ fn shown(status: StatusCode, trouble: Option<&str>) -> Response {
             p.trouble role="alert" { (trouble) }
         }
         form method="post" action="/console/login" {
+            // Without a name it is not sent; managers of passwords keep the token under it.
+            input type="text" value="outgate operator" autocomplete="username" hidden;
             p {
                 label for="token" { "Your operator token" }
                 input #token name="token" type="password" autocomplete="current-password"

@@ -1,0 +1,167 @@
+//! A hub of its own, with a device that says things.
+
+use std::collections::BTreeMap;
+
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, COOKIE, HOST, ORIGIN, SET_COOKIE};
+use http::{Request, Response};
+use http_body_util::BodyExt as _;
+use outgate_core::events::NewEvent;
+use outgate_core::id::{DeviceId, OperatorId};
+use outgate_core::identity::{Actor, Claim, Given, Role, Scope};
+use outgate_core::secret::Secret;
+use outgate_core::sessions::Session;
+use outgate_door::Facts;
+use outgate_hub::config::{Config, Overrides};
+use outgate_hub::{Hub as Whole, console};
+use tower::ServiceExt as _;
+
+/// From where the tests ask.
+const PEER: &str = "192.0.2.7:50000";
+
+pub(crate) struct Hub {
+    pub(crate) whole: Whole,
+    router: Router,
+    _folder: tempfile::TempDir,
+}
+
+impl Hub {
+    /// A hub with the site `a`, which is called `title`, its device `till`, and the site `b`.
+    pub(crate) async fn new(title: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let overrides = Overrides {
+            data: Some(folder.path().to_owned()),
+            listen: vec!["127.0.0.1:0".parse().unwrap()],
+        };
+        let whole = Whole::start(Config::new("", overrides).unwrap())
+            .await
+            .unwrap();
+        let identity = &whole.state().core.identity;
+        let actor = Actor::hub();
+        for (site, title) in [("a", title), ("b", "Other")] {
+            identity
+                .create_site(&actor, site.parse().unwrap(), title.to_owned())
+                .await
+                .unwrap();
+        }
+        identity
+            .create_device(&actor, "till".parse().unwrap(), "a".parse().unwrap(), None)
+            .await
+            .unwrap();
+        Self {
+            router: console::router(whole.state().clone()),
+            whole,
+            _folder: folder,
+        }
+    }
+
+    /// A new operator's token.
+    pub(crate) async fn operator(&self, id: &str, scope: Scope) -> String {
+        let identity = &self.whole.state().core.identity;
+        let id: OperatorId = id.parse().unwrap();
+        let (_, issued) = identity
+            .create_operator(&Actor::hub(), id, Role::Viewer, scope)
+            .await
+            .unwrap();
+        let Given::Token(token) = issued.given else {
+            panic!("an operator gets a token");
+        };
+        String::from_utf8(token.expose().to_vec()).unwrap()
+    }
+
+    pub(crate) async fn revoke(&self, operator: &str) {
+        let identity = &self.whole.state().core.identity;
+        let revoked = identity
+            .revoke_operator(&Actor::hub(), &operator.parse().unwrap())
+            .await
+            .unwrap();
+        assert_eq!(revoked.connections.lingering, 0);
+    }
+
+    /// A live session of the device.
+    pub(crate) async fn device(&self) -> Session {
+        let core = &self.whole.state().core;
+        let device: DeviceId = "till".parse().unwrap();
+        let identity = &core.identity;
+        let issued = identity
+            .add_token(&Actor::hub(), &device, "test".to_owned(), None)
+            .await
+            .unwrap();
+        let Given::Token(token) = issued.given else {
+            panic!("a token was asked for");
+        };
+        let claim = Claim::Token {
+            token: &token,
+            device: Some(&device),
+        };
+        let identified = identity.authenticate(claim).await.unwrap();
+        let peer = PEER.parse().unwrap();
+        core.open_session(&identified, "test", peer).await.unwrap()
+    }
+
+    pub(crate) async fn say(&self, session: &Session, name: &str, kind: &str, payload: &str) {
+        let event = NewEvent {
+            name: name.to_owned(),
+            content_type: kind.to_owned(),
+            properties: BTreeMap::new(),
+            payload: Bytes::from(payload.to_owned()),
+        };
+        let events = &self.whole.state().core.events;
+        events.append(session, event).await.unwrap();
+    }
+
+    /// Asks for a page with a cookie, if there is one.
+    pub(crate) async fn get(&self, path: &str, cookie: &str) -> Response<Body> {
+        let request = Request::get(path)
+            .header(COOKIE, cookie)
+            .header(HOST, "hub");
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    /// Sends a form from a page of `origin`.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        cookie: &str,
+        origin: &str,
+        form: String,
+    ) -> Response<Body> {
+        let request = Request::post(path)
+            .header(HOST, "hub")
+            .header(ORIGIN, origin)
+            .header(COOKIE, cookie)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        self.send(request.body(Body::from(form)).unwrap()).await
+    }
+
+    /// Logs in and gives the cookie as it is sent back.
+    pub(crate) async fn log_in(&self, token: &str) -> String {
+        let form = format!("token={token}");
+        let entered = self.post("/console/login", "", "http://hub", form).await;
+        assert_eq!(entered.status(), 303, "{entered:?}");
+        let set = entered.headers()[SET_COOKIE].to_str().unwrap();
+        set.split(';').next().unwrap().to_owned()
+    }
+
+    async fn send(&self, mut request: Request<Body>) -> Response<Body> {
+        request.extensions_mut().insert(Facts {
+            peer: PEER.parse().unwrap(),
+            local: "192.0.2.1:443".parse().unwrap(),
+            tls: None,
+        });
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+}
+
+/// The body as text.
+pub(crate) async fn text(response: Response<Body>) -> String {
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A token that is nobody's.
+pub(crate) fn stray_token() -> String {
+    Secret::random(20).unwrap().to_base64_url().to_string()
+}

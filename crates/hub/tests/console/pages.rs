@@ -1,0 +1,174 @@
+//! What is shown to whom, without a browser.
+
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, RETRY_AFTER, SET_COOKIE};
+use http_body_util::BodyExt as _;
+use outgate_core::identity::Scope;
+
+use crate::hub::{Hub, stray_token, text};
+
+const PAGES: [&str; 3] = ["/", "/console/events", "/console/device/till"];
+
+#[tokio::test]
+async fn who_is_not_logged_in_is_sent_to_the_login() {
+    let hub = Hub::new("A").await;
+    for page in PAGES {
+        for cookie in ["", "__Host-outgate=", "__Host-outgate=x", "other=y"] {
+            let sent = hub.get(page, cookie).await;
+            assert_eq!(sent.status(), 303, "{page}");
+            assert_eq!(sent.headers()[LOCATION], "/console/login");
+        }
+    }
+    assert_eq!(hub.get("/console/live?after=0", "").await.status(), 401);
+}
+
+#[tokio::test]
+async fn every_answer_keeps_scripts_frames_and_caches_out() {
+    let hub = Hub::new("A").await;
+    for page in ["/", "/console/login", "/console/device/nobody"] {
+        let answer = hub.get(page, "").await;
+        let policy = answer.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(
+            policy.starts_with("default-src 'none'; script-src 'self';"),
+            "{policy}"
+        );
+        assert!(!policy.contains("unsafe"), "{policy}");
+        assert_eq!(answer.headers()[CACHE_CONTROL], "no-store");
+    }
+}
+
+#[tokio::test]
+async fn the_cookie_is_for_this_host_over_tls_and_not_for_scripts() {
+    let hub = Hub::new("A").await;
+    let token = hub.operator("anna", Scope::All).await;
+    let form = format!("token={token}");
+    let entered = hub.post("/console/login", "", "http://hub", form).await;
+    let set = entered.headers()[SET_COOKIE].to_str().unwrap();
+    for part in [
+        "__Host-outgate=",
+        "Path=/",
+        "Secure",
+        "HttpOnly",
+        "SameSite=Strict",
+        "Max-Age=",
+    ] {
+        assert!(set.contains(part), "{set}");
+    }
+    assert!(!set.contains("Domain"), "{set}");
+    assert!(!set.contains(&token), "{set}");
+}
+
+#[tokio::test]
+async fn a_form_of_another_page_is_refused() {
+    let hub = Hub::new("A").await;
+    let token = hub.operator("anna", Scope::All).await;
+    let cookie = hub.log_in(&token).await;
+    for origin in ["https://evil.example", "null", "http://hub.evil.example"] {
+        let form = format!("token={token}");
+        let entered = hub.post("/console/login", "", origin, form).await;
+        assert_eq!(entered.status(), 403, "{origin}");
+        let left = hub
+            .post("/console/logout", &cookie, origin, String::new())
+            .await;
+        assert_eq!(left.status(), 403, "{origin}");
+    }
+    assert_eq!(hub.get("/", &cookie).await.status(), 200);
+}
+
+#[tokio::test]
+async fn tokens_cannot_be_tried_without_end() {
+    let hub = Hub::new("A").await;
+    let mut last = None;
+    for _ in 0..20 {
+        let form = format!("token={}", stray_token());
+        let entered = hub.post("/console/login", "", "http://hub", form).await;
+        last = Some(entered);
+    }
+    let last = last.unwrap();
+    assert_eq!(last.status(), 429);
+    assert!(last.headers().contains_key(RETRY_AFTER));
+}
+
+#[tokio::test]
+async fn a_token_of_a_device_opens_nothing() {
+    let hub = Hub::new("A").await;
+    let form = format!("token={}", stray_token());
+    let entered = hub.post("/console/login", "", "http://hub", form).await;
+    assert_eq!(entered.status(), 401);
+    assert!(!entered.headers().contains_key(SET_COOKIE));
+}
+
+#[tokio::test]
+async fn who_logs_out_is_out() {
+    let hub = Hub::new("A").await;
+    let cookie = hub.log_in(&hub.operator("anna", Scope::All).await).await;
+    let sessions = &hub.whole.state().core.sessions;
+    assert_eq!(sessions.count(), 1);
+    let left = hub
+        .post("/console/logout", &cookie, "http://hub", String::new())
+        .await;
+    assert_eq!(left.status(), 303);
+    assert_eq!(hub.get("/", &cookie).await.status(), 303);
+}
+
+#[tokio::test]
+async fn a_revoked_operator_is_out_at_once_with_what_is_live() {
+    let hub = Hub::new("A").await;
+    let cookie = hub.log_in(&hub.operator("anna", Scope::All).await).await;
+    let live = hub.get("/console/live?after=0", &cookie).await;
+    assert_eq!(live.status(), 200);
+    let reading = tokio::spawn(live.into_body().collect());
+    hub.revoke("anna").await;
+    let rest = reading.await.unwrap().unwrap().to_bytes();
+    assert!(rest.is_empty(), "{rest:?}");
+    for page in PAGES {
+        assert_eq!(hub.get(page, &cookie).await.status(), 303, "{page}");
+    }
+}
+
+#[tokio::test]
+async fn an_operator_of_one_site_sees_nothing_of_another() {
+    let hub = Hub::new("A").await;
+    let scope = Scope::Site("b".parse().unwrap());
+    let cookie = hub.log_in(&hub.operator("berit", scope).await).await;
+    let device = hub.device().await;
+    hub.say(&device, "door/opened", "text/plain", "secret")
+        .await;
+    let list = text(hub.get("/", &cookie).await).await;
+    assert!(!list.contains("till"), "{list}");
+    let events = text(hub.get("/console/events", &cookie).await).await;
+    assert!(!events.contains("door/opened"), "{events}");
+    assert_eq!(hub.get("/console/device/till", &cookie).await.status(), 404);
+    let live = hub.get("/console/live?after=0&device=till", &cookie).await;
+    assert_eq!(live.status(), 404);
+}
+
+#[tokio::test]
+async fn what_others_have_written_stays_text() {
+    let hub = Hub::new("<script>alert(1)</script>").await;
+    let cookie = hub.log_in(&hub.operator("anna", Scope::All).await).await;
+    let device = hub.device().await;
+    let nasty = "</td><img src=x onerror=alert(2)>";
+    hub.say(&device, "a<b>", "text/html", nasty).await;
+    for page in ["/console/device/till", "/console/events"] {
+        let page = text(hub.get(page, &cookie).await).await;
+        assert!(!page.contains("<script>alert"), "{page}");
+        assert!(!page.contains("<img"), "{page}");
+        assert!(
+            page.contains("&lt;img src=x onerror=alert(2)&gt;"),
+            "{page}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_means_nothing_is_not_found() {
+    let hub = Hub::new("A").await;
+    let cookie = hub.log_in(&hub.operator("anna", Scope::All).await).await;
+    assert_eq!(
+        hub.get("/console/device/nobody", &cookie).await.status(),
+        404
+    );
+    let odd = hub.get("/console/device/%3Cscript%3E", &cookie).await;
+    assert_eq!(odd.status(), 400);
+    assert!(!text(odd).await.contains("<script>"));
+}

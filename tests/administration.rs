@@ -1,0 +1,305 @@
+//! A hub of its own, administered through the command line as people and pipelines do it.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+use serde_json::Value as Json;
+use tempfile::TempDir;
+
+use crate::support::{json, stderr, stdout, text};
+
+/// A process that ends with the test.
+struct Ends(Child);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A hub that runs, and a home from which it is administered.
+struct Hub {
+    address: String,
+    folder: TempDir,
+    _process: Ends,
+}
+
+impl Hub {
+    /// A hub that nobody has logged in to.
+    fn new() -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let mut process = Command::new(env!("CARGO_BIN_EXE_outgate"))
+            .args(["hub", "--listen", "127.0.0.1:0", "--data"])
+            .arg(folder.path().join("data"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the hub starts");
+        let said = BufReader::new(process.stdout.take().expect("its output"));
+        let process = Ends(process);
+        let mut address = None;
+        for line in said.lines() {
+            let line = line.expect("text");
+            if let Some(rest) = line.strip_prefix("listening on 127.0.0.1:") {
+                let port = rest.split(' ').next().expect("a port");
+                address = Some(format!("https://localhost:{port}"));
+            }
+            if line.starts_with("the first operator's token") {
+                break;
+            }
+        }
+        Self {
+            address: address.expect("it listens"),
+            folder,
+            _process: process,
+        }
+    }
+
+    /// A hub to which its first operator has logged in.
+    fn entered() -> Self {
+        let hub = Self::new();
+        let token = hub.file("data/operator.token");
+        let ca = hub.file("data/tls/ca.pem");
+        let args = ["login", &hub.address, "--pin", "--name", "local"];
+        let mut command = hub.command(args);
+        command.arg("--token-file").arg(token).arg("--ca").arg(ca);
+        let entered = command.output().expect("outgate starts");
+        assert!(entered.status.success(), "{}", stderr(&entered));
+        hub
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_outgate"));
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("OUTGATE_CONFIG", self.file("contexts.toml"))
+            .env_remove("OUTGATE_HUB")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command line, its words parted by spaces.
+    fn run(&self, line: &str) -> Output {
+        self.command(line.split(' '))
+            .output()
+            .expect("outgate starts")
+    }
+
+    /// Runs one that must succeed, and gives its JSON.
+    fn get(&self, line: &str) -> Json {
+        let output = self.run(&format!("{line} --json"));
+        assert!(output.status.success(), "{line}: {}", stderr(&output));
+        let value = json(&output);
+        assert_eq!(value["version"], 1, "{line}: {value}");
+        value
+    }
+
+    /// Runs one that must end with this code, and gives what it says.
+    fn fails(&self, line: &str, code: i32) -> String {
+        let output = self.run(line);
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{line}: {}",
+            stderr(&output)
+        );
+        stderr(&output)
+    }
+
+    /// Starts one that goes on until the test ends.
+    fn start(&self, line: &str) -> (Ends, BufReader<ChildStdout>) {
+        let mut command = self.command(line.split(' '));
+        let mut process = command.stdout(Stdio::piped()).spawn().expect("it starts");
+        let lines = BufReader::new(process.stdout.take().expect("its output"));
+        (Ends(process), lines)
+    }
+}
+
+fn is_for_its_owner_alone(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    let metadata = std::fs::metadata(file).expect("a file");
+    metadata.permissions().mode() & 0o077 == 0
+}
+
+#[test]
+fn a_login_needs_a_trusted_hub_and_a_good_token() {
+    let hub = Hub::new();
+    let token = hub.file("data/operator.token");
+    let log_in = |token: &Path, ca: bool| {
+        let mut command = hub.command(["login", &hub.address]);
+        command.arg("--token-file").arg(token);
+        if ca {
+            command.arg("--ca").arg(hub.file("data/tls/ca.pem"));
+        }
+        command.output().expect("outgate starts")
+    };
+    let untrusted = log_in(&token, false);
+    assert_eq!(untrusted.status.code(), Some(1));
+    assert!(
+        stderr(&untrusted).contains("--ca"),
+        "{}",
+        stderr(&untrusted)
+    );
+
+    let wrong = hub.file("wrong");
+    std::fs::write(&wrong, "og_operator_wrong").expect("a file");
+    let refused = log_in(&wrong, true);
+    assert_eq!(refused.status.code(), Some(3), "{}", stderr(&refused));
+    assert!(!hub.file("contexts.toml").exists());
+
+    let entered = log_in(&token, true);
+    assert!(entered.status.success(), "{}", stderr(&entered));
+    assert!(stderr(&entered).contains("SHA-256"), "{}", stderr(&entered));
+    assert!(is_for_its_owner_alone(&hub.file("contexts.toml")));
+    let secret = std::fs::read_to_string(&token).expect("a token");
+    for output in [
+        &entered,
+        &hub.run("context show"),
+        &hub.run("context list --json"),
+    ] {
+        let said = format!("{}{}", stdout(output), stderr(output));
+        assert!(!said.contains(secret.trim()), "{said}");
+    }
+}
+
+#[test]
+fn a_device_enrols_with_a_fleet_key_and_a_known_name_waits() {
+    let hub = Hub::entered();
+    hub.get("site add store-12");
+    let made = hub.run("fleet-key add --site store-12 --ids till-* --uses 2 --out fleet.json");
+    assert!(made.status.success(), "{}", stderr(&made));
+    assert_eq!(stdout(&made), "");
+    assert!(is_for_its_owner_alone(&hub.file("fleet.json")));
+    // A file that is there is never written over.
+    hub.fails("fleet-key add --site store-12 --out fleet.json", 2);
+
+    let enrolled = hub.get("device enroll till-1 --fleet-key fleet.json");
+    assert_eq!(enrolled["enrolled"]["enrolment"], "welcome");
+    assert!(enrolled["enrolled"]["given"]["key"].is_string());
+    hub.fails("device enroll pump-1 --fleet-key fleet.json", 3);
+    let shown = hub.get("device show till-1");
+    assert_eq!(shown["device"]["state"], "active");
+    assert_eq!(shown["credentials"].as_array().map(Vec::len), Some(1));
+    let keys = hub.get("fleet-key list");
+    assert_eq!(keys["fleet_keys"][0]["used"], 1);
+}
+
+#[test]
+fn a_twin_is_changed_only_from_the_version_that_was_read() {
+    let hub = Hub::entered();
+    hub.get("site add a");
+    hub.get("device add till --site a");
+    let (_watch, mut lines) = hub.start("twin watch till --json");
+    let mut next = || {
+        let mut line = String::new();
+        lines.read_line(&mut line).expect("a line");
+        serde_json::from_str::<Json>(&line).expect("JSON")
+    };
+    assert_eq!(next()["twin"]["desired"]["version"], 0);
+    hub.get(r#"twin set till {"volume":3,"on":true}"#);
+    let twin = next();
+    assert_eq!(twin["twin"]["desired"]["document"]["volume"], 3);
+    let said = hub.fails(r#"twin set till {"volume":4} --if-version 0"#, 3);
+    assert!(said.contains("changed meanwhile"), "{said}");
+    hub.get(r#"twin set till {"volume":null} --if-version 1"#);
+    let twin = hub.get("twin get till");
+    let left = serde_json::json!({"on": true});
+    assert_eq!(twin["twin"]["desired"]["document"], left);
+    hub.fails("twin set till [1]", 2);
+}
+
+#[test]
+fn a_command_waits_for_its_device_and_a_call_does_not() {
+    let hub = Hub::entered();
+    hub.get("site add a");
+    hub.get("device add till --site a");
+    let sent = hub.get(r#"command send till display --payload {"text":"Closed"} --for 1h"#);
+    assert_eq!(sent["command"]["payload"]["text"], "Closed");
+    assert_eq!(sent["command"]["content_type"], "application/json");
+    let id = text(&sent["command"]["id"]);
+    let listed = hub.get("command list till");
+    assert_eq!(listed["commands"][0]["state"], "queued");
+    let cancelled = hub.get(&format!("command cancel till {id}"));
+    assert_eq!(cancelled["command"]["state"], "cancelled");
+    let said = hub.fails("call till ping --deadline 1s", 3);
+    assert!(said.contains("not connected"), "{said}");
+}
+
+#[test]
+fn a_viewer_sees_and_changes_nothing_until_revoked() {
+    let hub = Hub::entered();
+    hub.get("site add a");
+    let made = hub.run("operator add anna --role viewer --out anna.token");
+    assert!(made.status.success(), "{}", stderr(&made));
+    // As in a pipeline: no login, only the environment.
+    let as_anna = |line: &str| {
+        hub.command(line.split(' '))
+            .env("OUTGATE_HUB", &hub.address)
+            .env("OUTGATE_TOKEN_FILE", hub.file("anna.token"))
+            .env("OUTGATE_CA", hub.file("data/tls/ca.pem"))
+            .output()
+            .expect("outgate starts")
+    };
+    let seen = as_anna("site list --json");
+    assert_eq!(json(&seen)["sites"][0]["id"], "a", "{}", stderr(&seen));
+    assert_eq!(as_anna("site add b").status.code(), Some(3));
+
+    let mut follow = hub.command(["events", "tail", "--follow"]);
+    let follow = follow
+        .env("OUTGATE_HUB", &hub.address)
+        .env("OUTGATE_TOKEN_FILE", hub.file("anna.token"))
+        .env("OUTGATE_CA", hub.file("data/tls/ca.pem"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let follow = follow.expect("outgate starts");
+    let said = hub.fails("operator revoke anna", 2);
+    assert!(said.contains("--yes"), "{said}");
+    hub.get("operator revoke anna --yes");
+    let ended = follow.wait_with_output().expect("it ends");
+    assert_eq!(ended.status.code(), Some(3), "{}", stderr(&ended));
+    assert_eq!(as_anna("site list").status.code(), Some(3));
+}
+
+#[test]
+fn what_was_done_is_in_the_audit_log_and_its_chain_holds() {
+    let hub = Hub::entered();
+    hub.get("site add a");
+    hub.get("device add till --site a");
+    hub.get("device revoke till --yes");
+    let audit = hub.get("audit --limit 1");
+    assert_eq!(audit["entries"][0]["act"], "device.revoke");
+    assert_eq!(audit["entries"][0]["on"], "device/till");
+    assert_eq!(hub.get("audit --verify")["verified"]["chain"], "whole");
+    assert_eq!(
+        hub.get("device list --state revoked")["devices"][0]["id"],
+        "till"
+    );
+    hub.get("device restore till");
+    let rows = stdout(&hub.run("device list"));
+    assert!(rows.contains("till") && rows.contains("active"), "{rows}");
+}
+
+#[test]
+fn without_a_hub_the_next_step_is_told() {
+    let folder = TempDir::new().expect("a folder");
+    let output = Command::new(env!("CARGO_BIN_EXE_outgate"))
+        .arg("status")
+        .env("OUTGATE_CONFIG", folder.path().join("none.toml"))
+        .env_remove("OUTGATE_HUB")
+        .output()
+        .expect("outgate starts");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("outgate login"),
+        "{}",
+        stderr(&output)
+    );
+}
