@@ -3,7 +3,6 @@
 //!
 //! Built only with the feature `peers`, which says that these are installed.
 
-#![cfg(feature = "peers")]
 #![cfg(test)]
 
 use std::io::Write as _;
