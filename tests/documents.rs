@@ -9,7 +9,7 @@ use crate::support::{outgate, stderr, stdout};
 /// can be reached but who stands at a given address.
 const ALONE: &str = " --resolver 127.0.0.1:1 --timeout 1";
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
@@ -26,7 +26,7 @@ fn pages() -> Vec<PathBuf> {
 }
 
 /// The contents of the fenced blocks of a language.
-fn blocks(page: &Path, language: &str) -> Vec<String> {
+pub(crate) fn blocks(page: &Path, language: &str) -> Vec<String> {
     let text = std::fs::read_to_string(page).unwrap();
     let mut blocks = Vec::new();
     let mut rest = text.as_str();

@@ -9,3 +9,5 @@ mod command_line;
 mod demo;
 mod documents;
 mod support;
+#[cfg(feature = "peers")]
+mod tutorial;

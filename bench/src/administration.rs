@@ -50,9 +50,7 @@ impl Administration {
         let made = self
             .post(&format!("/devices/{device}/credentials"), &body)
             .await?;
-        let token = made
-            .pointer("/token")
-            .or_else(|| made.pointer("/items/0/token"));
+        let token = made.pointer("/items/0/given/token");
         let token = token.and_then(Value::as_str).context("no token")?;
         Ok(token.to_owned())
     }
