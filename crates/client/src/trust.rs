@@ -18,7 +18,7 @@ pub enum TrustError {
     /// What should hold an authority's certificate holds none, or something else.
     #[error("the authority's file holds no certificates in PEM")]
     NoCertificate,
-    /// There are more than [`MAX_AUTHORITIES`].
+    /// There are more than 16.
     #[error("the authority's file holds more than {MAX_AUTHORITIES} certificates")]
     TooMany,
     /// A certificate is none that can be trusted.

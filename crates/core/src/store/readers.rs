@@ -13,7 +13,7 @@ use crate::refusal::Refusal;
 /// The most reads at a time, and so the most connections that only read.
 pub const MAX_READERS: usize = 8;
 
-/// The most findings of [`check`].
+/// The most findings of a check.
 pub const MAX_DAMAGES: u32 = 10;
 
 /// Connections that only read, made when needed and used again.

@@ -35,7 +35,7 @@ mod tests {
     fn waits_double_up_to_an_hour() {
         let middle = |failures| wait(failures, 127, None).as_secs_f64().round();
         let waits: Vec<f64> = [1, 2, 3, 10, 11, 12, u32::MAX].map(middle).into();
-        assert_eq!(waits, [5.0, 10.0, 20.0, 2559.0, 3599.0, 3599.0, 3599.0]);
+        assert_eq!(waits, [5.0, 10.0, 20.0, 2558.0, 3597.0, 3597.0, 3597.0]);
     }
 
     #[test]

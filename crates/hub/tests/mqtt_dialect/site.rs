@@ -162,7 +162,7 @@ async fn mqtt(core: &Core) -> Mqtt {
 fn token(issued: Issued) -> String {
     match issued.given {
         Given::Token(secret) => String::from_utf8(secret.expose().to_vec()).unwrap(),
-        other => panic!("{other:?}"),
+        other @ (Given::Key(_) | Given::Certificate(_) | Given::Nothing) => panic!("{other:?}"),
     }
 }
 

@@ -84,7 +84,7 @@ impl Running {
             .unwrap();
         match issued.given {
             Given::Token(secret) => String::from_utf8(secret.expose().to_vec()).unwrap(),
-            other => panic!("{other:?}"),
+            other @ (Given::Key(_) | Given::Certificate(_) | Given::Nothing) => panic!("{other:?}"),
         }
     }
 

@@ -25,7 +25,7 @@ Examples:
 Exit codes: 0 done, 1 the hub cannot be reached, 2 bad input, 3 the hub refused the token"
 )]
 pub(crate) struct LoginArgs {
-    /// Where the hub is: https://HOST[:PORT]
+    /// The address of the hub, with https and the port unless it is 443
     hub: String,
     /// A file that holds the token and nothing else
     #[arg(long, value_name = "FILE")]

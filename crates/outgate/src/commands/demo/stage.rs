@@ -157,7 +157,7 @@ fn asks(plan: &Plan) -> Vec<(&Lane, &Ask)> {
 struct Servers {
     /// The hub: HTTPS.
     hub: SocketAddr,
-    /// WebSocket over TLS.
+    /// WebSocket over TLS, and HTTPS at the same name: the hub has no SignalR yet.
     wss: SocketAddr,
     /// HTTPS that demands a certificate of the client.
     mutual: SocketAddr,
@@ -189,7 +189,15 @@ impl Servers {
         };
         let mut detours: Vec<String> = asks
             .iter()
-            .filter_map(|(lane, ask)| servers.detour(lane, ask))
+            .filter_map(|(lane, ask)| {
+                // Where WebSocket is spoken too, one server has to take both.
+                let realtime = asks.iter().any(|(_, other)| {
+                    other.protocol.as_str() == "wss"
+                        && other.host == ask.host
+                        && other.port == ask.port
+                });
+                servers.detour(lane, ask, realtime)
+            })
             .collect();
         detours.sort();
         detours.dedup();
@@ -197,7 +205,7 @@ impl Servers {
     }
 
     /// Where an ask is sent; nowhere for protocols that no stand-in speaks.
-    fn detour(&self, lane: &Lane, ask: &Ask) -> Option<String> {
+    fn detour(&self, lane: &Lane, ask: &Ask, realtime: bool) -> Option<String> {
         let host = &ask.host;
         let Some(port) = ask.port else {
             return Some(format!("{host}::{}:", Ipv4Addr::LOCALHOST));
@@ -205,8 +213,8 @@ impl Servers {
         let mutual = lane.tls.as_ref().is_some_and(|tls| tls.mutual);
         let server = match ask.protocol.as_str() {
             "https" | "tls" if mutual => self.mutual,
-            "https" | "tls" => self.hub,
-            "wss" => self.wss,
+            "https" | "tls" if !realtime => self.hub,
+            "https" | "tls" | "wss" => self.wss,
             "http" | "ws" | "tcp" => self.http,
             "ntp" => self.ntp,
             "dns" => self.dns,
