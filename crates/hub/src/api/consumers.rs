@@ -90,10 +90,17 @@ fn own(scope: &Scope) -> String {
     }
 }
 
+/// The most characters of a consumer's name, as the document says, so that there is room for whose
+/// it is.
+const MAX_CONSUMER: usize = 100;
+
 /// Under which name the caller's consumer is kept.
 fn kept(caller: &Caller, consumer: &ConsumerId) -> Result<ConsumerId, Refusal> {
     if consumer.as_str().contains(':') {
         return Err(Refusal::not_found("consumer", consumer));
+    }
+    if consumer.as_str().len() > MAX_CONSUMER {
+        return Err(Refusal::invalid("consumer", "a shorter name"));
     }
     let kept = format!("{}{consumer}", own(&caller.scope()));
     kept.parse()

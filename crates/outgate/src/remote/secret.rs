@@ -13,8 +13,24 @@ use crate::output::{Failure, json, keep_secret, print, say};
 #[derive(Args)]
 pub(crate) struct Out {
     /// Write the secret to this new file, for its owner alone, in place of showing it
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = new_file)]
     out: Option<PathBuf>,
+}
+
+/// A file that is not there yet, in a folder that is: told before anything is made at the hub, as
+/// a secret that cannot be written would be lost.
+fn new_file(text: &str) -> Result<PathBuf, String> {
+    let file = PathBuf::from(text);
+    if file.symlink_metadata().is_ok() {
+        return Err("there is such a file already; it would be written over".to_owned());
+    }
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    match folder {
+        Some(folder) if !folder.is_dir() => Err(format!("{} is no folder", folder.display())),
+        Some(_) | None => Ok(file),
+    }
 }
 
 impl Out {
