@@ -73,8 +73,11 @@ async fn a_receiver_that_was_away_gets_everything() {
         hub.pass().await;
     }
     assert_eq!(hub.seen(&id).await.letters, 0);
+    // Nothing is under way when the receiver comes back: the hub waits.
+    let wait = hub.waits.recv().await.unwrap();
     let mut receiver = Receiver::on(address).await;
-    hub.pass().await;
+    hub.core.clock.advance(wait.length);
+    wait.over.send(()).unwrap();
     for name in ["two", "three", "four"] {
         assert_eq!(receiver.take().await["data"]["name"], name);
     }
