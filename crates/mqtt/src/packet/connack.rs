@@ -101,7 +101,8 @@ impl ConnAck {
                     .ok_or(DecodeError::Malformed("a reserved return code"))?,
             )
         };
-        read.session_present = flags == 1;
+        // 3.1 reserves the byte, and does not say for what.
+        read.session_present = flags == 1 && reader.version > Version::V3_1;
         if read.session_present && read.reason != ReasonCode::Success {
             return Err(DecodeError::Protocol("refused, but with a session"));
         }
