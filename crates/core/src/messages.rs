@@ -6,6 +6,7 @@
 //! no protocol.
 
 use bytes::Bytes;
+use rusqlite::Connection;
 
 use crate::clock::Timestamp;
 use crate::refusal::Refusal;
@@ -267,11 +268,28 @@ impl Messages {
     /// # Errors
     /// [`Refusal::Revoked`] when the session may not act any more; [`Refusal::Full`]; as the store.
     pub async fn keep(&self, pass: Option<Pass>, keep: Keep) -> Result<(), Refusal> {
+        self.keep_then(pass, keep, || ()).await
+    }
+
+    /// As [`Messages::keep`], and runs `then` once it is on the disk, whether or not the caller
+    /// still waits: those of several publishes run in the order in which they were written. When
+    /// it is refused `then` is dropped.
+    ///
+    /// # Errors
+    /// As [`Messages::keep`].
+    pub async fn keep_then(
+        &self,
+        pass: Option<Pass>,
+        keep: Keep,
+        then: impl FnOnce() + Send + 'static,
+    ) -> Result<(), Refusal> {
+        let bytes = usize::try_from(keep.message.bytes()).unwrap_or(usize::MAX);
+        let work = move |connection: &Connection| {
+            pass.iter().try_for_each(Pass::check)?;
+            writing::keep(connection, &keep)
+        };
         self.store
-            .write(move |connection| {
-                pass.iter().try_for_each(Pass::check)?;
-                writing::keep(connection, &keep)
-            })
+            .write_bulk_then(bytes, work, move |(): &()| then())
             .await
     }
 
@@ -328,16 +346,16 @@ impl Messages {
             .await
     }
 
-    /// Forgets retained messages, as when they have expired.
+    /// Forgets the retained messages of these topics that have expired at `now`.
     ///
     /// # Errors
     /// As the store.
-    pub async fn drop_retained(&self, topics: Vec<String>) -> Result<(), Refusal> {
+    pub async fn drop_expired(&self, topics: Vec<String>, now: Timestamp) -> Result<(), Refusal> {
         self.store
             .write(move |connection| {
                 topics
                     .iter()
-                    .try_for_each(|topic| writing::drop_retained(connection, topic))
+                    .try_for_each(|topic| writing::drop_expired(connection, topic, now))
             })
             .await
     }

@@ -548,7 +548,7 @@ fn forget<K: std::hash::Hash + Eq>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     #[tokio::test]
@@ -611,7 +611,7 @@ mod tests {
         .await
     }
 
-    fn device_session(sessions: &Sessions) -> Session {
+    pub(crate) fn device_session(sessions: &Sessions) -> Session {
         sessions.take_up(Presence {
             id: SessionId::made_up().unwrap(),
             principal: Principal::Device {

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use crate::topics::{FilterError, TopicFilter};
+use crate::topics::{FilterError, TopicFilter, covers};
 
 /// The most templates of each kind.
 pub const TEMPLATES_MAX: usize = 256;
@@ -103,39 +103,14 @@ impl Template {
     /// Whether everything that `filter` matches is matched by the template with its names filled
     /// in. Names that are no level of a topic cover nothing.
     fn covers(&self, names: Names<'_>, filter: &str) -> bool {
-        let mut inner = written_out(filter).split('/');
-        for (depth, level) in self.0.split('/').enumerate() {
-            let internal = depth == 0 && filter.starts_with('$');
-            let wanted = match level {
-                DEVICE => names.device,
-                SITE => names.site,
-                // What is above counts as matched too: `a/#` matches `a`.
-                "#" => return !internal,
-                level => level,
-            };
-            if (level == DEVICE || level == SITE) && !is_level(wanted) {
-                return false;
-            }
-            let covered = match inner.next() {
-                None | Some("#") => false,
-                Some("+") => wanted == "+",
-                Some(name) => wanted == name || wanted == "+" && !internal,
-            };
-            if !covered {
-                return false;
-            }
-        }
-        inner.next().is_none()
-    }
-}
-
-/// The same filter without a `#` that has nothing above it: no topic is empty, so every topic that
-/// it matches has the level.
-fn written_out(filter: &str) -> &str {
-    match filter {
-        "#" => "+/#",
-        "/#" => "/+/#",
-        other => other,
+        let named = self.0.split('/').map(|level| match level {
+            DEVICE => names.device,
+            SITE => names.site,
+            level => level,
+        });
+        let has = |placeholder| self.0.split('/').any(|level| level == placeholder);
+        let is_named = |placeholder, name| !has(placeholder) || is_level(name);
+        is_named(DEVICE, names.device) && is_named(SITE, names.site) && covers(named, filter)
     }
 }
 

@@ -37,12 +37,12 @@ fn messages(folder: &Path) -> Messages {
 
 /// A mailbox made without a session, as the broker's own acts are.
 async fn mailbox(messages: &Messages, key: &'static str, fresh: bool) -> MailboxId {
-    let open = move |connection: &rusqlite::Connection| writing::open(connection, key, 60, fresh);
+    let open = move |connection: &Connection| writing::open(connection, key, 60, fresh);
     messages.store.write(open).await.unwrap()
 }
 
 async fn rows(messages: &Messages, table: &'static str) -> u64 {
-    let count = move |connection: &rusqlite::Connection| {
+    let count = move |connection: &Connection| {
         let sql = format!("SELECT count(*) FROM {table}");
         let count: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
         Ok(u64::try_from(count).unwrap())
@@ -78,7 +78,7 @@ async fn all_is_found_again_after_a_restart() {
     };
     let subscribe = {
         let subscription = subscription.clone();
-        move |connection: &rusqlite::Connection| writing::subscribe(connection, id, &[subscription])
+        move |connection: &Connection| writing::subscribe(connection, id, &[subscription])
     };
     first.store.write(subscribe).await.unwrap();
     let retain = Retain {
@@ -166,4 +166,67 @@ async fn a_fresh_mailbox_is_empty_and_a_removed_one_leaves_nothing() {
     for table in ["mailbox", "mailbox_slot", "mailbox_message"] {
         assert_eq!(rows(&messages, table).await, 0, "{table}");
     }
+}
+
+#[tokio::test]
+async fn what_follows_a_publish_runs_in_the_order_of_the_disk_and_not_for_what_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let messages = messages(folder.path());
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let note = |number: u32| {
+        let seen = std::sync::Arc::clone(&seen);
+        move || seen.lock().unwrap().push(number)
+    };
+    let retained = |payload| Keep {
+        message: message("a/b", payload),
+        retain: Some(Retain {
+            owner: "device/one".to_owned(),
+            qos: 1,
+        }),
+        ..keep(Vec::new())
+    };
+    let (first, second) = tokio::join!(
+        messages.keep_then(None, retained("one"), note(1)),
+        messages.keep_then(None, retained("two"), note(2)),
+    );
+    first.and(second).unwrap();
+    let sessions = crate::sessions::Sessions::default();
+    let who = crate::sessions::Selector::All;
+    let gone = std::time::Duration::ZERO;
+    let session = crate::sessions::tests::device_session(&sessions);
+    let pass = session.pass();
+    sessions
+        .end(&who, crate::sessions::Ending::Revoked, gone)
+        .await;
+    let refused = messages.keep_then(Some(pass), retained("three"), note(3));
+    assert!(matches!(refused.await, Err(Refusal::Revoked)));
+    assert_eq!(*seen.lock().unwrap(), [1, 2]);
+    let kept = messages.load().await.unwrap();
+    assert_eq!(kept.retained[0].message.payload, "two");
+}
+
+#[tokio::test]
+async fn an_expired_retained_message_is_forgotten_and_one_that_came_meanwhile_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let messages = messages(folder.path());
+    for (topic, expires) in [("old", Some(5)), ("new", Some(50)), ("ever", None)] {
+        let mut keep = keep(Vec::new());
+        keep.message.topic = topic.to_owned();
+        keep.message.expires = expires.map(Timestamp::from_millis);
+        keep.retain = Some(Retain {
+            owner: "device/one".to_owned(),
+            qos: 1,
+        });
+        messages.keep(None, keep).await.unwrap();
+    }
+    let all = ["old", "new", "ever"].map(str::to_owned).to_vec();
+    let now = Timestamp::from_millis(5);
+    messages.drop_expired(all, now).await.unwrap();
+    let mut left = messages.load().await.unwrap().retained;
+    left.sort_by(|a, b| a.message.topic.cmp(&b.message.topic));
+    let topics: Vec<_> = left
+        .iter()
+        .map(|kept| kept.message.topic.as_str())
+        .collect();
+    assert_eq!(topics, ["ever", "new"]);
 }

@@ -164,7 +164,19 @@ pub(super) fn drop_will(connection: &Connection, key: &str) -> Result<(), Refusa
     Ok(())
 }
 
-pub(super) fn drop_retained(connection: &Connection, topic: &str) -> Result<(), Refusal> {
+/// Removes a retained message unless another has taken its place meanwhile.
+pub(super) fn drop_expired(
+    connection: &Connection,
+    topic: &str,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    connection
+        .prepare_cached("DELETE FROM retained WHERE topic = ?1 AND expires <= ?2")?
+        .execute(params![topic, now])?;
+    Ok(())
+}
+
+fn drop_retained(connection: &Connection, topic: &str) -> Result<(), Refusal> {
     connection
         .prepare_cached("DELETE FROM retained WHERE topic = ?1")?
         .execute([topic])?;

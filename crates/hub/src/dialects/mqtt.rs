@@ -13,7 +13,7 @@ mod broker;
 mod conversation;
 mod io;
 mod login;
-mod policy;
+mod policies;
 mod reasons;
 mod settings;
 mod topics;
@@ -23,6 +23,7 @@ mod welcome;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use outgate_core::Core;
@@ -31,10 +32,11 @@ use outgate_door::Facts;
 use outgate_mqtt::connection::Limits;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub use self::policy::PolicyError;
+pub use self::policies::PolicyError;
 pub use self::settings::{DEFAULT_POLICY, MAX_FIRST_PACKET, Settings};
 
 use self::broker::Broker;
+use self::policies::Policies;
 use self::websocket::Carrier;
 use crate::metrics::Metrics;
 
@@ -54,6 +56,7 @@ struct Inner {
     core: Core,
     metrics: Metrics,
     settings: Arc<Settings>,
+    policies: ArcSwap<Policies>,
     limits: Arc<Limits>,
     broker: Arc<Broker>,
 }
@@ -75,14 +78,12 @@ impl Mqtt {
     /// # Errors
     /// [`OpenError`].
     pub async fn open(core: Core, metrics: Metrics, settings: Settings) -> Result<Self, OpenError> {
-        policy::check(&settings.policies)?;
-        let settings = Arc::new(Settings {
-            policies: settings.templates(),
-            ..settings
-        });
+        let policies = Policies::new(&settings.policies)?;
+        let settings = Arc::new(settings);
         let broker = Broker::load(core.clone(), metrics.clone(), Arc::clone(&settings)).await?;
         Ok(Self(Arc::new(Inner {
             limits: Arc::new(settings.limits()),
+            policies: ArcSwap::from_pointee(policies),
             broker: Arc::new(broker),
             core,
             metrics,

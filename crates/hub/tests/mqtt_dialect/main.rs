@@ -5,4 +5,5 @@
 mod client;
 mod messages;
 mod model;
+mod retained;
 mod site;

@@ -107,6 +107,13 @@ impl TopicFilter {
         }
         topic.next().is_none()
     }
+
+    /// Whether every topic that `other` matches is matched by this filter too. Groups make no
+    /// difference.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        super::covers(self.matched_part().split('/'), other.matched_part())
+    }
 }
 
 fn split_shared(filter: &str) -> Option<SharedFilter<'_>> {

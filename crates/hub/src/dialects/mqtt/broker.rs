@@ -6,8 +6,9 @@
 pub(super) mod client;
 pub(super) mod mailbox;
 pub(super) mod message;
+pub(super) mod replay;
 pub(super) mod retained;
-pub(super) mod routes;
+pub(super) mod subscribers;
 
 mod attach;
 mod load;
@@ -27,12 +28,13 @@ use parking_lot::{Mutex, RwLock};
 use self::client::Client;
 use self::mailbox::Bounds;
 use self::retained::RetainedMessages;
-use self::routes::Routes;
+use self::subscribers::Subscribers;
 use super::settings::Settings;
 use crate::metrics::Metrics;
 
 pub(super) use attach::{Arriving, Attached};
 pub(super) use publish::{Publisher, Unpublished};
+pub(super) use subscribe::Granted;
 
 /// All clients and what lies between them.
 #[derive(Debug)]
@@ -41,8 +43,8 @@ pub(super) struct Broker {
     metrics: Metrics,
     settings: Arc<Settings>,
     clients: Mutex<Clients>,
-    routes: RwLock<Routes>,
-    retained: Mutex<RetainedMessages>,
+    subscribers: RwLock<Subscribers>,
+    retained: Arc<RetainedMessages>,
     /// Of clients that have gone, by the client's key.
     wills: Mutex<BTreeMap<Arc<str>, messages::Will>>,
     next_number: AtomicU64,
@@ -60,12 +62,12 @@ struct Clients {
 impl Broker {
     fn new(core: Core, metrics: Metrics, settings: Arc<Settings>) -> Self {
         Self {
+            retained: Arc::new(RetainedMessages::new(&settings)),
             core,
             metrics,
             settings,
             clients: Mutex::default(),
-            routes: RwLock::default(),
-            retained: Mutex::default(),
+            subscribers: RwLock::default(),
             wills: Mutex::default(),
             next_number: AtomicU64::new(1),
         }

@@ -35,7 +35,7 @@ use self::feed::Feed;
 use self::job::{Done, Job};
 use super::broker::client::Client;
 use super::io::Outbox;
-use super::policy::Access;
+use super::policies::Subject;
 use super::{Inner, reasons};
 
 pub(super) use self::delivering::resumed;
@@ -82,8 +82,8 @@ pub(super) enum Role {
 pub(super) struct DeviceRole {
     /// Which.
     pub(super) id: DeviceId,
-    /// What it may publish and subscribe to.
-    pub(super) access: Access,
+    /// The same, as policies see it.
+    pub(super) subject: Subject,
 }
 
 /// A service.
@@ -352,7 +352,10 @@ impl<'a> Conversation<'a> {
             Done::Events(taken) => self.on_events(taken),
             Done::FeedOpen(place) => self.on_feed_open(place),
             Done::Placed(place) => self.on_placed(place),
-            Done::Subscribed(packet_id, reasons, Ok(())) => {
+            Done::Subscribed(packet_id, reasons, replays, Ok(())) => {
+                for replay in replays {
+                    self.client.begin_replay(replay);
+                }
                 self.connection.answer_subscribe(SubAck {
                     packet_id,
                     reasons,
@@ -378,7 +381,7 @@ impl<'a> Conversation<'a> {
                 self.client.forget_inbound(packet_id.get());
                 self.connection.complete(packet_id);
             }
-            Done::Subscribed(_, _, Err(refusal))
+            Done::Subscribed(_, _, _, Err(refusal))
             | Done::Unsubscribed(_, _, Err(refusal))
             | Done::Received(_, _, Err(refusal))
             | Done::Released(_, Err(refusal)) => {

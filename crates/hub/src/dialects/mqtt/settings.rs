@@ -101,15 +101,4 @@ impl Settings {
             ..Limits::default()
         }
     }
-
-    /// The templates of every policy, the default one included.
-    pub(super) fn templates(&self) -> BTreeMap<String, Policy> {
-        let own = Policy {
-            publish: vec!["devices/{device}/#".to_owned()],
-            subscribe: vec!["devices/{device}/#".to_owned()],
-        };
-        let mut templates = self.policies.clone();
-        templates.entry(DEFAULT_POLICY.to_owned()).or_insert(own);
-        templates
-    }
 }

@@ -30,6 +30,9 @@ pub(super) const RESULT: &str = "result";
 /// The first level of a device's topics.
 const DEVICES: &str = "devices";
 
+/// The first level of what services see.
+const EVENTS: &str = "events";
+
 /// What a publish of a device means.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Meaning<'a> {
@@ -50,6 +53,9 @@ pub(super) enum Meaning<'a> {
 /// What it means that `device` publishes to `topic`.
 pub(super) fn meaning<'a>(topic: &'a str, device: &DeviceId) -> Meaning<'a> {
     if topic.starts_with('$') {
+        return Meaning::Refused;
+    }
+    if topic.split('/').next() == Some(EVENTS) {
         return Meaning::Refused;
     }
     let Some((owner, part, rest)) = parts(topic) else {
@@ -148,6 +154,9 @@ mod tests {
             ("devices/e/events/x", Meaning::Refused),
             ("devices/e/commands/x/y", Meaning::Refused),
             ("$SYS/x", Meaning::Refused),
+            ("events/s/e/x", Meaning::Refused),
+            ("events", Meaning::Refused),
+            ("eventsx/s", Meaning::Message),
             ("devices/d/notes/x", Meaning::Message),
             ("devices/e/notes", Meaning::Message),
             ("devices/d", Meaning::Message),

@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use super::broker::{Arriving, Attached, consumer_of};
 use super::conversation::{Conversation, DeviceRole, End, Role, ServiceRole, resumed};
 use super::io::{Moved, Outbox, poll_move};
-use super::policy::Access;
+use super::policies::Subject;
 use super::topics::{self, Meaning};
 use super::{Inner, login, reasons};
 
@@ -304,19 +304,14 @@ fn role(hub: &Inner, identified: &Identified) -> Result<Role, ReasonCode> {
             device,
             site,
             policy,
-        } => {
-            // A policy that is no longer configured gives nothing; the device's own topics stay.
-            let policy = hub
-                .settings
-                .policies
-                .get(policy)
-                .cloned()
-                .unwrap_or_default();
-            Ok(Role::Device(DeviceRole {
-                id: device.clone(),
-                access: Access::new(&policy, device, site),
-            }))
-        }
+        } => Ok(Role::Device(DeviceRole {
+            id: device.clone(),
+            subject: Subject {
+                device: device.clone(),
+                site: site.clone(),
+                policy: policy.clone(),
+            },
+        })),
         Principal::Service { scope, .. } => {
             let service = ServiceRole::new(hub, scope.clone());
             Ok(Role::Service(Box::new(service)))
@@ -339,7 +334,10 @@ fn will(
     let allowed = match role {
         Role::Device(device) => {
             topics::meaning(&will.topic, &device.id) == Meaning::Message
-                && device.access.may_publish(&will.topic)
+                && hub
+                    .policies
+                    .load()
+                    .permit_publish(&device.subject, &will.topic)
         }
         Role::Service(_) => false,
     };

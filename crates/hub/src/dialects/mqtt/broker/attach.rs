@@ -240,9 +240,9 @@ impl Broker {
         if filters.is_empty() {
             return;
         }
-        let mut routes = self.routes.write();
+        let mut subscribers = self.subscribers.write();
         for filter in filters {
-            routes.remove(client.number, &filter);
+            subscribers.remove(client.number, &filter);
         }
     }
 }

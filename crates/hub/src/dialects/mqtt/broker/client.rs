@@ -1,6 +1,6 @@
 //! One client of the broker: what outlives its connections, and who of them holds it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 
 use super::mailbox::{Bounds, Mailbox};
+use super::replay::Replay;
 
 /// How long a connection waits for the one that it takes the place of. That one closes at once,
 /// whatever its peer does; more time than that is taken by nothing but a starved machine.
@@ -40,6 +41,8 @@ pub(in super::super) struct Client {
 struct Inside {
     standing: Standing,
     subscriptions: HashMap<TopicFilter, Subscription>,
+    /// What subscriptions bring that has not been handed over; one of a subscription at most.
+    replays: VecDeque<Replay>,
     inbound: BTreeSet<u16>,
 }
 
@@ -105,6 +108,7 @@ impl Client {
             inside: Mutex::new(Inside {
                 standing: Standing::New,
                 subscriptions: HashMap::new(),
+                replays: VecDeque::new(),
                 inbound: BTreeSet::new(),
             }),
         }
@@ -181,13 +185,36 @@ impl Client {
 
     /// Forgets a subscription. Whether there was one.
     pub(in super::super) fn forget_subscription(&self, filter: &TopicFilter) -> bool {
-        self.inside.lock().subscriptions.remove(filter).is_some()
+        let mut inside = self.inside.lock();
+        inside.replays.retain(|replay| !replay.is_of(filter));
+        inside.subscriptions.remove(filter).is_some()
+    }
+
+    /// Begins to hand over what a subscription brings, from the beginning.
+    pub(in super::super) fn begin_replay(&self, replay: Replay) {
+        let mut inside = self.inside.lock();
+        let filter = &replay.subscription.filter.filter;
+        inside.replays.retain(|other| !other.is_of(filter));
+        if inside.subscriptions.contains_key(filter) {
+            inside.replays.push_back(replay);
+        }
+    }
+
+    /// Takes what is to be handed over next.
+    pub(in super::super) fn next_replay(&self) -> Option<Replay> {
+        self.inside.lock().replays.pop_front()
+    }
+
+    /// Puts back what [`Self::next_replay`] gave and is not done with.
+    pub(in super::super) fn go_on_replaying(&self, replay: Replay) {
+        self.inside.lock().replays.push_front(replay);
     }
 
     /// Forgets all subscriptions and packets, and gives the filters.
     pub(in super::super) fn forget_all(&self) -> Vec<TopicFilter> {
         let mut inside = self.inside.lock();
         inside.inbound.clear();
+        inside.replays.clear();
         inside
             .subscriptions
             .drain()

@@ -12,6 +12,7 @@ use outgate_mqtt::packet::QoS;
 use super::Broker;
 use super::client::Standing;
 use super::message::Routed;
+use super::replay::Replay;
 use super::retained::RetainedMessage;
 use super::subscribe::from_kept;
 use crate::dialects::mqtt::settings::Settings;
@@ -45,13 +46,10 @@ impl Broker {
     fn restore_retained(&self, retained: Retained, now: Instant, at: Timestamp) {
         let qos = QoS::from_number(retained.retain.qos).unwrap_or_default();
         if let Some(routed) = Routed::from_kept(retained.message, qos, true, now, at) {
-            let retained = RetainedMessage {
+            self.retained.restore(RetainedMessage {
                 owner: retained.retain.owner.as_str().into(),
                 message: Arc::new(routed),
-                qos,
-            };
-            // Limits may have been lowered since; what does not fit is not served.
-            self.retained.lock().set(retained, &self.settings);
+            });
         }
     }
 
@@ -69,12 +67,21 @@ impl Broker {
         for packet in mailbox.inbound {
             client.note_inbound(packet);
         }
-        let mut routes = self.routes.write();
-        for subscription in mailbox.subscriptions.into_iter().filter_map(from_kept) {
-            routes.insert(&client, &subscription);
-            client.note_subscription(subscription);
+        let since = self.retained.newest();
+        for (subscription, unfinished) in mailbox.subscriptions.into_iter().filter_map(from_kept) {
+            if !self.subscribers.write().insert(&client, &subscription) {
+                tracing::warn!("a subscription has no room any more");
+                continue;
+            }
+            client.note_subscription(subscription.clone());
+            if unfinished {
+                client.begin_replay(Replay {
+                    subscription,
+                    since,
+                    after: None,
+                });
+            }
         }
-        drop(routes);
         self.clients.lock().add(Arc::clone(&client));
         let ends = mailbox.ends.or_else(|| {
             let lasts = Duration::from_secs(mailbox.lasts.into());

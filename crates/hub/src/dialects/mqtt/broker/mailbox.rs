@@ -278,6 +278,19 @@ impl Mailbox {
         }
     }
 
+    /// Whether nothing waits that could be taken now or once it is on the disk; what was taken and
+    /// is not done with may still be there.
+    pub(in super::super) fn is_idle(&self) -> bool {
+        let inside = self.inside.lock();
+        inside.queue.is_empty() && inside.kept.as_ref().is_none_or(|kept| !kept.behind)
+    }
+
+    /// Whether nothing is in it, on the disk or in memory.
+    pub(in super::super) fn is_empty(&self) -> bool {
+        let inside = self.inside.lock();
+        inside.queue.is_empty() && inside.kept.as_ref().is_none_or(|kept| kept.count == 0)
+    }
+
     /// Everything after the place `after` up to `upto` has been read from the disk.
     pub(in super::super) fn has_read(&self, upto: u64) {
         if let Some(kept) = &mut self.inside.lock().kept {
@@ -290,6 +303,11 @@ impl Mailbox {
         if let Some(kept) = &mut self.inside.lock().kept {
             kept.let_go(size);
         }
+    }
+
+    /// Tells whoever is connected to look what there is.
+    pub(in super::super) fn ring(&self) {
+        self.bell.notify_one();
     }
 
     /// Waits until there may be something to take.

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use outgate_core::messages::{Keep, MailboxId, Retain, Slot};
 use outgate_core::refusal::Refusal;
 use outgate_core::sessions::Pass;
+use outgate_mqtt::topics::RetainedFull;
 
 use super::Broker;
 use super::client::Client;
 use super::mailbox::{Delivery, Pushed};
 use super::message::Routed;
-use super::retained::RetainedMessage;
+use super::retained::{Pending, RetainedMessage};
 
 /// Who publishes.
 #[derive(Clone, Debug)]
@@ -40,6 +41,8 @@ pub(in super::super) enum Unpublished {
 pub(in super::super) struct Commit {
     keep: Keep,
     pass: Option<Pass>,
+    /// Seen by others once it is on the disk.
+    retained: Option<Pending>,
     places: Places,
 }
 
@@ -61,77 +64,46 @@ impl Broker {
         if let Some(pass) = &publisher.pass {
             pass.check().map_err(Unpublished::Refused)?;
         }
-        let retain = self.retain(publisher, message)?;
-        let mut matches = Vec::new();
-        let topic = message.message.topic().as_str();
-        self.routes
-            .read()
-            .find(topic, publisher.number, &mut matches);
-        let count = matches.len();
+        let retained = self.begin_retaining(publisher, message)?;
         let mut slots = Vec::new();
         let mut waiting = Vec::new();
-        for found in matches {
-            let delivery = Delivery {
-                message: Arc::clone(message),
-                qos: message.message.qos().min(found.qos),
-                retain: found.retain_as_published && message.message.retain(),
-                identifiers: found.identifiers,
-                seq: None,
-            };
-            self.deliver(found.client, delivery, &mut slots, &mut waiting);
-        }
-        if slots.is_empty() && retain.is_none() && publisher.inbound.is_none() {
+        let topic = message.message.topic().as_str();
+        let count = self
+            .subscribers
+            .read()
+            .each(topic, publisher.number, |copy| {
+                let delivery = Delivery {
+                    message: Arc::clone(message),
+                    qos: message.message.qos().min(copy.qos),
+                    retain: copy.retain_as_published && message.message.retain(),
+                    identifiers: copy.identifiers.iter().map(|id| id.get()).collect(),
+                    seq: None,
+                };
+                self.deliver(copy.client, delivery, &mut slots, &mut waiting);
+            });
+        if slots.is_empty() && retained.is_none() && publisher.inbound.is_none() {
             return Ok((count, None));
         }
-        let commit = Commit::new(publisher, message, slots, waiting, retain);
+        let places = Places {
+            size: message.size,
+            waiting,
+        };
+        let keep = Keep {
+            message: message.kept(),
+            slots,
+            retain: retained.is_some().then(|| Retain {
+                owner: publisher.owner.as_ref().to_owned(),
+                qos: message.message.qos().number(),
+            }),
+            inbound: publisher.inbound,
+        };
+        let commit = Commit {
+            keep,
+            pass: publisher.pass.clone(),
+            retained,
+            places,
+        };
         Ok((count, Some(commit)))
-    }
-
-    /// Hands retained messages to one client that has just subscribed.
-    pub(in super::super) fn hand_over(
-        &self,
-        client: &Arc<Client>,
-        deliveries: Vec<Delivery>,
-    ) -> Vec<Commit> {
-        let publisher = Publisher {
-            number: 0,
-            owner: Arc::clone(&client.owner),
-            pass: None,
-            inbound: None,
-        };
-        let mut commits = Vec::new();
-        for delivery in deliveries {
-            let message = Arc::clone(&delivery.message);
-            let (mut slots, mut waiting) = (Vec::new(), Vec::new());
-            self.deliver(Arc::clone(client), delivery, &mut slots, &mut waiting);
-            if !slots.is_empty() {
-                commits.push(Commit::new(&publisher, &message, slots, waiting, None));
-            }
-        }
-        commits
-    }
-
-    /// Retains a message that says so.
-    fn retain(
-        &self,
-        publisher: &Publisher,
-        message: &Arc<Routed>,
-    ) -> Result<Option<Retain>, Unpublished> {
-        if !message.message.retain() {
-            return Ok(None);
-        }
-        let retained = RetainedMessage {
-            owner: Arc::clone(&publisher.owner),
-            message: Arc::clone(message),
-            qos: message.message.qos(),
-        };
-        if !self.retained.lock().set(retained, &self.settings) {
-            return Err(Unpublished::TooManyRetained);
-        }
-        Ok(Some(Retain {
-            owner: publisher.owner.as_ref().to_owned(),
-            qos: message.message.qos().number(),
-        }))
     }
 
     /// Sees a commit through.
@@ -139,19 +111,38 @@ impl Broker {
         let Commit {
             keep,
             pass,
+            retained,
             mut places,
         } = commit;
-        let done = self.core.messages.keep(pass, keep).await;
+        let seen = move || retained.into_iter().for_each(Pending::apply);
+        let done = self.core.messages.keep_then(pass, keep, seen).await;
         places.settle(done.is_ok());
         done
     }
-}
 
-impl Broker {
+    /// Takes room for a message that is to be retained.
+    fn begin_retaining(
+        &self,
+        publisher: &Publisher,
+        message: &Arc<Routed>,
+    ) -> Result<Option<Pending>, Unpublished> {
+        if !message.message.retain() {
+            return Ok(None);
+        }
+        let retained = RetainedMessage {
+            owner: Arc::clone(&publisher.owner),
+            message: Arc::clone(message),
+        };
+        match self.retained.begin(retained) {
+            Ok(pending) => Ok(Some(pending)),
+            Err(RetainedFull) => Err(Unpublished::TooManyRetained),
+        }
+    }
+
     /// Puts a message in one mailbox, and notes what has to be committed of it.
     fn deliver(
         &self,
-        client: Arc<Client>,
+        client: &Arc<Client>,
         delivery: Delivery,
         slots: &mut Vec<Slot>,
         waiting: &mut Vec<(Arc<Client>, u64)>,
@@ -172,7 +163,7 @@ impl Broker {
                     retain,
                     identifiers,
                 });
-                waiting.push((client, seq));
+                waiting.push((Arc::clone(client), seq));
             }
             Pushed::Waits => {}
             Pushed::Dropped => self.metrics.message_dropped("no-room"),
@@ -181,24 +172,20 @@ impl Broker {
 }
 
 impl Commit {
-    fn new(
-        publisher: &Publisher,
-        message: &Arc<Routed>,
-        slots: Vec<Slot>,
-        waiting: Vec<(Arc<Client>, u64)>,
-        retain: Option<Retain>,
-    ) -> Self {
+    /// That `message` lies at one place of a client's mailbox.
+    pub(super) fn of_one(message: &Arc<Routed>, client: &Arc<Client>, slot: Slot) -> Self {
         Self {
-            keep: Keep {
-                message: message.kept(),
-                slots,
-                retain,
-                inbound: publisher.inbound,
-            },
-            pass: publisher.pass.clone(),
+            pass: None,
+            retained: None,
             places: Places {
                 size: message.size,
-                waiting,
+                waiting: vec![(Arc::clone(client), slot.seq)],
+            },
+            keep: Keep {
+                message: message.kept(),
+                slots: vec![slot],
+                retain: None,
+                inbound: None,
             },
         }
     }

@@ -1,21 +1,28 @@
-//! Retained messages: the last word on each topic.
+//! Retained messages: the last word on each topic that is on the disk.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use outgate_core::clock::Timestamp;
-use outgate_mqtt::packet::QoS;
-use outgate_mqtt::topics::TopicFilter;
+use outgate_mqtt::topics::{
+    Change, Retainable, Retained, RetainedFull, RetainedLimits, TopicFilter, TopicName,
+};
+use parking_lot::Mutex;
 
+use super::client::Client;
 use super::message::Routed;
+use super::replay::Replay;
 use crate::dialects::mqtt::settings::Settings;
 
 /// The retained messages of all topics.
-#[derive(Debug, Default)]
-pub(in super::super) struct RetainedMessages {
-    by_topic: BTreeMap<String, RetainedMessage>,
-    by_owner: HashMap<Arc<str>, Usage>,
-    bytes: u64,
+#[derive(Debug)]
+pub(in super::super) struct RetainedMessages(Mutex<Inside>);
+
+#[derive(Debug)]
+struct Inside {
+    retained: Retained<RetainedMessage>,
+    /// Whoever waits for a change to come to be or not, by their numbers.
+    waiting: HashMap<u64, Arc<Client>>,
 }
 
 /// A retained message.
@@ -25,102 +32,188 @@ pub(in super::super) struct RetainedMessage {
     pub(in super::super) owner: Arc<str>,
     /// The message.
     pub(in super::super) message: Arc<Routed>,
-    /// With which quality of service it was published.
-    pub(in super::super) qos: QoS,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Usage {
-    messages: usize,
-    bytes: u64,
+/// A change that is not on the disk yet. Dropped, it does not come to be.
+#[derive(Debug)]
+pub(in super::super) struct Pending {
+    messages: Arc<RetainedMessages>,
+    topic: TopicName,
+    change: Option<Change>,
+}
+
+/// How far it has been read of what a subscription brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Read {
+    /// To the end.
+    All,
+    /// To where nothing more was taken.
+    Some,
+    /// To a topic that is about to change; the client is rung then.
+    Waits,
+}
+
+impl Retainable for RetainedMessage {
+    type Owner = Arc<str>;
+    type Time = Timestamp;
+
+    fn topic(&self) -> &TopicName {
+        self.message.message.topic()
+    }
+
+    fn owner(&self) -> &Arc<str> {
+        &self.owner
+    }
+
+    fn size(&self) -> usize {
+        usize::try_from(self.message.size).unwrap_or(usize::MAX)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.message.message.payload().is_empty()
+    }
+
+    fn expires_at(&self) -> Option<Timestamp> {
+        self.message.expires
+    }
 }
 
 impl RetainedMessages {
-    /// Makes a message the last word on its topic; an empty one takes the word back. `false` when
-    /// the limits do not allow it, and nothing has changed.
-    pub(in super::super) fn set(&mut self, retained: RetainedMessage, limits: &Settings) -> bool {
-        let topic = retained.message.message.topic().as_str();
-        if retained.message.message.payload().is_empty() {
-            self.remove(topic);
-            return true;
-        }
-        let old = self.by_topic.get(topic);
-        let of = |message: &RetainedMessage| (1, message.message.size);
-        let (old_count, old_bytes) = old.map_or((0, 0), of);
-        let (own_count, own_bytes) = old
-            .filter(|old| old.owner == retained.owner)
-            .map_or((0, 0), of);
-        let size = retained.message.size;
-        let usage = self
-            .by_owner
-            .get(&retained.owner)
-            .copied()
-            .unwrap_or_default();
-        let fits = usage.messages - own_count < limits.max_retained
-            && usage.bytes - own_bytes + size <= limits.max_retained_bytes
-            && self.by_topic.len() - old_count < limits.max_retained_in_all
-            && self.bytes - old_bytes + size <= limits.max_retained_bytes_in_all;
-        if fits {
-            let topic = topic.to_owned();
-            self.remove(&topic);
-            self.bytes += size;
-            let usage = self
-                .by_owner
-                .entry(Arc::clone(&retained.owner))
-                .or_default();
-            usage.messages += 1;
-            usage.bytes += size;
-            self.by_topic.insert(topic, retained);
-        }
-        fits
+    /// Nothing is retained.
+    pub(in super::super) fn new(settings: &Settings) -> Self {
+        let (all, share) = limits(settings);
+        Self(Mutex::new(Inside {
+            retained: Retained::with_shares(all, share),
+            waiting: HashMap::new(),
+        }))
     }
 
-    /// Takes back the last word on a topic.
-    pub(in super::super) fn remove(&mut self, topic: &str) {
-        let Some(old) = self.by_topic.remove(topic) else {
-            return;
-        };
-        self.bytes -= old.message.size;
-        if let Some(usage) = self.by_owner.get_mut(&old.owner) {
-            usage.messages -= 1;
-            usage.bytes -= old.message.size;
-            if usage.messages == 0 {
-                self.by_owner.remove(&old.owner);
-            }
+    /// Retains what was found on the disk. Limits may have been lowered since; what does not fit
+    /// is not served.
+    pub(in super::super) fn restore(&self, message: RetainedMessage) {
+        if self.0.lock().retained.set(message).is_err() {
+            tracing::warn!("a retained message has no room any more");
         }
     }
 
-    /// The last words on all topics that `filter` means, but for those that have expired.
-    pub(in super::super) fn matching(
+    /// Begins to retain a message; an empty one takes back the last word on its topic. Nobody
+    /// sees it before [`Pending::apply`].
+    ///
+    /// # Errors
+    /// [`RetainedFull`].
+    pub(in super::super) fn begin(
+        self: &Arc<Self>,
+        message: RetainedMessage,
+    ) -> Result<Pending, RetainedFull> {
+        let topic = message.topic().clone();
+        let change = self.0.lock().retained.begin(message)?;
+        Ok(Pending {
+            messages: Arc::clone(self),
+            topic,
+            change: Some(change),
+        })
+    }
+
+    /// What is to be handed over for a subscription that is in force: whatever is retained by now,
+    /// since what comes later reaches the client by itself. `None` when there is nothing.
+    pub(in super::super) fn since_now(&self, filter: &TopicFilter) -> Option<Change> {
+        let inside = self.0.lock();
+        let mut found = inside.retained.places_matching(filter, None);
+        found.next().map(|_| inside.retained.newest())
+    }
+
+    /// The newest change.
+    pub(in super::super) fn newest(&self) -> Change {
+        self.0.lock().retained.newest()
+    }
+
+    /// Hands to `take` what `replay` brings next, in the order of topics, until it says no.
+    pub(in super::super) fn read(
         &self,
-        filter: &TopicFilter,
+        client: &Arc<Client>,
+        replay: &mut Replay,
         now: Timestamp,
-    ) -> Vec<RetainedMessage> {
-        // All topics that a filter means begin with what stands before its first wildcard.
-        let whole = filter.matched_part();
-        let fixed = whole.find(['+', '#']).map_or(whole, |at| &whole[..at]);
-        let fixed = fixed.strip_suffix('/').unwrap_or(fixed);
-        self.by_topic
-            .range(fixed.to_owned()..)
-            .take_while(|(topic, _)| topic.starts_with(fixed))
-            .filter(|(topic, _)| filter.matches(topic))
-            .map(|(_, retained)| retained)
-            .filter(|retained| retained.message.expires.is_none_or(|end| end > now))
-            .cloned()
-            .collect()
+        mut take: impl FnMut(&Arc<Routed>) -> bool,
+    ) -> Read {
+        let mut inside = self.0.lock();
+        let filter = replay.subscription.filter.filter.clone();
+        let mut read = Read::All;
+        let mut after = replay.after.take();
+        let start = after.clone();
+        for found in inside.retained.places_matching(&filter, start.as_ref()) {
+            // What began later was handed over when it was published.
+            let came_later = found.current.is_some_and(|(by, _)| by > replay.since);
+            if found.is_changing && !came_later {
+                read = Read::Waits;
+                break;
+            }
+            let current = found.current.map(|(_, message)| &message.message);
+            let is_wanted =
+                |message: &&Arc<Routed>| !came_later && message.expires.is_none_or(|end| end > now);
+            if !current.filter(is_wanted).is_none_or(&mut take) {
+                read = Read::Some;
+                break;
+            }
+            after = Some(found.topic.clone());
+        }
+        replay.after = after;
+        if read == Read::Waits {
+            inside.waiting.insert(client.number, Arc::clone(client));
+        }
+        read
     }
 
     /// Takes back what has expired, and says on which topics.
-    pub(in super::super) fn expire(&mut self, now: Timestamp) -> Vec<String> {
-        let expired: Vec<String> = self
-            .by_topic
-            .iter()
-            .filter(|(_, retained)| retained.message.expires.is_some_and(|end| end <= now))
-            .map(|(topic, _)| topic.clone())
-            .collect();
-        for topic in &expired {
-            self.remove(topic);
-        }
+    pub(in super::super) fn expire(&self, now: Timestamp) -> Vec<String> {
+        let expired = self.0.lock().retained.remove_expired(now);
         expired
+            .iter()
+            .map(|message| message.topic().as_str().to_owned())
+            .collect()
     }
+
+    fn settle(&self, topic: &TopicName, change: Change, comes_to_be: bool) {
+        let mut inside = self.0.lock();
+        if comes_to_be {
+            inside.retained.apply(topic, change);
+        } else {
+            inside.retained.abandon(topic, change);
+        }
+        let waiting = std::mem::take(&mut inside.waiting);
+        drop(inside);
+        for client in waiting.into_values() {
+            client.mailbox.ring();
+        }
+    }
+}
+
+impl Pending {
+    /// It is on the disk: from now on it is seen.
+    pub(in super::super) fn apply(mut self) {
+        if let Some(change) = self.change.take() {
+            self.messages.settle(&self.topic, change, true);
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(change) = self.change.take() {
+            self.messages.settle(&self.topic, change, false);
+        }
+    }
+}
+
+/// The limits of all, and of each owner.
+fn limits(settings: &Settings) -> (RetainedLimits, RetainedLimits) {
+    let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let all = RetainedLimits {
+        messages: settings.max_retained_in_all,
+        bytes: bytes(settings.max_retained_bytes_in_all),
+    };
+    let share = RetainedLimits {
+        messages: settings.max_retained,
+        bytes: bytes(settings.max_retained_bytes),
+    };
+    (all, share)
 }

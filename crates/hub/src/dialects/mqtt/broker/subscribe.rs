@@ -10,70 +10,80 @@ use outgate_mqtt::topics::TopicFilter;
 
 use super::Broker;
 use super::client::{Client, Subscription};
-use super::mailbox::Delivery;
+use super::replay::Replay;
 
-/// What a subscription brings at once.
+/// A subscription that is in force.
 #[derive(Debug)]
 pub(in super::super) struct Granted {
-    /// With which quality of service.
-    pub(in super::super) qos: QoS,
-    /// The retained messages that it means.
-    pub(in super::super) retained: Vec<Delivery>,
+    /// The subscription.
+    pub(in super::super) subscription: Subscription,
+    /// The retained messages that it brings. Begins once the client knows of the subscription.
+    pub(in super::super) replay: Option<Replay>,
 }
 
 impl Broker {
-    /// Adds a subscription that is allowed; `None` when the client has too many.
+    /// Adds a subscription that is allowed; `None` when the client has too many, or all have.
     pub(in super::super) fn subscribe(
         &self,
         client: &Arc<Client>,
         subscription: Subscription,
     ) -> Option<Granted> {
-        let filter = subscription.filter.filter.clone();
+        let filter = &subscription.filter.filter;
         let too_many = client.subscription_count() >= self.settings.max_subscriptions;
-        if too_many && !client.has_subscription(&filter) {
+        if too_many && !client.has_subscription(filter) {
             return None;
         }
-        self.routes.write().insert(client, &subscription);
+        if !self.subscribers.write().insert(client, &subscription) {
+            return None;
+        }
         let existed = client.note_subscription(subscription.clone());
         let wanted = match subscription.filter.retain_handling {
             RetainHandling::Send => true,
             RetainHandling::SendIfNew => !existed,
             RetainHandling::Keep => false,
         };
-        let qos = subscription.filter.qos;
         // Those who share get none [MQTT-4.8.2, non-normative].
-        let retained = if wanted && filter.shared().is_none() {
-            self.retained_for(&subscription)
+        let since = if wanted && filter.shared().is_none() {
+            self.retained.since_now(filter)
         } else {
-            Vec::new()
+            None
         };
-        Some(Granted { qos, retained })
+        let replay = since.map(|since| Replay {
+            subscription: subscription.clone(),
+            since,
+            after: None,
+        });
+        Some(Granted {
+            subscription,
+            replay,
+        })
     }
 
     /// Takes out a subscription; `false` when there was none.
     pub(in super::super) fn unsubscribe(&self, client: &Client, filter: &TopicFilter) -> bool {
         let existed = client.forget_subscription(filter);
         if existed {
-            self.routes.write().remove(client.number, filter);
+            self.subscribers.write().remove(client.number, filter);
         }
         existed
     }
 
-    /// Keeps subscriptions of a client that is kept.
+    /// Keeps subscriptions of a client that is kept, and of each whether it brings something that
+    /// is yet to be handed over.
     pub(in super::super) async fn keep_subscriptions(
         &self,
         client: &Client,
         pass: Pass,
-        subscriptions: Vec<Subscription>,
+        subscriptions: Vec<(Subscription, bool)>,
     ) -> Result<(), Refusal> {
         let Some(mailbox) = client.mailbox.kept() else {
             return Ok(());
         };
         let kept = subscriptions
             .iter()
-            .map(|subscription| messages::Subscription {
+            .map(|(subscription, unfinished)| messages::Subscription {
                 filter: subscription.filter.filter.as_str().to_owned(),
-                options: options(&subscription.filter),
+                options: options(&subscription.filter, *unfinished),
                 identifier: subscription.identifier,
             });
         let kept = kept.collect();
@@ -91,39 +101,27 @@ impl Broker {
             None => Ok(()),
         }
     }
-
-    fn retained_for(&self, subscription: &Subscription) -> Vec<Delivery> {
-        let now = self.core.clock.now();
-        let found = self
-            .retained
-            .lock()
-            .matching(&subscription.filter.filter, now);
-        let deliveries = found.into_iter().map(|retained| Delivery {
-            qos: retained.qos.min(subscription.filter.qos),
-            message: retained.message,
-            retain: true,
-            identifiers: subscription.identifier.into_iter().collect(),
-            seq: None,
-        });
-        deliveries.collect()
-    }
 }
 
 const NO_LOCAL: u8 = 0x04;
 const RETAIN_AS_PUBLISHED: u8 = 0x08;
+/// Retained messages are yet to be handed over. Not MQTT's, which leaves the bit free.
+const UNFINISHED: u8 = 0x40;
 
 /// A subscription's options as the byte that MQTT 5 has for them (section 3.8.3.1); how retained
 /// messages are handled matters only when it is made.
-fn options(filter: &SubscribeFilter) -> u8 {
+fn options(filter: &SubscribeFilter, unfinished: bool) -> u8 {
     let flag = |set: bool, bit: u8| if set { bit } else { 0 };
     filter.qos.number()
         | flag(filter.no_local, NO_LOCAL)
         | flag(filter.retain_as_published, RETAIN_AS_PUBLISHED)
+        | flag(unfinished, UNFINISHED)
 }
 
-/// A subscription as it was kept; `None` when it does not read: somebody has changed the store.
-pub(super) fn from_kept(kept: messages::Subscription) -> Option<Subscription> {
-    Some(Subscription {
+/// A subscription as it was kept, and whether it brings something that is yet to be handed over;
+/// `None` when it does not read: somebody has changed the store.
+pub(super) fn from_kept(kept: messages::Subscription) -> Option<(Subscription, bool)> {
+    let subscription = Subscription {
         filter: SubscribeFilter {
             filter: TopicFilter::new(&kept.filter).ok()?,
             qos: QoS::from_number(kept.options & 0x03)?,
@@ -132,5 +130,6 @@ pub(super) fn from_kept(kept: messages::Subscription) -> Option<Subscription> {
             retain_handling: RetainHandling::Send,
         },
         identifier: kept.identifier,
-    })
+    };
+    Some((subscription, kept.options & UNFINISHED != 0))
 }

@@ -28,9 +28,9 @@ impl Broker {
                 self.forget(&client).await;
             }
         }
-        let expired = self.retained.lock().expire(now);
+        let expired = self.retained.expire(now);
         if !expired.is_empty()
-            && let Err(refusal) = self.core.messages.drop_retained(expired).await
+            && let Err(refusal) = self.core.messages.drop_expired(expired, now).await
         {
             // They have expired all the same and are taken for it when they are read.
             tracing::warn!(error = %refusal, "expired retained messages were not removed");

@@ -16,7 +16,7 @@ use outgate_mqtt::session::{
 use outgate_mqtt::topics::TopicName;
 
 use super::job::Done;
-use super::{Conversation, MAX_READY, Tag};
+use super::{Conversation, MAX_JOBS, MAX_READY, Tag};
 use crate::dialects::mqtt::Inner;
 use crate::dialects::mqtt::broker::client::Client;
 use crate::dialects::mqtt::broker::mailbox::{self, Delivery, Next};
@@ -57,11 +57,39 @@ impl Conversation<'_> {
                     }));
                     break;
                 }
+                Next::Nothing if self.replay() => {}
                 Next::OnDisk { .. } | Next::Nothing => break,
             }
         }
         self.take_commands();
         self.read_events();
+    }
+
+    /// Hands over the next retained messages that subscriptions bring, when nothing else waits.
+    /// Whether there were any.
+    fn replay(&mut self) -> bool {
+        let may_act = self.jobs.len() + self.commits.len() < MAX_JOBS;
+        if !may_act || !self.client.mailbox.is_idle() {
+            return false;
+        }
+        let replayed = self.hub.broker.replay(self.client);
+        for commit in replayed.commits {
+            let broker = Arc::clone(&self.hub.broker);
+            self.commits.push(Box::pin(async move {
+                Done::Noted("a retained message", broker.commit(commit).await)
+            }));
+        }
+        if !replayed.finished.is_empty() && self.client.mailbox.kept().is_some() {
+            let (broker, client) = (Arc::clone(&self.hub.broker), Arc::clone(self.client));
+            let pass = self.session.pass();
+            let finished = replayed.finished.into_iter();
+            let finished = finished.map(|subscription| (subscription, false)).collect();
+            self.jobs.push(Box::pin(async move {
+                let done = broker.keep_subscriptions(&client, pass, finished).await;
+                Done::Noted("that all retained messages were handed over", done)
+            }));
+        }
+        replayed.count > 0
     }
 
     /// How many more messages of QoS 1 and 2 may be on their way.

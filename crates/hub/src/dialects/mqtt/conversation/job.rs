@@ -11,6 +11,8 @@ use outgate_core::twin::{Half, Twin};
 use outgate_mqtt::connection::Token;
 use outgate_mqtt::packet::{PacketId, ReasonCode};
 
+use crate::dialects::mqtt::broker::replay::Replay;
+
 /// Something that is waited for.
 pub(super) type Job<'a> = Pin<Box<dyn Future<Output = Done> + Send + 'a>>;
 
@@ -33,8 +35,8 @@ pub(super) enum Done {
     FeedOpen(Result<u64, Refusal>),
     /// A service's new place is on the disk.
     Placed(Result<u64, Refusal>),
-    /// Subscriptions are kept.
-    Subscribed(PacketId, Vec<ReasonCode>, Result<(), Refusal>),
+    /// Subscriptions are kept, and bring retained messages.
+    Subscribed(PacketId, Vec<ReasonCode>, Vec<Replay>, Result<(), Refusal>),
     /// Subscriptions are forgotten.
     Unsubscribed(PacketId, Vec<ReasonCode>, Result<(), Refusal>),
     /// A received message's step is noted: the client may be told.

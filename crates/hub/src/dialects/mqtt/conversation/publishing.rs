@@ -38,7 +38,13 @@ impl Conversation<'_> {
             Meaning::Answer(call, status) => self.on_answer(&call, status, &incoming),
             Meaning::TwinGet => self.on_twin_get(&incoming),
             Meaning::Reported => self.on_reported(&incoming),
-            Meaning::Message if device.access.may_publish(&incoming.topic) => {
+            Meaning::Message
+                if self
+                    .hub
+                    .policies
+                    .load()
+                    .permit_publish(&device.subject, &incoming.topic) =>
+            {
                 self.on_message(&incoming, now);
             }
             Meaning::Message | Meaning::Refused => {

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use outgate_core::id::DeviceId;
 use outgate_mqtt::packet::{PacketId, QoS, ReasonCode, Subscribe, SubscribeFilter, Unsubscribe};
+use outgate_mqtt::topics::TopicFilter;
 
 use super::job::{Done, TwinPart};
 use super::publishing::capped;
 use super::{Conversation, Role};
+use crate::dialects::mqtt::broker::Granted;
 use crate::dialects::mqtt::broker::client::Subscription;
-use crate::dialects::mqtt::policy::{Access, covers};
+use crate::dialects::mqtt::policies::{Policies, Subject};
 use crate::dialects::mqtt::topics;
 
 impl Conversation<'_> {
@@ -64,7 +65,10 @@ impl Conversation<'_> {
     /// Whether the client may have this subscription, and with which quality of service.
     fn permit(&self, filter: &SubscribeFilter) -> Result<QoS, ReasonCode> {
         match &self.role {
-            Role::Device(device) => permit_device(&device.id, &device.access, filter),
+            Role::Device(device) => {
+                let policies = self.hub.policies.load();
+                permit_device(&policies, &device.subject, filter)
+            }
             Role::Service(_) => permit_service(filter),
         }
     }
@@ -73,7 +77,7 @@ impl Conversation<'_> {
         &mut self,
         filter: SubscribeFilter,
         identifier: Option<u32>,
-        granted: &mut Vec<Subscription>,
+        granted: &mut Vec<Granted>,
     ) -> ReasonCode {
         if let Role::Device(device) = &self.role
             && filter
@@ -83,17 +87,12 @@ impl Conversation<'_> {
             self.desired_sent = false;
         }
         let subscription = Subscription { filter, identifier };
-        let Some(found) = self.hub.broker.subscribe(self.client, subscription.clone()) else {
+        let Some(found) = self.hub.broker.subscribe(self.client, subscription) else {
             return ReasonCode::QuotaExceeded;
         };
-        granted.push(subscription);
-        for commit in self.hub.broker.hand_over(self.client, found.retained) {
-            let broker = Arc::clone(&self.hub.broker);
-            self.commits.push(Box::pin(async move {
-                Done::Noted("a retained message", broker.commit(commit).await)
-            }));
-        }
-        match found.qos {
+        let qos = found.subscription.filter.qos;
+        granted.push(found);
+        match qos {
             QoS::AtMostOnce => ReasonCode::Success,
             QoS::AtLeastOnce => ReasonCode::GrantedQos1,
             QoS::ExactlyOnce => ReasonCode::GrantedQos2,
@@ -105,38 +104,45 @@ impl Conversation<'_> {
         &mut self,
         packet_id: PacketId,
         reasons: Vec<ReasonCode>,
-        granted: Vec<Subscription>,
+        granted: Vec<Granted>,
     ) {
         self.open_feed(!granted.is_empty());
-        let kept = self.client.mailbox.kept().is_some();
-        if granted.is_empty() || !kept {
-            return self.on_done(Done::Subscribed(packet_id, reasons, Ok(())));
+        let (mut subscriptions, mut replays) = (Vec::new(), Vec::new());
+        for one in granted {
+            subscriptions.push((one.subscription, one.replay.is_some()));
+            replays.extend(one.replay);
+        }
+        if subscriptions.is_empty() || self.client.mailbox.kept().is_none() {
+            return self.on_done(Done::Subscribed(packet_id, reasons, replays, Ok(())));
         }
         let (broker, client) = (Arc::clone(&self.hub.broker), Arc::clone(self.client));
         let pass = self.session.pass();
         self.jobs.push(Box::pin(async move {
-            let done = broker.keep_subscriptions(&client, pass, granted).await;
-            Done::Subscribed(packet_id, reasons, done)
+            let done = broker
+                .keep_subscriptions(&client, pass, subscriptions)
+                .await;
+            Done::Subscribed(packet_id, reasons, replays, done)
         }));
     }
 }
 
 fn permit_device(
-    device: &DeviceId,
-    access: &Access,
+    policies: &Policies,
+    subject: &Subject,
     asked: &SubscribeFilter,
 ) -> Result<QoS, ReasonCode> {
-    let filter = asked.filter.matched_part();
-    let own = |part| covers(&format!("devices/{device}/{part}/#"), filter);
+    let device = &subject.device;
+    let lies_in = |part| within(&format!("devices/{device}/{part}/#"), &asked.filter);
     let hubs = ["commands", "calls", "twin", "events", "answers"];
-    if !hubs.into_iter().any(own) {
-        if access.may_subscribe(&asked.filter) {
+    if !hubs.into_iter().any(lies_in) {
+        if policies.permit_subscribe(subject, &asked.filter) {
             return Ok(asked.qos);
         }
         return Err(ReasonCode::NotAuthorized);
     }
     // Commands come in their order, so whoever takes some takes all.
-    let some_commands = own("commands") && filter != format!("devices/{device}/commands/#");
+    let all_commands = format!("devices/{device}/commands/#");
+    let some_commands = lies_in("commands") && asked.filter.matched_part() != all_commands;
     if asked.filter.shared().is_some() || some_commands {
         return Err(ReasonCode::TopicFilterInvalid);
     }
@@ -147,8 +153,13 @@ fn permit_service(asked: &SubscribeFilter) -> Result<QoS, ReasonCode> {
     if asked.filter.shared().is_some() {
         return Err(ReasonCode::SharedSubscriptionsNotSupported);
     }
-    if covers("events/#", asked.filter.matched_part()) {
+    if within("events/#", &asked.filter) {
         return Ok(capped(asked.qos));
     }
     Err(ReasonCode::NotAuthorized)
+}
+
+/// Whether `asked` means nothing beyond the filter `whole`.
+fn within(whole: &str, asked: &TopicFilter) -> bool {
+    TopicFilter::new(whole).is_ok_and(|whole| whole.covers(asked))
 }
