@@ -1,126 +1,14 @@
 //! A hub of its own, administered through the command line as people and pipelines do it.
 
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::io::BufRead as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
+use crate::hub::Hub;
 use crate::support::{json, stderr, stdout, text};
-
-/// A process that ends with the test.
-struct Ends(Child);
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A hub that runs, and a home from which it is administered.
-struct Hub {
-    address: String,
-    folder: TempDir,
-    _process: Ends,
-}
-
-impl Hub {
-    /// A hub that nobody has logged in to.
-    fn new() -> Self {
-        let folder = TempDir::new().expect("a folder");
-        let mut process = Command::new(env!("CARGO_BIN_EXE_outgate"))
-            .args(["hub", "--listen", "127.0.0.1:0", "--data"])
-            .arg(folder.path().join("data"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the hub starts");
-        let said = BufReader::new(process.stdout.take().expect("its output"));
-        let process = Ends(process);
-        let mut address = None;
-        for line in said.lines() {
-            let line = line.expect("text");
-            if let Some(rest) = line.strip_prefix("listening on 127.0.0.1:") {
-                let port = rest.split(' ').next().expect("a port");
-                address = Some(format!("https://localhost:{port}"));
-            }
-            if line.starts_with("the first operator's token") {
-                break;
-            }
-        }
-        Self {
-            address: address.expect("it listens"),
-            folder,
-            _process: process,
-        }
-    }
-
-    /// A hub to which its first operator has logged in.
-    fn entered() -> Self {
-        let hub = Self::new();
-        let token = hub.file("data/operator.token");
-        let ca = hub.file("data/tls/ca.pem");
-        let args = ["login", &hub.address, "--pin", "--name", "local"];
-        let mut command = hub.command(args);
-        command.arg("--token-file").arg(token).arg("--ca").arg(ca);
-        let entered = command.output().expect("outgate starts");
-        assert!(entered.status.success(), "{}", stderr(&entered));
-        hub
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn command<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_outgate"));
-        command
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env("OUTGATE_CONFIG", self.file("contexts.toml"))
-            .env_remove("OUTGATE_HUB")
-            .stdin(Stdio::null());
-        command
-    }
-
-    /// Runs a command line, its words parted by spaces.
-    fn run(&self, line: &str) -> Output {
-        self.command(line.split(' '))
-            .output()
-            .expect("outgate starts")
-    }
-
-    /// Runs one that must succeed, and gives its JSON.
-    fn get(&self, line: &str) -> Json {
-        let output = self.run(&format!("{line} --json"));
-        assert!(output.status.success(), "{line}: {}", stderr(&output));
-        let value = json(&output);
-        assert_eq!(value["version"], 1, "{line}: {value}");
-        value
-    }
-
-    /// Runs one that must end with this code, and gives what it says.
-    fn fails(&self, line: &str, code: i32) -> String {
-        let output = self.run(line);
-        assert_eq!(
-            output.status.code(),
-            Some(code),
-            "{line}: {}",
-            stderr(&output)
-        );
-        stderr(&output)
-    }
-
-    /// Starts one that goes on until the test ends.
-    fn start(&self, line: &str) -> (Ends, BufReader<ChildStdout>) {
-        let mut command = self.command(line.split(' '));
-        let mut process = command.stdout(Stdio::piped()).spawn().expect("it starts");
-        let lines = BufReader::new(process.stdout.take().expect("its output"));
-        (Ends(process), lines)
-    }
-}
 
 fn is_for_its_owner_alone(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;

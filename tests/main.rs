@@ -2,12 +2,16 @@
 #![cfg(test)]
 
 mod administration;
+mod back_ends;
 mod check;
 #[cfg(feature = "peers")]
 mod check_peers;
 mod command_line;
 mod demo;
+mod device;
 mod documents;
+mod hub;
+mod operations;
 mod support;
 #[cfg(feature = "peers")]
 mod tutorial;

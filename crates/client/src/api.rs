@@ -3,8 +3,10 @@
 //! Times are RFC 3339 text, as they go over the wire.
 
 mod audit;
+mod authorities;
 mod calls;
 mod commands;
+mod consumers;
 mod credentials;
 mod devices;
 mod events;
@@ -15,10 +17,13 @@ mod services;
 mod sites;
 mod status;
 mod twins;
+mod webhooks;
 
 pub use audit::{AuditEntry, Verified};
+pub use authorities::Authority;
 pub use calls::Answer;
 pub use commands::{Command, NewCommand};
+pub use consumers::Consumer;
 pub use credentials::{Credential, Given, Issued, NewCredential};
 pub use devices::{Device, DeviceFilter, DeviceSession, Revoked};
 pub use events::{Event, EventFilter, EventPart};
@@ -29,3 +34,6 @@ pub use services::{NewService, Service};
 pub use sites::Site;
 pub use status::Status;
 pub use twins::{Half, Twin};
+pub use webhooks::{
+    Letter, MadeWebhook, NewWebhook, Webhook, WebhookChange, WebhookFailure, WebhookSecret,
+};

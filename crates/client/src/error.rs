@@ -136,7 +136,7 @@ impl Problem {
                     None => "try again in a while".to_owned(),
                 });
             }
-            504 => "is the device connected? `outgate device sessions` tells",
+            504 => "is the device connected? `outgate session list` tells",
             507 => "the hub's disk is full: its operator has to make room",
             500..=599 => "the hub's own log says more",
             _ => return None,

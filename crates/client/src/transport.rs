@@ -254,6 +254,17 @@ impl Ask {
         Self::new(Method::PATCH, path, Repeat::Unseen)
     }
 
+    /// Has something be as it is told, however often.
+    pub(crate) fn put<S: AsRef<str>>(path: impl IntoIterator<Item = S>) -> Self {
+        Self::new(Method::PUT, path, Repeat::Harmless)
+    }
+
+    /// Has something removed. A second time it would not be found, so it is not sent again when
+    /// the hub may have seen it.
+    pub(crate) fn delete<S: AsRef<str>>(path: impl IntoIterator<Item = S>) -> Self {
+        Self::new(Method::DELETE, path, Repeat::Unseen)
+    }
+
     fn new<S: AsRef<str>>(
         method: Method,
         path: impl IntoIterator<Item = S>,
@@ -292,9 +303,9 @@ impl Ask {
     }
 
     /// Only if what is changed still has this version.
-    pub(crate) fn if_match(self, etag: Option<&str>) -> Self {
-        match etag {
-            Some(etag) => self.header(IF_MATCH.as_str(), etag),
+    pub(crate) fn if_version(self, version: Option<u64>) -> Self {
+        match version {
+            Some(version) => self.header(IF_MATCH.as_str(), &format!("\"{version}\"")),
             None => self,
         }
     }

@@ -6,10 +6,11 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     audit::AuditArgs, call::CallArgs, check::CheckArgs, command::CommandArgs,
-    completions::CompletionsArgs, context::ContextArgs, demo::DemoArgs, device::DeviceArgs,
-    events::EventsArgs, fleet_key::FleetKeyArgs, flows::FlowsArgs, hub::HubArgs, lint::LintArgs,
-    login::LoginArgs, operator::OperatorArgs, page::PageArgs, profiles::ProfilesArgs,
-    rules::RulesArgs, service::ServiceArgs, site::SiteArgs, status::StatusArgs, twin::TwinArgs,
+    completions::CompletionsArgs, consumer::ConsumerArgs, context::ContextArgs, demo::DemoArgs,
+    device::DeviceArgs, events::EventsArgs, fleet_key::FleetKeyArgs, flows::FlowsArgs,
+    hub::HubArgs, lint::LintArgs, login::LoginArgs, operator::OperatorArgs, page::PageArgs,
+    profiles::ProfilesArgs, rules::RulesArgs, service::ServiceArgs, session::SessionArgs,
+    site::SiteArgs, status::StatusArgs, twin::TwinArgs, webhook::WebhookArgs,
 };
 use crate::output::{Failure, finish};
 
@@ -55,6 +56,8 @@ enum Command {
     Site(SiteArgs),
     /// Devices: make, list, enrol, revoke.
     Device(DeviceArgs),
+    /// Live connections of devices.
+    Session(SessionArgs),
     /// Keys with which new devices enrol.
     FleetKey(FleetKeyArgs),
     /// What devices say.
@@ -70,8 +73,12 @@ enum Command {
     Audit(AuditArgs),
     /// People, and programs that administer the hub.
     Operator(OperatorArgs),
-    /// Back ends that take events.
+    /// Back ends that take events over MQTT or the API, and their tokens.
     Service(ServiceArgs),
+    /// Back ends to which events are pushed.
+    Webhook(WebhookArgs),
+    /// Places among the events that the hub keeps for back ends.
+    Consumer(ConsumerArgs),
     /// Print the JSON Schema of manifests.
     Schema,
     /// Print a completion script for a shell.
@@ -95,6 +102,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Status(args) => args.run(),
         Command::Site(args) => args.run(),
         Command::Device(args) => args.run(),
+        Command::Session(args) => args.run(),
         Command::FleetKey(args) => args.run(),
         Command::Events(args) => args.run(),
         Command::Commands(args) => args.run(),
@@ -103,6 +111,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Audit(args) => args.run(),
         Command::Operator(args) => args.run(),
         Command::Service(args) => args.run(),
+        Command::Webhook(args) => args.run(),
+        Command::Consumer(args) => args.run(),
         Command::Schema => schema(),
         Command::Completions(args) => args.run::<Cli>(),
     })

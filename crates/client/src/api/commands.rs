@@ -63,6 +63,15 @@ impl Client {
         pages::items(self, Ask::get(["api", "devices", device, "commands"]))
     }
 
+    /// One command.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when there is none; as any request.
+    pub async fn command(&self, device: &str, id: &str) -> Result<Command, Error> {
+        let ask = Ask::get(["api", "devices", device, "commands", id]);
+        self.send(&ask).await?.json()
+    }
+
     /// Puts a command in a device's queue.
     ///
     /// # Errors

@@ -104,6 +104,22 @@ impl Client {
         self.send(&ask).await?.json()
     }
 
+    /// Gives a device another topic policy, if its version is still `if_version`.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with status 412 when it is not; as any request.
+    pub async fn set_policy(
+        &self,
+        id: &str,
+        policy: &str,
+        if_version: Option<u64>,
+    ) -> Result<Device, Error> {
+        let ask = Ask::patch(["api", "devices", id])
+            .json(&json!({ "policy": policy }))
+            .if_version(if_version);
+        self.send(&ask).await?.json()
+    }
+
     /// Revokes a device. Its connections are closed when this returns.
     ///
     /// # Errors
@@ -134,5 +150,14 @@ impl Client {
     /// A device's live connections.
     pub fn sessions(&self, id: &str) -> impl Stream<Item = Result<DeviceSession, Error>> + use<> {
         pages::whole(self, Ask::get(["api", "devices", id, "sessions"]))
+    }
+
+    /// Closes one live connection of a device. The device may come again.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when there is none such; as any request.
+    pub async fn dismiss_session(&self, id: &str, session: &str) -> Result<Revoked, Error> {
+        let path = ["api", "devices", id, "sessions", session, "dismiss"];
+        self.send(&Ask::post_once(path)).await?.json()
     }
 }

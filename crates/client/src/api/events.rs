@@ -77,7 +77,11 @@ impl Client {
 }
 
 fn events(filter: &EventFilter) -> Ask {
-    Ask::get(["api", "events"])
-        .query("device", filter.device.as_ref())
+    filtered(Ask::get(["api", "events"]), filter)
+}
+
+/// Asks for nothing but what `filter` means.
+pub(super) fn filtered(ask: Ask, filter: &EventFilter) -> Ask {
+    ask.query("device", filter.device.as_ref())
         .query("prefix", filter.prefix.as_ref())
 }

@@ -4,7 +4,7 @@ use futures_util::Stream;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::credentials::Issued;
+use super::credentials::{Credential, Issued};
 use super::devices::Revoked;
 use crate::error::Error;
 use crate::pages;
@@ -76,6 +76,14 @@ impl Client {
         let body = json!({ "id": id, "role": role, "site": site });
         let ask = Ask::create(["api", "operators"])?.json(&body);
         self.send(&ask).await?.json()
+    }
+
+    /// An operator's tokens, without their secrets.
+    pub fn operator_tokens(
+        &self,
+        id: &str,
+    ) -> impl Stream<Item = Result<Credential, Error>> + use<> {
+        pages::whole(self, Ask::get(["api", "operators", id, "tokens"]))
     }
 
     /// Gives an operator another token.

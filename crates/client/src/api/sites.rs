@@ -48,6 +48,22 @@ impl Client {
         self.send(&ask).await?.json()
     }
 
+    /// Gives a site another title, if its version is still `if_version`.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with status 412 when it is not; as any request.
+    pub async fn rename_site(
+        &self,
+        id: &str,
+        title: &str,
+        if_version: Option<u64>,
+    ) -> Result<Site, Error> {
+        let ask = Ask::patch(["api", "sites", id])
+            .json(&json!({ "title": title }))
+            .if_version(if_version);
+        self.send(&ask).await?.json()
+    }
+
     /// Revokes a site: none of its devices may come in, none stays in.
     ///
     /// # Errors

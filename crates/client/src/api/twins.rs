@@ -49,13 +49,12 @@ impl Client {
         patch: &Value,
         if_version: Option<u64>,
     ) -> Result<Half, Error> {
-        let etag = if_version.map(|version| format!("\"{version}\""));
         let ask = Ask::patch(["api", "devices", device, "twin", "desired"])
             .body(
                 "application/merge-patch+json",
                 patch.to_string().into_bytes(),
             )
-            .if_match(etag.as_deref());
+            .if_version(if_version);
         self.send(&ask).await?.json()
     }
 

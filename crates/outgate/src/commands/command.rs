@@ -15,7 +15,8 @@ use crate::remote::{Most, Remote, lasting, or_dash, properties, wait};
 #[command(after_help = "Examples:
   outgate command send till-7 restart
   outgate command send till-7 display --payload '{\"text\":\"Closed\"}' --for 1h
-  outgate command list till-7")]
+  outgate command list till-7
+  outgate command show till-7 cm-0123456789abcdefghjk")]
 pub(crate) struct CommandArgs {
     #[command(subcommand)]
     act: Act,
@@ -31,6 +32,15 @@ enum Act {
         device: String,
         #[command(flatten)]
         most: Most,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Show one and what it carries.
+    Show {
+        /// Whose
+        device: String,
+        /// Which
+        command: String,
         #[command(flatten)]
         remote: Remote,
     },
@@ -86,6 +96,14 @@ impl Act {
                     .list("commands", commands, &most, headings, row)
                     .await
             }
+            Self::Show {
+                device,
+                command,
+                remote,
+            } => {
+                let found = remote.client()?.command(&device, &command).await?;
+                remote.show("command", &found, lines)
+            }
             Self::Cancel {
                 device,
                 command,
@@ -132,11 +150,26 @@ fn row(command: &Command) -> [String; 6] {
 }
 
 fn lines(command: &Command) -> String {
-    properties([
+    let mut pairs = vec![
         ("command", command.id.clone()),
         ("device", command.device.clone()),
         ("name", command.name.clone()),
         ("state", command.state.clone()),
+        ("delivered", counted_times(command.deliveries)),
+        ("created", command.created.clone()),
         ("expires", command.expires.clone()),
-    ])
+        ("ended", or_dash(command.ended.as_ref())),
+        ("payload", line(&command.payload)),
+    ];
+    let properties_given = command.properties.iter();
+    pairs.extend(properties_given.map(|(name, text)| ("property", format!("{name}={text}"))));
+    properties(pairs)
+}
+
+fn counted_times(number: u32) -> String {
+    match number {
+        0 => "never".to_owned(),
+        1 => "once".to_owned(),
+        _ => format!("{number} times"),
+    }
 }

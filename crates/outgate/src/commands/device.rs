@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::output::{Failure, counted, print};
 use crate::remote::{Most, Remote, VERSION, ask, or_dash, properties, rows, wait};
+use crate::table::harmless;
 
 mod credentials;
 mod enroll;
@@ -20,6 +21,7 @@ mod enroll;
   outgate device add till-7 --site store-12
   outgate device credential till-7 --keys --out till-7.json
   outgate device list --site store-12 --state active
+  outgate device policy till-7 shop
   outgate device revoke till-7
 
 Exit codes: 0 done, 1 the hub cannot be reached, 2 bad input, 3 refused")]
@@ -66,12 +68,10 @@ enum Act {
         #[command(flatten)]
         remote: Remote,
     },
-    /// Show its live connections.
-    Sessions {
-        /// Which
-        device: String,
-        #[command(flatten)]
-        most: Most,
+    /// Show the name of its topic policy, or give it another.
+    Policy(PolicyArgs),
+    /// Print the certificates of the hub's own authority, which signs devices' requests.
+    Authority {
         #[command(flatten)]
         remote: Remote,
     },
@@ -110,10 +110,48 @@ enum Act {
     },
 }
 
+#[derive(Args)]
+#[command(
+    after_help = "Policies are in the hub's configuration, but for `own-subtree`, which every \
+device has otherwise. When the policy changes, the device's connections are closed; it comes again \
+under the new one.
+
+Examples:
+  outgate device policy till-7
+  outgate device policy till-7 shop"
+)]
+struct PolicyArgs {
+    /// Whose
+    device: String,
+    /// The policy to give it
+    policy: Option<String>,
+    /// Only if the device still has this version (see `outgate device show --json`)
+    #[arg(long, value_name = "VERSION", requires = "policy")]
+    if_version: Option<u64>,
+    #[command(flatten)]
+    remote: Remote,
+}
+
 impl DeviceArgs {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         wait(self.act.run())?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl PolicyArgs {
+    async fn run(self) -> Result<(), Failure> {
+        let client = self.remote.client()?;
+        let device = match &self.policy {
+            Some(policy) => client.set_policy(&self.device, policy, self.if_version),
+            None => return self.tell(&client.device(&self.device).await?),
+        };
+        self.tell(&device.await?)
+    }
+
+    fn tell(&self, device: &Device) -> Result<(), Failure> {
+        let name = |device: &Device| harmless(&format!("{}\n", device.policy));
+        self.remote.show("device", device, name)
     }
 }
 
@@ -145,11 +183,11 @@ impl Act {
                 list(&filter, &most, &remote).await
             }
             Self::Show { device, remote } => show(&device, &remote).await,
-            Self::Sessions {
-                device,
-                most,
-                remote,
-            } => sessions(&device, &most, &remote).await,
+            Self::Policy(args) => args.run().await,
+            Self::Authority { remote } => {
+                let chain = remote.client()?.authority().await?;
+                remote.show("authority", &chain, |chain| chain.clone())
+            }
             Self::Credential(args) => args.run().await,
             Self::Rotate(args) => args.run().await,
             Self::Enroll(args) => args.run().await,
@@ -214,22 +252,6 @@ async fn show(device: &str, remote: &Remote) -> Result<(), Failure> {
     print(&format!("{}\n{table}", lines(&found)))
 }
 
-async fn sessions(device: &str, most: &Most, remote: &Remote) -> Result<(), Failure> {
-    let headings = ["session", "over", "from", "since", "credential"];
-    let client = remote.client()?;
-    let sessions = client.sessions(device);
-    let row = |one: &outgate_client::DeviceSession| {
-        [
-            one.id.clone(),
-            one.via.clone(),
-            one.peer.clone(),
-            one.since.clone(),
-            one.credential.clone(),
-        ]
-    };
-    remote.list("sessions", sessions, most, headings, row).await
-}
-
 async fn revoke(
     device: &str,
     credential: Option<&str>,
@@ -263,7 +285,7 @@ fn lines(device: &Device) -> String {
 }
 
 /// What a revocation did, for people.
-pub(super) fn ended(revoked: &Revoked) -> String {
+pub(crate) fn ended(revoked: &Revoked) -> String {
     let ended = usize::try_from(revoked.ended).unwrap_or(usize::MAX);
     let closed = counted(ended, "connection");
     match revoked.lingering {

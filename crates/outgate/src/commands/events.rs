@@ -1,5 +1,6 @@
 //! `outgate events`.
 
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -121,18 +122,23 @@ impl TailArgs {
         }
     }
 
-    fn show(&self, event: &Event) -> Result<std::ops::ControlFlow<()>, Failure> {
-        if self.remote.json() {
-            return print_more(&format!("{}\n", versioned("event", event)?));
-        }
-        let text = format!(
-            "{}  {}  {}  {}  {}",
-            event.place,
-            event.received,
-            event.device,
-            event.name,
-            line(&event.payload)
-        );
-        print_more(&format!("{}\n", harmless(&text).replace('\n', " ")))
+    fn show(&self, event: &Event) -> Result<ControlFlow<()>, Failure> {
+        show(event, &self.remote)
     }
+}
+
+/// Shows one event, in a line.
+pub(super) fn show(event: &Event, remote: &Remote) -> Result<ControlFlow<()>, Failure> {
+    if remote.json() {
+        return print_more(&format!("{}\n", versioned("event", event)?));
+    }
+    let text = format!(
+        "{}  {}  {}  {}  {}",
+        event.place,
+        event.received,
+        event.device,
+        event.name,
+        line(&event.payload)
+    );
+    print_more(&format!("{}\n", harmless(&text).replace('\n', " ")))
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use outgate_client::Operator;
+use outgate_client::{Credential, Operator};
 
 use crate::output::Failure;
 use crate::remote::secret::Out;
@@ -19,7 +19,9 @@ revokes devices; an admin also administers sites, operators, services and fleet 
 
 Examples:
   outgate operator add anna --role operator --out anna.token
-  outgate operator add kiosk --role viewer --site store-12"
+  outgate operator add kiosk --role viewer --site store-12
+  outgate operator tokens anna
+  outgate operator revoke anna --token cr-0123456789abcdefghjk"
 )]
 pub(crate) struct OperatorArgs {
     #[command(subcommand)]
@@ -50,6 +52,15 @@ enum Act {
         #[command(flatten)]
         remote: Remote,
     },
+    /// List one's tokens, without their secrets.
+    Tokens {
+        /// Whose
+        operator: String,
+        #[command(flatten)]
+        most: Most,
+        #[command(flatten)]
+        remote: Remote,
+    },
     /// Give one another token.
     Token {
         /// Whom
@@ -74,7 +85,7 @@ enum Act {
     Revoke {
         /// Whom
         operator: String,
-        /// Only this token, by its name
+        /// Only this token, by its name (see `outgate operator tokens`)
         #[arg(long, value_name = "TOKEN")]
         token: Option<String>,
         /// Do not ask
@@ -113,6 +124,17 @@ impl Act {
                 let operators = client.operators();
                 remote
                     .list("operators", operators, &most, headings, row)
+                    .await
+            }
+            Self::Tokens {
+                operator,
+                most,
+                remote,
+            } => {
+                let tokens = remote.client()?.operator_tokens(&operator);
+                let headings = ["token", "label", "state", "created", "used", "expires"];
+                remote
+                    .list("tokens", tokens, &most, headings, token_row)
                     .await
             }
             Self::Token {
@@ -171,5 +193,16 @@ fn row(operator: &Operator) -> [String; 5] {
         operator.site.clone().unwrap_or_else(|| "every".to_owned()),
         operator.created.clone(),
         or_dash(operator.revoked.as_ref()),
+    ]
+}
+
+fn token_row(token: &Credential) -> [String; 6] {
+    [
+        token.id.clone(),
+        token.label.clone(),
+        token.state.clone(),
+        token.created.clone(),
+        or_dash(token.used.as_ref()),
+        or_dash(token.expires.as_ref()),
     ]
 }

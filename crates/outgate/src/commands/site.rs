@@ -10,10 +10,14 @@ use crate::remote::{Most, Remote, ask, or_dash, properties, wait};
 
 use super::device::ended;
 
+mod authority;
+
 /// `outgate site`: customers' places where devices stand.
 #[derive(Args)]
 #[command(after_help = "Examples:
   outgate site add store-12 --title 'Kiruna, Lars Janssonsgatan'
+  outgate site rename store-12 'Kiruna, Hjalmar Lundbohmsvägen'
+  outgate site authority add store-12 --certificate factory-ca.pem
   outgate site revoke store-12")]
 pub(crate) struct SiteArgs {
     #[command(subcommand)]
@@ -46,6 +50,20 @@ enum Act {
         #[command(flatten)]
         remote: Remote,
     },
+    /// Give one another title.
+    Rename {
+        /// Which
+        site: String,
+        /// What people are to call it
+        title: String,
+        /// Only if the site still has this version (see `outgate site show --json`)
+        #[arg(long, value_name = "VERSION")]
+        if_version: Option<u64>,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Authorities whose certificates its devices may show.
+    Authority(authority::AuthorityArgs),
     /// Let none of its devices in any more; those that are in are cut off at once.
     Revoke {
         /// Which
@@ -104,6 +122,17 @@ impl Act {
                 let site = remote.client()?.site(&site).await?;
                 remote.show("site", &site, lines)
             }
+            Self::Rename {
+                site,
+                title,
+                if_version,
+                remote,
+            } => {
+                let client = remote.client()?;
+                let site = client.rename_site(&site, &title, if_version).await?;
+                remote.show("site", &site, lines)
+            }
+            Self::Authority(args) => args.run().await,
             Self::Revoke { site, yes, remote } => {
                 let question = format!("Cut off all devices of the site {site}?");
                 ask::confirm(&question, yes)?;

@@ -55,8 +55,8 @@ impl Out {
         self.keep(file, &format!("{text}\n"))
     }
 
-    /// Tells of a token that was made for `whom`: the file then holds nothing else, so that it
-    /// can be given to `outgate login`.
+    /// Tells of a token: the file then holds nothing else, so that it can be given to
+    /// `outgate login`.
     pub(crate) fn tell_token<T: Serialize>(
         &self,
         remote: &Remote,
@@ -64,9 +64,22 @@ impl Out {
         value: &T,
         issued: &Issued,
     ) -> Result<(), Failure> {
+        let secret = secret(&issued.given);
+        self.tell_alone(remote, name, value, &secret, |_| issued_lines(issued))
+    }
+
+    /// As [`Self::tell`], but the file then holds the secret and nothing else.
+    pub(crate) fn tell_alone<T: Serialize>(
+        &self,
+        remote: &Remote,
+        name: &str,
+        value: &T,
+        secret: &str,
+        people: impl FnOnce(&T) -> String,
+    ) -> Result<(), Failure> {
         match &self.out {
-            Some(file) => self.keep(file, &format!("{}\n", secret(&issued.given))),
-            None => self.tell(remote, name, value, |_| issued_lines(issued)),
+            Some(file) => self.keep(file, &format!("{secret}\n")),
+            None => self.tell(remote, name, value, people),
         }
     }
 

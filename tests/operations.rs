@@ -1,0 +1,233 @@
+//! Every operation of the API has a command: the commands are run against a hub, and who stands
+//! between notes what they ask it for.
+
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::SystemTime;
+
+use outgate_standin::Authority;
+use serde_json::Value as Json;
+
+use crate::device::Device;
+use crate::documents::root;
+use crate::hub::Hub;
+use crate::support::{stderr, text};
+
+/// Operations without a command, and why.
+const WITHOUT: [(&str, &str); 4] = [
+    ("get_desired", "`get_twin` has both halves"),
+    ("get_alive", "for whoever supervises the process"),
+    ("get_ready", "for whoever spreads load"),
+    ("get_metrics", "for Prometheus"),
+];
+
+/// Methods that the document may have.
+const METHODS: [&str; 5] = ["get", "put", "post", "patch", "delete"];
+
+/// Stands before a hub and notes the first line of each request.
+struct Between {
+    address: SocketAddr,
+    asked: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Between {
+    fn new(hub: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&asked);
+        // Both end with the process, as nothing tells them when the test is over.
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let client = client.expect("a connection");
+                let hub = TcpStream::connect(hub).expect("the hub listens");
+                pass(&client, &hub, Some(Arc::clone(&noted)));
+                pass(&hub, &client, None);
+            }
+        });
+        Self { address, asked }
+    }
+
+    /// The methods and paths that were asked for.
+    fn asked(&self) -> BTreeSet<(String, String)> {
+        let bytes = self.asked.lock().expect("not poisoned");
+        let text = String::from_utf8_lossy(&bytes);
+        let lines = text.lines().filter_map(|line| {
+            let (rest, target) = line.strip_suffix(" HTTP/1.1")?.rsplit_once(' ')?;
+            // The body of the request before may stand in front of it, without a line's end.
+            let method = rest.rsplit(|c: char| !c.is_ascii_uppercase()).next()?;
+            let path = target.split('?').next()?;
+            Some((method.to_ascii_lowercase(), path.to_owned()))
+        });
+        lines.collect()
+    }
+}
+
+/// Passes on to `to` what comes from `from`, noted before it is passed on, until either ends.
+fn pass(from: &TcpStream, to: &TcpStream, note: Option<Arc<Mutex<Vec<u8>>>>) {
+    let mut from = from.try_clone().expect("a handle");
+    let mut to = to.try_clone().expect("a handle");
+    thread::spawn(move || {
+        let mut buffer = [0; 16 * 1024];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            if let Some(note) = &note {
+                let mut noted = note.lock().expect("not poisoned");
+                noted.extend_from_slice(&buffer[..count]);
+            }
+            if to.write_all(&buffer[..count]).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Write);
+    });
+}
+
+/// The operations of the document: name, method, parts of the path.
+fn operations() -> Vec<(String, String, Vec<String>)> {
+    let document = std::fs::read(root().join("docs/openapi.json")).expect("a document");
+    let document: Json = serde_json::from_slice(&document).expect("JSON");
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for method in METHODS {
+            let Some(operation) = item.get(method) else {
+                continue;
+            };
+            let parts = path.split('/').map(str::to_owned).collect();
+            operations.push((text(&operation["operationId"]), method.to_owned(), parts));
+        }
+    }
+    operations
+}
+
+/// Whether a path is one that the template means.
+fn fits(template: &[String], path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').collect();
+    let same = |(wanted, part): (&String, &&str)| wanted == part || wanted.starts_with('{');
+    template.len() == parts.len() && template.iter().zip(&parts).all(same)
+}
+
+#[test]
+fn every_operation_of_the_api_has_a_command() {
+    let hub = Hub::configured("[webhooks]\nplain-http-to = [\"127.0.0.0/8\"]\n");
+    let between = Between::new(hub.plain);
+    let token = hub.file("data/operator.token");
+    let token = token.to_str().expect("text");
+    let way = format!("http://{}", between.address);
+    let entered = hub
+        .command(["login", &way, "--token-file", token])
+        .output()
+        .expect("outgate starts");
+    assert!(entered.status.success(), "{}", stderr(&entered));
+    places_and_people(&hub);
+    devices(&hub);
+    back_ends(&hub);
+    for line in ["status", "audit", "audit --verify"] {
+        hub.get(line);
+    }
+    let asked = between.asked();
+    for (name, method, template) in operations() {
+        let reached = asked
+            .iter()
+            .any(|(by, path)| *by == method && fits(&template, path));
+        let without = WITHOUT.iter().find(|(known, _)| *known == name);
+        match without {
+            None => assert!(reached, "no command asks for {name}: {method} {template:?}"),
+            Some((_, why)) => assert!(!reached, "{name} has a command, in spite of: {why}"),
+        }
+    }
+}
+
+/// Sites, their authorities, operators.
+fn places_and_people(hub: &Hub) {
+    let authority = Authority::new(SystemTime::now()).expect("an authority");
+    std::fs::write(hub.file("factory.pem"), authority.pem()).expect("a file");
+    hub.get("site add lund");
+    hub.get("site rename lund Lund");
+    hub.get("site show lund");
+    hub.get("site list");
+    let added = hub.get("site authority add lund --certificate factory.pem");
+    let id = text(&added["authority"]["id"]);
+    hub.get("site authority list lund");
+    hub.get(&format!("site authority revoke lund {id} --yes"));
+    hub.get("site revoke lund --yes");
+    hub.get("site restore lund");
+    hub.get("operator me");
+    hub.get("operator add anna --role viewer");
+    hub.get("operator list");
+    hub.get("operator token anna --label phone");
+    let tokens = hub.get("operator tokens anna");
+    let phone = text(&tokens["tokens"][1]["id"]);
+    hub.get(&format!("operator revoke anna --token {phone} --yes"));
+    hub.get("operator revoke anna --yes");
+}
+
+/// Devices, how they come in, and what they are to do.
+fn devices(hub: &Hub) {
+    let made = hub.run("fleet-key add --site lund --uses 2 --out fleet.json");
+    assert!(made.status.success(), "{}", stderr(&made));
+    let keys = hub.get("fleet-key list");
+    hub.get("device add till-1 --site lund");
+    hub.get("device credential till-1 --keys");
+    hub.get("device enroll till-1 --fleet-key fleet.json");
+    hub.get("device approve till-1");
+    let key = text(&keys["fleet_keys"][0]["id"]);
+    hub.get(&format!("fleet-key revoke {key} --yes"));
+    hub.get("device add till-2 --site lund");
+    hub.get("device list");
+    hub.get("device policy till-2 own-subtree");
+    hub.get("device authority");
+    let issued = hub.get("device credential till-2 --token test");
+    let credential = text(&issued["issued"][0]["credential"]["id"]);
+    let token = text(&issued["issued"][0]["given"]["token"]);
+    let mut device = Device::connect(hub.plain, "till-2", &token);
+    device.say("till-2", "drawer/opened", "{}");
+    let sessions = hub.get("session list till-2");
+    let session = text(&sessions["sessions"][0]["id"]);
+    hub.get(&format!("session dismiss till-2 {session}"));
+    device.wait_until_cut_off();
+    hub.get(&format!("device rotate till-2 {credential}"));
+    hub.get(&format!(
+        "device revoke till-2 --credential {credential} --yes"
+    ));
+    hub.get("device show till-2");
+    let sent = hub.get("command send till-2 restart");
+    let command = text(&sent["command"]["id"]);
+    hub.get("command list till-2");
+    let shown = hub.get(&format!("command show till-2 {command}"));
+    assert_eq!(shown["command"]["name"], "restart");
+    hub.get(&format!("command cancel till-2 {command}"));
+    hub.fails("call till-2 ping --deadline 1s", 3);
+    hub.get("twin get till-2");
+    hub.get(r#"twin set till-2 {"volume":3}"#);
+    hub.get("device revoke till-2 --yes");
+    hub.get("device restore till-2");
+}
+
+/// Who gets events, and in which way.
+fn back_ends(hub: &Hub) {
+    assert!(hub.run("events tail").status.success());
+    hub.get("consumer add billing --after 0");
+    hub.get("consumer list");
+    let taken = hub.get("consumer take billing --advance");
+    assert_eq!(taken["event"]["name"], "drawer/opened");
+    hub.get("consumer remove billing --yes");
+    hub.get("service add ledger");
+    hub.get("service list");
+    hub.get("service revoke ledger --yes");
+    // Nobody is sent to: there are no more events.
+    let made = hub.get("webhook add http://127.0.0.1:1/");
+    let webhook = text(&made["made"]["webhook"]["id"]);
+    hub.get("webhook list");
+    hub.get(&format!("webhook show {webhook}"));
+    hub.get(&format!("webhook change {webhook} --title Billing"));
+    hub.get(&format!("webhook rotate {webhook}"));
+    hub.get(&format!("webhook dead-letters {webhook}"));
+    for act in ["redeliver", "discard --yes"] {
+        let said = hub.fails(&format!("webhook {act} {webhook} 1"), 2);
+        assert!(said.contains("letter"), "{said}");
+    }
+    hub.get(&format!("webhook remove {webhook} --yes"));
+}
