@@ -1,9 +1,9 @@
 //! What time it is, so that a test can say so.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -125,6 +125,16 @@ impl Clock {
                 Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
             }
             Self::Held(millis) => Timestamp::from_millis(millis.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// How long it is since some moment before, by a clock that nobody puts forward or back.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        static BEFORE: LazyLock<Instant> = LazyLock::new(Instant::now);
+        match self {
+            Self::System => BEFORE.elapsed(),
+            Self::Held(_) => self.now().since(Timestamp(0)),
         }
     }
 

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use crate::clock::{Clock, Timestamp};
 use crate::id::{DeviceId, SiteId};
 use crate::identity::{Principal, Scope};
-use crate::limits::{self, Limits, Rates};
+use crate::limits::{self, Limits, Rate, Rates};
 use crate::refusal::Refusal;
 use crate::sessions::Session;
 use crate::store::Store;
@@ -118,15 +118,12 @@ pub struct Events {
 impl Events {
     pub(crate) fn new(store: Store, clock: Clock, limits: &Limits) -> Result<Self, Refusal> {
         let newest = store.read_now(row::newest)?;
+        let rate = Rate::a_second(limits.events_a_second, limits.event_burst);
         Ok(Self {
+            rates: Arc::new(Rates::new(rate, clock.clone())),
             store,
             clock,
             newest: watch::Sender::new(newest),
-            rates: Arc::new(Rates::new(
-                "events",
-                limits.events_a_second,
-                limits.event_burst,
-            )),
             bound: Arc::new(clearing::Bound::new(limits)),
             keep: limits.keep,
         })
@@ -143,7 +140,12 @@ impl Events {
         let device = session.device()?;
         event.check()?;
         let bytes = event.payload.len();
-        self.rates.take(device, &self.clock)?;
+        self.rates
+            .take(device)
+            .map_err(|retry_after| Refusal::Limited {
+                what: "events",
+                retry_after,
+            })?;
         let (clock, bound) = (self.clock.clone(), Arc::clone(&self.bound));
         let newest = self.newest.clone();
         let keep = move |connection: &Connection| {

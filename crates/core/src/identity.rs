@@ -13,7 +13,6 @@ mod device;
 mod enrol;
 mod fleet_key;
 mod leaf;
-mod limiter;
 mod listing;
 mod operator;
 mod pem;
@@ -30,14 +29,17 @@ mod text;
 mod token;
 mod vault;
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use authority::Authority;
 use cache::Cache;
-use limiter::Limiter;
 
 use crate::clock::Clock;
+use crate::id::OperatorId;
+use crate::limits::{Rate, Rates};
 use crate::refusal::Refusal;
 use crate::sessions::Sessions;
 use crate::store::Store;
@@ -67,6 +69,18 @@ pub(crate) use device::seen_by as device_seen_by;
 pub(crate) use schema::SCHEMA;
 pub(crate) use seen::Seen;
 
+/// Refused acts that are written down an operator: ten at once, then one every six seconds.
+const REFUSALS: Rate = Rate {
+    burst: 10,
+    every: Duration::from_secs(6),
+};
+
+/// Wrong proofs of enrolment a source: ten at once, then one every six seconds.
+const WRONG_PROOFS: Rate = Rate {
+    burst: 10,
+    every: Duration::from_secs(6),
+};
+
 /// Sites, devices, operators, services and their credentials.
 #[derive(Clone, Debug)]
 pub struct Identity {
@@ -77,8 +91,8 @@ pub struct Identity {
     vault: Arc<Vault>,
     cache: Arc<Cache>,
     authority: Arc<Authority>,
-    refusals: Arc<Limiter>,
-    wrong_proofs: Arc<Limiter>,
+    refusals: Arc<Rates<OperatorId>>,
+    wrong_proofs: Arc<Rates<IpAddr>>,
 }
 
 impl Identity {
@@ -102,8 +116,8 @@ impl Identity {
             folder: Arc::new(folder.to_owned()),
             cache: Arc::default(),
             authority: Arc::new(Authority::open(folder, clock.now())?),
-            wrong_proofs: Arc::new(Limiter::new(limiter::WRONG_PROOFS)),
-            refusals: Arc::new(Limiter::new(limiter::REFUSALS)),
+            wrong_proofs: Arc::new(Rates::new(WRONG_PROOFS, clock.clone())),
+            refusals: Arc::new(Rates::new(REFUSALS, clock.clone())),
             store,
             clock,
             sessions,

@@ -1,13 +1,14 @@
 //! What one device, and the hub as a whole, may ask for.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use crate::refusal::Refusal;
 
 mod rate;
 
-pub(crate) use rate::Rates;
+pub use rate::{MAX_REMEMBERED, Rate, Rates};
 
 /// The most bytes of an event's, command's or call's payload (that of Azure IoT Hub).
 pub const MAX_EVENT: usize = 262_144;
@@ -49,6 +50,18 @@ impl Default for Limits {
             keep: Duration::from_hours(30 * 24),
             store_bytes: 10 << 30,
             reserve: 64 << 20,
+        }
+    }
+}
+
+/// What counts as one source: an IPv4 address, or what one customer is given of IPv6 (a /64).
+#[must_use]
+pub fn source(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
         }
     }
 }
@@ -119,5 +132,24 @@ fn check_text(field: &'static str, text: &str) -> Result<(), Refusal> {
         Err(Refusal::invalid(field, "text without control characters"))
     } else {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_customers_network_of_version_six_is_one_source() {
+        let of = |text: &str| source(text.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_ne!(of("10.0.0.1"), of("10.0.0.2"));
+    }
+
+    #[test]
+    fn an_address_written_as_one_of_version_six_is_the_same_source() {
+        let mapped = source("::ffff:192.0.2.1".parse().unwrap());
+        assert_eq!(mapped, "192.0.2.1".parse::<IpAddr>().unwrap());
     }
 }

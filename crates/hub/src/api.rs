@@ -6,8 +6,9 @@
 //! (`document`).
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{MatchedPath, Path, Request, State as Shared};
@@ -16,10 +17,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode};
+use outgate_core::limits::{Rate, Rates};
 use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::api::bounds::{Buckets, MAX_ADDRESS, Streams};
+use crate::api::bounds::{MAX_ADDRESS, Streams};
 use crate::api::problem::{Kind, Problem};
 use crate::hub::State;
 
@@ -54,19 +56,25 @@ pub use caller::Caller;
 pub use problem::Problem as ApiProblem;
 
 /// How many logins of one source may fail at once, and then a second.
-const FAILED_LOGINS: (f64, f64) = (100.0, 20.0);
+const FAILED_LOGINS: Rate = Rate {
+    burst: 100,
+    every: Duration::from_millis(50),
+};
 
 /// How many enrolments one source may ask for at once, and then a second: a whole factory may be
 /// behind one address.
-const ENROLMENTS: (f64, f64) = (100.0, 10.0);
+const ENROLMENTS: Rate = Rate {
+    burst: 100,
+    every: Duration::from_millis(100),
+};
 
 /// What the operations share.
 #[derive(Debug)]
 pub(crate) struct Api {
     state: State,
     started: Instant,
-    failed_logins: Buckets,
-    enrolments: Buckets,
+    failed_logins: Rates<IpAddr>,
+    enrolments: Rates<IpAddr>,
     streams: Streams,
     /// Requests that run on tasks of their own.
     running: Arc<Semaphore>,
@@ -78,10 +86,10 @@ pub(crate) struct Api {
 pub fn router(state: State) -> Router {
     let document = document();
     let api = Arc::new(Api {
-        state,
         started: Instant::now(),
-        failed_logins: Buckets::new("failed logins", FAILED_LOGINS.0, FAILED_LOGINS.1),
-        enrolments: Buckets::new("enrolments", ENROLMENTS.0, ENROLMENTS.1),
+        failed_logins: Rates::new(FAILED_LOGINS, state.core.clock.clone()),
+        enrolments: Rates::new(ENROLMENTS, state.core.clock.clone()),
+        state,
         streams: Streams::default(),
         running: Arc::new(Semaphore::new(idempotency::MAX_RUNNING)),
         queries: document::queries(&document),

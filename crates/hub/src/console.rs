@@ -3,12 +3,14 @@
 //! Everything but what happens live works without JavaScript. Nothing is loaded from elsewhere,
 //! and nothing that a device or an operator has written can become part of a page's structure.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
+use outgate_core::limits::Rates;
 
 use crate::hub::State;
 
@@ -34,16 +36,16 @@ const MAX_FORM: usize = 4 * 1024;
 struct Console {
     state: State,
     visits: Arc<Visits>,
-    tries: crate::sources::Sources,
+    tries: Rates<IpAddr>,
 }
 
 /// The pages at `/` and below `/console`.
 pub fn router(state: State) -> Router {
     let visits = Arc::new(Visits::new(state.core.clock.clone()));
     let console = Arc::new(Console {
-        state,
         visits,
-        tries: login::tries(),
+        tries: Rates::new(login::TRIES, state.core.clock.clone()),
+        state,
     });
     Router::new()
         .route("/", get(devices::list))

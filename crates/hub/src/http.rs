@@ -43,7 +43,7 @@ pub(crate) fn router(state: &State) -> Router {
     Router::new()
         .merge(crate::api::router(state.clone()))
         .merge(crate::console::router(state.clone()))
-        .merge(whoami::router())
+        .merge(whoami::router(state.core.clock.clone()))
         .layer(RequestBodyTimeoutLayer::new(BODY_MOVES_WITHIN))
 }
 

@@ -10,7 +10,6 @@ mod http;
 mod hub;
 pub mod logs;
 pub mod metrics;
-pub mod sources;
 pub mod webhooks;
 
 pub use hub::{Hub, StartError, State};

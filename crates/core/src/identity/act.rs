@@ -141,12 +141,12 @@ impl Identity {
     }
 
     /// Writes down that an operator tried what they may not, but no more often than
-    /// [`super::limiter::REFUSALS`] allows.
+    /// [`super::REFUSALS`] allows.
     async fn note_refused(&self, actor: &Actor, name: &'static str, on: &str, now: Timestamp) {
         let Some(operator) = &actor.operator else {
             return;
         };
-        if !self.refusals.allow(operator.as_str(), now) {
+        if self.refusals.take(operator).is_err() {
             return;
         }
         let (actor, on) = (actor.clone(), on.to_owned());

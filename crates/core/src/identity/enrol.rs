@@ -11,10 +11,11 @@ use super::credential::{self, Credential, CredentialState, Issued, New, Owner};
 use super::device::{self, Device, DeviceState};
 use super::fleet_key::{self, FleetKey};
 use super::request::Request;
-use super::{DEFAULT_CERTIFICATE_LIFE, DEFAULT_POLICY, Identity, limiter};
+use super::{DEFAULT_CERTIFICATE_LIFE, DEFAULT_POLICY, Identity};
 use crate::audit;
 use crate::clock::Timestamp;
 use crate::id::{CredentialId, DeviceId, FleetKeyId, SiteId};
+use crate::limits;
 use crate::refusal::Refusal;
 use crate::sessions::{Ending, Selector};
 
@@ -104,8 +105,8 @@ impl Identity {
 
     async fn take_in(&self, enrolment: Enrolment) -> Result<Enrolled, Refusal> {
         let now = self.clock.now();
-        let source = limiter::source(enrolment.peer);
-        if let Some(retry_after) = self.wrong_proofs.wait(&source, now) {
+        let source = limits::source(enrolment.peer);
+        if let Err(retry_after) = self.wrong_proofs.check(&source) {
             return Err(Refusal::Limited {
                 what: "refused enrolments from here",
                 retry_after,
@@ -138,7 +139,8 @@ impl Identity {
             Err(refusal) => Err(refusal),
         };
         if outcome.as_ref().is_err_and(is_the_devices_fault) {
-            self.wrong_proofs.allow(&source, now);
+            // Others may have been refused meanwhile; this one is all the same.
+            let _ = self.wrong_proofs.take(&source);
         }
         outcome
     }

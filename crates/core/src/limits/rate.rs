@@ -1,4 +1,4 @@
-//! How often somebody may do something: a bucket of tokens each.
+//! How often somebody may do something.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -6,154 +6,211 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::clock::{Clock, Timestamp};
-use crate::refusal::Refusal;
+use crate::clock::Clock;
 
-/// From so many buckets on, those that have filled up again are forgotten now and then.
-const MANY: usize = 4_096;
+/// The most of `K` that are remembered; beyond it those who may do all of their burst again are
+/// forgotten, and if too few are, some others too: each of these gets at most one burst more.
+pub const MAX_REMEMBERED: usize = 65_536;
 
-/// A thousandth of a token: what a rate of one a second adds in a millisecond.
-const TOKEN: u64 = 1_000;
+/// How long somebody is told to wait who may do something never.
+const NEVER: Duration = Duration::from_hours(1);
 
-/// A bucket for each `K` that has acted of late. A full bucket is the same as none, so there are
-/// at most about twice as many as act within the time that an empty one takes to fill.
+/// How often and how quickly: a bucket that holds `burst` and gets one back `every` so often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many at once.
+    pub burst: u32,
+    /// How long until there is one more.
+    pub every: Duration,
+}
+
+/// How often each `K` may do something. Measured by a clock that nobody puts forward or back.
 #[derive(Debug)]
-pub(crate) struct Rates<K> {
-    what: &'static str,
-    a_second: u64,
-    burst: u64,
-    buckets: Mutex<Buckets<K>>,
+pub struct Rates<K> {
+    clock: Clock,
+    kept: Mutex<Kept<K>>,
 }
 
 #[derive(Debug)]
-struct Buckets<K> {
-    of: HashMap<K, Bucket>,
-    /// At how many buckets to look for full ones.
-    tidy_at: usize,
+struct Kept<K> {
+    rate: Rate,
+    /// From when on the bucket of each is full. One that is full already is the same as none.
+    full_from: HashMap<K, Duration>,
 }
 
-#[derive(Debug)]
-struct Bucket {
-    /// In thousandths of a token.
-    tokens: u64,
-    at: Timestamp,
+impl Rate {
+    /// `burst` at once, and so many a second in the long run; for 0 a second, none ever.
+    #[must_use]
+    pub fn a_second(number: u32, burst: u32) -> Self {
+        match Duration::from_secs(1).checked_div(number) {
+            Some(every) => Self { burst, every },
+            None => Self {
+                burst: 0,
+                every: NEVER,
+            },
+        }
+    }
 }
 
 impl<K: Hash + Eq + Clone> Rates<K> {
-    /// Lets each do `what` so many times a second, and `burst` times at once.
-    pub(crate) fn new(what: &'static str, a_second: u32, burst: u32) -> Self {
+    /// Lets each do it at `rate`.
+    #[must_use]
+    pub fn new(rate: Rate, clock: Clock) -> Self {
         Self {
-            what,
-            a_second: u64::from(a_second),
-            burst: u64::from(burst) * TOKEN,
-            buckets: Mutex::new(Buckets {
-                of: HashMap::new(),
-                tidy_at: MANY,
+            clock,
+            kept: Mutex::new(Kept {
+                rate,
+                full_from: HashMap::new(),
             }),
         }
     }
 
-    /// Takes a token of `who`.
+    /// Goes on with another rate. What has been done counts as so much more or less time.
+    pub fn set(&self, rate: Rate) {
+        self.kept.lock().rate = rate;
+    }
+
+    /// Whether `who` may do it now; does not count as doing it.
     ///
     /// # Errors
-    /// [`Refusal::Limited`] when there is none, with the time until there is.
-    pub(crate) fn take(&self, who: &K, clock: &Clock) -> Result<(), Refusal> {
-        let now = clock.now();
-        let mut buckets = self.buckets.lock();
-        if let Some(bucket) = buckets.of.get_mut(who) {
-            bucket.tokens = self.tokens(bucket, now);
-            bucket.at = now;
-            if bucket.tokens < TOKEN {
-                return Err(self.refusal(bucket.tokens));
-            }
-            bucket.tokens -= TOKEN;
+    /// How long to wait.
+    pub fn check(&self, who: &K) -> Result<(), Duration> {
+        let now = self.clock.uptime();
+        self.kept.lock().after_one_more(who, now).map(|_| ())
+    }
+
+    /// Lets `who` do it once.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub fn take(&self, who: &K) -> Result<(), Duration> {
+        let now = self.clock.uptime();
+        let mut kept = self.kept.lock();
+        let full_from = kept.after_one_more(who, now)?;
+        if let Some(known) = kept.full_from.get_mut(who) {
+            *known = full_from;
             return Ok(());
         }
-        if self.burst < TOKEN {
-            return Err(self.refusal(0));
+        if kept.full_from.len() >= MAX_REMEMBERED {
+            kept.make_room(now);
         }
-        if buckets.of.len() >= buckets.tidy_at {
-            buckets
-                .of
-                .retain(|_, bucket| self.tokens(bucket, now) < self.burst);
-            buckets.tidy_at = MANY.max(buckets.of.len() * 2);
-        }
-        let tokens = self.burst - TOKEN;
-        buckets.of.insert(who.clone(), Bucket { tokens, at: now });
+        kept.full_from.insert(who.clone(), full_from);
         Ok(())
     }
+}
 
-    /// What `bucket` holds now. A clock that was put back adds nothing.
-    fn tokens(&self, bucket: &Bucket, now: Timestamp) -> u64 {
-        let millis = u64::try_from(now.since(bucket.at).as_millis()).unwrap_or(u64::MAX);
-        bucket
-            .tokens
-            .saturating_add(millis.saturating_mul(self.a_second))
-            .min(self.burst)
+impl<K: Hash + Eq> Kept<K> {
+    /// From when on the bucket of `who` is full if one more is taken from it at `now`.
+    fn after_one_more(&self, who: &K, now: Duration) -> Result<Duration, Duration> {
+        let Rate { burst, every } = self.rate;
+        let owed = self.full_from.get(who);
+        let owed = owed.map_or(Duration::ZERO, |full| full.saturating_sub(now));
+        let then = owed + every;
+        match then.checked_sub(every.saturating_mul(burst)) {
+            None | Some(Duration::ZERO) => Ok(now + then),
+            Some(wait) => Err(wait),
+        }
     }
 
-    fn refusal(&self, tokens: u64) -> Refusal {
-        // A rate of nothing never comes round; say an hour.
-        let wait = (TOKEN - tokens)
-            .checked_div(self.a_second)
-            .map_or(Duration::from_hours(1), |millis| {
-                Duration::from_millis(millis + 1)
-            });
-        Refusal::Limited {
-            what: self.what,
-            retry_after: wait,
-        }
+    /// Leaves a quarter of the room at least, so that looking through them is not needed again
+    /// soon.
+    fn make_room(&mut self, now: Duration) {
+        self.full_from.retain(|_, full| *full > now);
+        let mut left = MAX_REMEMBERED / 4 * 3;
+        self.full_from.retain(|_, _| {
+            let stays = left > 0;
+            left = left.saturating_sub(1);
+            stays
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
 
-    fn allowed(rates: &Rates<u32>, who: u32, clock: &Clock, tries: usize) -> usize {
-        (0..tries)
-            .filter(|_| rates.take(&who, clock).is_ok())
-            .count()
+    const SOME: Rate = Rate {
+        burst: 5,
+        every: Duration::from_millis(100),
+    };
+
+    fn held(rate: Rate) -> (Rates<u32>, Clock) {
+        let clock = Clock::held(Timestamp::from_millis(1_700_000_000_000));
+        (Rates::new(rate, clock.clone()), clock)
+    }
+
+    fn allowed(rates: &Rates<u32>, who: u32, tries: usize) -> usize {
+        (0..tries).filter(|_| rates.take(&who).is_ok()).count()
     }
 
     #[test]
     fn a_burst_passes_and_then_the_rate() {
-        let clock = Clock::held(Timestamp::from_millis(0));
-        let rates = Rates::new("events", 10, 5);
-        assert_eq!(allowed(&rates, 1, &clock, 20), 5);
+        let (rates, clock) = held(SOME);
+        assert_eq!(allowed(&rates, 1, 20), 5);
         clock.advance(Duration::from_millis(200));
-        assert_eq!(allowed(&rates, 1, &clock, 20), 2);
-        assert_eq!(allowed(&rates, 2, &clock, 20), 5, "another has its own");
+        assert_eq!(allowed(&rates, 1, 20), 2);
+        assert_eq!(allowed(&rates, 2, 20), 5, "another has its own");
         clock.advance(Duration::from_hours(1));
-        assert_eq!(allowed(&rates, 1, &clock, 20), 5, "never more than a burst");
+        assert_eq!(allowed(&rates, 1, 20), 5, "never more than a burst");
     }
 
     #[test]
     fn a_refusal_says_when_to_come_again_and_that_is_right() {
-        let clock = Clock::held(Timestamp::from_millis(0));
-        let rates = Rates::new("events", 3, 1);
-        rates.take(&1, &clock).unwrap();
-        let Err(Refusal::Limited { retry_after, .. }) = rates.take(&1, &clock) else {
-            panic!("not limited");
-        };
-        clock.advance(retry_after);
-        rates.take(&1, &clock).unwrap();
+        let (rates, clock) = held(Rate::a_second(3, 1));
+        rates.take(&1).unwrap();
+        let wait = rates.take(&1).unwrap_err();
+        assert_eq!(rates.check(&1), Err(wait));
+        clock.advance(wait + Duration::from_millis(1));
+        rates.take(&1).unwrap();
     }
 
     #[test]
-    fn full_buckets_are_forgotten() {
-        let clock = Clock::held(Timestamp::from_millis(0));
-        let rates = Rates::new("events", 1, 1);
-        for who in 0..20_000 {
-            clock.advance(Duration::from_secs(1));
-            rates.take(&who, &clock).unwrap();
+    fn looking_takes_none() {
+        let (rates, _) = held(Rate::a_second(1, 1));
+        for _ in 0..3 {
+            rates.check(&1).unwrap();
         }
-        assert!(rates.buckets.lock().of.len() <= MANY);
+        assert_eq!(allowed(&rates, 1, 3), 1);
+    }
+
+    #[test]
+    fn who_has_all_their_burst_again_is_forgotten_first() {
+        let (rates, clock) = held(Rate::a_second(1, 1));
+        let quiet = u32::try_from(MAX_REMEMBERED).unwrap() / 2;
+        for who in 0..quiet {
+            rates.take(&who).unwrap();
+        }
+        clock.advance(Duration::from_secs(1));
+        for who in quiet..3 * quiet {
+            rates.take(&who).unwrap();
+            assert!(rates.kept.lock().full_from.len() <= MAX_REMEMBERED);
+        }
+        assert_eq!(allowed(&rates, quiet, 1), 0, "it is remembered");
+    }
+
+    #[test]
+    fn the_memory_has_an_end_though_all_are_busy() {
+        let (rates, _) = held(Rate::a_second(1, 5));
+        for who in 0..200_000 {
+            rates.take(&who).unwrap();
+        }
+        assert!(rates.kept.lock().full_from.len() <= MAX_REMEMBERED);
     }
 
     #[test]
     fn a_rate_of_nothing_refuses_everything() {
-        let clock = Clock::held(Timestamp::from_millis(0));
-        assert_eq!(allowed(&Rates::new("events", 0, 0), 1, &clock, 3), 0);
+        let (rates, _) = held(Rate::a_second(0, 7));
+        assert_eq!(allowed(&rates, 1, 3), 0);
+        assert_eq!(rates.check(&1), Err(NEVER));
+    }
+
+    #[test]
+    fn a_lower_rate_holds_from_the_next_time_on() {
+        let (rates, clock) = held(SOME);
+        rates.set(Rate::a_second(1, 1));
+        assert_eq!(allowed(&rates, 1, 3), 1);
+        clock.advance(Duration::from_millis(100));
+        assert_eq!(allowed(&rates, 1, 3), 0);
     }
 }

@@ -1,9 +1,8 @@
 //! What one caller may ask of the API, and all of them together.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -43,95 +42,6 @@ pub(crate) fn prefix(prefix: String) -> Result<String, Problem> {
     } else {
         let detail = format!("prefix: 1 to {MAX_PREFIX} bytes");
         Err(Problem::new(Kind::Malformed, detail))
-    }
-}
-
-/// The most sources that are remembered.
-const MAX_SOURCES: usize = 16_384;
-
-/// Tokens that are let pass for each source, some at once and then so many a second.
-#[derive(Debug)]
-pub(crate) struct Buckets {
-    what: &'static str,
-    burst: f64,
-    a_second: f64,
-    levels: Mutex<HashMap<Source, (f64, Instant)>>,
-}
-
-/// Who is counted together: an address, or a network of version 6 as one customer gets it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Source {
-    Four(Ipv4Addr),
-    Six([u16; 4]),
-}
-
-impl From<IpAddr> for Source {
-    fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(four) => Self::Four(four),
-            IpAddr::V6(six) => {
-                let [a, b, c, d, ..] = six.segments();
-                Self::Six([a, b, c, d])
-            }
-        }
-    }
-}
-
-impl Buckets {
-    pub(crate) fn new(what: &'static str, burst: f64, a_second: f64) -> Self {
-        Self {
-            what,
-            burst,
-            a_second,
-            levels: Mutex::default(),
-        }
-    }
-
-    /// Whether `source` has any left; takes none.
-    pub(crate) fn check(&self, source: IpAddr, now: Instant) -> Result<(), Problem> {
-        self.spend(source, now, 0.0)
-    }
-
-    /// Takes one of `source`.
-    pub(crate) fn take(&self, source: IpAddr, now: Instant) -> Result<(), Problem> {
-        self.spend(source, now, 1.0)
-    }
-
-    fn spend(&self, source: IpAddr, now: Instant, price: f64) -> Result<(), Problem> {
-        let mut levels = self.levels.lock();
-        let source = Source::from(source);
-        let level = levels
-            .get(&source)
-            .map_or(self.burst, |level| self.level(*level, now));
-        if level < 1.0 {
-            let wait = Duration::from_secs_f64((1.0 - level) / self.a_second);
-            return Err(Problem::limited(self.what, wait));
-        }
-        if price > 0.0 {
-            if levels.len() >= MAX_SOURCES && !levels.contains_key(&source) {
-                self.make_room(&mut levels, now);
-            }
-            levels.insert(source, (level - price, now));
-        }
-        Ok(())
-    }
-
-    fn level(&self, (level, at): (f64, Instant), now: Instant) -> f64 {
-        let gained = now.saturating_duration_since(at).as_secs_f64() * self.a_second;
-        (level + gained).min(self.burst)
-    }
-
-    /// Forgets the sources that have all theirs again, or, if all are busy, one in four: so that
-    /// looking through them is not needed again soon.
-    fn make_room(&self, levels: &mut HashMap<Source, (f64, Instant)>, now: Instant) {
-        levels.retain(|_, level| self.level(*level, now) < self.burst);
-        if levels.len() >= MAX_SOURCES {
-            let mut number = 0_usize;
-            levels.retain(|_, _| {
-                number += 1;
-                !number.is_multiple_of(4)
-            });
-        }
     }
 }
 
@@ -178,46 +88,7 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv6Addr;
-
     use super::*;
-
-    #[test]
-    fn a_source_gets_its_burst_and_then_its_rate() {
-        let buckets = Buckets::new("tries", 2.0, 1.0);
-        let source = IpAddr::from([192, 0, 2, 1]);
-        let start = Instant::now();
-        assert!(buckets.take(source, start).is_ok());
-        assert!(buckets.take(source, start).is_ok());
-        assert!(buckets.take(source, start).is_err());
-        assert!(buckets.take(source, start + Duration::from_secs(1)).is_ok());
-        assert!(
-            buckets
-                .check(source, start + Duration::from_secs(1))
-                .is_err()
-        );
-        let other = IpAddr::from([192, 0, 2, 2]);
-        assert!(buckets.take(other, start).is_ok());
-    }
-
-    #[test]
-    fn one_customers_network_of_version_six_is_one_source() {
-        let buckets = Buckets::new("tries", 1.0, 1.0);
-        let now = Instant::now();
-        let host = |last| IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, last));
-        assert!(buckets.take(host(1), now).is_ok());
-        assert!(buckets.take(host(2), now).is_err());
-    }
-
-    #[test]
-    fn the_memory_of_sources_has_an_end() {
-        let buckets = Buckets::new("tries", 5.0, 1.0);
-        let now = Instant::now();
-        for number in 0..40_000_u32 {
-            assert!(buckets.take(Ipv4Addr::from(number).into(), now).is_ok());
-        }
-        assert!(buckets.levels.lock().len() <= MAX_SOURCES);
-    }
 
     #[test]
     fn a_place_among_the_streams_is_given_back() {

@@ -3,7 +3,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
@@ -15,7 +14,7 @@ use http::{HeaderMap, StatusCode};
 use outgate_core::identity::{Actor, Claim, Principal, Role, Scope};
 use outgate_core::secret::Secret;
 use outgate_core::sessions::{Ending, Session};
-use outgate_core::{Core, Refusal};
+use outgate_core::{Core, Refusal, limits};
 use outgate_door::Facts;
 
 use crate::api::Api;
@@ -149,10 +148,11 @@ pub(crate) async fn make_out(
     let facts = facts.ok_or(Refusal::Internal(
         "a request without the facts of its connection",
     ))?;
-    let source = facts.peer.ip();
+    let source = limits::source(facts.peer.ip());
     let token = bearer(headers)?;
     // Guessing is hopeless, but each guess costs a look at the disk.
-    api.failed_logins.check(source, Instant::now())?;
+    let limited = |wait| Problem::limited("failed logins", wait);
+    api.failed_logins.check(&source).map_err(limited)?;
     match Caller::sign_in(&api.state.core, &token, VIA, facts.peer).await {
         Ok(caller) => Ok(caller),
         Err(refusal) => {
@@ -163,7 +163,7 @@ pub(crate) async fn make_out(
                 other => other,
             };
             if problem.clone().into_response().status() == StatusCode::UNAUTHORIZED {
-                api.failed_logins.take(source, Instant::now())?;
+                api.failed_logins.take(&source).map_err(limited)?;
             }
             Err(problem)
         }

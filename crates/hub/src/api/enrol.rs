@@ -1,7 +1,6 @@
 //! `/api/enrol`: how a device gets its first credential, by proving a fleet key.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Extension;
 use axum::extract::State;
@@ -14,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use outgate_core::id::{DeviceId, FleetKeyId};
-use outgate_core::{Refusal, Timestamp, identity};
+use outgate_core::{Refusal, Timestamp, identity, limits};
 use outgate_door::Facts;
 
 use crate::api::extract::Given;
@@ -65,7 +64,8 @@ async fn enrol(
     Given(enrolment): Given<Enrolment>,
 ) -> Result<(StatusCode, axum::Json<view::Enrolled>), Problem> {
     let peer = facts.peer.ip();
-    api.enrolments.take(peer, Instant::now())?;
+    let admitted = api.enrolments.take(&limits::source(peer));
+    admitted.map_err(|wait| Problem::limited("enrolments", wait))?;
     let proof = STANDARD
         .decode(&enrolment.proof)
         .map_err(|_| Refusal::invalid("proof", "base 64 with padding"))?;

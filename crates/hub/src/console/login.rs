@@ -1,7 +1,7 @@
 //! Logging in with an operator's token, and out.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::rejection::FormRejection;
@@ -11,6 +11,7 @@ use http::{HeaderMap, StatusCode, Uri, header};
 use maud::html;
 use outgate_core::Refusal;
 use outgate_core::identity::{Claim, Principal};
+use outgate_core::limits::{Rate, source};
 use outgate_core::secret::Secret;
 use outgate_door::Facts;
 use serde::Deserialize;
@@ -18,21 +19,15 @@ use zeroize::Zeroizing;
 
 use super::visits::{COOKIE, LASTS, Visit};
 use super::{Console, guard, page};
-use crate::sources::Sources;
 
-/// How often one source may try at once.
-const BURST: u32 = 10;
-
-/// And how often after that.
-const EVERY: Duration = Duration::from_secs(6);
+/// How often one source may try.
+pub(super) const TRIES: Rate = Rate {
+    burst: 10,
+    every: Duration::from_secs(6),
+};
 
 /// What sessions of the console are called.
 const VIA: &str = "console";
-
-/// How often each source may try.
-pub(super) fn tries() -> Sources {
-    Sources::new(BURST, EVERY)
-}
 
 /// What the form holds.
 #[derive(Deserialize)]
@@ -60,7 +55,7 @@ pub(super) async fn enter(
             Some("This form was sent from another page."),
         );
     }
-    if let Err(wait) = console.tries.admit(facts.peer.ip(), Instant::now()) {
+    if let Err(wait) = console.tries.take(&source(facts.peer.ip())) {
         let seconds = wait.as_secs().saturating_add(1).to_string();
         let said = shown(
             StatusCode::TOO_MANY_REQUESTS,

@@ -1,28 +1,29 @@
 //! `GET /whoami`: what the hub saw of whoever asks, so that they can tell what stands between.
 
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use http::{HeaderMap, StatusCode, Version, header};
+use outgate_core::Clock;
+use outgate_core::limits::{Rate, Rates, source};
 use outgate_door::{Facts, Whoami, WhoamiTls};
 use serde::Serialize;
 
-use crate::sources::Sources;
-
-/// How often one source may ask at once.
-const BURST: u32 = 20;
-
-/// And how often after that.
-const EVERY: Duration = Duration::from_secs(1);
+/// How often one source may ask.
+const RATE: Rate = Rate {
+    burst: 20,
+    every: Duration::from_secs(1),
+};
 
 /// The route, with its own memory of who has asked how often.
-pub(super) fn router() -> axum::Router {
+pub(super) fn router(clock: Clock) -> axum::Router {
     axum::Router::new()
         .route("/whoami", axum::routing::get(whoami))
-        .with_state(Arc::new(Sources::new(BURST, EVERY)))
+        .with_state(Arc::new(Rates::<IpAddr>::new(RATE, clock)))
 }
 
 /// What the hub saw.
@@ -57,12 +58,12 @@ struct Http {
 }
 
 async fn whoami(
-    State(sources): State<Arc<Sources>>,
+    State(sources): State<Arc<Rates<IpAddr>>>,
     Extension(facts): Extension<Facts>,
     version: Version,
     headers: HeaderMap,
 ) -> Response {
-    if let Err(wait) = sources.admit(facts.peer.ip(), Instant::now()) {
+    if let Err(wait) = sources.take(&source(facts.peer.ip())) {
         let seconds = wait.as_secs().max(1).to_string();
         return (
             StatusCode::TOO_MANY_REQUESTS,
