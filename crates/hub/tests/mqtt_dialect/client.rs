@@ -3,7 +3,7 @@
 use std::num::NonZeroU16;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use outgate_mqtt::packet::{
     Acknowledgement, ConnAck, Connect, Decoder, Delivery, Packet, PacketId, Password, Peer,
@@ -15,9 +15,14 @@ use outgate_mqtt::topics::{TopicFilter, TopicName};
 /// The longest that an answer may take: far more than any needs.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 
+/// What a client talks over.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
 /// One connection.
 pub(crate) struct Client {
-    stream: DuplexStream,
+    stream: Box<dyn Stream>,
     inbox: BytesMut,
     version: Version,
 }
@@ -50,9 +55,9 @@ pub(crate) fn publish(topic: &str, payload: &'static str, qos: u8, number: u16) 
 }
 
 impl Client {
-    pub(crate) fn new(stream: DuplexStream, version: Version) -> Self {
+    pub(crate) fn new(stream: impl Stream + 'static, version: Version) -> Self {
         Self {
-            stream,
+            stream: Box::new(stream),
             inbox: BytesMut::new(),
             version,
         }

@@ -1,0 +1,93 @@
+//! A whole hub that listens on a port of its own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use outgate_core::Core;
+use outgate_core::identity::Actor;
+use outgate_hub::Hub;
+use outgate_hub::config::{Config, Overrides};
+use outgate_mqtt::packet::Version;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::client::Client;
+
+/// A hub with the site `s` that speaks everything on one port, without TLS.
+pub(crate) struct Running {
+    hub: Arc<Hub>,
+    serving: tokio::task::JoinHandle<()>,
+    _folder: TempDir,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl Running {
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let overrides = Overrides {
+            data: Some(folder.path().to_owned()),
+            ..Overrides::default()
+        };
+        let text = "
+            [[listen]]
+            address = '127.0.0.1:0'
+            tls = false
+        ";
+        let config = Config::new(text, overrides).unwrap();
+        let hub = Arc::new(Hub::start(config).await.unwrap());
+        let serving = tokio::spawn({
+            let hub = Arc::clone(&hub);
+            async move { hub.serve().await }
+        });
+        let running = Self {
+            hub,
+            serving,
+            _folder: folder,
+        };
+        let site = "s".parse().unwrap();
+        let identity = &running.core().identity;
+        identity
+            .create_site(&Actor::hub(), site, "S".to_owned())
+            .await
+            .unwrap();
+        running
+    }
+
+    pub(crate) fn core(&self) -> &Core {
+        &self.hub.state().core
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.hub.listening()[0].address
+    }
+
+    /// A connection that has said nothing yet.
+    pub(crate) async fn dial(&self, version: Version) -> Client {
+        let stream = TcpStream::connect(self.address()).await.unwrap();
+        Client::new(stream, version)
+    }
+
+    /// What a POST without a login is answered: its status and its body.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let mut stream = TcpStream::connect(self.address()).await.unwrap();
+        let body = body.to_string();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: hub\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, serde_json::from_str(body).unwrap())
+    }
+}
