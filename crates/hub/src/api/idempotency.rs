@@ -83,44 +83,59 @@ async fn carry_out(
     let (parts, body) = request.into_parts();
     let body = whole(body).await?;
     let fingerprint = fingerprint(&parts, &body);
-    let known = api.state.core.idempotency.clone();
-    match known.begin(key.mark, fingerprint).await? {
-        Begun::Now => {}
-        Begun::Before(sealed) => return opened(&key, sealed),
-        Begun::Unsettled => {
-            let detail = "look whether it was carried out before sending it with another key";
-            return Err(Problem::new(Kind::Unsettled, detail));
-        }
-        Begun::Otherwise => {
-            let detail = "the same Idempotency-Key, another method, address or body";
-            return Err(Problem::new(Kind::KeyReused, detail));
-        }
-    }
+    let request = Request::from_parts(parts, Body::from(body));
     let Ok(running) = Arc::clone(&api.running).try_acquire_owned() else {
-        known.forget(key.mark).await?;
         let what = "requests with an idempotency key at once";
         return Err(Problem::limited(what, Duration::from_secs(1)));
     };
-    let request = Request::from_parts(parts, Body::from(body));
+    // From the mark on nothing may stop half-way: who hangs up leaves no key that is never settled.
     let task = tokio::spawn(async move {
         let _running = running;
-        let response = tokio::select! {
-            response = next.run(request) => response,
-            // What came of it stays unknown: it may have been carried out.
-            ending = caller.ended() => return Err(ended(ending)),
-        };
-        if !response.status().is_success() {
-            known.forget(key.mark).await?;
-            return Ok(response);
+        match api
+            .state
+            .core
+            .idempotency
+            .begin(key.mark, fingerprint)
+            .await?
+        {
+            Begun::Now => now(&api, caller, &key, next.run(request)).await,
+            Begun::Before(sealed) => opened(&key, sealed),
+            Begun::Unsettled => {
+                let detail = "look whether it was carried out before sending it with another key";
+                Err(Problem::new(Kind::Unsettled, detail))
+            }
+            Begun::Otherwise => {
+                let detail = "the same Idempotency-Key, another method, address or body";
+                Err(Problem::new(Kind::KeyReused, detail))
+            }
         }
-        let (response, kept) = kept(response).await?;
-        if let Some(kept) = kept {
-            known.settle(key.mark, sealed(&key, &kept)?).await?;
-        }
-        Ok(response)
     });
     task.await
         .map_err(|_| Refusal::Internal("a request with an idempotency key stopped"))?
+}
+
+/// Carries a request out and keeps its answer.
+async fn now(
+    api: &Api,
+    caller: Caller,
+    key: &Key,
+    response: impl Future<Output = Response>,
+) -> Result<Response, Problem> {
+    let known = &api.state.core.idempotency;
+    let response = tokio::select! {
+        response = response => response,
+        // What came of it stays unknown: it may have been carried out.
+        ending = caller.ended() => return Err(ended(ending)),
+    };
+    if !response.status().is_success() {
+        known.forget(key.mark).await?;
+        return Ok(response);
+    }
+    let (response, kept) = kept(response).await?;
+    if let Some(kept) = kept {
+        known.settle(key.mark, sealed(key, &kept)?).await?;
+    }
+    Ok(response)
 }
 
 /// The key of a request, made from what is in the header and the token.
