@@ -1,6 +1,7 @@
 //! The hub's configuration: a TOML file, its defaults, and what the command line overrides.
 
 mod file;
+mod mqtt;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,6 +11,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 pub use file::{Acme, Carries, LogFormat, Policy};
+pub use mqtt::MqttLimits;
 
 /// The port that is listened on when nothing else is said.
 pub const DEFAULT_PORT: u16 = 8443;
@@ -48,6 +50,8 @@ pub struct Config {
     pub keep_event_bytes: u64,
     /// Topic policies by name, beside the built-in `own-subtree`.
     pub policies: BTreeMap<String, Policy>,
+    /// What MQTT clients may do, in numbers.
+    pub mqtt: MqttLimits,
     /// How the log looks.
     pub log_format: LogFormat,
     /// What is logged, as `info,outgate_hub=debug`.
@@ -160,6 +164,7 @@ impl Config {
             )?,
             keep_events: Duration::from_secs(u64::from(days) * 86_400),
             keep_event_bytes: mebibytes * 1024 * 1024,
+            mqtt: file.mqtt.limits.checked()?,
             policies: file.mqtt.policies,
             log_format: file.logs.format,
             log_filter: file.logs.filter.unwrap_or_else(|| "info".to_owned()),
@@ -311,7 +316,22 @@ mod tests {
 
     #[test]
     fn a_number_out_of_range_is_refused_with_the_range() {
-        let error = Config::new("[limits]\nconnections = 0\n", Overrides::default()).unwrap_err();
-        assert_eq!(error.to_string(), "limits.connections: 1 to 1000000");
+        for (text, said) in [
+            (
+                "[limits]\nconnections = 0\n",
+                "limits.connections: 1 to 1000000",
+            ),
+            (
+                "[mqtt.limits]\nin-flight = 65536\n",
+                "mqtt.limits.in-flight: 1 to 65535",
+            ),
+            (
+                "[mqtt.limits]\npacket-bytes = 20\n",
+                "mqtt.limits.packet-bytes: 1024 to 16777216",
+            ),
+        ] {
+            let error = Config::new(text, Overrides::default()).unwrap_err();
+            assert_eq!(error.to_string(), said);
+        }
     }
 }

@@ -130,6 +130,7 @@ impl Hub {
             ("where the data lies", before.data == config.data),
             ("where the hub listens", before.listen == config.listen),
             ("a topic policy", before.policies == config.policies),
+            ("a limit of MQTT", before.mqtt == config.mqtt),
             (
                 "where the certificate comes from",
                 before.certificate == config.certificate && before.names == config.names,

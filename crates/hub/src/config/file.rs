@@ -93,6 +93,7 @@ pub(super) struct Events {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(super) struct Mqtt {
     pub(super) policies: BTreeMap<String, Policy>,
+    pub(super) limits: super::mqtt::Written,
 }
 
 /// What devices of a policy may say and hear: filters with `{device}` and `{site}` in them.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use outgate_mqtt::connection::Limits;
 
-use crate::config::{Config, Policy};
+use crate::config::{Config, MqttLimits, Policy};
 
 /// The name of the policy that devices have unless they were given another.
 pub const DEFAULT_POLICY: &str = "own-subtree";
@@ -55,25 +55,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            connect_timeout: 10,
-            max_packet: 320 * 1024,
-            receive_maximum: 64,
-            topic_alias_maximum: 16,
-            inflight: 64,
-            max_keep_alive: 1_800,
-            max_session_expiry: 30 * 24 * 60 * 60,
-            max_sessions: 16,
-            max_subscriptions: 256,
-            max_queued: 1_000,
-            max_queued_bytes: 8 << 20,
-            max_retained: 1_000,
-            max_retained_bytes: 4 << 20,
-            max_retained_in_all: 100_000,
-            max_retained_bytes_in_all: 64 << 20,
-            server_reference: None,
-            policies: BTreeMap::new(),
-        }
+        Self::with(&MqttLimits::default())
     }
 }
 
@@ -84,7 +66,32 @@ impl Settings {
         Self {
             server_reference: config.server_reference.clone(),
             policies: config.policies.clone(),
-            ..Self::default()
+            ..Self::with(&config.mqtt)
+        }
+    }
+
+    /// With these limits, and nothing else set.
+    fn with(limits: &MqttLimits) -> Self {
+        let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let bytes = |mebibytes: u32| u64::from(mebibytes) << 20;
+        Self {
+            connect_timeout: 10,
+            max_packet: limits.packet_bytes,
+            receive_maximum: limits.in_flight,
+            topic_alias_maximum: 16,
+            inflight: limits.in_flight,
+            max_keep_alive: 1_800,
+            max_session_expiry: limits.session_days * 24 * 60 * 60,
+            max_sessions: count(limits.sessions),
+            max_subscriptions: count(limits.subscriptions),
+            max_queued: count(limits.waiting),
+            max_queued_bytes: bytes(limits.waiting_mebibytes),
+            max_retained: count(limits.retained),
+            max_retained_bytes: bytes(limits.retained_mebibytes),
+            max_retained_in_all: count(limits.retained_in_all),
+            max_retained_bytes_in_all: bytes(limits.retained_in_all_mebibytes),
+            server_reference: None,
+            policies: BTreeMap::new(),
         }
     }
 
