@@ -18,10 +18,10 @@ pub(crate) struct Administration {
 }
 
 impl Administration {
-    /// Finds the first operator's token in the hub's folder.
-    pub(crate) fn new(port: u16, data: &Path, certificate: &Path) -> anyhow::Result<Self> {
-        let token = std::fs::read_to_string(data.join("operator.token"))
-            .context("failed to read the first operator's token")?;
+    /// Acts as the first operator, whose token is in the file `token`.
+    pub(crate) fn new(port: u16, token: &Path, certificate: &Path) -> anyhow::Result<Self> {
+        let token =
+            std::fs::read_to_string(token).context("failed to read the first operator's token")?;
         let pem = std::fs::read(certificate)?;
         let client = reqwest::Client::builder()
             .tls_certs_only([reqwest::Certificate::from_pem(&pem)?])

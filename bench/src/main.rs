@@ -35,6 +35,9 @@ struct Arguments {
     /// A tenth of everything, to see that it works
     #[arg(long)]
     short: bool,
+    /// Measure only what has this in its name, as `handshakes`
+    #[arg(long, default_value = "")]
+    only: String,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -48,6 +51,8 @@ enum What {
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     process::settle()?;
+    // Fails when one is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let programs = Programs {
         outgate: arguments.outgate,
         mosquitto: arguments.mosquitto,
@@ -59,7 +64,7 @@ fn main() -> anyhow::Result<()> {
         .build()?;
     runtime.block_on(async {
         match arguments.what {
-            What::Mqtt => mqtt::run(&programs, share).await,
+            What::Mqtt => mqtt::run(&programs, share, &arguments.only).await,
             What::Revoke => revoke::run(&programs, share).await,
         }
     })

@@ -29,8 +29,9 @@ const WINDOW: usize = 100;
 /// Connections that are opened at a time.
 const OPENING: usize = 64;
 
-/// Measures all servers, one after the other, and prints the ratios.
-pub(crate) async fn run(programs: &Programs, share: usize) -> anyhow::Result<()> {
+/// Measures all servers, one after the other, and prints the ratios. Of each only what has `only`
+/// in its name.
+pub(crate) async fn run(programs: &Programs, share: usize, only: &str) -> anyhow::Result<()> {
     let mut report = Report::new("mosquitto");
     for name in ["mosquitto", "aedes", "outgate"] {
         let stage = Stage::new()?;
@@ -39,28 +40,69 @@ pub(crate) async fn run(programs: &Programs, share: usize) -> anyhow::Result<()>
             "aedes" => stage.aedes(programs).await?,
             _ => stage.hub(programs).await?,
         };
-        for qos in [0, 1] {
-            let figure = fan_in(&server, qos, 200_000 / share).await?;
-            report.add(&format!("fan-in 50 to 1, QoS {qos}"), server.name, figure);
-            let figure = fan_out(&server, qos, 400 / share).await?;
-            report.add(
-                &format!("fan-out 1 to 1,000, QoS {qos}"),
-                server.name,
-                figure,
-            );
-        }
-        let figure = handshakes(&server, 2_000 / share).await?;
-        report.add("TLS handshakes with login", server.name, figure);
-        let figure = idle(&server, 10_000 / share).await?;
-        report.add("idle TLS connection", server.name, figure);
-        if server.administration.is_some() {
-            let figure = durable::events(&server, 100_000 / share).await?;
-            report.add("durable events", server.name, figure);
-            let figure = durable::raw_limit(stage.folder(), 200_000 / share)?;
-            report.add("durable events", "append and fdatasync", figure);
+        for what in Measurement::ALL {
+            let name = what.name();
+            if !name.contains(only) || what.is_of_a_hub() && server.administration.is_none() {
+                continue;
+            }
+            report.add(name, server.name, what.of(&server, share).await?);
+            if what == Measurement::Durable {
+                let figure = durable::raw_limit(stage.folder(), 200_000 / share)?;
+                report.add(name, "append and fdatasync", figure);
+            }
         }
     }
     report.print()
+}
+
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Measurement {
+    Idle,
+    FanIn { qos: u8 },
+    FanOut { qos: u8 },
+    Handshakes,
+    Durable,
+}
+
+impl Measurement {
+    /// Idle connections first: memory that was in use once is not given back, and would hide what
+    /// they take.
+    const ALL: [Self; 7] = [
+        Self::Idle,
+        Self::FanIn { qos: 0 },
+        Self::FanIn { qos: 1 },
+        Self::FanOut { qos: 0 },
+        Self::FanOut { qos: 1 },
+        Self::Handshakes,
+        Self::Durable,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle TLS connection",
+            Self::FanIn { qos: 0 } => "fan-in 50 to 1, QoS 0",
+            Self::FanIn { .. } => "fan-in 50 to 1, QoS 1",
+            Self::FanOut { qos: 0 } => "fan-out 1 to 1,000, QoS 0",
+            Self::FanOut { .. } => "fan-out 1 to 1,000, QoS 1",
+            Self::Handshakes => "TLS handshakes with login",
+            Self::Durable => "durable events",
+        }
+    }
+
+    fn is_of_a_hub(self) -> bool {
+        self == Self::Durable
+    }
+
+    async fn of(self, server: &Server, share: usize) -> anyhow::Result<Figure> {
+        match self {
+            Self::Idle => idle(server, 10_000 / share).await,
+            Self::FanIn { qos } => fan_in(server, qos, 200_000 / share).await,
+            Self::FanOut { qos } => fan_out(server, qos, 400 / share).await,
+            Self::Handshakes => handshakes(server, 2_000 / share).await,
+            Self::Durable => durable::events(server, 100_000 / share).await,
+        }
+    }
 }
 
 /// Many publish, one hears it all. Messages heard a second.

@@ -20,7 +20,6 @@ impl Running {
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
             .spawn()
             .with_context(|| format!("failed to start {}", program.display()))?;
         Ok(Self(child))

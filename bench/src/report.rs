@@ -69,7 +69,14 @@ impl Report {
         }
     }
 
+    /// Takes a figure, and says it at once: a run takes minutes.
     pub(crate) fn add(&mut self, what: &str, server: &'static str, figure: Figure) {
+        let (text, processor) = (figure.text(), figure.processor());
+        // Nobody may be listening any more; the table comes all the same.
+        let _ = writeln!(
+            std::io::stderr().lock(),
+            "{server}: {what}: {text} {processor}"
+        );
         self.rows.push((what.to_owned(), server, figure));
     }
 

@@ -1,12 +1,14 @@
 //! The servers that are compared, each with the same certificate and logins.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use rustls::ClientConfig;
-use tokio::net::TcpStream;
 
 use crate::administration::Administration;
 use crate::process::Running;
@@ -47,10 +49,12 @@ impl Stage {
         let made =
             rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()])?;
         std::fs::write(folder.path().join("cert.pem"), made.cert.pem())?;
-        std::fs::write(
-            folder.path().join("key.pem"),
-            made.signing_key.serialize_pem(),
-        )?;
+        let mut key = OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .open(folder.path().join("key.pem"))?;
+        key.write_all(made.signing_key.serialize_pem().as_bytes())?;
         let mut roots = rustls::RootCertStore::empty();
         roots.add(made.cert.der().clone())?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -78,6 +82,7 @@ impl Stage {
             "data = '{}'\n[[listen]]\naddress = '127.0.0.1:{port}'\n\
              [tls]\ncertificate = '{}'\nkey = '{}'\n\
              [limits]\nconnections = 100000\nconnections-a-source = 100000\nevents-a-second = 1000000\n\
+             [mqtt.limits]\nsessions = 100000\nin-flight = 1000\nwaiting = 1000000\nwaiting-mebibytes = 4096\n\
              [mqtt.policies.bench]\npublish = ['bench/#', 'devices/{{device}}/#']\nsubscribe = ['bench/#']\n\
              [logs]\nfilter = 'warn'\n",
             data.display(),
@@ -87,8 +92,13 @@ impl Stage {
         std::fs::write(&config, text)?;
         let arguments = ["hub", "--config", &config.display().to_string()].map(str::to_owned);
         let running = Running::start(&programs.outgate, &arguments)?;
+        let token = data.join("operator.token");
+        within("the first operator's token is not written", || {
+            token.exists()
+        })
+        .await?;
         wait_for(port).await?;
-        let administration = Administration::new(port, &data, &self.file("cert.pem"))?;
+        let administration = Administration::new(port, &token, &self.file("cert.pem"))?;
         let password = administration.make_site_and_device("bench").await?;
         Ok(Server {
             name: "outgate",
@@ -131,16 +141,12 @@ impl Stage {
 
     /// Starts aedes behind Node's own TLS.
     pub(crate) async fn aedes(&self, programs: &Programs) -> anyhow::Result<Server> {
-        let script = self.file("aedes.cjs");
+        let script = self.file("aedes.mjs");
         let port = free_port()?;
-        std::fs::write(&script, include_str!("aedes.cjs"))?;
+        std::fs::write(&script, include_str!("aedes.mjs"))?;
         let arguments = [
             script.display().to_string(),
-            programs
-                .node
-                .join("node_modules/aedes")
-                .display()
-                .to_string(),
+            programs.node.join("node_modules").display().to_string(),
             port.to_string(),
             self.file("cert.pem").display().to_string(),
             self.file("key.pem").display().to_string(),
@@ -184,13 +190,21 @@ fn free_port() -> anyhow::Result<u16> {
 
 /// Waits until somebody listens on `port`.
 async fn wait_for(port: u16) -> anyhow::Result<()> {
-    let up = async {
-        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+    let what = format!("nobody listens on port {port}");
+    within(&what, || {
+        std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+    })
+    .await
+}
+
+/// Waits until `there`; fails with `what` when that takes too long.
+async fn within(what: &str, there: impl Fn() -> bool) -> anyhow::Result<()> {
+    let waiting = async {
+        while !there() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    if tokio::time::timeout(UP_WITHIN, up).await.is_err() {
-        bail!("nobody listens on port {port}");
-    }
-    Ok(())
+    tokio::time::timeout(UP_WITHIN, waiting)
+        .await
+        .with_context(|| what.to_owned())
 }

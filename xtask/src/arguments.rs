@@ -20,7 +20,8 @@ usage: cargo xtask COMMAND
   architecture                the invariants of ARCHITECTURE.md
   licences                    licences, sources and duplicates of the dependencies
   fuzz TARGET [--seconds N]   replays the corpus of a fuzz target, then explores
-  bench mqtt|revoke [--short] measures the hub beside its peers, in one run
+  bench mqtt|revoke [--short] [--only WHAT]
+                              measures the hub beside its peers, in one run
   schema [--check]            writes the manifest's JSON Schema, or checks the committed one
   openapi [--check]           writes the OpenAPI document of the hub's API, or checks it
 
@@ -42,7 +43,7 @@ pub(crate) enum Invocation {
     /// Explore one fuzz target.
     Fuzz { target: String, seconds: Duration },
     /// Measure.
-    Bench { what: String, short: bool },
+    Bench { what: String, options: Vec<String> },
     /// Write or check the schema.
     Schema { check: bool },
     /// Write or check the OpenAPI document.
@@ -74,8 +75,7 @@ pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Invocation> {
                 .with_context(|| format!("`{number}` is no number"))?;
             Ok(fuzz(target, seconds))
         }
-        ["bench", what @ ("mqtt" | "revoke")] => Ok(bench(what, false)),
-        ["bench", what @ ("mqtt" | "revoke"), "--short"] => Ok(bench(what, true)),
+        ["bench", what @ ("mqtt" | "revoke"), options @ ..] => Ok(bench(what, options)),
         ["schema"] => Ok(Invocation::Schema { check: false }),
         ["schema", "--check"] => Ok(Invocation::Schema { check: true }),
         ["openapi"] => Ok(Invocation::OpenApi { check: false }),
@@ -84,10 +84,10 @@ pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Invocation> {
     }
 }
 
-fn bench(what: &str, short: bool) -> Invocation {
+fn bench(what: &str, options: &[&str]) -> Invocation {
     Invocation::Bench {
         what: what.to_owned(),
-        short,
+        options: options.iter().map(|&option| option.to_owned()).collect(),
     }
 }
 

@@ -5,12 +5,13 @@ use anyhow::Result;
 use crate::workspace::Workspace;
 use crate::{peers, run};
 
-/// Builds the product and the load for release, and measures `what`.
+/// Builds the product and the load for release, and measures `what`. `options` are those of
+/// `outgate-bench`.
 ///
 /// # Errors
 ///
 /// When something cannot be built or a peer is missing.
-pub(crate) fn run(workspace: &Workspace, what: &str, short: bool) -> Result<bool> {
+pub(crate) fn run(workspace: &Workspace, what: &str, options: &[String]) -> Result<bool> {
     let peers = peers::prepare(workspace);
     let packages = ["--package", "outgate", "--package", "outgate-bench"];
     run::shown(
@@ -28,9 +29,7 @@ pub(crate) fn run(workspace: &Workspace, what: &str, short: bool) -> Result<bool
         .arg(built.join("outgate"))
         .arg("--node")
         .arg(peers.folder().join("node"));
-    if short {
-        bench.arg("--short");
-    }
+    bench.args(options);
     run::shown(&mut bench)?;
     Ok(true)
 }

@@ -52,7 +52,7 @@ fn carry_out(invocation: Invocation) -> Result<bool> {
         Invocation::Architecture => architecture::show(&workspace),
         Invocation::Licences => licences::show(&workspace),
         Invocation::Fuzz { target, seconds } => fuzz::explore_one(&workspace, &target, seconds),
-        Invocation::Bench { what, short } => bench::run(&workspace, &what, short),
+        Invocation::Bench { what, options } => bench::run(&workspace, &what, &options),
         Invocation::Schema { check } => schema::run(&workspace, &schema::SCHEMA, check),
         Invocation::OpenApi { check } => schema::run(&workspace, &schema::OPENAPI, check),
     }
