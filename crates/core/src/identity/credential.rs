@@ -410,12 +410,7 @@ pub(super) fn of_owner(
     connection: &Connection,
     owner: Owner<'_>,
 ) -> Result<Vec<Credential>, Refusal> {
-    let (device, operator, service) = owner.columns();
-    let (column, name) = match owner {
-        Owner::Device(_) => ("device", device),
-        Owner::Operator(_) => ("operator", operator),
-        Owner::Service(_) => ("service", service),
-    };
+    let (column, name) = owner.column();
     let sql =
         format!("SELECT {COLUMNS} FROM credentials WHERE {column} = ?1 ORDER BY created, rowid");
     Ok(connection
@@ -446,6 +441,26 @@ pub(super) fn revoke(connection: &Connection, id: &CredentialId) -> Result<(), R
     connection
         .prepare_cached("UPDATE credentials SET state = 'revoked', sealed = NULL WHERE id = ?1")?
         .execute([id])?;
+    Ok(())
+}
+
+/// Makes all credentials of `owner` good for nothing any more.
+pub(super) fn revoke_all(connection: &Connection, owner: Owner<'_>) -> Result<(), Refusal> {
+    let (column, name) = owner.column();
+    let sql = format!(
+        "UPDATE credentials SET state = 'revoked', sealed = NULL
+         WHERE {column} = ?1 AND state != 'revoked'"
+    );
+    connection.prepare_cached(&sql)?.execute([name])?;
+    Ok(())
+}
+
+/// Takes all credentials of `owner` away without a trace but that of the audit log. Not for
+/// devices: what an authority vouches for would come in again.
+pub(super) fn delete_all(connection: &Connection, owner: Owner<'_>) -> Result<(), Refusal> {
+    let (column, name) = owner.column();
+    let sql = format!("DELETE FROM credentials WHERE {column} = ?1");
+    connection.prepare_cached(&sql)?.execute([name])?;
     Ok(())
 }
 
@@ -555,6 +570,15 @@ fn make_room(connection: &Connection, owner: Owner<'_>, now: Timestamp) -> Resul
 }
 
 impl<'a> Owner<'a> {
+    /// The column that is its kind's, and its name.
+    fn column(self) -> (&'static str, &'a str) {
+        match self {
+            Self::Device(id) => ("device", id.as_str()),
+            Self::Operator(id) => ("operator", id.as_str()),
+            Self::Service(id) => ("service", id.as_str()),
+        }
+    }
+
     /// Its name in the one of three columns that is its kind's.
     fn columns(self) -> (Option<&'a str>, Option<&'a str>, Option<&'a str>) {
         match self {

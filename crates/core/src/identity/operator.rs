@@ -15,6 +15,7 @@ use crate::clock::Timestamp;
 use crate::id::{CredentialId, OperatorId, SiteId};
 use crate::refusal::Refusal;
 use crate::secret::Secret;
+use crate::sessions::{Ending, Selector};
 
 /// An operator as they may be told.
 #[derive(Clone, Debug, Serialize)]
@@ -53,7 +54,8 @@ const COLUMNS: &str = "id, role, site, created, revoked";
 impl Identity {
     /// Makes a token for an admin of all sites if nobody can come in as one: on an empty hub, and
     /// when the last such token has ended. It is written to `operator.token` in the data folder:
-    /// whoever may read that folder has the hub in hand anyway.
+    /// whoever may read that folder has the hub in hand anyway. Every token that this operator had
+    /// before is gone by that.
     ///
     /// # Errors
     /// [`Refusal::Internal`] when the file cannot be written; as the store.
@@ -77,6 +79,9 @@ impl Identity {
                  ON CONFLICT (id) DO UPDATE SET role = 'admin', site = NULL, revoked = NULL",
                 (&operator, now),
             )?;
+            // Whatever the name had been given before was given to somebody with less, or was
+            // taken back. Deleted, not revoked: no number of revoked ones may stand in the way.
+            credential::delete_all(connection, Owner::Operator(&operator))?;
             let new = New::token(Owner::Operator(&operator), "first", None, now)?;
             let issued = credential::issue_token(connection, new, now)?;
             let Given::Token(token) = issued.given else {
@@ -89,7 +94,8 @@ impl Identity {
             write_private(&path, Secret::new(line).expose())
                 .map_err(|_| Refusal::Internal("operator.token cannot be written"))?;
             let detail = json!({ "credential": issued.credential.id.as_str() });
-            Ok(Done::new(token).detail(detail))
+            let ends = Selector::Operator(operator);
+            Ok(Done::new(token).detail(detail).ends(ends, Ending::Revoked))
         };
         let (token, _) = self.act(act, work).await?;
         Ok(Some(FirstOperator {

@@ -119,6 +119,7 @@ impl Identity {
                     "UPDATE operators SET revoked = ?2 WHERE id = ?1 AND revoked IS NULL",
                 )?
                 .execute((&id, now))?;
+            credential::revoke_all(connection, Owner::Operator(&id))?;
             Ok(Done::new(()).ends(Selector::Operator(id), Ending::Revoked))
         })
         .await
@@ -173,6 +174,7 @@ impl Identity {
                     "UPDATE services SET revoked = ?2 WHERE id = ?1 AND revoked IS NULL",
                 )?
                 .execute((&id, now))?;
+            credential::revoke_all(connection, Owner::Service(&id))?;
             Ok(Done::new(()).ends(Selector::Service(id), Ending::Revoked))
         })
         .await

@@ -7,6 +7,7 @@ use outgate_core::identity::{
     Actor, Claim, CredentialState, DeviceFilter, DeviceState, Given, Page, Principal, Role, Scope,
 };
 use outgate_core::secret::Secret;
+use outgate_core::sessions::Ending;
 
 use crate::hub::{Hub, id, token_of};
 
@@ -22,6 +23,47 @@ async fn an_empty_hub_gives_one_token_for_one_admin_and_only_once() {
     };
     assert_eq!((role, scope), (Role::Admin, Scope::All));
     assert!(hub.core.identity.first_operator().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_first_token_made_anew_brings_none_of_the_old_ones_back() {
+    let hub = Hub::new();
+    let leaked = hub.core.identity.first_operator().await.unwrap().unwrap();
+    let identity = &hub.core.identity;
+    let ann = id("ann");
+    let made = identity.create_operator(&hub.admin, id("ann"), Role::Admin, Scope::All);
+    let endless = made.await.unwrap().1.credential.id;
+    let hour = Duration::from_secs(3600);
+    let lasting = identity.add_operator_token(&hub.admin, &ann, "t".into(), Some(hour));
+    lasting.await.unwrap();
+    let revoked = identity.revoke_operator_token(&hub.admin, &ann, &endless);
+    revoked.await.unwrap();
+    let revoked = identity.revoke_operator(&hub.admin, &leaked.operator);
+    revoked.await.unwrap();
+    assert!(hub.token(&leaked.token).await.is_err());
+    hub.core.clock.advance(hour);
+    let hub = hub.restarted();
+    let anew = hub.core.identity.first_operator().await.unwrap().unwrap();
+    assert_eq!(anew.operator, leaked.operator);
+    hub.token(&anew.token).await.unwrap();
+    let refused = hub.token(&leaked.token).await;
+    assert!(matches!(refused, Err(Refusal::Unauthenticated)));
+}
+
+#[tokio::test]
+async fn a_first_token_made_anew_makes_no_admin_of_who_had_less_by_that_name() {
+    let hub = Hub::new();
+    let identity = &hub.core.identity;
+    let made = identity.create_operator(&hub.admin, id("admin"), Role::Viewer, Scope::All);
+    let viewer = token_of(made.await.unwrap().1);
+    let session = hub.open(&hub.token(&viewer).await.unwrap()).await.unwrap();
+    let pass = session.pass();
+    let connection = tokio::spawn(async move { session.ended().await });
+    let first = identity.first_operator().await.unwrap().unwrap();
+    hub.token(&first.token).await.unwrap();
+    assert!(hub.token(&viewer).await.is_err());
+    assert_eq!(connection.await.unwrap(), Ending::Revoked);
+    pass.check().unwrap_err();
 }
 
 #[tokio::test]
