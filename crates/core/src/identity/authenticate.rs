@@ -7,7 +7,7 @@ use super::credential::{CredentialKind, CredentialState};
 use super::device::DeviceState;
 use super::{Identity, Principal, Scope, token};
 use crate::clock::Timestamp;
-use crate::id::{CredentialId, DeviceId};
+use crate::id::{CredentialId, DeviceId, SiteId};
 use crate::refusal::Refusal;
 use crate::secret::Secret;
 
@@ -162,7 +162,6 @@ impl Identity {
 pub(super) enum Shown {
     Token,
     Key,
-    Certificate,
 }
 
 impl Shown {
@@ -170,7 +169,8 @@ impl Shown {
         match kind {
             CredentialKind::Token => self == Self::Token,
             CredentialKind::SymmetricKey => self == Self::Key,
-            CredentialKind::Thumbprint | CredentialKind::Certificate => self == Self::Certificate,
+            // Whose a certificate is depends on more than its digest.
+            CredentialKind::Thumbprint | CredentialKind::Certificate => false,
         }
     }
 }
@@ -179,6 +179,28 @@ impl Held {
     /// Whether it has not been revoked itself, whatever became of its holder.
     pub(super) fn is_in_use(&self) -> bool {
         self.state != CredentialState::Revoked
+    }
+
+    /// Whether it would let its holder in, dates aside.
+    fn holds(&self) -> bool {
+        self.is_in_use() && !self.revoked
+    }
+
+    /// Whether it was signed for its holder, and not only said to be theirs by an operator.
+    pub(super) fn is_signed(&self) -> bool {
+        self.kind == CredentialKind::Certificate
+    }
+
+    fn is_of_same_device(&self, other: &Self) -> bool {
+        match (&self.principal, &other.principal) {
+            (Principal::Device { device, .. }, Principal::Device { device: other, .. }) => {
+                device == other
+            }
+            (
+                Principal::Device { .. } | Principal::Operator { .. } | Principal::Service { .. },
+                _,
+            ) => false,
+        }
     }
 
     /// Who it makes its holder at `now`.
@@ -215,6 +237,72 @@ pub(super) fn find(
         }
     }
     Ok(None)
+}
+
+/// The certificate of that digest that `device` has; of several one that is not revoked.
+pub(super) fn certificate_of(
+    connection: &Connection,
+    digest: &Digest,
+    device: &DeviceId,
+) -> Result<Option<Held>, Refusal> {
+    let sql = format!(
+        "{SELECT} WHERE c.digest = ?1 AND c.device = ?2
+         AND c.kind IN ('thumbprint', 'certificate')
+         ORDER BY c.state = 'revoked', c.created DESC LIMIT 1"
+    );
+    Ok(connection
+        .prepare_cached(&sql)?
+        .query_row((digest, device), read)
+        .optional()?)
+}
+
+/// The certificate of that digest, when all that hold now are one device's. If none holds, one
+/// that did.
+///
+/// # Errors
+/// [`Refusal::Unauthenticated`] when several devices have it: operators of two sites may both say
+/// that it is their device's, and it is not known who is right.
+pub(super) fn certificate_of_one(
+    connection: &Connection,
+    digest: &Digest,
+) -> Result<Option<Held>, Refusal> {
+    let sql = format!(
+        "{SELECT} WHERE c.digest = ?1 AND c.kind IN ('thumbprint', 'certificate')
+         ORDER BY c.state = 'revoked', c.created DESC"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut found: Option<Held> = None;
+    for held in statement.query_map([digest], read)? {
+        let held = held?;
+        match &found {
+            Some(before) if before.holds() => {
+                if !held.is_in_use() {
+                    break;
+                }
+                if held.holds() && !before.is_of_same_device(&held) {
+                    return Err(Refusal::Unauthenticated);
+                }
+            }
+            Some(_) if !held.holds() => {}
+            Some(_) | None => found = Some(held),
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a device of `site` has the certificate of that digest, and it is not revoked.
+pub(super) fn is_certificate_at(
+    connection: &Connection,
+    digest: &Digest,
+    site: &SiteId,
+) -> Result<bool, Refusal> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM credentials AS c JOIN devices AS d ON d.id = c.device
+             WHERE c.digest = ?1 AND d.site = ?2 AND c.kind IN ('thumbprint', 'certificate')
+             AND c.state != 'revoked')",
+        )?
+        .query_row((digest, site), |row| row.get(0))?)
 }
 
 fn by_name(connection: &Connection, id: &CredentialId) -> Result<Option<Held>, Refusal> {

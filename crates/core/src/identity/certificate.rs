@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use super::act::{Act, Done};
-use super::authenticate::{self, Shown};
+use super::authenticate::{self, Held};
 use super::authority::Signed;
 use super::cache::Digest;
 use super::credential::{self, Credential, CredentialKind, Given, Issued, New, Owner};
@@ -58,9 +58,13 @@ impl Certified {
 impl Identity {
     /// Pins a certificate by its SHA-256 thumbprint. Who signed it does not matter; its dates do.
     ///
+    /// A thumbprint is no secret, so that an operator may pin what is another site's. It gives
+    /// them nothing: a certificate that was signed for a device is that one's, and one that is
+    /// pinned at two sites is nobody's unless who shows it says who they are.
+    ///
     /// # Errors
-    /// [`Refusal::Forbidden`], [`Refusal::NotFound`], [`Refusal::Exists`] when a device has that
-    /// certificate already, [`Refusal::TooLarge`] when it has too many credentials; as the store.
+    /// [`Refusal::Forbidden`], [`Refusal::NotFound`], [`Refusal::Exists`] when a device of the
+    /// same site has that certificate already, [`Refusal::TooLarge`] when it has too many credentials; as the store.
     pub async fn add_thumbprint(
         &self,
         actor: &Actor,
@@ -71,14 +75,12 @@ impl Identity {
         let act = Act::new(actor, Role::Operator, "credential.add-thumbprint", on);
         let device = device.clone();
         let work = move |connection: &Connection, actor: &Actor, now| {
-            device::seen_by(connection, actor, &device)?;
+            let known = device::seen_by(connection, actor, &device)?;
             let label: String = thumbprint
                 .iter()
                 .map(|byte| format!("{byte:02x}"))
                 .collect();
-            if authenticate::find(connection, &thumbprint, Shown::Certificate)?
-                .is_some_and(|held| held.is_in_use())
-            {
+            if authenticate::is_certificate_at(connection, &thumbprint, &known.site)? {
                 return Err(Refusal::Exists {
                     what: "certificate",
                     id: label,
@@ -169,16 +171,10 @@ impl Identity {
         if !leaf.is_valid(now) {
             return Err(Refusal::Unauthenticated);
         }
-        let digest = leaf.thumbprint;
-        let known = self
-            .store
-            .read(move |connection| authenticate::find(connection, &digest, Shown::Certificate))
-            .await?;
-        let mut identified = match known {
-            Some(held) => held.judge(now)?,
-            None => self.by_site_authority(chain, &leaf, device, now).await?,
+        let mut identified = match device {
+            Some(device) => self.by_certificate_of(chain, &leaf, device, now).await?,
+            None => self.by_certificate_alone(chain, &leaf, now).await?,
         };
-        authenticate::is_device(&identified, device)?;
         let end = identified
             .expires
             .map_or(leaf.not_after, |end| end.min(leaf.not_after));
@@ -186,20 +182,70 @@ impl Identity {
         Ok(identified)
     }
 
+    /// Makes sure that it is `device` who shows this chain. What others have does not matter.
+    async fn by_certificate_of(
+        &self,
+        chain: &[Vec<u8>],
+        leaf: &Leaf,
+        device: &DeviceId,
+        now: Timestamp,
+    ) -> Result<Identified, Refusal> {
+        match self.held_by(leaf, device).await? {
+            Some(held) => held.judge(now),
+            None if leaf.names.contains(device) => {
+                self.by_site_authority(chain, leaf, device, now).await
+            }
+            None => Err(Refusal::Unauthenticated),
+        }
+    }
+
+    /// Makes out which device shows this chain, when it does not say: the first that the
+    /// certificate names, if it was signed for that one; else the only one that has it pinned.
+    async fn by_certificate_alone(
+        &self,
+        chain: &[Vec<u8>],
+        leaf: &Leaf,
+        now: Timestamp,
+    ) -> Result<Identified, Refusal> {
+        if let Some(named) = leaf.names.first() {
+            match self.held_by(leaf, named).await? {
+                Some(held) if held.is_signed() => return held.judge(now),
+                // What was pinned and is revoked does not come back by an authority's word.
+                Some(held) if !held.is_in_use() => {}
+                Some(_) | None => match self.by_site_authority(chain, leaf, named, now).await {
+                    Err(Refusal::Unauthenticated) => {}
+                    vouched => return vouched,
+                },
+            }
+        }
+        let digest = leaf.thumbprint;
+        self.store
+            .read(move |connection| {
+                authenticate::certificate_of_one(connection, &digest)?
+                    .ok_or(Refusal::Unauthenticated)?
+                    .judge(now)
+            })
+            .await
+    }
+
+    /// The certificate, if `device` has had it before.
+    async fn held_by(&self, leaf: &Leaf, device: &DeviceId) -> Result<Option<Held>, Refusal> {
+        let (digest, device) = (leaf.thumbprint, device.clone());
+        self.store
+            .read(move |connection| authenticate::certificate_of(connection, &digest, &device))
+            .await
+    }
+
     /// Asks the authorities of the device's site for their word, and keeps the certificate as a
-    /// credential of its own, so that it can be revoked by itself.
+    /// credential of its own, so that it can be revoked by itself. The certificate names `device`.
     async fn by_site_authority(
         &self,
         chain: &[Vec<u8>],
         leaf: &Leaf,
-        claimed: Option<&DeviceId>,
+        device: &DeviceId,
         now: Timestamp,
     ) -> Result<Identified, Refusal> {
-        let device = match claimed {
-            Some(claimed) => leaf.names.iter().find(|name| *name == claimed),
-            None => leaf.names.first(),
-        };
-        let device = device.ok_or(Refusal::Unauthenticated)?.clone();
+        let device = device.clone();
         let (digest, subject, not_after) = (leaf.thumbprint, leaf.subject.clone(), leaf.not_after);
         let chain = chain.to_vec();
         let vouched = self
@@ -230,7 +276,7 @@ fn keep(
 ) -> Result<Identified, Refusal> {
     let Vouched { authority, device } = vouched;
     // Two connections may have come at once, and the authority may have been revoked meanwhile.
-    if let Some(held) = authenticate::find(connection, &digest, Shown::Certificate)? {
+    if let Some(held) = authenticate::certificate_of(connection, &digest, device)? {
         return held.judge(now);
     }
     let known = device::known(connection, device)?;
@@ -256,7 +302,7 @@ fn keep(
         &who,
         &detail,
     )?;
-    authenticate::find(connection, &digest, Shown::Certificate)?
+    authenticate::certificate_of(connection, &digest, device)?
         .ok_or(Refusal::Internal("an insert was lost"))?
         .judge(now)
 }

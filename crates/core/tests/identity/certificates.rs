@@ -8,7 +8,7 @@ use rcgen::{
 };
 
 use outgate_core::Refusal;
-use outgate_core::identity::{Claim, CredentialState, Given, Identified};
+use outgate_core::identity::{Claim, CredentialState, Given, Identified, Issued, Principal};
 use outgate_core::sessions::Ending;
 
 use crate::hub::{Hub, id};
@@ -90,18 +90,56 @@ async fn a_rotated_certificate_takes_over_once_it_has_been_shown() {
 async fn a_pinned_certificate_is_its_devices_whoever_signed_it() {
     let hub = Hub::with_device("shop", "till-1").await;
     let chain = Customer::new(&hub).leaf(&hub, "anything", true);
-    let mut thumbprint = [0; 32];
-    let digest = ring::digest::digest(&ring::digest::SHA256, &chain[0]);
-    thumbprint.copy_from_slice(digest.as_ref());
-    let identity = &hub.core.identity;
-    let till = id("till-1");
-    let pinned = identity.add_thumbprint(&hub.admin, &till, thumbprint);
-    pinned.await.unwrap();
+    pin(&hub, "till-1", &chain).await.unwrap();
     let who = show(&hub, &chain, None).await.unwrap();
     hub.open(&who).await.unwrap();
     assert!(who.expires.is_some(), "its own dates hold");
-    let twice = identity.add_thumbprint(&hub.admin, &till, thumbprint);
-    assert!(matches!(twice.await, Err(Refusal::Exists { .. })));
+    let twice = pin(&hub, "till-1", &chain).await;
+    assert!(matches!(twice, Err(Refusal::Exists { .. })));
+}
+
+#[tokio::test]
+async fn pinning_another_sites_certificate_takes_none_of_its_devices() {
+    let hub = Hub::with_device("shop", "till-1").await;
+    hub.add_site("evil").await;
+    hub.add_device("evil", "imp").await;
+    let customer = Customer::new(&hub);
+    let (identity, shop) = (&hub.core.identity, id("shop"));
+    let added = identity.add_authority(&hub.admin, &shop, &customer.pem);
+    added.await.unwrap();
+    let vouched = customer.leaf(&hub, "till-1", true);
+    let ours = hub_certificate(&hub, "till-1", DAY).await;
+    for chain in [&vouched, &ours] {
+        pin(&hub, "imp", chain).await.unwrap();
+        for claimed in [None, Some("till-1")] {
+            let who = show(&hub, chain, claimed).await.unwrap();
+            hub.open(&who).await.unwrap();
+            assert_eq!(device_of(&who), "till-1", "{claimed:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_pinned_at_two_sites_is_only_whose_who_shows_it_says() {
+    let hub = Hub::with_device("shop", "till-1").await;
+    hub.add_site("evil").await;
+    hub.add_device("evil", "imp").await;
+    let chain = Customer::new(&hub).leaf(&hub, "anything", true);
+    pin(&hub, "till-1", &chain).await.unwrap();
+    let theirs = pin(&hub, "imp", &chain).await.unwrap();
+    let refused = show(&hub, &chain, None).await;
+    assert!(matches!(refused, Err(Refusal::Unauthenticated)));
+    for device in ["till-1", "imp"] {
+        let who = show(&hub, &chain, Some(device)).await.unwrap();
+        assert_eq!(device_of(&who), device);
+    }
+    hub.core
+        .identity
+        .revoke_credential(&hub.admin, &id("imp"), &theirs.credential.id)
+        .await
+        .unwrap();
+    let who = show(&hub, &chain, None).await.unwrap();
+    assert_eq!(device_of(&who), "till-1");
 }
 
 #[tokio::test]
@@ -229,6 +267,24 @@ async fn hub_certificate(hub: &Hub, device: &str, lasts: Duration) -> Vec<Vec<u8
         panic!("a certificate was expected");
     };
     ders(&pem)
+}
+
+/// Pins the first certificate of `chain`.
+async fn pin(hub: &Hub, device: &str, chain: &[Vec<u8>]) -> Result<Issued, Refusal> {
+    let mut thumbprint = [0; 32];
+    let digest = ring::digest::digest(&ring::digest::SHA256, &chain[0]);
+    thumbprint.copy_from_slice(digest.as_ref());
+    let (identity, device) = (&hub.core.identity, id(device));
+    identity
+        .add_thumbprint(&hub.admin, &device, thumbprint)
+        .await
+}
+
+fn device_of(who: &Identified) -> &str {
+    let Principal::Device { device, .. } = &who.principal else {
+        panic!("a device was expected");
+    };
+    device.as_str()
 }
 
 fn request() -> String {
