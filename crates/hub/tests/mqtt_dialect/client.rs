@@ -15,6 +15,10 @@ use outgate_mqtt::topics::{TopicFilter, TopicName};
 /// The longest that an answer may take: far more than any needs.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 
+/// How many messages of QoS 1 are sent before their acknowledgements are waited for; fewer than
+/// the hub's receive maximum.
+const AT_ONCE: usize = 50;
+
 /// What a client talks over.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -69,6 +73,32 @@ impl Client {
         self.stream.write_all(&out).await.unwrap();
     }
 
+    /// Says bytes that may be no packet. They may not be wanted any more.
+    pub(crate) async fn say_raw(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes).await;
+    }
+
+    /// Says many messages of QoS 1, a few at a time, and hears that all were taken.
+    pub(crate) async fn publish_all(&mut self, messages: impl IntoIterator<Item = Publish>) {
+        let messages: Vec<Publish> = messages.into_iter().collect();
+        for some in messages.chunks(AT_ONCE) {
+            for (number, message) in (1..).zip(some) {
+                let mut message = message.clone();
+                message.delivery = delivery(1, number);
+                self.say(Packet::Publish(Box::new(message))).await;
+            }
+            for number in (1..).take(some.len()) {
+                match self.hear().await {
+                    Some(Packet::PubAck(answer)) => {
+                        assert!(!answer.reason.is_failure(), "{answer:?}");
+                        assert_eq!(answer.packet_id.get(), number);
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+    }
+
     /// The next packet; `None` when the hub has closed.
     pub(crate) async fn hear(&mut self) -> Option<Packet> {
         let decoder = Decoder {
@@ -82,8 +112,12 @@ impl Client {
             }
             let read = self.stream.read_buf(&mut self.inbox);
             let read = tokio::time::timeout(PATIENCE, read).await;
-            if read.expect("the hub says nothing").unwrap() == 0 {
-                return None;
+            match read.expect("the hub says nothing") {
+                Ok(0) => return None,
+                Ok(_) => {}
+                // It has closed without having read all that was said.
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+                Err(error) => panic!("{error}"),
             }
         }
     }

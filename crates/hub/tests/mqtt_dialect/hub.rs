@@ -7,17 +7,28 @@ use outgate_core::Core;
 use outgate_core::identity::Actor;
 use outgate_hub::Hub;
 use outgate_hub::config::{Config, Overrides};
-use outgate_mqtt::packet::Version;
+use outgate_mqtt::packet::{ReasonCode, Version};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::client::Client;
+use crate::client::{Client, connect};
+use crate::site::token;
+
+/// Where it listens, and that every device may talk below `talk`.
+const CONFIG: &str = "
+[[listen]]
+address = '127.0.0.1:0'
+tls = false
+[mqtt.policies.own-subtree]
+publish = ['talk/#', 'devices/{device}/#']
+subscribe = ['talk/#', 'devices/{device}/#']
+";
 
 /// A hub with the site `s` that speaks everything on one port, without TLS.
 pub(crate) struct Running {
-    hub: Arc<Hub>,
+    pub(crate) hub: Arc<Hub>,
     serving: tokio::task::JoinHandle<()>,
     _folder: TempDir,
 }
@@ -30,17 +41,13 @@ impl Drop for Running {
 
 impl Running {
     pub(crate) async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// A hub with `head` at the top of its configuration.
+    pub(crate) async fn start_with(head: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let overrides = Overrides {
-            data: Some(folder.path().to_owned()),
-            ..Overrides::default()
-        };
-        let text = "
-            [[listen]]
-            address = '127.0.0.1:0'
-            tls = false
-        ";
-        let config = Config::new(text, overrides).unwrap();
+        let config = config(&folder, &format!("{head}\n{CONFIG}"));
         let hub = Arc::new(Hub::start(config).await.unwrap());
         let serving = tokio::spawn({
             let hub = Arc::clone(&hub);
@@ -64,6 +71,38 @@ impl Running {
         &self.hub.state().core
     }
 
+    /// Makes a device and gives its token.
+    pub(crate) async fn device(&self, name: &str) -> String {
+        let (hub, identity) = (Actor::hub(), &self.core().identity);
+        let (id, site) = (name.parse().unwrap(), "s".parse().unwrap());
+        let device = identity.create_device(&hub, id, site, None).await.unwrap();
+        let issued = identity
+            .add_token(&hub, &device.id, "t".to_owned(), None)
+            .await
+            .unwrap();
+        token(issued)
+    }
+
+    /// A new device that is connected.
+    pub(crate) async fn connected(&self, version: Version, name: &str) -> Client {
+        let token = self.device(name).await;
+        let mut client = self.dial(version).await;
+        let answer = client.connect(connect(version, name, &token)).await;
+        assert_eq!(answer.reason, ReasonCode::Success);
+        client
+    }
+
+    /// How many messages were dropped, for whatever reason.
+    pub(crate) fn dropped(&self) -> u64 {
+        let text = self.hub.state().metrics.text();
+        let lines = text
+            .lines()
+            .filter(|line| line.contains("messages_dropped_total{"));
+        lines
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
+            .sum()
+    }
+
     fn address(&self) -> SocketAddr {
         self.hub.listening()[0].address
     }
@@ -71,6 +110,7 @@ impl Running {
     /// A connection that has said nothing yet.
     pub(crate) async fn dial(&self, version: Version) -> Client {
         let stream = TcpStream::connect(self.address()).await.unwrap();
+        stream.set_nodelay(true).unwrap();
         Client::new(stream, version)
     }
 
@@ -90,4 +130,12 @@ impl Running {
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         (status, serde_json::from_str(body).unwrap())
     }
+}
+
+fn config(folder: &TempDir, text: &str) -> Config {
+    let overrides = Overrides {
+        data: Some(folder.path().to_owned()),
+        ..Overrides::default()
+    };
+    Config::new(text, overrides).unwrap()
 }

@@ -1,8 +1,8 @@
-//! MQTT as the hub speaks it, packet by packet, over streams in memory; and a
-//! whole hub, over sockets, where more than the dialect has a part.
+//! MQTT as the hub speaks it, packet by packet.
 
 #![cfg(test)]
 
+mod bounds;
 mod client;
 mod hub;
 mod login;

@@ -1,6 +1,5 @@
 //! The last word on a topic: on the disk before anybody sees it, and all of it for who subscribes.
 
-use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use outgate_core::id::DeviceId;
@@ -8,7 +7,7 @@ use outgate_core::sessions::{Ending, Selector};
 use outgate_mqtt::packet::{Packet, Publish, QoS, ReasonCode, Version};
 
 use crate::client::{Client, publish};
-use crate::site::Site;
+use crate::site::{Site, hold_up};
 
 /// More than a mailbox holds.
 const MANY: usize = 1_500;
@@ -19,24 +18,6 @@ fn retained(topic: &str, payload: &'static str, qos: u8) -> Publish {
     message
 }
 
-/// The disk, held up until this is dropped.
-async fn hold_up(site: &Site) -> Sender<()> {
-    let (release, held) = channel::<()>();
-    let (tell, reached) = tokio::sync::oneshot::channel();
-    let store = site.core.store.clone();
-    tokio::spawn(async move {
-        store
-            .write(move |_| {
-                let _ = tell.send(());
-                let _ = held.recv();
-                Ok(())
-            })
-            .await
-    });
-    reached.await.unwrap();
-    release
-}
-
 #[tokio::test]
 async fn a_retained_message_is_seen_only_once_it_is_on_the_disk() {
     let folder = tempfile::tempdir().unwrap();
@@ -45,7 +26,7 @@ async fn a_retained_message_is_seen_only_once_it_is_on_the_disk() {
     one.publish(retained("talk/a", "old", 1)).await;
     let mut two = site.device(Version::V5, "two").await;
 
-    let disk = hold_up(&site).await;
+    let disk = hold_up(&site.core).await;
     one.say(Packet::Publish(Box::new(retained("talk/a", "new", 0))))
         .await;
     one.ping().await;
@@ -66,7 +47,7 @@ async fn a_retained_message_that_does_not_reach_the_disk_is_never_seen() {
     one.publish(retained("talk/a", "old", 1)).await;
     let mut two = site.device(Version::V5, "two").await;
 
-    let disk = hold_up(&site).await;
+    let disk = hold_up(&site.core).await;
     one.say(Packet::Publish(Box::new(retained("talk/a", "new", 0))))
         .await;
     one.ping().await;
@@ -171,10 +152,9 @@ fn topic(number: usize) -> String {
 async fn fill(site: &Site) {
     for (device, numbers) in [("one", 0..MANY / 2), ("two", MANY / 2..MANY)] {
         let mut client = site.device(Version::V5, device).await;
-        for number in numbers {
-            let message = retained(&topic(number), "x", 1);
-            assert!(!client.publish(message).await.is_failure());
-        }
+        client
+            .publish_all(numbers.map(|number| retained(&topic(number), "x", 1)))
+            .await;
     }
 }
 

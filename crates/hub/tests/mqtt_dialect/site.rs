@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use outgate_core::id::{DeviceId, ServiceId, SiteId};
@@ -11,7 +12,7 @@ use outgate_door::Facts;
 use outgate_hub::dialects::mqtt::{self, Mqtt};
 use outgate_hub::metrics::Metrics;
 use outgate_mqtt::packet::{Connect, ReasonCode, Version};
-use tokio::io::DuplexStream;
+use tokio::net::TcpStream;
 
 use crate::client::{Client, connect, text};
 
@@ -95,9 +96,15 @@ impl Site {
 
     /// A connection that has said nothing yet.
     pub(crate) fn dial(&self, version: Version) -> Client {
-        let (ours, theirs) = tokio::io::duplex(64 * 1024);
-        self.serve(theirs);
-        Client::new(ours, version)
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (theirs, peer) = listener.accept().unwrap();
+        for stream in [&ours, &theirs] {
+            stream.set_nonblocking(true).unwrap();
+            stream.set_nodelay(true).unwrap();
+        }
+        self.serve(TcpStream::from_std(theirs).unwrap(), peer);
+        Client::new(TcpStream::from_std(ours).unwrap(), version)
     }
 
     /// A device that is connected with a clean session.
@@ -127,11 +134,10 @@ impl Site {
         connect
     }
 
-    fn serve(&self, stream: DuplexStream) {
-        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+    fn serve(&self, stream: TcpStream, peer: SocketAddr) {
         let facts = Facts {
-            peer: here,
-            local: here,
+            peer,
+            local: stream.local_addr().unwrap(),
             tls: None,
         };
         let mqtt = self.mqtt.clone();
@@ -159,7 +165,7 @@ async fn mqtt(core: &Core) -> Mqtt {
         .unwrap()
 }
 
-fn token(issued: Issued) -> String {
+pub(crate) fn token(issued: Issued) -> String {
     match issued.given {
         Given::Token(secret) => String::from_utf8(secret.expose().to_vec()).unwrap(),
         other @ (Given::Key(_) | Given::Certificate(_) | Given::Nothing) => panic!("{other:?}"),
@@ -168,3 +174,21 @@ fn token(issued: Issued) -> String {
 
 /// How long tests let commands last.
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
+
+/// The disk, held up until this is dropped.
+pub(crate) async fn hold_up(core: &Core) -> Sender<()> {
+    let (release, held) = channel::<()>();
+    let (tell, reached) = tokio::sync::oneshot::channel();
+    let store = core.store.clone();
+    tokio::spawn(async move {
+        store
+            .write(move |_| {
+                let _ = tell.send(());
+                let _ = held.recv();
+                Ok(())
+            })
+            .await
+    });
+    reached.await.unwrap();
+    release
+}
