@@ -175,6 +175,15 @@ impl Identity {
             Some(device) => self.by_certificate_of(chain, &leaf, device, now).await?,
             None => self.by_certificate_alone(chain, &leaf, now).await?,
         };
+        if identified.expires.is_none() {
+            let (id, end) = (identified.credential.clone(), leaf.not_after);
+            let noted = self
+                .store
+                .write(move |connection| credential::note_end(connection, &id, end));
+            if let Err(refusal) = noted.await {
+                tracing::warn!(error = %refusal, "when a certificate ends was not noted");
+            }
+        }
         let end = identified
             .expires
             .map_or(leaf.not_after, |end| end.min(leaf.not_after));

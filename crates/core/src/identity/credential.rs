@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _, Row};
+use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -74,7 +74,7 @@ pub struct Credential {
     pub label: String,
     /// Since when.
     pub created: Timestamp,
-    /// Until when, if it ends.
+    /// Until when, if it ends and that is known: of a pinned certificate not before it was shown.
     pub expires: Option<Timestamp>,
     /// When it was last shown.
     pub used: Option<Timestamp>,
@@ -437,21 +437,32 @@ pub(super) fn find(
 }
 
 /// Makes a credential good for nothing any more, and forgets its key.
-pub(super) fn revoke(connection: &Connection, id: &CredentialId) -> Result<(), Refusal> {
+pub(super) fn revoke(
+    connection: &Connection,
+    id: &CredentialId,
+    now: Timestamp,
+) -> Result<(), Refusal> {
     connection
-        .prepare_cached("UPDATE credentials SET state = 'revoked', sealed = NULL WHERE id = ?1")?
-        .execute([id])?;
+        .prepare_cached(
+            "UPDATE credentials SET state = 'revoked', sealed = NULL,
+             revoked = coalesce(revoked, ?2) WHERE id = ?1",
+        )?
+        .execute((id, now))?;
     Ok(())
 }
 
 /// Makes all credentials of `owner` good for nothing any more.
-pub(super) fn revoke_all(connection: &Connection, owner: Owner<'_>) -> Result<(), Refusal> {
+pub(super) fn revoke_all(
+    connection: &Connection,
+    owner: Owner<'_>,
+    now: Timestamp,
+) -> Result<(), Refusal> {
     let (column, name) = owner.column();
     let sql = format!(
-        "UPDATE credentials SET state = 'revoked', sealed = NULL
+        "UPDATE credentials SET state = 'revoked', sealed = NULL, revoked = ?2
          WHERE {column} = ?1 AND state != 'revoked'"
     );
-    connection.prepare_cached(&sql)?.execute([name])?;
+    connection.prepare_cached(&sql)?.execute((name, now))?;
     Ok(())
 }
 
@@ -508,6 +519,7 @@ pub(super) fn any_awaits(connection: &Connection, device: &DeviceId) -> Result<b
 pub(super) fn approve(
     connection: &Connection,
     device: &DeviceId,
+    now: Timestamp,
 ) -> Result<Vec<CredentialId>, Refusal> {
     let mut replaced = Vec::new();
     for credential in of_owner(connection, Owner::Device(device))? {
@@ -518,7 +530,7 @@ pub(super) fn approve(
                     .execute([&credential.id])?;
             }
             CredentialState::Pending | CredentialState::Active | CredentialState::Retiring => {
-                revoke(connection, &credential.id)?;
+                revoke(connection, &credential.id, now)?;
                 replaced.push(credential.id);
             }
             CredentialState::Revoked => {}
@@ -534,38 +546,52 @@ pub(super) fn place(id: &CredentialId) -> String {
 
 /// Clears away what `owner` has not been able to use for long, if there are too many.
 ///
-/// A revoked certificate stays until its own end: else the authority of its site would let it in
-/// again.
+/// A revoked certificate stays until its own end, pinned or not: else the authority of its site
+/// would let it in again. The end of one that was pinned and never shown is not known; it stays
+/// as long as its site has authorities.
 fn make_room(connection: &Connection, owner: Owner<'_>, now: Timestamp) -> Result<(), Refusal> {
-    let mut all = of_owner(connection, owner)?;
-    if all.len() < MAX_CREDENTIALS {
+    if count(connection, owner)? < MAX_CREDENTIALS {
         return Ok(());
     }
-    let long_ago = now.before(REMEMBERED);
-    let (gone, kept): (Vec<_>, Vec<_>) = all.drain(..).partition(|credential| {
-        let end = match credential.kind {
-            CredentialKind::Certificate => now,
-            CredentialKind::SymmetricKey | CredentialKind::Thumbprint | CredentialKind::Token => {
-                long_ago
-            }
-        };
-        let ended = credential.expires.is_some_and(|expires| expires < end);
-        let revoked = credential.state == CredentialState::Revoked
-            && credential.kind != CredentialKind::Certificate
-            && credential.created < long_ago;
-        ended || revoked
-    });
-    if kept.len() >= MAX_CREDENTIALS {
-        return Err(Refusal::TooLarge {
-            what: "credentials",
-            limit: MAX_CREDENTIALS as u64,
-        });
+    let (column, name) = owner.column();
+    let sql = format!(
+        "DELETE FROM credentials WHERE {column} = :name AND CASE
+         WHEN kind = 'certificate' THEN expires < :now
+         WHEN kind = 'thumbprint' AND expires IS NOT NULL THEN expires < :now
+         WHEN kind = 'thumbprint' THEN revoked < :long_ago AND NOT EXISTS
+            (SELECT 1 FROM devices AS d JOIN authorities AS a ON a.site = d.site
+             WHERE d.id = credentials.device AND a.revoked IS NULL)
+         ELSE expires < :long_ago OR (state = 'revoked' AND created < :long_ago) END"
+    );
+    connection.prepare_cached(&sql)?.execute(named_params! {
+        ":name": name, ":now": now, ":long_ago": now.before(REMEMBERED),
+    })?;
+    if count(connection, owner)? < MAX_CREDENTIALS {
+        return Ok(());
     }
-    for credential in gone {
-        connection
-            .prepare_cached("DELETE FROM credentials WHERE id = ?1")?
-            .execute([credential.id])?;
-    }
+    Err(Refusal::TooLarge {
+        what: "credentials",
+        limit: MAX_CREDENTIALS as u64,
+    })
+}
+
+fn count(connection: &Connection, owner: Owner<'_>) -> Result<usize, Refusal> {
+    let (column, name) = owner.column();
+    let sql = format!("SELECT count(*) FROM credentials WHERE {column} = ?1");
+    Ok(connection
+        .prepare_cached(&sql)?
+        .query_row([name], |row| row.get(0))?)
+}
+
+/// Notes when a pinned certificate ends, which is only known once it has been shown.
+pub(super) fn note_end(
+    connection: &Connection,
+    id: &CredentialId,
+    end: Timestamp,
+) -> Result<(), Refusal> {
+    connection
+        .prepare_cached("UPDATE credentials SET expires = ?2 WHERE id = ?1 AND expires IS NULL")?
+        .execute((id, end))?;
     Ok(())
 }
 

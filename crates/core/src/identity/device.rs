@@ -186,12 +186,12 @@ impl Identity {
     pub async fn approve_device(&self, actor: &Actor, id: &DeviceId) -> Result<Device, Refusal> {
         let act = Act::new(actor, Role::Operator, "device.approve", on(id));
         let id = id.clone();
-        let work = move |connection: &Connection, actor: &Actor, _now| {
+        let work = move |connection: &Connection, actor: &Actor, now| {
             let device = seen_by(connection, actor, &id)?;
             if device.state != DeviceState::AwaitsApproval {
                 return Err(Refusal::Conflict { what: "the device" });
             }
-            let replaced = credential::approve(connection, &id)?;
+            let replaced = credential::approve(connection, &id, now)?;
             set_state(connection, &id, DeviceState::Active)?;
             let detail = json!({ "revoked": replaced });
             let done = Done::new(known(connection, &id)?).detail(detail);

@@ -80,10 +80,10 @@ impl Identity {
         let on = device::on(device);
         let act = Act::new(actor, Role::Operator, "credential.revoke", on);
         let (id, device) = (credential.clone(), device.clone());
-        self.revoke(act, move |connection, actor, _now| {
+        self.revoke(act, move |connection, actor, now| {
             let state = device::seen_by(connection, actor, &device)?.state;
             let found = credential::find(connection, Owner::Device(&device), &id)?;
-            credential::revoke(connection, &id)?;
+            credential::revoke(connection, &id, now)?;
             if found.state == CredentialState::AwaitsApproval
                 && state == DeviceState::AwaitsApproval
             {
@@ -119,7 +119,7 @@ impl Identity {
                     "UPDATE operators SET revoked = ?2 WHERE id = ?1 AND revoked IS NULL",
                 )?
                 .execute((&id, now))?;
-            credential::revoke_all(connection, Owner::Operator(&id))?;
+            credential::revoke_all(connection, Owner::Operator(&id), now)?;
             Ok(Done::new(()).ends(Selector::Operator(id), Ending::Revoked))
         })
         .await
@@ -146,7 +146,7 @@ impl Identity {
                     "revoking the last token of the last admin of all sites",
                 ));
             }
-            credential::revoke(connection, &token)?;
+            credential::revoke(connection, &token, now)?;
             let detail = json!({ "credential": token.as_str() });
             Ok(Done::new(())
                 .detail(detail)
@@ -174,7 +174,7 @@ impl Identity {
                     "UPDATE services SET revoked = ?2 WHERE id = ?1 AND revoked IS NULL",
                 )?
                 .execute((&id, now))?;
-            credential::revoke_all(connection, Owner::Service(&id))?;
+            credential::revoke_all(connection, Owner::Service(&id), now)?;
             Ok(Done::new(()).ends(Selector::Service(id), Ending::Revoked))
         })
         .await

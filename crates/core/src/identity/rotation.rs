@@ -52,7 +52,7 @@ impl Identity {
                     what: "the credential",
                 });
             }
-            withdraw_pending(connection, &id)?;
+            withdraw_pending(connection, &id, now)?;
             let request = request.as_deref();
             let issued =
                 identity.issue_successor(connection, &device, &old, request, overlap, now)?;
@@ -205,12 +205,16 @@ fn is_ours(connection: &Connection, id: &CredentialId) -> Result<bool, Refusal> 
 }
 
 /// Revokes what an earlier rotation of `id` made, if it has not been used.
-fn withdraw_pending(connection: &Connection, id: &CredentialId) -> Result<(), Refusal> {
+fn withdraw_pending(
+    connection: &Connection,
+    id: &CredentialId,
+    now: Timestamp,
+) -> Result<(), Refusal> {
     connection
         .prepare_cached(
-            "UPDATE credentials SET state = 'revoked', sealed = NULL
+            "UPDATE credentials SET state = 'revoked', sealed = NULL, revoked = ?2
              WHERE replaces = ?1 AND state = 'pending'",
         )?
-        .execute([id])?;
+        .execute((id, now))?;
     Ok(())
 }

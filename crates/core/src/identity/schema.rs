@@ -62,6 +62,7 @@ CREATE TABLE credentials (
     created INTEGER NOT NULL,
     expires INTEGER,
     used INTEGER,
+    revoked INTEGER,
     digest BLOB NOT NULL,
     sealed BLOB,
     -- Which it replaces once it has been used, and for how many milliseconds both are valid.

@@ -144,10 +144,10 @@ impl Identity {
                 .ok_or_else(|| Refusal::not_found("authority", &id))?;
             let revoked = connection
                 .prepare_cached(
-                    "UPDATE credentials SET state = 'revoked'
+                    "UPDATE credentials SET state = 'revoked', revoked = ?2
                      WHERE authority = ?1 AND state != 'revoked' RETURNING id",
                 )?
-                .query_map([&id], |row| row.get(0))?
+                .query_map((&id, now), |row| row.get(0))?
                 .collect::<Result<Vec<CredentialId>, _>>()?;
             let detail = json!({ "authority": id.as_str(), "certificates": revoked.len() });
             let done = Done::new(()).detail(detail);

@@ -8,7 +8,9 @@ use rcgen::{
 };
 
 use outgate_core::Refusal;
-use outgate_core::identity::{Claim, CredentialState, Given, Identified, Issued, Principal};
+use outgate_core::identity::{
+    Claim, CredentialState, Given, Identified, Issued, MAX_CREDENTIALS, Principal,
+};
 use outgate_core::sessions::Ending;
 
 use crate::hub::{Hub, id};
@@ -140,6 +142,49 @@ async fn a_certificate_pinned_at_two_sites_is_only_whose_who_shows_it_says() {
         .unwrap();
     let who = show(&hub, &chain, None).await.unwrap();
     assert_eq!(device_of(&who), "till-1");
+}
+
+#[tokio::test]
+async fn what_was_revoked_while_pinned_does_not_come_back_by_an_authority() {
+    let hub = Hub::with_device("shop", "till-1").await;
+    let customer = Customer::new(&hub);
+    let (identity, shop) = (&hub.core.identity, id("shop"));
+    let added = identity.add_authority(&hub.admin, &shop, &customer.pem);
+    added.await.unwrap();
+    let chain = customer.leaf(&hub, "till-1", true);
+    let pinned = pin(&hub, "till-1", &chain).await.unwrap();
+    revoke(&hub, "till-1", pinned).await;
+    hub.core.clock.advance(40 * DAY);
+    assert!(matches!(
+        fill(&hub, "till-1").await,
+        Refusal::TooLarge { .. }
+    ));
+    for claimed in [None, Some("till-1")] {
+        let refused = show(&hub, &chain, claimed).await;
+        assert!(matches!(refused, Err(Refusal::Revoked)), "{claimed:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_pin_is_cleared_away_once_its_certificate_has_ended() {
+    let hub = Hub::with_device("shop", "till-1").await;
+    let customer = Customer::new(&hub);
+    let (identity, shop) = (&hub.core.identity, id("shop"));
+    let added = identity.add_authority(&hub.admin, &shop, &customer.pem);
+    added.await.unwrap();
+    let chain = customer.leaf(&hub, "till-1", true);
+    let pinned = pin(&hub, "till-1", &chain).await.unwrap();
+    assert_eq!(pinned.credential.expires, None);
+    let who = show(&hub, &chain, None).await.unwrap();
+    let all = identity.credentials(&hub.admin, &id("till-1")).await;
+    assert_eq!(all.unwrap()[0].expires, who.expires, "it is known now");
+    revoke(&hub, "till-1", pinned).await;
+    hub.core.clock.advance(90 * DAY);
+    fill(&hub, "till-1").await;
+    let all = identity.credentials(&hub.admin, &id("till-1")).await;
+    let all = all.unwrap();
+    assert!(all.iter().all(|one| one.id != who.credential));
+    assert_eq!(all.len(), MAX_CREDENTIALS);
 }
 
 #[tokio::test]
@@ -278,6 +323,26 @@ async fn pin(hub: &Hub, device: &str, chain: &[Vec<u8>]) -> Result<Issued, Refus
     identity
         .add_thumbprint(&hub.admin, &device, thumbprint)
         .await
+}
+
+async fn revoke(hub: &Hub, device: &str, issued: Issued) {
+    let (identity, device) = (&hub.core.identity, id(device));
+    identity
+        .revoke_credential(&hub.admin, &device, &issued.credential.id)
+        .await
+        .unwrap();
+}
+
+/// Gives a device so many tokens that it gets no more. Returns why not.
+async fn fill(hub: &Hub, device: &str) -> Refusal {
+    let (identity, device) = (&hub.core.identity, id(device));
+    for _ in 0..=MAX_CREDENTIALS {
+        let added = identity.add_token(&hub.admin, &device, "test".to_owned(), None);
+        if let Err(refusal) = added.await {
+            return refusal;
+        }
+    }
+    panic!("it got more than there may be");
 }
 
 fn device_of(who: &Identified) -> &str {
