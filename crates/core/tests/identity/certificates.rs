@@ -179,7 +179,7 @@ async fn a_revoked_pin_is_cleared_away_once_its_certificate_has_ended() {
     let all = identity.credentials(&hub.admin, &id("till-1")).await;
     assert_eq!(all.unwrap()[0].expires, who.expires, "it is known now");
     revoke(&hub, "till-1", pinned).await;
-    hub.core.clock.advance(90 * DAY);
+    hub.core.clock.advance(91 * DAY);
     fill(&hub, "till-1").await;
     let all = identity.credentials(&hub.admin, &id("till-1")).await;
     let all = all.unwrap();
