@@ -11,9 +11,42 @@ use outgate_core::commands::NewCommand;
 use outgate_core::identity::{Actor, Given};
 use outgate_hub::Hub;
 use outgate_hub::config::{Config, Overrides};
+use serde_json::Value;
 use tempfile::TempDir;
+use tokio::process::Command;
 
-/// A hub with a TLS listener for everything and a plain one for MQTT.
+use crate::program::run;
+
+/// The hub's listeners, in the order of its configuration.
+#[derive(Clone, Copy)]
+pub(crate) enum Listener {
+    /// Everything over TLS.
+    Tls,
+    /// MQTT without.
+    Plain,
+    /// Everything over TLS, from behind a proxy.
+    BehindTls,
+    /// Everything without TLS, from behind a proxy.
+    BehindHttp,
+}
+
+const CONFIGURATION: &str = "
+    [[listen]]
+    address = '127.0.0.1:0'
+    [[listen]]
+    address = '127.0.0.1:0'
+    carries = 'mqtt'
+    tls = false
+    [[listen]]
+    address = '127.0.0.1:0'
+    proxy-protocol-from = ['127.0.0.1/32']
+    [[listen]]
+    address = '127.0.0.1:0'
+    tls = false
+    proxy-protocol-from = ['127.0.0.1/32']
+";
+
+/// A hub with a listener of each kind.
 pub(crate) struct Running {
     hub: Arc<Hub>,
     serving: tokio::task::JoinHandle<()>,
@@ -29,19 +62,11 @@ impl Drop for Running {
 impl Running {
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let text = "
-            [[listen]]
-            address = '127.0.0.1:0'
-            [[listen]]
-            address = '127.0.0.1:0'
-            carries = 'mqtt'
-            tls = false
-        ";
         let overrides = Overrides {
             data: Some(folder.path().to_owned()),
             ..Overrides::default()
         };
-        let config = Config::new(text, overrides).unwrap();
+        let config = Config::new(CONFIGURATION, overrides).unwrap();
         let hub = Arc::new(Hub::start(config).await.unwrap());
         let site = "s".parse().unwrap();
         let identity = &hub.state().core.identity;
@@ -60,17 +85,22 @@ impl Running {
         }
     }
 
-    pub(crate) fn core(&self) -> &Core {
+    fn core(&self) -> &Core {
         &self.hub.state().core
     }
 
-    /// The port of the plain listener, or of the other.
-    pub(crate) fn port(&self, plain: bool) -> u16 {
-        self.hub.listening()[usize::from(plain)].address.port()
+    pub(crate) fn port(&self, listener: Listener) -> u16 {
+        self.hub.listening()[listener as usize].address.port()
     }
 
+    /// What its certificate is trusted by.
     pub(crate) fn authority(&self) -> PathBuf {
         self.folder.path().join("tls/ca.pem")
+    }
+
+    /// Its certificate and key.
+    pub(crate) fn server_pem(&self) -> PathBuf {
+        self.folder.path().join("tls/server.pem")
     }
 
     /// Makes a device and gives its token.
@@ -102,5 +132,36 @@ impl Running {
             .send(&Actor::hub(), &id, command)
             .await
             .unwrap();
+    }
+
+    /// Waits until the API tells of `count` events of `device`, and gives their names. It is asked
+    /// by curl.
+    pub(crate) async fn events(&self, device: &str, count: usize) -> Vec<String> {
+        let (mut names, mut after) = (Vec::new(), 0);
+        while names.len() < count {
+            let path = format!("events?device={device}&after={after}&wait=20");
+            let list = self.ask(&path).await;
+            let items = list["items"].as_array().unwrap();
+            assert!(!items.is_empty(), "{names:?} and nothing more of {device}");
+            names.extend(
+                items
+                    .iter()
+                    .map(|item| item["name"].as_str().unwrap().to_owned()),
+            );
+            after = list["next"].as_u64().unwrap();
+        }
+        names
+    }
+
+    async fn ask(&self, path: &str) -> Value {
+        let token = std::fs::read_to_string(self.folder.path().join("operator.token")).unwrap();
+        let port = self.port(Listener::Tls);
+        let said = run(Command::new("curl")
+            .args(["--silent", "--show-error", "--cacert"])
+            .arg(self.authority())
+            .args(["--oauth2-bearer", token.trim()])
+            .arg(format!("https://localhost:{port}/api/{path}")))
+        .await;
+        serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
     }
 }

@@ -1,125 +1,149 @@
-//! MQTT clients that others wrote, against a whole hub: its door, its TLS, its store.
+//! MQTT clients that others wrote, against a whole hub: its door, its TLS, its store; straight,
+//! through squid, and through HAProxy.
 //!
-//! Needs mosquitto_pub and mosquitto_sub, and Python with paho-mqtt, aiomqtt and gmqtt; `cargo
-//! xtask test` installs them.
+//! Needs the programs and packages in `xtask/peers`; `cargo xtask test` installs them.
 
 #![cfg(test)]
 
+mod clients;
 mod hub;
+mod program;
+mod rumqttc_client;
+mod ways;
 
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::sync::Arc;
 
-use outgate_core::events::EventFilter;
-use outgate_core::identity::Scope;
 use tokio::process::Command;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
-use self::hub::Running;
+use self::hub::{Listener, Running};
+use self::program::{PATIENCE, run};
+use self::ways::Carrier::{Tcp, Tls, Wss};
+use self::ways::{Address, Carrier, Proxies, Way};
 
-/// The longest that a peer may run: far more than any needs.
-const PEER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
-
-/// How a client reaches the hub.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Carrier {
-    Tcp,
-    Tls,
-    Wss,
+/// A client that somebody else wrote.
+#[derive(Clone, Copy, Debug)]
+enum Peer {
+    Mosquitto,
+    Rumqttc,
+    Python(&'static str),
+    Node(&'static str),
 }
 
-use Carrier::{Tcp, Tls, Wss};
+use Peer::{Mosquitto, Node, Python, Rumqttc};
 
-/// Who is tried how, with both versions.
-const MATRIX: [(&str, &[Carrier]); 3] = [
-    ("paho_round.py", &[Tcp, Tls, Wss]),
-    ("aiomqtt_round.py", &[Tcp, Tls, Wss]),
-    ("gmqtt_round.py", &[Tcp, Tls]),
+/// Who is tried, what it speaks, and with which of that it asks a proxy by itself; for the rest
+/// socat asks. Each goes every way that is open to it, with both versions.
+const MATRIX: [(Peer, &[Carrier], &[Carrier]); 6] = [
+    (Mosquitto, &[Tcp, Tls], &[]),
+    (Rumqttc, &[Tcp, Tls], &[]),
+    (Python("paho_client.py"), &[Tcp, Tls, Wss], &[Tls, Wss]),
+    (Python("aiomqtt_client.py"), &[Tcp, Tls, Wss], &[Tls, Wss]),
+    (Python("gmqtt_client.py"), &[Tcp, Tls], &[]),
+    (Node("mqtt_client.js"), &[Tcp, Tls, Wss], &[Wss]),
 ];
 
-/// A round: the client subscribes to its commands, publishes an event with each quality of service
-/// and gets a command that waits for it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn python_clients_send_events_and_get_commands() {
-    let running = Running::start().await;
-    let mut number = 0;
-    for (script, carriers) in MATRIX {
-        for (carrier, version) in carriers
-            .iter()
-            .flat_map(|carrier| [(*carrier, "3"), (*carrier, "5")])
-        {
-            number += 1;
-            let device = format!("d{number}");
-            let token = running.device(&device).await;
-            running.send_command(&device, "reboot").await;
-            let before = *running.core().events.newest().borrow();
-            let port = running.port(carrier == Tcp).to_string();
-            let name = format!("{carrier:?}").to_lowercase();
-            let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-                .join("tests/mqtt_peers")
-                .join(script);
-            let ca = running.authority();
-            let ended = run(Command::new(python()).arg(path).args([
-                &name,
-                version,
-                &port,
-                ca.to_str().unwrap(),
-                &device,
-                &token,
-            ]))
-            .await;
-            let what = format!("{script} {carrier:?} {version}: {ended}");
-            assert!(ended.contains("command reboot now"), "{what}");
-            expect_events(&running, before, &device, 3, &what).await;
-        }
-    }
+/// How many clients run at a time.
+const AT_A_TIME: usize = 4;
+
+/// How often a client of a round comes in at least.
+const CONNECTIONS: usize = 2;
+
+/// One round.
+struct Case {
+    peer: Peer,
+    carrier: Carrier,
+    way: Way,
+    five: bool,
+    address: Address,
+    authority: PathBuf,
+    device: String,
+    token: String,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn mosquitto_clients_send_events_and_get_commands() {
-    let running = Running::start().await;
-    let ca = running.authority();
-    for (number, (plain, version)) in [(true, "311"), (true, "5"), (false, "311"), (false, "5")]
-        .into_iter()
-        .enumerate()
-    {
-        let device = format!("m{number}");
-        let token = running.device(&device).await;
-        running.send_command(&device, "reboot").await;
-        let before = *running.core().events.newest().borrow();
-        let port = running.port(plain).to_string();
-        let mut common = vec!["-h", "localhost", "-p", &port, "-V", version];
-        common.extend(["-u", &device, "-P", &token]);
-        if !plain {
-            common.extend(["--cafile", ca.to_str().unwrap()]);
-        }
-        for qos in ["0", "1", "2"] {
-            let topic = format!("devices/{device}/events/round/{qos}");
-            let ended = run(Command::new("mosquitto_pub").args(&common).args([
-                "-q",
-                qos,
-                "-t",
-                &topic,
-                "-m",
-                "mosquitto",
-            ]))
-            .await;
-            assert_eq!(ended, "", "{version}");
-        }
-        let filter = format!("devices/{device}/commands/#");
-        let heard = run(Command::new("mosquitto_sub")
-            .args(&common)
-            .args(["-q", "1", "-C", "1", "-W", "30", "-t", &filter, "-v"]))
-        .await;
-        assert!(heard.ends_with("/reboot now\n"), "{heard}");
-        expect_events(&running, before, &device, 3, version).await;
+async fn every_client_makes_its_round_over_every_carrier_and_way() {
+    let running = Arc::new(Running::start().await);
+    let proxies = Proxies::start(&running).await;
+    let turns = Arc::new(Semaphore::new(AT_A_TIME));
+    let mut rounds = JoinSet::new();
+    let mut through_squid = 0;
+    for (peer, carrier, way, five) in cases() {
+        let by_itself = peer.2.contains(&carrier);
+        let device = format!("d{}", rounds.len());
+        let case = Case {
+            peer: peer.0,
+            carrier,
+            way,
+            five,
+            address: proxies.address(&running, (carrier, way), by_itself),
+            authority: running.authority(),
+            token: running.device(&device).await,
+            device,
+        };
+        through_squid += usize::from(way == Way::Squid);
+        let (running, turns) = (Arc::clone(&running), Arc::clone(&turns));
+        rounds.spawn(async move {
+            let _turn = turns.acquire_owned().await.unwrap();
+            make_round(&running, &case).await
+        });
     }
+    let made: Vec<Result<(), String>> = rounds.join_all().await;
+    let failed: Vec<String> = made.into_iter().filter_map(Result::err).collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    let port = running.port(Listener::Tls);
+    let tunnels = through_squid * CONNECTIONS;
+    proxies.expect_tunnels(port, tunnels).await;
+}
+
+/// A row of the matrix.
+type Row = (Peer, &'static [Carrier], &'static [Carrier]);
+
+/// Everything that is tried.
+fn cases() -> impl Iterator<Item = (Row, Carrier, Way, bool)> {
+    MATRIX.into_iter().flat_map(|row| {
+        row.1.iter().flat_map(move |carrier| {
+            let ways = carrier.ways().iter();
+            ways.flat_map(move |way| [false, true].map(|five| (row, *carrier, *way, five)))
+        })
+    })
+}
+
+/// Lets a client make its round, and looks at what it and the API tell.
+async fn make_round(running: &Running, case: &Case) -> Result<(), String> {
+    running.send_command(&case.device, "reboot").await;
+    let said = match case.peer {
+        Mosquitto => clients::mosquitto(case).await,
+        Rumqttc => tokio::time::timeout(PATIENCE, rumqttc_client::round(case))
+            .await
+            .unwrap_or_else(|_| "too slow".to_owned()),
+        Python(script) => clients::python(script, case).await,
+        Node(script) => clients::node(script, case).await,
+    };
+    let what = format!(
+        "{:?}, {:?}, {:?}, MQTT 5: {}\n{said}",
+        case.peer, case.carrier, case.way, case.five
+    );
+    for wanted in ["command reboot now", "state kept retained", "will gone"] {
+        if said.lines().filter(|line| *line == wanted).count() == 0 {
+            return Err(format!("no {wanted:?}: {what}"));
+        }
+    }
+    let mut names = running.events(&case.device, 3).await;
+    names.sort();
+    if names != ["round/0", "round/1", "round/2"] {
+        return Err(format!("{names:?}: {what}"));
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mosquitto_is_told_that_its_token_is_wrong() {
     let running = Running::start().await;
     running.device("m").await;
-    let port = running.port(true).to_string();
+    let port = running.port(Listener::Plain).to_string();
     let ended = run(Command::new("mosquitto_pub").args([
         "-h",
         "localhost",
@@ -139,53 +163,4 @@ async fn mosquitto_is_told_that_its_token_is_wrong() {
         ended.contains("not authorised") || ended.contains("bad user name"),
         "{ended}"
     );
-}
-
-/// Waits until `count` events of `device` are there; QoS 0 may take a moment.
-async fn expect_events(running: &Running, before: u64, device: &str, count: usize, what: &str) {
-    let mut newest = running.core().events.newest();
-    let there = async {
-        loop {
-            let filter = EventFilter {
-                scope: Scope::All,
-                device: Some(device.parse().unwrap()),
-                prefix: Some("round/".to_owned()),
-            };
-            let taken = running
-                .core()
-                .events
-                .after(&filter, before, 100)
-                .await
-                .unwrap();
-            if taken.events.len() >= count {
-                assert_eq!(taken.events.len(), count, "{what}");
-                return;
-            }
-            newest.changed().await.unwrap();
-        }
-    };
-    tokio::time::timeout(PEER_TIMEOUT, there)
-        .await
-        .unwrap_or_else(|_| panic!("events are missing: {what}"));
-}
-
-/// Runs a peer to its end and gives what it wrote. It is killed when the test ends first.
-async fn run(command: &mut Command) -> String {
-    let child = command
-        .env("LC_ALL", "C")
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = tokio::time::timeout(PEER_TIMEOUT, child)
-        .await
-        .expect("a peer does not end");
-    let output = output.expect("a peer is missing; `cargo xtask test` installs it");
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    text(&output.stdout) + &text(&output.stderr)
-}
-
-fn python() -> PathBuf {
-    let peers = std::env::var_os("OUTGATE_PEERS");
-    let peers = peers.expect("OUTGATE_PEERS is not set: run `cargo xtask test`, which sets it");
-    PathBuf::from(peers).join("python/bin/python")
 }

@@ -1,0 +1,152 @@
+//! One round of a client that is a program: it goes in with a session that is kept and with a
+//! will, gets a command that waits for it, publishes an event with each quality of service and a
+//! retained message, which it then subscribes to; its connection breaks, and the session that it
+//! comes back to has its will.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command as Started, Stdio};
+
+use tokio::process::Command;
+
+use crate::Case;
+use crate::program::{packages, run};
+
+/// A round of a client in Python, which takes its orders as arguments.
+pub(crate) async fn python(script: &str, case: &Case) -> String {
+    let interpreter = packages().join("python/bin/python");
+    // No bytecode is left beside the tests.
+    orders(
+        Command::new(interpreter).arg("-B").arg(beside(script)),
+        case,
+    )
+    .await
+}
+
+/// A round of a client in JavaScript.
+pub(crate) async fn node(script: &str, case: &Case) -> String {
+    orders(Command::new("node").arg(beside(script)), case).await
+}
+
+async fn orders(command: &mut Command, case: &Case) -> String {
+    let Case {
+        address,
+        authority,
+        device,
+        token,
+        ..
+    } = case;
+    command
+        .args([case.carrier.name(), if case.five { "5" } else { "3" }])
+        .args([address.port.to_string(), address.proxy.to_string()])
+        .arg(authority)
+        .args([device, token]);
+    run(command).await
+}
+
+fn beside(script: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/mqtt_peers")
+        .join(script)
+}
+
+/// A round of mosquitto_pub and mosquitto_sub, which end after what they do.
+pub(crate) async fn mosquitto(case: &Case) -> String {
+    let device = &case.device;
+    let topic = |name: &str| format!("devices/{device}/{name}");
+    let mut said = String::new();
+    for qos in ["0", "1", "2"] {
+        let event = topic(&format!("events/round/{qos}"));
+        let publish = ["-q", qos, "-t", &event, "-m", "mosquitto"];
+        said += &run(Command::new("mosquitto_pub")
+            .args(common(case))
+            .args(publish))
+        .await;
+    }
+    let state = topic("state");
+    let publish = ["-q", "1", "-r", "-t", &state, "-m", "kept"];
+    said += &run(Command::new("mosquitto_pub")
+        .args(common(case))
+        .args(publish))
+    .await;
+    let subscribe = || {
+        let mut arguments = common(case);
+        let [will, commands, state] = ["will", "commands/#", "state"].map(topic);
+        let mut add = |more: &[&str]| arguments.extend(more.iter().map(ToString::to_string));
+        add(&["-i", device, "-c", "-q", "1", "-F", "%r %t %p"]);
+        add(&["-t", &will, "-t", &commands, "-t", &state]);
+        add(&[
+            "--will-topic",
+            &will,
+            "--will-payload",
+            "gone",
+            "--will-qos",
+            "1",
+        ]);
+        if case.five {
+            add(&["-x", "300"]);
+        }
+        arguments
+    };
+    let arguments = subscribe();
+    let reading = tokio::task::spawn_blocking(move || hear_and_die(&arguments, 2));
+    said += &reading.await.unwrap();
+    let again = subscribe();
+    // The state, which is retained, and the will, in either order.
+    let wait = ["-C", "2", "-W", "50"];
+    said += &run(Command::new("mosquitto_sub").args(again).args(wait)).await;
+    said.lines()
+        .map(|line| as_told(line, &topic("")) + "\n")
+        .collect()
+}
+
+/// A process that does not outlive its test.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Hears so many messages, and is killed.
+fn hear_and_die(arguments: &[String], count: usize) -> String {
+    let child = Started::new("mosquitto_sub")
+        .args(arguments)
+        // So that it ends if they do not come.
+        .args(["-W", "50"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("mosquitto_sub is missing; `cargo xtask test` installs it");
+    let mut killed = Killed(child);
+    let lines = BufReader::new(killed.0.stdout.take().unwrap()).lines();
+    lines.take(count).map(|line| line.unwrap() + "\n").collect()
+}
+
+/// A message in the words of the other clients.
+fn as_told(line: &str, own: &str) -> String {
+    let words: Vec<&str> = line.splitn(3, ' ').collect();
+    let [retained, topic, payload] = words.as_slice() else {
+        return line.to_owned();
+    };
+    let name = topic.strip_prefix(own).unwrap_or(topic);
+    match name.split('/').collect::<Vec<_>>().as_slice() {
+        ["commands", _, command] => format!("command {command} {payload}"),
+        ["state"] if *retained == "1" => format!("state {payload} retained"),
+        _ => format!("{name} {payload}"),
+    }
+}
+
+/// What all runs of the two have on their command line.
+fn common(case: &Case) -> Vec<String> {
+    let port = case.address.port.to_string();
+    let version = if case.five { "5" } else { "311" };
+    let mut common = vec!["-h", "localhost", "-p", &port, "-V", version];
+    common.extend(["-u", &case.device, "-P", &case.token]);
+    if case.carrier != crate::ways::Carrier::Tcp {
+        common.extend(["--cafile", case.authority.to_str().unwrap()]);
+    }
+    common.into_iter().map(str::to_owned).collect()
+}

@@ -1,0 +1,230 @@
+//! What stands between a client and the hub.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use tokio::process::Command;
+
+use crate::hub::{Listener, Running};
+use crate::program::{BETWEEN_LOOKS, PATIENCE, Server, free};
+
+/// How a client's bytes are carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    Tcp,
+    Tls,
+    Wss,
+}
+
+/// The way that they take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Direct,
+    /// squid, which is asked by CONNECT.
+    Squid,
+    /// HAProxy that passes TLS on and says by the PROXY protocol who is behind it.
+    Haproxy,
+    /// HAProxy that ends TLS and passes HTTP on.
+    HaproxyHttp,
+}
+
+impl Carrier {
+    /// The ways that are open to it.
+    pub(crate) fn ways(self) -> &'static [Way] {
+        match self {
+            Self::Tcp => &[Way::Direct],
+            Self::Tls => &[Way::Direct, Way::Squid, Way::Haproxy],
+            Self::Wss => &[Way::Direct, Way::Squid, Way::Haproxy, Way::HaproxyHttp],
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Wss => "wss",
+        }
+    }
+}
+
+/// Where a client connects to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Address {
+    pub(crate) port: u16,
+    /// The proxy's port when the client asks it by itself; otherwise 0.
+    pub(crate) proxy: u16,
+}
+
+/// The proxies, which run as long as this is there.
+pub(crate) struct Proxies {
+    squid: u16,
+    /// From a port of socat's through squid to the hub, for clients that know no proxy.
+    tunnel: u16,
+    haproxy: u16,
+    haproxy_http: u16,
+    folder: tempfile::TempDir,
+    _servers: [Server; 3],
+}
+
+impl Proxies {
+    pub(crate) async fn start(running: &Running) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        // squid lets go of root's rights.
+        let everybody = std::fs::Permissions::from_mode(0o777);
+        std::fs::set_permissions(folder.path(), everybody).unwrap();
+        let (squid, tunnel, haproxy, haproxy_http) = (free(), free(), free(), free());
+        let conf = write(
+            folder.path(),
+            "squid.conf",
+            &squid_conf(squid, folder.path()),
+        );
+        let squid_runs = Server::start(
+            Command::new("squid").args(["-N", "-f"]).arg(conf),
+            folder.path(),
+            squid,
+        )
+        .await;
+        let all = running.port(Listener::Tls);
+        let socat_runs = Server::start(
+            Command::new("socat")
+                .arg(format!("TCP-LISTEN:{tunnel},bind=127.0.0.1,fork,reuseaddr"))
+                .arg(format!("PROXY:127.0.0.1:localhost:{all},proxyport={squid}")),
+            folder.path(),
+            tunnel,
+        )
+        .await;
+        let conf = haproxy_cfg(running, haproxy, haproxy_http);
+        let conf = write(folder.path(), "haproxy.cfg", &conf);
+        let haproxy_runs = Server::start(
+            Command::new("haproxy").args(["-db", "-f"]).arg(conf),
+            folder.path(),
+            haproxy,
+        )
+        .await;
+        Self {
+            squid,
+            tunnel,
+            haproxy,
+            haproxy_http,
+            folder,
+            _servers: [squid_runs, socat_runs, haproxy_runs],
+        }
+    }
+
+    /// Where a client connects to that is to take this way; `by_itself` says whether it can ask a
+    /// proxy.
+    pub(crate) fn address(
+        &self,
+        running: &Running,
+        (carrier, way): (Carrier, Way),
+        by_itself: bool,
+    ) -> Address {
+        let listener = match carrier {
+            Carrier::Tcp => Listener::Plain,
+            Carrier::Tls | Carrier::Wss => Listener::Tls,
+        };
+        let port = running.port(listener);
+        let (port, proxy) = match way {
+            Way::Direct => (port, 0),
+            Way::Squid if by_itself => (port, self.squid),
+            Way::Squid => (self.tunnel, 0),
+            Way::Haproxy => (self.haproxy, 0),
+            Way::HaproxyHttp => (self.haproxy_http, 0),
+        };
+        Address { port, proxy }
+    }
+
+    /// Waits until squid has noted that many tunnels to the hub; it notes them when they end.
+    pub(crate) async fn expect_tunnels(&self, port: u16, count: usize) {
+        let wanted = format!("CONNECT localhost:{port} ");
+        let log = self.folder.path().join("access.log");
+        let noted = async {
+            loop {
+                let text = std::fs::read_to_string(&log).unwrap_or_default();
+                let tunnels = text
+                    .lines()
+                    .filter(|line| line.contains("TCP_TUNNEL/200") && line.contains(&wanted));
+                if tunnels.count() >= count {
+                    return;
+                }
+                tokio::time::sleep(BETWEEN_LOOKS).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, noted)
+            .await
+            .unwrap_or_else(|_| panic!("squid has not seen {count} tunnels"));
+    }
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// Everything that squid would look for below `/usr` or write below `/var` lies elsewhere.
+fn squid_conf(port: u16, folder: &Path) -> String {
+    let program = std::env::split_paths(&std::env::var_os("PATH").unwrap())
+        .map(|folder| folder.join("squid"))
+        .find(|squid| squid.is_file())
+        .expect("squid is missing; `cargo xtask test` installs it");
+    let share = program.parent().unwrap().join("../share");
+    let (share, folder) = (share.display(), folder.display());
+    format!(
+        "http_port 127.0.0.1:{port}
+acl to_hub dstdomain localhost
+acl CONNECT method CONNECT
+http_access allow CONNECT to_hub
+http_access deny all
+visible_hostname squid.test
+dns_nameservers 127.0.0.1
+cache deny all
+cache_mem 1 MB
+pid_filename none
+pinger_enable off
+netdb_filename none
+unlinkd_program /bin/true
+shutdown_lifetime 0 seconds
+coredump_dir {folder}
+access_log stdio:{folder}/access.log
+cache_log {folder}/cache.log
+mime_table {share}/squid/mime.conf
+icon_directory {share}/squid/icons
+error_directory {share}/squid-langpack/templates
+"
+    )
+}
+
+/// It shows the hub's own certificate where it ends TLS.
+fn haproxy_cfg(running: &Running, passes: u16, ends: u16) -> String {
+    let (behind, behind_http) = (
+        running.port(Listener::BehindTls),
+        running.port(Listener::BehindHttp),
+    );
+    let certificate = running.server_pem();
+    let certificate = certificate.display();
+    format!(
+        "global
+  maxconn 256
+defaults
+  timeout connect 30s
+  timeout client 60s
+  timeout server 60s
+frontend passes
+  mode tcp
+  bind 127.0.0.1:{passes}
+  default_backend hub
+backend hub
+  mode tcp
+  server hub 127.0.0.1:{behind} send-proxy-v2 proxy-v2-options ssl,cert-cn,unique-id
+frontend ends
+  mode http
+  bind 127.0.0.1:{ends} ssl crt {certificate} alpn h2,http/1.1
+  default_backend http
+backend http
+  mode http
+  timeout tunnel 60s
+  server hub 127.0.0.1:{behind_http} send-proxy-v2
+"
+    )
+}
