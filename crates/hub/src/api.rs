@@ -17,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode};
-use outgate_core::limits::{Rate, Rates};
+use outgate_core::limits::{FAILED_LOGINS, Rate, Rates};
 use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -54,12 +54,6 @@ mod webhooks;
 
 pub use caller::Caller;
 pub use problem::Problem as ApiProblem;
-
-/// How many logins of one source may fail at once, and then a second.
-const FAILED_LOGINS: Rate = Rate {
-    burst: 100,
-    every: Duration::from_millis(50),
-};
 
 /// How many enrolments one source may ask for at once, and then a second: a whole factory may be
 /// behind one address.

@@ -20,6 +20,7 @@ mod topics;
 mod websocket;
 mod welcome;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use arc_swap::ArcSwap;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use outgate_core::Core;
+use outgate_core::limits::{FAILED_LOGINS, Rates};
 use outgate_core::refusal::Refusal;
 use outgate_door::Facts;
 use outgate_mqtt::connection::Limits;
@@ -59,6 +61,8 @@ struct Inner {
     policies: ArcSwap<Policies>,
     limits: Arc<Limits>,
     broker: Arc<Broker>,
+    /// By source and the name that was said.
+    failed_logins: Rates<(IpAddr, String)>,
 }
 
 /// Why MQTT cannot be served.
@@ -85,6 +89,7 @@ impl Mqtt {
             limits: Arc::new(settings.limits()),
             policies: ArcSwap::from_pointee(policies),
             broker: Arc::new(broker),
+            failed_logins: Rates::new(FAILED_LOGINS, core.clock.clone()),
             core,
             metrics,
             settings,

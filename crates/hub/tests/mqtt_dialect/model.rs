@@ -7,11 +7,12 @@ use outgate_core::commands::{CommandState, NewCommand};
 use outgate_core::events::EventFilter;
 use outgate_core::id::DeviceId;
 use outgate_core::identity::{Actor, Scope};
-use outgate_mqtt::packet::{Packet, QoS, ReasonCode, Version};
+use outgate_core::limits::FAILED_LOGINS;
+use outgate_mqtt::packet::{Packet, Publish, QoS, ReasonCode, Version};
 use outgate_mqtt::topics::TopicName;
 use serde_json::json;
 
-use crate::client::{publish, text};
+use crate::client::{delivery, publish, text};
 use crate::site::{HOUR, Site};
 
 const VERSIONS: [Version; 2] = [Version::V3_1_1, Version::V5];
@@ -105,6 +106,75 @@ async fn a_device_is_not_let_in_with_another_ones_token_and_publishes_nothing_in
     old.say(Packet::Publish(Box::new(publish("other", "x", 1, 1))))
         .await;
     assert_eq!(old.hear().await, None);
+}
+
+#[tokio::test]
+async fn large_commands_and_events_all_arrive_at_the_lowest_quality_of_service() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::new(folder.path()).await;
+    let device: DeviceId = "one".parse().unwrap();
+    let large = Bytes::from(vec![b'x'; 200_000]);
+    let command = || NewCommand {
+        payload: large.clone(),
+        ..reboot()
+    };
+    let mut sent = Vec::new();
+    for _ in 0..5 {
+        let hub = Actor::hub();
+        let command = site.core.commands.send(&hub, &device, command());
+        sent.push(command.await.unwrap().id);
+    }
+    // They come before the answer to the subscription is read, and far more than is made ready.
+    let mut one = site.device(Version::V5, "one").await;
+    one.subscribe("devices/one/commands/#", 0).await;
+    for id in &sent {
+        let command = one.message().await;
+        assert_eq!(command.payload, large);
+        assert!(command.topic.unwrap().as_str().contains(id.as_str()));
+    }
+    // What was settled is on the disk soon after: a later write waits for it.
+    one.publish(publish("devices/one/events/x", "x", 1, 1))
+        .await;
+    let hub = Actor::hub();
+    for id in &sent {
+        let kept = site.core.commands.get(&hub, &device, id).await;
+        assert_eq!(kept.unwrap().state, CommandState::Completed);
+    }
+
+    let mut back = site.dial(Version::V5);
+    back.connect(site.connect_service(true)).await;
+    back.subscribe("events/#", 0).await;
+    for number in 1..=8 {
+        let topic = TopicName::new("devices/one/events/large").unwrap();
+        let mut event = Publish::new(topic, large.clone());
+        event.delivery = delivery(1, number);
+        assert_eq!(one.publish(event).await, ReasonCode::Success);
+    }
+    for _ in 1..=8 {
+        assert_eq!(back.message().await.payload, large);
+    }
+}
+
+#[tokio::test]
+async fn who_keeps_failing_to_log_in_is_made_to_wait_and_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::new(folder.path()).await;
+    let answer = async |connect| site.dial(Version::V5).connect(connect).await.reason;
+    let mut wrong = site.connect(Version::V5, "two");
+    wrong.user_name = Some(text("one"));
+    for _ in 0..FAILED_LOGINS.burst {
+        let reason = answer(wrong.clone()).await;
+        assert_eq!(reason, ReasonCode::BadUserNameOrPassword);
+    }
+    assert_eq!(answer(wrong).await, ReasonCode::ServerBusy);
+    let (one, two) = ["one", "two"]
+        .map(|name| site.connect(Version::V5, name))
+        .into();
+    assert_eq!(answer(one).await, ReasonCode::ServerBusy);
+    assert_eq!(answer(two).await, ReasonCode::Success);
+    site.core.clock.advance(FAILED_LOGINS.every);
+    let one = site.connect(Version::V5, "one");
+    assert_eq!(answer(one).await, ReasonCode::Success);
 }
 
 #[tokio::test]

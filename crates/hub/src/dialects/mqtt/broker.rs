@@ -88,6 +88,8 @@ impl Broker {
 /// name cannot be a consumer's.
 pub(super) fn consumer_of(key: &str) -> Option<ConsumerId> {
     let (service, client_id) = key.strip_prefix("service/")?.split_once('/')?;
+    // Names may have colons: of a service's none is left, so that no two share a place.
+    let service = service.replace('~', "~0").replace(':', "~1");
     format!("mqtt:{service}:{client_id}").parse().ok()
 }
 
@@ -110,5 +112,27 @@ impl Clients {
                 self.by_owner.remove(&client.owner);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_clients_of_services_share_a_place() {
+        let keys = [
+            "service/bill:eu/main",
+            "service/bill/eu:main",
+            "service/bill~1eu/main",
+            "service/bill~/main",
+            "service/bill/main",
+        ];
+        let mut places: Vec<_> = keys.iter().filter_map(|key| consumer_of(key)).collect();
+        assert_eq!(places.len(), keys.len());
+        places.sort();
+        places.dedup();
+        assert_eq!(places.len(), keys.len());
+        assert_eq!(consumer_of("device/bill/main"), None);
     }
 }

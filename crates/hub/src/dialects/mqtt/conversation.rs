@@ -13,7 +13,7 @@ mod service;
 mod subscribing;
 mod waiting;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -31,6 +31,7 @@ use outgate_mqtt::packet::{Disconnect, QoS, ReasonCode, SubAck, UnsubAck, Versio
 use outgate_mqtt::text::Text;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use self::delivering::Letter;
 use self::feed::Feed;
 use self::job::{Done, Job};
 use super::broker::client::Client;
@@ -63,6 +64,8 @@ pub(super) struct Conversation<'a> {
     /// Steps of messages in the mailbox that are to be noted.
     steps: Vec<Progress>,
     commands: CommandQueue,
+    /// Messages of the hub's own that wait until the client has read what is ready for it.
+    letters: VecDeque<Letter>,
     /// Whether the desired half of the twin was sent since it was subscribed to.
     desired_sent: bool,
     reading_disk: bool,
@@ -202,6 +205,7 @@ impl<'a> Conversation<'a> {
             commits: FuturesUnordered::new(),
             steps: Vec::new(),
             commands: CommandQueue::default(),
+            letters: VecDeque::new(),
             desired_sent: false,
             reading_disk: false,
             stalled: None,
@@ -274,10 +278,12 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Whether more of what the client wants may be taken up now.
+    /// Whether more of what the client wants may be taken up now. Letters that wait for it to read
+    /// hold it up; those that wait for its acknowledgements must not.
     fn may_act(&self, out: &Outbox) -> bool {
         self.end.is_none()
             && self.stalled.is_none()
+            && (self.letters.is_empty() || !self.window_is_open())
             && self.jobs.len() + self.commits.len() < MAX_JOBS
             && out.bytes.len() + self.connection.output_len() < MAX_READY
     }
@@ -325,14 +331,23 @@ impl<'a> Conversation<'a> {
         }
     }
 
+    /// A message was not sent. What can never be sent is done with; all else waits for another
+    /// time.
     fn on_dropped(&mut self, key: u64, why: DropReason) {
         self.count_dropped(why);
-        match self.tags.get(&key) {
+        match (why, self.tags.get(&key)) {
             // The core lets it expire by itself.
-            Some(Tag::Command(_)) if why == DropReason::Expired => {
+            (DropReason::Expired, Some(Tag::Command(_))) => {
                 self.tags.remove(&key);
             }
-            Some(_) | None => self.on_settled(key, ReasonCode::PacketTooLarge),
+            (DropReason::TooLarge | DropReason::Expired, _) => {
+                self.on_settled(key, ReasonCode::PacketTooLarge);
+            }
+            (DropReason::Slow | DropReason::Full | DropReason::NotConnected, _) => {
+                if let Some(Tag::Command(id)) = self.tags.remove(&key) {
+                    self.settle(id, Settlement::Abandoned);
+                }
+            }
         }
     }
 

@@ -159,10 +159,11 @@ async fn arrive(
         return Err(ReasonCode::BadAuthenticationMethod);
     }
     let refused = |refusal: Refusal| {
-        tracing::info!(error = %refusal, peer = %facts.peer.ip(), "an MQTT client was turned away");
+        // Anybody may bring this about as often as they like.
+        tracing::debug!(error = %refusal, peer = %facts.peer.ip(), "an MQTT client was turned away");
         reasons::to_connect(&refusal)
     };
-    let identified = login::identify(&hub.core, connect, facts)
+    let identified = login::identify(hub, connect, facts)
         .await
         .map_err(refused)?;
     let client_id = client_id(connect, &identified)?;

@@ -23,7 +23,12 @@ use crate::dialects::mqtt::broker::mailbox::{self, Delivery, Next};
 use crate::dialects::mqtt::broker::message::Routed;
 use crate::dialects::mqtt::io::Outbox;
 
+/// The most messages of the hub's own that wait for the client to read. Only calls come unasked,
+/// and whoever called hears when one is not answered.
+const MAX_LETTERS: usize = 256;
+
 /// A message of the hub's own to the client.
+#[derive(Debug)]
 pub(super) struct Letter {
     pub(super) topic: String,
     pub(super) payload: bytes::Bytes,
@@ -39,6 +44,7 @@ impl Conversation<'_> {
         if !out.bytes.is_empty() || self.end.is_some() {
             return;
         }
+        self.send_letters(now);
         while self.connection.output_len() < MAX_READY {
             match self.client.mailbox.take(self.room() > 0) {
                 Next::Delivery(delivery) => self.deliver(*delivery, now),
@@ -94,7 +100,13 @@ impl Conversation<'_> {
 
     /// How many more messages of QoS 1 and 2 may be on their way.
     pub(super) fn room(&self) -> usize {
-        usize::from(self.hub.settings.inflight).saturating_sub(self.tags.len())
+        let under_way = self.tags.len() + self.letters.len();
+        usize::from(self.hub.settings.inflight).saturating_sub(under_way)
+    }
+
+    /// Whether the client has acknowledged enough for another message of QoS 1 or 2.
+    pub(super) fn window_is_open(&self) -> bool {
+        self.tags.len() < usize::from(self.hub.settings.inflight)
     }
 
     /// Messages of the mailbox have been read.
@@ -123,8 +135,25 @@ impl Conversation<'_> {
         }
     }
 
-    /// Sends a message of the hub's own.
+    /// Sends a message of the hub's own, now or when the client has read what came before.
     pub(super) fn send(&mut self, letter: Letter, now: Instant) {
+        if self.letters.len() >= MAX_LETTERS {
+            return self.count_dropped(DropReason::Slow);
+        }
+        self.letters.push_back(letter);
+        self.send_letters(now);
+    }
+
+    fn send_letters(&mut self, now: Instant) {
+        while self.connection.output_len() < MAX_READY && self.window_is_open() {
+            let Some(letter) = self.letters.pop_front() else {
+                break;
+            };
+            self.send_now(letter, now);
+        }
+    }
+
+    fn send_now(&mut self, letter: Letter, now: Instant) {
         let Letter {
             topic,
             payload,

@@ -39,7 +39,8 @@ impl Conversation<'_> {
         let Role::Device(device) = &self.role else {
             return;
         };
-        if !self.commands.more || self.commands.taking || self.room() == 0 {
+        let busy = self.commands.taking || !self.letters.is_empty();
+        if !self.commands.more || busy || self.room() == 0 {
             return;
         }
         if self

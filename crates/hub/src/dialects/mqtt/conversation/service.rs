@@ -66,6 +66,9 @@ impl Conversation<'_> {
     /// Reads the next events, if there are any and there is room.
     pub(super) fn read_events(&mut self) {
         let room = self.room();
+        if !self.letters.is_empty() {
+            return;
+        }
         let Role::Service(service) = &mut self.role else {
             return;
         };
