@@ -23,6 +23,8 @@ mod live;
 mod login;
 mod page;
 mod preview;
+mod rows;
+mod table;
 mod trouble;
 mod visits;
 
@@ -51,7 +53,8 @@ pub fn router(state: State) -> Router {
         .route("/", get(devices::list))
         .route("/console/device/{device}", get(device::show))
         .route("/console/events", get(events::latest))
-        .route("/console/live", get(live::stream))
+        .route("/console/live", get(live::events))
+        .route("/console/live/devices", get(live::devices))
         .route("/console/login", get(login::form).post(login::enter))
         .route("/console/logout", post(login::leave))
         .route("/console/console.css", get(assets::style))

@@ -11,8 +11,9 @@
 use std::collections::HashMap;
 
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
-use super::Identified;
+use super::{Identified, Identity};
 use crate::id::CredentialId;
 
 /// The most tokens that are remembered; with more, all are forgotten.
@@ -25,6 +26,7 @@ pub(super) type Digest = [u8; 32];
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     known: Mutex<Known>,
+    changed: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -78,6 +80,15 @@ impl Cache {
         known.generation += 1;
         known.by_token.clear();
         known.confirmed.clear();
+        self.changed.send_replace(known.generation);
+    }
+}
+
+impl Identity {
+    /// Tells whoever looks on that something has changed of who is who: they ask again what it is.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.cache.changed.subscribe()
     }
 }
 

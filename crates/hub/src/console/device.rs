@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use maud::{Markup, html};
-use outgate_core::Timestamp;
+use maud::{Markup, Render as _, html};
+use outgate_core::Core;
 use outgate_core::commands::{Command, CommandState};
 use outgate_core::events::EventFilter;
 use outgate_core::id::DeviceId;
-use outgate_core::identity::{Credential, CredentialKind, CredentialState, DeviceState, Page};
-use outgate_core::sessions::{Presence, Selector};
+use outgate_core::identity::{Credential, CredentialKind, CredentialState, Page};
+use outgate_core::sessions::Selector;
 use outgate_core::twin::{Half, Twin};
 
-use super::page::{Place, full};
+use super::page::{Place, full, live};
 use super::preview::preview;
+use super::rows::{DeviceRow, SessionRow, moment};
+use super::table::table;
 use super::trouble::Trouble;
 use super::visits::Visit;
 use super::{Console, events};
@@ -47,19 +49,21 @@ pub(super) async fn show(
         device: Some(id.clone()),
         prefix: None,
     };
-    let events = events::shown(core, &filter).await?;
-    let sessions = core.sessions.present(&Selector::Device(id.clone()));
+    let (events, stream) = events::shown(core, &filter).await?;
+    let row = DeviceRow::new(&device, &core.sessions);
+    let sessions = sessions(core, &id);
     let body = html! {
         h1 { (id) }
-        dl {
+        (live(&stream))
+        dl data-part="device" {
             dt { "Site" } dd { (site.title) " (" (site.id) ")" }
             @if site.revoked.is_some() {
                 dt { "Site's state" } dd.bad { "revoked" }
             }
-            dt { "State" } dd { (state(device.state)) }
-            dt { "Connection" } dd { (presence(!sessions.is_empty())) }
-            dt { "Last seen" } dd { (moment(device.seen)) }
-            dt { "Policy" } dd { (device.policy) }
+            dt { "State" } dd data-cell="state" { (row.state) }
+            dt { "Connection" } dd data-cell="connection" { (row.connection) }
+            dt { "Last seen" } dd data-cell="seen" { (moment(device.seen)) }
+            dt { "Policy" } dd data-cell="policy" { (device.policy) }
             dt { "Since" } dd { (moment(Some(device.created))) }
         }
         h2 { "Last events" }
@@ -69,42 +73,18 @@ pub(super) async fn show(
         h2 { "Last commands" }
         (commands_table(&commands.items))
         h2 { "Sessions" }
-        (sessions_table(&sessions))
+        (table("sessions", SessionRow::COLUMNS, sessions.iter().map(SessionRow::cells), "None."))
         h2 { "Credentials" }
         (credentials_table(&credentials))
     };
     Ok(full(id.as_str(), Place::Device, &visit, &body))
 }
 
-/// A link to a device's page. What names may hold needs no quoting in a path.
-pub(super) fn link(id: &DeviceId) -> Markup {
-    html! { a href={ "/console/device/" (id) } { (id) } }
-}
-
-/// Whether a device may come in.
-pub(super) fn state(state: DeviceState) -> Markup {
-    match state {
-        DeviceState::Active => html! { span.good { "active" } },
-        DeviceState::AwaitsApproval => html! { span.waits { "awaits approval" } },
-        DeviceState::Revoked => html! { span.bad { "revoked" } },
-    }
-}
-
-/// Whether a device is there.
-pub(super) fn presence(present: bool) -> Markup {
-    if present {
-        html! { span.good { "connected" } }
-    } else {
-        html! { "not connected" }
-    }
-}
-
-/// A moment, or that there was none.
-pub(super) fn moment(at: Option<Timestamp>) -> Markup {
-    match at {
-        Some(at) => html! { time datetime=(at) { (at) } },
-        None => html! { "never" },
-    }
+/// A device's live sessions, as many as are shown.
+pub(super) fn sessions(core: &Core, device: &DeviceId) -> Vec<SessionRow> {
+    let present = core.sessions.present(&Selector::Device(device.clone()));
+    let shown = present.iter().take(SESSIONS);
+    shown.map(SessionRow::new).collect()
 }
 
 fn halves(twin: &Twin) -> Markup {
@@ -126,36 +106,23 @@ fn halves(twin: &Twin) -> Markup {
 }
 
 fn commands_table(commands: &[Command]) -> Markup {
-    html! {
-        @if commands.is_empty() {
-            p.empty { "None." }
-        } @else {
-            div.scroll {
-                table {
-                    thead {
-                        tr {
-                            th scope="col" { "Sent" }
-                            th scope="col" { "Command" }
-                            th scope="col" { "State" }
-                            th scope="col" { "Expires" }
-                            th scope="col" { "Payload" }
-                        }
-                    }
-                    tbody {
-                        @for one in commands {
-                            tr {
-                                td { (moment(Some(one.created))) }
-                                td { (one.name) }
-                                td { (command_state(one.state)) }
-                                td { (moment(Some(one.expires))) }
-                                td.payload { (preview(&one.payload)) }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
+    let columns = [
+        ("sent", "Sent"),
+        ("command", "Command"),
+        ("state", "State"),
+        ("expires", "Expires"),
+        ("payload", "Payload"),
+    ];
+    let rows = commands.iter().map(|one| {
+        [
+            moment(Some(one.created)),
+            one.name.render(),
+            command_state(one.state).render(),
+            moment(Some(one.expires)),
+            preview(&one.payload).render(),
+        ]
+    });
+    table("commands", columns, rows, "None.")
 }
 
 fn command_state(state: CommandState) -> &'static str {
@@ -169,70 +136,26 @@ fn command_state(state: CommandState) -> &'static str {
     }
 }
 
-fn sessions_table(sessions: &[Presence]) -> Markup {
-    html! {
-        @if sessions.is_empty() {
-            p.empty { "None." }
-        } @else {
-            div.scroll {
-                table {
-                    thead {
-                        tr {
-                            th scope="col" { "Since" }
-                            th scope="col" { "Over" }
-                            th scope="col" { "From" }
-                            th scope="col" { "Credential" }
-                        }
-                    }
-                    tbody {
-                        @for one in sessions.iter().take(SESSIONS) {
-                            tr {
-                                td { (moment(Some(one.since))) }
-                                td { (one.via) }
-                                td { (one.peer) }
-                                td { (one.credential) }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
 fn credentials_table(credentials: &[Credential]) -> Markup {
-    html! {
-        @if credentials.is_empty() {
-            p.empty { "None." }
-        } @else {
-            div.scroll {
-                table {
-                    thead {
-                        tr {
-                            th scope="col" { "Credential" }
-                            th scope="col" { "Kind" }
-                            th scope="col" { "Label" }
-                            th scope="col" { "State" }
-                            th scope="col" { "Last shown" }
-                            th scope="col" { "Ends" }
-                        }
-                    }
-                    tbody {
-                        @for one in credentials {
-                            tr {
-                                td { (one.id) }
-                                td { (kind(one.kind)) }
-                                td { (one.label) }
-                                td { (credential_state(one.state)) }
-                                td { (moment(one.used)) }
-                                td { (moment(one.expires)) }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
+    let columns = [
+        ("credential", "Credential"),
+        ("kind", "Kind"),
+        ("label", "Label"),
+        ("state", "State"),
+        ("used", "Last shown"),
+        ("expires", "Ends"),
+    ];
+    let rows = credentials.iter().map(|one| {
+        [
+            one.id.to_string().render(),
+            kind(one.kind).render(),
+            one.label.render(),
+            credential_state(one.state).render(),
+            moment(one.used),
+            moment(one.expires),
+        ]
+    });
+    table("credentials", columns, rows, "None.")
 }
 
 fn kind(kind: CredentialKind) -> &'static str {

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
+use axum::extract::{Query, RawQuery, State};
 use maud::{Markup, html};
 use outgate_core::id::SiteId;
-use outgate_core::identity::{Device, DeviceFilter, DeviceState, Listed, Page};
-use serde::Deserialize;
+use outgate_core::identity::{Actor, DeviceFilter, DeviceState, Page};
+use outgate_core::{Core, Refusal};
+use serde::{Deserialize, Serialize};
 
-use super::page::{Place, full};
+use super::Console;
+use super::page::{Place, full, live};
+use super::rows::DeviceRow;
+use super::table::table;
 use super::trouble::Trouble;
 use super::visits::Visit;
-use super::{Console, device};
 
 /// How many devices a page shows.
 const A_PAGE: u32 = 50;
@@ -26,39 +29,55 @@ pub(super) struct Search {
     after: String,
 }
 
+/// What is found of it, as far as a page shows it.
+#[derive(Debug, Serialize)]
+pub(super) struct Found {
+    rows: Vec<DeviceRow>,
+    next: Option<String>,
+}
+
 /// `GET /`.
 pub(super) async fn list(
     State(console): State<Arc<Console>>,
     visit: Visit,
+    RawQuery(query): RawQuery,
     Query(search): Query<Search>,
 ) -> Result<Markup, Trouble> {
-    let given = |text: &String| (!text.is_empty()).then(|| text.clone());
-    let site: Option<SiteId> = given(&search.site).map(|site| site.parse()).transpose()?;
-    let filter = DeviceFilter {
-        site,
-        state: state(&search.state),
-        prefix: given(&search.prefix),
-    };
-    let page = Page {
-        after: given(&search.after),
-        limit: A_PAGE,
-    };
-    let core = &console.state.core;
-    let listed = core
-        .identity
-        .devices(&visit.actor()?, &filter, &page)
-        .await?;
+    let found = search.find(&console.state.core, &visit.actor()?).await?;
+    let rows = found.rows.iter().map(DeviceRow::cells);
+    // The same search, as the browser has quoted it.
+    let stream = format!("/console/live/devices?{}", query.unwrap_or_default());
     let body = html! {
         h1 { "Devices" }
         (form(&search))
-        @if listed.items.is_empty() {
-            p.empty { "No device is like that." }
-        } @else {
-            (table(&console, &listed))
-        }
-        (onwards(&search, &listed))
+        (live(&stream))
+        (table("devices", DeviceRow::COLUMNS, rows, "No device is like that."))
+        (onwards(&search, found.next.as_deref()))
     };
     Ok(full("Devices", Place::Devices, &visit, &body))
+}
+
+impl Search {
+    /// The devices that are looked for, of those that `actor` sees.
+    pub(super) async fn find(&self, core: &Core, actor: &Actor) -> Result<Found, Refusal> {
+        let given = |text: &String| (!text.is_empty()).then(|| text.clone());
+        let site: Option<SiteId> = given(&self.site).map(|site| site.parse()).transpose()?;
+        let filter = DeviceFilter {
+            site,
+            state: state(&self.state),
+            prefix: given(&self.prefix),
+        };
+        let page = Page {
+            after: given(&self.after),
+            limit: A_PAGE,
+        };
+        let listed = core.identity.devices(actor, &filter, &page).await?;
+        let row = |device| DeviceRow::new(device, &core.sessions);
+        Ok(Found {
+            rows: listed.items.iter().map(row).collect(),
+            next: listed.next,
+        })
+    }
 }
 
 fn form(search: &Search) -> Markup {
@@ -86,53 +105,18 @@ fn form(search: &Search) -> Markup {
     }
 }
 
-fn table(console: &Console, listed: &Listed<Device>) -> Markup {
-    let sessions = &console.state.core.sessions;
-    html! {
-        div.scroll {
-            table {
-                caption { (listed.items.len()) " shown" }
-                thead {
-                    tr {
-                        th scope="col" { "Device" }
-                        th scope="col" { "Site" }
-                        th scope="col" { "State" }
-                        th scope="col" { "Connection" }
-                        th scope="col" { "Last seen" }
-                        th scope="col" { "Policy" }
-                    }
-                }
-                tbody {
-                    @for one in &listed.items {
-                        tr {
-                            td { (device::link(&one.id)) }
-                            td { (one.site) }
-                            td { (device::state(one.state)) }
-                            td { (device::presence(sessions.is_present(&one.id))) }
-                            td { (device::moment(one.seen)) }
-                            td { (one.policy) }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn onwards(search: &Search, listed: &Listed<Device>) -> Markup {
+fn onwards(search: &Search, next: Option<&str>) -> Markup {
     // A form, so that the browser quotes what stands in it.
     let hidden = |name: &str, value: &str| {
         html! { @if !value.is_empty() { input type="hidden" name=(name) value=(value); } }
     };
     html! {
-        @if let Some(next) = &listed.next {
-            form.filter method="get" action="/" {
-                (hidden("prefix", &search.prefix))
-                (hidden("site", &search.site))
-                (hidden("state", &search.state))
-                (hidden("after", next))
-                button type="submit" { "More devices" }
-            }
+        form #more .filter method="get" action="/" hidden[next.is_none()] {
+            (hidden("prefix", &search.prefix))
+            (hidden("site", &search.site))
+            (hidden("state", &search.state))
+            input type="hidden" name="after" value=(next.unwrap_or_default());
+            button type="submit" { "More devices" }
         }
     }
 }

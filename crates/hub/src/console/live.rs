@@ -1,6 +1,7 @@
-//! Events as they come, for the script of a page.
+//! What happens, as it happens, for the script of a page.
 
 use std::convert::Infallible;
+use std::future::{Future, pending};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,88 +10,112 @@ use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
 use http::{HeaderMap, StatusCode};
-use outgate_core::Refusal;
-use outgate_core::events::{Event, EventFilter};
+use outgate_core::events::EventFilter;
 use outgate_core::id::DeviceId;
-use serde::{Deserialize, Serialize};
+use outgate_core::{Core, Refusal};
+use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, sleep_until};
 
 use super::Console;
-use super::preview::preview;
+use super::devices::Search;
 use super::trouble::Trouble;
 use super::visits::Visit;
 
-/// The most events that are sent at once: as many as a page shows.
-const BATCH: u32 = 50;
+mod of_devices;
+mod of_events;
+
+use of_devices::{Devices, Watched};
+use of_events::Events;
 
 /// Nobody reads faster, and a browser should not have to.
 const BETWEEN: Duration = Duration::from_millis(250);
 
-/// How many events a page may be behind before it is taken to the newest.
-const BEHIND: u64 = 1_000;
-
 /// How often something is sent, so that everybody in between sees that it lives.
 const BEAT: Duration = Duration::from_secs(15);
 
-/// What is asked for.
+/// Which events are asked for. With those of one device comes how that device is.
 #[derive(Debug, Deserialize)]
 pub(super) struct Wanted {
     after: u64,
     device: Option<DeviceId>,
 }
 
-/// An event for the script.
-#[derive(Serialize)]
-struct Shown<'a> {
-    received: String,
-    device: &'a str,
-    site: &'a str,
-    name: &'a str,
-    content_type: &'a str,
-    payload: String,
-}
-
 /// A page's stream.
 struct Reader {
     console: Arc<Console>,
     visit: Visit,
-    filter: EventFilter,
-    place: u64,
+    events: Option<Events>,
+    devices: Option<Devices>,
+    next_at: Instant,
     _permit: OwnedSemaphorePermit,
 }
 
 /// `GET /console/live`.
-pub(super) async fn stream(
+pub(super) async fn events(
     State(console): State<Arc<Console>>,
     visit: Result<Visit, Response>,
     headers: HeaderMap,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Trouble> {
-    // A redirection to the login page would be followed and tell the script nothing.
     let Ok(visit) = visit else {
-        return Ok(StatusCode::UNAUTHORIZED.into_response());
+        return Ok(thrown_out());
     };
     let actor = visit.actor()?;
+    let core = &console.state.core;
     if let Some(device) = &wanted.device {
-        console.state.core.identity.device(&actor, device).await?;
+        core.identity.device(&actor, device).await?;
     }
+    let last = headers
+        .get("last-event-id")
+        .and_then(|place| place.to_str().ok()?.parse().ok());
+    let filter = EventFilter {
+        scope: actor.scope,
+        device: wanted.device.clone(),
+        prefix: None,
+    };
+    let events = Events::new(core, filter, last.unwrap_or(wanted.after));
+    let devices = wanted
+        .device
+        .map(|device| Devices::new(core, Watched::One(device)));
+    begin(Arc::clone(&console), visit, Some(events), devices)
+}
+
+/// `GET /console/live/devices`.
+pub(super) async fn devices(
+    State(console): State<Arc<Console>>,
+    visit: Result<Visit, Response>,
+    Query(search): Query<Search>,
+) -> Result<Response, Trouble> {
+    let Ok(visit) = visit else {
+        return Ok(thrown_out());
+    };
+    let devices = Devices::new(&console.state.core, Watched::List(search));
+    begin(Arc::clone(&console), visit, None, Some(devices))
+}
+
+/// A redirection to the login page would be followed and tell the script nothing.
+fn thrown_out() -> Response {
+    StatusCode::UNAUTHORIZED.into_response()
+}
+
+fn begin(
+    console: Arc<Console>,
+    visit: Visit,
+    events: Option<Events>,
+    devices: Option<Devices>,
+) -> Result<Response, Trouble> {
     let permit = Arc::clone(&visit.streams).try_acquire_owned();
     let permit = permit.map_err(|_| Refusal::Limited {
         what: "live pages at once",
         retry_after: BEAT,
     })?;
-    let last = headers
-        .get("last-event-id")
-        .and_then(|place| place.to_str().ok()?.parse().ok());
     let reader = Reader {
-        filter: EventFilter {
-            scope: actor.scope,
-            device: wanted.device,
-            prefix: None,
-        },
-        place: last.unwrap_or(wanted.after),
         console,
         visit,
+        events,
+        devices,
+        next_at: Instant::now(),
         _permit: permit,
     };
     let beat = KeepAlive::new().interval(BEAT);
@@ -113,56 +138,46 @@ fn batches(reader: Reader) -> impl Stream<Item = Result<sse::Event, Infallible>>
 impl Reader {
     /// What comes next; nothing when the stream cannot go on.
     async fn next(&mut self) -> Option<Vec<sse::Event>> {
-        let mut newest = self.console.state.core.events.newest();
         loop {
-            let latest = *newest.borrow_and_update();
-            if latest <= self.place {
-                newest.changed().await.ok()?;
-                tokio::time::sleep(BETWEEN).await;
-                continue;
-            }
+            sleep_until(self.next_at).await;
+            self.next_at = Instant::now() + BETWEEN;
             let mut batch = Vec::new();
-            if latest - self.place > BEHIND {
-                let skipped = latest - u64::from(BATCH) - self.place;
-                self.place += skipped;
-                batch.push(
-                    sse::Event::default()
-                        .event("skipped")
-                        .data(skipped.to_string()),
-                );
-            }
-            let events = &self.console.state.core.events;
-            let taken = events.after(&self.filter, self.place, BATCH).await;
-            match taken {
-                Ok(taken) => {
-                    self.place = taken.next.max(self.place);
-                    batch.extend(taken.events.iter().map(shown));
-                }
-                Err(Refusal::Expired { oldest }) => {
-                    self.place = oldest.saturating_sub(1).max(self.place);
-                }
-                Err(error) => {
-                    tracing::error!(?error, "a live page of the console failed");
-                    return None;
-                }
+            if let Err(error) = self.take(&mut batch).await {
+                tracing::error!(?error, "a live page of the console failed");
+                return None;
             }
             if !batch.is_empty() {
                 return Some(batch);
             }
+            tokio::select! {
+                news = either(self.events.as_mut().map(Events::changed)) => news?,
+                news = either(self.devices.as_mut().map(Devices::changed)) => news?,
+            }
         }
+    }
+
+    async fn take(&mut self, batch: &mut Vec<sse::Event>) -> Result<(), Refusal> {
+        let core: &Core = &self.console.state.core;
+        if let Some(events) = &mut self.events {
+            events.take(core, batch).await?;
+        }
+        if let Some(devices) = &mut self.devices {
+            devices.take(core, &self.visit.actor()?, batch).await?;
+        }
+        Ok(())
     }
 }
 
-fn shown(event: &Event) -> sse::Event {
-    let shown = Shown {
-        received: event.received.to_string(),
-        device: event.device.as_str(),
-        site: event.site.as_str(),
-        name: &event.name,
-        content_type: &event.content_type,
-        payload: preview(&event.payload),
-    };
-    // A line of JSON has no line ends, which is all that an event may not have.
-    let data = serde_json::to_string(&shown).unwrap_or_default();
-    sse::Event::default().id(event.seq.to_string()).data(data)
+/// Waits for news, for ever where there is nothing to have news of.
+async fn either<T>(news: Option<impl Future<Output = T>>) -> T {
+    match news {
+        Some(news) => news.await,
+        None => pending().await,
+    }
+}
+
+/// A message for the script.
+fn message(name: &str, data: String) -> sse::Event {
+    // A line of JSON has no line ends, which is all that a message may not have.
+    sse::Event::default().event(name).data(data)
 }

@@ -40,6 +40,13 @@ pub(super) fn full(title: &str, place: Place, visit: &Visit, body: &Markup) -> M
     framed(title, &header, body)
 }
 
+/// Where the script says whether the page follows what happens, which it does at `stream`.
+pub(super) fn live(stream: &str) -> Markup {
+    html! {
+        p #live .hint role="status" data-live=(stream) { "Reload the page to see what is new." }
+    }
+}
+
 /// A page for anybody.
 pub(super) fn bare(title: &str, body: &Markup) -> Markup {
     framed(title, &html! {}, body)

@@ -12,6 +12,9 @@ use crate::hub::Hub;
 const NASTY: &str =
     "<script>document.title='broken'</script><img src=x onerror=\"document.title='broken'\">";
 
+/// That the page follows what happens.
+const LIVE: &str = "document.getElementById('live').textContent.startsWith('Live')";
+
 /// A hub that serves, a browser, and where the hub is.
 async fn stage(title: &str) -> (Arc<Hub>, Chromium, String) {
     let hub = Arc::new(Hub::new(title).await);
@@ -62,7 +65,6 @@ async fn events_appear_live_and_nothing_in_them_runs() {
     )
     .await;
     log_in(&mut browser, &at, &token).await;
-    picture(&mut browser, "devices").await;
     browser
         .follow("document.querySelector('tbody a').click()")
         .await;
@@ -70,14 +72,12 @@ async fn events_appear_live_and_nothing_in_them_runs() {
         browser.run("location.pathname").await,
         "/console/device/till"
     );
-    browser
-        .until("document.getElementById('live').textContent.startsWith('Live')")
-        .await;
+    browser.until(LIVE).await;
     assert_eq!(
         browser.run("document.querySelector('dd').innerText").await,
         format!("{NASTY} (a)")
     );
-    let events = "document.querySelector('table[data-live]').tBodies[0].rows";
+    let events = "document.querySelector('table[data-part=events]').tBodies[0].rows";
     assert_eq!(browser.run(&format!("{events}.length")).await, 1);
 
     hub.say(&device, NASTY, "text/html", NASTY).await;
@@ -94,9 +94,130 @@ async fn events_appear_live_and_nothing_in_them_runs() {
             .await,
         0
     );
-    picture(&mut browser, "device").await;
-    browser.prefer("dark").await;
-    picture(&mut browser, "device-dark").await;
+    assert_eq!(browser.complaints, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_fits_a_telephone_and_a_desk_by_day_and_by_night() {
+    let (hub, mut browser, at) = stage(NASTY).await;
+    let token = hub.operator("anna", Scope::All).await;
+    let device = hub.device().await;
+    hub.make(&"pump-in-the-cellar.".repeat(6)).await;
+    hub.make("door").await;
+    hub.revoke_device("door").await;
+    hub.say(
+        &device,
+        "door/opened",
+        "application/json",
+        r#"{"by":"key"}"#,
+    )
+    .await;
+    hub.say(&device, NASTY, "text/html", NASTY).await;
+    hub.say(&device, "x", "", &"0123456789".repeat(60)).await;
+    log_in(&mut browser, &at, &token).await;
+    for (size, width, height) in [("desk", 1200, 900), ("telephone", 360, 740)] {
+        browser.size(width, height).await;
+        for scheme in ["light", "dark"] {
+            browser.prefer(scheme).await;
+            for (name, page) in [
+                ("login", "/console/login"),
+                ("devices", "/"),
+                ("device", "/console/device/till"),
+                ("events", "/console/events"),
+                ("missing", "/console/device/nobody"),
+            ] {
+                browser.go(&format!("{at}{page}")).await;
+                picture(&mut browser, &format!("{name}-{size}-{scheme}")).await;
+                let fits = "[document.documentElement, ...document.querySelectorAll('.scroll')] \
+                    .every(one => one.scrollWidth <= one.clientWidth)";
+                assert_eq!(browser.run(fits).await, true, "{name} on a {size}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_come_and_go_and_change_on_a_page_that_is_open() {
+    let (hub, mut browser, at) = stage("Shop").await;
+    let token = hub.operator("anna", Scope::All).await;
+    hub.make("pump").await;
+    log_in(&mut browser, &at, &token).await;
+    browser.until(LIVE).await;
+    let loads = browser.loads();
+    let cell = |device: &str, cell: &str| {
+        format!("rowOf('{device}').querySelector('[data-cell={cell}]').textContent")
+    };
+    browser
+        .run(
+            "globalThis.rowOf = device => [...document.querySelectorAll('tbody tr')] \
+                .find(row => row.cells[0].textContent === device); \
+             rowOf('pump').querySelector('a').focus()",
+        )
+        .await;
+    let session = hub.device().await;
+    let connected = cell("till", "connection") + " === 'connected'";
+    browser.until(&connected).await;
+    assert_ne!(browser.run(&cell("till", "seen")).await, "never");
+    hub.make("door").await;
+    let names = "[...document.querySelectorAll('td[data-cell=device]')] \
+        .map(cell => cell.textContent).join()";
+    browser
+        .until(&format!("{names} === 'door,pump,till'"))
+        .await;
+    hub.revoke_device("pump").await;
+    browser
+        .until(&(cell("pump", "state") + " === 'revoked'"))
+        .await;
+    // Whoever reads on with the keyboard is not lost.
+    assert_eq!(
+        browser.run("document.activeElement.textContent").await,
+        "pump"
+    );
+    drop(session);
+    let gone = cell("till", "connection") + " === 'not connected'";
+    browser.until(&gone).await;
+    assert_eq!(browser.loads(), loads);
+    assert_eq!(browser.complaints, Vec::<String>::new());
+
+    browser.go(&format!("{at}/?state=active&prefix=p%27")).await;
+    browser.until(LIVE).await;
+    let empty = "document.querySelector('p.empty').hidden";
+    assert_eq!(browser.run(empty).await, false);
+    browser.go(&format!("{at}/?state=active&prefix=d")).await;
+    browser.until(LIVE).await;
+    assert_eq!(browser.run(names).await, "door");
+    hub.revoke_device("door").await;
+    browser.until(&format!("!{empty}")).await;
+    assert_eq!(browser.run(names).await, "");
+    assert_eq!(browser.complaints, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_comes_and_goes_on_its_own_page() {
+    let (hub, mut browser, at) = stage("Shop").await;
+    let token = hub.operator("anna", Scope::All).await;
+    log_in(&mut browser, &at, &token).await;
+    browser.go(&format!("{at}/console/device/till")).await;
+    browser.until(LIVE).await;
+    let loads = browser.loads();
+    let cell = |cell: &str| format!("document.querySelector('dd[data-cell={cell}]').textContent");
+    let sessions = "document.querySelector('table[data-part=sessions]').tBodies[0].rows.length";
+    assert_eq!(browser.run(sessions).await, 0);
+    let session = hub.device().await;
+    let connection = cell("connection");
+    browser
+        .until(&format!("{sessions} === 1 && {connection} === 'connected'"))
+        .await;
+    assert_eq!(browser.run(&cell("policy")).await, "own-subtree");
+    drop(session);
+    browser
+        .until(&format!(
+            "{sessions} === 0 && {connection} === 'not connected'"
+        ))
+        .await;
+    hub.revoke_device("till").await;
+    browser.until(&(cell("state") + " === 'revoked'")).await;
+    assert_eq!(browser.loads(), loads);
     assert_eq!(browser.complaints, Vec::<String>::new());
 }
 
@@ -106,14 +227,11 @@ async fn a_revoked_operator_is_thrown_out_of_a_page_that_is_open() {
     let token = hub.operator("anna", Scope::All).await;
     log_in(&mut browser, &at, &token).await;
     browser.go(&format!("{at}/console/events")).await;
-    browser
-        .until("document.getElementById('live').textContent.startsWith('Live')")
-        .await;
+    browser.until(LIVE).await;
     let before = browser.loads();
     hub.revoke("anna").await;
     browser.thrown_out(before).await;
     assert_eq!(browser.run("location.pathname").await, "/console/login");
-    picture(&mut browser, "login").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -146,11 +146,18 @@ impl Chromium {
         self.loads
     }
 
-    /// A picture of the page, as PNG in base 64.
+    /// Shows pages in so many pixels of CSS from now on.
+    pub(crate) async fn size(&mut self, width: i64, height: i64) {
+        let size = json!({
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600,
+        });
+        self.ask("Emulation.setDeviceMetricsOverride", size).await;
+    }
+
+    /// A picture of the whole page, as PNG in base 64.
     pub(crate) async fn picture(&mut self) -> String {
-        let shot = self
-            .ask("Page.captureScreenshot", json!({"format": "png"}))
-            .await;
+        let whole = json!({"format": "png", "captureBeyondViewport": true});
+        let shot = self.ask("Page.captureScreenshot", whole).await;
         shot["data"].as_str().unwrap().to_owned()
     }
 

@@ -46,15 +46,31 @@ impl Hub {
                 .await
                 .unwrap();
         }
-        identity
-            .create_device(&actor, "till".parse().unwrap(), "a".parse().unwrap(), None)
-            .await
-            .unwrap();
-        Self {
+        let hub = Self {
             router: console::router(whole.state().clone()),
             whole,
             _folder: folder,
-        }
+        };
+        hub.make("till").await;
+        hub
+    }
+
+    /// A further device at the site `a`.
+    pub(crate) async fn make(&self, device: &str) {
+        let identity = &self.whole.state().core.identity;
+        let (device, site) = (device.parse().unwrap(), "a".parse().unwrap());
+        identity
+            .create_device(&Actor::hub(), device, site, None)
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn revoke_device(&self, device: &str) {
+        let identity = &self.whole.state().core.identity;
+        identity
+            .revoke_device(&Actor::hub(), &device.parse().unwrap())
+            .await
+            .unwrap();
     }
 
     /// A new operator's token.

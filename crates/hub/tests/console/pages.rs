@@ -1,10 +1,17 @@
 //! What is shown to whom, without a browser.
 
+use futures_util::StreamExt as _;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, RETRY_AFTER, SET_COOKIE};
 use http_body_util::BodyExt as _;
-use outgate_core::identity::Scope;
+use outgate_core::identity::{Actor, Scope};
 
 use crate::hub::{Hub, stray_token, text};
+
+const LIVE: [&str; 3] = [
+    "/console/live?after=0",
+    "/console/live?after=0&device=till",
+    "/console/live/devices",
+];
 
 const PAGES: [&str; 3] = ["/", "/console/events", "/console/device/till"];
 
@@ -18,7 +25,9 @@ async fn who_is_not_logged_in_is_sent_to_the_login() {
             assert_eq!(sent.headers()[LOCATION], "/console/login");
         }
     }
-    assert_eq!(hub.get("/console/live?after=0", "").await.status(), 401);
+    for live in LIVE {
+        assert_eq!(hub.get(live, "").await.status(), 401, "{live}");
+    }
 }
 
 #[tokio::test]
@@ -114,12 +123,16 @@ async fn who_logs_out_is_out() {
 async fn a_revoked_operator_is_out_at_once_with_what_is_live() {
     let hub = Hub::new("A").await;
     let cookie = hub.log_in(&hub.operator("anna", Scope::All).await).await;
-    let live = hub.get("/console/live?after=0", &cookie).await;
-    assert_eq!(live.status(), 200);
-    let reading = tokio::spawn(live.into_body().collect());
+    let mut reading = Vec::new();
+    for path in LIVE {
+        let live = hub.get(path, &cookie).await;
+        assert_eq!(live.status(), 200, "{path}");
+        reading.push(tokio::spawn(live.into_body().collect()));
+    }
     hub.revoke("anna").await;
-    let rest = reading.await.unwrap().unwrap().to_bytes();
-    assert!(rest.is_empty(), "{rest:?}");
+    for stream in reading {
+        stream.await.unwrap().unwrap();
+    }
     for page in PAGES {
         assert_eq!(hub.get(page, &cookie).await.status(), 303, "{page}");
     }
@@ -140,6 +153,53 @@ async fn an_operator_of_one_site_sees_nothing_of_another() {
     assert_eq!(hub.get("/console/device/till", &cookie).await.status(), 404);
     let live = hub.get("/console/live?after=0&device=till", &cookie).await;
     assert_eq!(live.status(), 404);
+    let mut live = hub
+        .get("/console/live/devices", &cookie)
+        .await
+        .into_body()
+        .into_data_stream();
+    let first = live.next().await.unwrap().unwrap();
+    assert_eq!(
+        first,
+        "event: devices\ndata: {\"rows\":[],\"next\":null}\n\n"
+    );
+    // What happens elsewhere is no news; what happens here is.
+    drop(device);
+    hub.make("pump").await;
+    let identity = &hub.whole.state().core.identity;
+    let (own, site) = ("door".parse().unwrap(), "b".parse().unwrap());
+    identity
+        .create_device(&Actor::hub(), own, site, None)
+        .await
+        .unwrap();
+    let second = live.next().await.unwrap().unwrap();
+    let second = String::from_utf8(second.to_vec()).unwrap();
+    assert!(
+        second.contains("door") && !second.contains("pump"),
+        "{second}"
+    );
+}
+
+#[tokio::test]
+async fn the_page_of_a_device_is_told_when_it_comes() {
+    let hub = Hub::new("A").await;
+    let cookie = hub.log_in(&hub.operator("anna", Scope::All).await).await;
+    let mut live = hub
+        .get("/console/live?after=0&device=till", &cookie)
+        .await
+        .into_body()
+        .into_data_stream();
+    let first = live.next().await.unwrap().unwrap();
+    let first = String::from_utf8(first.to_vec()).unwrap();
+    assert!(first.contains("not connected"), "{first}");
+    let device = hub.device().await;
+    // That it was seen may be told before that it is there.
+    let mut told = String::new();
+    while !told.contains("\"connected\"") {
+        let next = live.next().await.unwrap().unwrap();
+        told.push_str(std::str::from_utf8(&next).unwrap());
+    }
+    drop(device);
 }
 
 #[tokio::test]
