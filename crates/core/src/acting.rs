@@ -34,6 +34,7 @@ pub(crate) fn act(
     (at, act): (Timestamp, &'static str),
     detail: &Value,
 ) -> Result<(), Refusal> {
+    actor.check()?;
     let found = device_seen_by(connection, actor, device)?;
     actor.require(Role::Operator, act)?;
     match found.state {

@@ -15,8 +15,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::clock::Timestamp;
-use crate::identity::{Actor, Listed, Page};
+use crate::identity::{Actor, Listed, Page, Principal};
 use crate::refusal::Refusal;
+use crate::sessions::Pass;
 use crate::store::Store;
 
 /// The tables of this part. The triggers guard against our own mistakes; against who can write the
@@ -51,7 +52,7 @@ pub struct Entry {
     pub seq: u64,
     /// When.
     pub at: Timestamp,
-    /// Who: an operator's name, `hub`, or `device/NAME` for an enrolment.
+    /// Who: an operator's name, `hub`, `device/NAME` or `service/NAME`.
     pub who: String,
     /// From where, if over the network.
     pub from: Option<String>,
@@ -143,11 +144,12 @@ impl Audit {
     }
 }
 
-/// Adds an entry for what `actor` does, in the transaction in which it is done. `act` is
+/// Adds an entry for what `actor` does, in the transaction in which it is done, if they still may:
+/// an act that waited for the writer while its actor was revoked is refused here. `act` is
 /// `kind.verb`, `on` is `kind/NAME`, `detail` a JSON object without anything secret.
 ///
 /// # Errors
-/// [`Refusal::TooLarge`] when `detail` has more than [`MAX_DETAIL`] bytes as text; as the store.
+/// As [`Actor::check`]; [`Refusal::TooLarge`] when `detail` has more than [`MAX_DETAIL`] bytes as text; as the store.
 pub fn append(
     connection: &Connection,
     now: Timestamp,
@@ -156,9 +158,32 @@ pub fn append(
     on: &str,
     detail: &Value,
 ) -> Result<(), Refusal> {
+    actor.check()?;
     let from = actor.from.map(|address| address.to_string());
     let who = actor.name();
     append_as(connection, now, &who, from.as_deref(), act, on, detail)
+}
+
+/// Adds an entry for what the holder of `pass`, or without one the hub itself, does; as [`append`].
+pub(crate) fn append_by(
+    connection: &Connection,
+    now: Timestamp,
+    pass: Option<&Pass>,
+    act: &str,
+    on: &str,
+    detail: &Value,
+) -> Result<(), Refusal> {
+    let Some(pass) = pass else {
+        return append_as(connection, now, "hub", None, act, on, detail);
+    };
+    pass.check()?;
+    let who = match pass.principal() {
+        // Operators go by their bare names.
+        Principal::Operator { operator, .. } => operator.to_string(),
+        other @ (Principal::Device { .. } | Principal::Service { .. }) => other.name(),
+    };
+    let from = pass.peer().ip().to_string();
+    append_as(connection, now, &who, Some(&from), act, on, detail)
 }
 
 /// Adds an entry for what was done by somebody who is no operator: `device/NAME`.

@@ -2,13 +2,16 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
+use serde_json::json;
 
+use crate::audit;
 use crate::clock::{Clock, Timestamp};
 use crate::events::row::{newest, oldest, place, received_after, signed};
 use crate::events::{EventFilter, Taken, row};
 use crate::id::ConsumerId;
 use crate::identity::{Actor, Scope};
 use crate::refusal::Refusal;
+use crate::sessions::Pass;
 use crate::store::Store;
 
 /// The tables of this part. `place`: all events up to it have been taken.
@@ -51,16 +54,31 @@ impl Consumers {
     }
 
     /// Makes a consumer that begins after the place `after`, or after the newest event. Does
-    /// nothing when it is there.
+    /// nothing when it is there. `by` is the right of who asks; `None` for the hub itself.
     ///
     /// # Errors
-    /// [`Refusal::Expired`] when events after `after` are no longer kept, [`Refusal::Invalid`]
+    /// [`Refusal::Revoked`] when who asks may not act any more; [`Refusal::Expired`] when events after `after` are no longer kept, [`Refusal::Invalid`]
     /// when there is no such place yet, [`Refusal::TooLarge`] when there are [`MAX_CONSUMERS`]
     /// already.
-    pub async fn register(&self, id: &ConsumerId, after: Option<u64>) -> Result<Consumer, Refusal> {
+    pub async fn register(
+        &self,
+        by: Option<Pass>,
+        id: &ConsumerId,
+        after: Option<u64>,
+    ) -> Result<Consumer, Refusal> {
         let (id, now) = (id.clone(), self.clock.now());
         self.store
-            .write(move |connection| register(connection, &id, after, now))
+            .write(move |connection| {
+                by.iter().try_for_each(Pass::check)?;
+                if let Some(found) = find(connection, &id, now)? {
+                    return Ok(found);
+                }
+                let made = register(connection, &id, after, now)?;
+                let detail = json!({ "after": made.place });
+                let act = "consumer.register";
+                audit::append_by(connection, now, by.as_ref(), act, &on(&id), &detail)?;
+                Ok(made)
+            })
             .await
     }
 
@@ -83,14 +101,23 @@ impl Consumers {
             .await
     }
 
-    /// Moves a consumer's place on to `place`, never back.
+    /// Moves a consumer's place on to `place`, never back. Not written down: it is what consuming
+    /// is.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`]; [`Refusal::Invalid`] when there is no such place yet.
-    pub async fn advance(&self, id: &ConsumerId, place: u64) -> Result<(), Refusal> {
+    /// [`Refusal::Revoked`] when who asks may not act any more; [`Refusal::NotFound`]; [`Refusal::Invalid`] when there is no such place yet.
+    pub async fn advance(
+        &self,
+        by: Option<Pass>,
+        id: &ConsumerId,
+        place: u64,
+    ) -> Result<(), Refusal> {
         let (id, now) = (id.clone(), self.clock.now());
         self.store
-            .write(move |connection| advance(connection, &id, place, now))
+            .write(move |connection| {
+                by.iter().try_for_each(Pass::check)?;
+                advance(connection, &id, place, now)
+            })
             .await
     }
 
@@ -120,16 +147,24 @@ impl Consumers {
     /// Forgets a consumer, so that nothing is kept for it any more.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`].
-    pub async fn remove(&self, id: &ConsumerId) -> Result<(), Refusal> {
-        let id = id.clone();
+    /// [`Refusal::Revoked`] when who asks may not act any more; [`Refusal::NotFound`].
+    pub async fn remove(&self, by: Option<Pass>, id: &ConsumerId) -> Result<(), Refusal> {
+        let (id, now) = (id.clone(), self.clock.now());
         self.store
-            .write(move |connection| match remove(connection, &id)? {
-                true => Ok(()),
-                false => Err(Refusal::not_found("consumer", id)),
+            .write(move |connection| {
+                by.iter().try_for_each(Pass::check)?;
+                let detail = json!({ "place": place_of(connection, &id)? });
+                remove(connection, &id)?;
+                let act = "consumer.remove";
+                audit::append_by(connection, now, by.as_ref(), act, &on(&id), &detail)
             })
             .await
     }
+}
+
+/// How a consumer is called in the audit log.
+fn on(id: &ConsumerId) -> String {
+    format!("consumer/{id}")
 }
 
 /// As [`Consumers::register`], inside a write.

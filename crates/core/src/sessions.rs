@@ -499,6 +499,11 @@ impl Pass {
     pub fn principal(&self) -> &Principal {
         &self.0.presence.principal
     }
+
+    /// From where it came in.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.0.presence.peer
+    }
 }
 
 impl Drop for Session {

@@ -19,10 +19,17 @@ async fn a_consumer_begins_where_it_says_and_keeps_its_place() {
         core.events.append(&session, said("n", b"")).await.unwrap();
     }
     let (late, early) = (name("late"), name("early"));
-    assert_eq!(core.consumers.register(&late, None).await.unwrap().place, 3);
     assert_eq!(
         core.consumers
-            .register(&early, Some(1))
+            .register(None, &late, None)
+            .await
+            .unwrap()
+            .place,
+        3
+    );
+    assert_eq!(
+        core.consumers
+            .register(None, &early, Some(1))
             .await
             .unwrap()
             .place,
@@ -30,7 +37,7 @@ async fn a_consumer_begins_where_it_says_and_keeps_its_place() {
     );
     assert_eq!(
         core.consumers
-            .register(&early, Some(3))
+            .register(None, &early, Some(3))
             .await
             .unwrap()
             .place,
@@ -41,8 +48,8 @@ async fn a_consumer_begins_where_it_says_and_keeps_its_place() {
         let taken = core.consumers.take(&early, &all(), 1).await.unwrap();
         assert_eq!((taken.events.len(), taken.next), (1, 2));
     }
-    core.consumers.advance(&early, 2).await.unwrap();
-    core.consumers.advance(&early, 1).await.unwrap();
+    core.consumers.advance(None, &early, 2).await.unwrap();
+    core.consumers.advance(None, &early, 1).await.unwrap();
     let taken = core.consumers.take(&early, &all(), 10).await.unwrap();
     assert_eq!(taken.events[0].seq, 3, "never back");
     assert!(
@@ -59,15 +66,15 @@ async fn a_consumer_begins_where_it_says_and_keeps_its_place() {
 async fn places_that_are_not_there_yet_are_refused() {
     let bench = Bench::new(Limits::default());
     let consumers = &bench.core.consumers;
-    let refused = consumers.register(&name("c"), Some(1)).await;
+    let refused = consumers.register(None, &name("c"), Some(1)).await;
     assert!(matches!(refused, Err(Refusal::Invalid { .. })));
-    consumers.register(&name("c"), None).await.unwrap();
-    let refused = consumers.advance(&name("c"), 1).await;
+    consumers.register(None, &name("c"), None).await.unwrap();
+    let refused = consumers.advance(None, &name("c"), 1).await;
     assert!(matches!(refused, Err(Refusal::Invalid { .. })));
-    let refused = consumers.advance(&name("d"), 0).await;
+    let refused = consumers.advance(None, &name("d"), 0).await;
     assert!(matches!(refused, Err(Refusal::NotFound { .. })));
-    consumers.remove(&name("c")).await.unwrap();
-    let refused = consumers.remove(&name("c")).await;
+    consumers.remove(None, &name("c")).await.unwrap();
+    let refused = consumers.remove(None, &name("c")).await;
     assert!(matches!(refused, Err(Refusal::NotFound { .. })));
 }
 
@@ -76,7 +83,10 @@ async fn one_that_stands_still_shows_since_when() {
     let bench = Bench::new(Limits::default());
     let (core, session) = (&bench.core, bench.session("a"));
     let start = core.clock.now();
-    core.consumers.register(&name("c"), None).await.unwrap();
+    core.consumers
+        .register(None, &name("c"), None)
+        .await
+        .unwrap();
     core.clock.advance(Duration::from_secs(100));
     let list = async || core.consumers.list(&Actor::hub()).await.unwrap().remove(0);
     assert_eq!(list().await.moved, core.clock.now(), "nothing to take");
@@ -87,7 +97,7 @@ async fn one_that_stands_still_shows_since_when() {
         (stuck.moved.since(start), stuck.behind),
         (Duration::from_secs(100), 1)
     );
-    core.consumers.advance(&name("c"), 1).await.unwrap();
+    core.consumers.advance(None, &name("c"), 1).await.unwrap();
     assert_eq!(list().await.moved, core.clock.now());
 }
 
@@ -98,7 +108,7 @@ async fn who_sees_one_site_does_not_see_the_consumers() {
         operator: None,
         role: Role::Admin,
         scope: Scope::Site("s".parse().unwrap()),
-        from: None,
+        ..Actor::hub()
     };
     let refused = bench.core.consumers.list(&actor).await;
     assert!(matches!(refused, Err(Refusal::Forbidden { .. })));

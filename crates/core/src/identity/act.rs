@@ -103,6 +103,8 @@ impl Identity {
             Ok(()) => {
                 self.store
                     .write(move |connection| {
+                        // Who has been revoked while this waited learns nothing either.
+                        who.check()?;
                         let done = work(connection, &who, now)?;
                         audit::append(connection, now, &who, name, &place, &done.detail)?;
                         Ok(done)
@@ -149,12 +151,13 @@ impl Identity {
         if self.refusals.take(operator).is_err() {
             return;
         }
-        let (actor, on) = (actor.clone(), on.to_owned());
+        let (who, on) = (actor.name(), on.to_owned());
+        let from = actor.from.map(|address| address.to_string());
         let noted = self
             .store
             .write(move |connection| {
-                let detail = json!({ "act": name });
-                audit::append(connection, now, &actor, "refused", &on, &detail)
+                let (act, detail) = ("refused", json!({ "act": name }));
+                audit::append_as(connection, now, &who, from.as_deref(), act, &on, &detail)
             })
             .await;
         if let Err(refusal) = noted {

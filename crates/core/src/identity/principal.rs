@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::text::words;
 use crate::id::{DeviceId, OperatorId, ServiceId, SiteId};
 use crate::refusal::Refusal;
+use crate::sessions::{Pass, Session};
 
 /// How much of the hub somebody sees.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +74,9 @@ pub struct Actor {
     pub scope: Scope,
     /// From where they ask.
     pub from: Option<IpAddr>,
+    /// The right to act that their session gives: looked at on the writer's thread in the same
+    /// transaction as what they do. `None` for the hub itself.
+    pub pass: Option<Pass>,
 }
 
 impl Scope {
@@ -110,6 +114,15 @@ impl Scope {
 }
 
 impl Principal {
+    /// Whether it is `device`.
+    #[must_use]
+    pub fn is_device(&self, device: &DeviceId) -> bool {
+        match self {
+            Self::Device { device: its, .. } => its == device,
+            Self::Operator { .. } | Self::Service { .. } => false,
+        }
+    }
+
     /// The name under which it is written down: `device/NAME` and so on.
     #[must_use]
     pub fn name(&self) -> String {
@@ -130,15 +143,16 @@ impl Actor {
             role: Role::Admin,
             scope: Scope::All,
             from: None,
+            pass: None,
         }
     }
 
-    /// An operator who has proved who they are, asking from `from`.
+    /// The operator who has `session`: what they do is done only while it lives.
     ///
     /// # Errors
     /// [`Refusal::Forbidden`] for devices and services: they administer nothing.
-    pub fn of(principal: &Principal, from: Option<IpAddr>) -> Result<Self, Refusal> {
-        match principal {
+    pub fn of(session: &Session) -> Result<Self, Refusal> {
+        match session.principal() {
             Principal::Operator {
                 operator,
                 role,
@@ -147,7 +161,8 @@ impl Actor {
                 operator: Some(operator.clone()),
                 role: *role,
                 scope: scope.clone(),
-                from,
+                from: Some(session.presence().peer.ip()),
+                pass: Some(session.pass()),
             }),
             Principal::Device { .. } | Principal::Service { .. } => {
                 Err(Refusal::forbidden("administering the hub"))
@@ -176,6 +191,14 @@ impl Actor {
             Scope::All => Ok(()),
             Scope::Site(_) => Err(Refusal::forbidden(what)),
         }
+    }
+
+    /// Whether their session, if they act by one, may still act.
+    ///
+    /// # Errors
+    /// As [`Pass::check`].
+    pub fn check(&self) -> Result<(), Refusal> {
+        self.pass.as_ref().map_or(Ok(()), Pass::check)
     }
 
     /// The name under which their acts are written down.

@@ -15,9 +15,9 @@ use super::credential::{self, CredentialState, Owner};
 use super::device::{self, DeviceState};
 use super::{Actor, Identity, Role, operator, service, site};
 use crate::clock::Timestamp;
-use crate::id::{CredentialId, DeviceId, OperatorId, ServiceId, SiteId};
+use crate::id::{CredentialId, DeviceId, OperatorId, ServiceId, SessionId, SiteId};
 use crate::refusal::Refusal;
-use crate::sessions::{Ended, Ending, Selector};
+use crate::sessions::{Ended, Ending, Presence, Selector};
 
 /// What a revocation did.
 #[derive(Clone, Copy, Debug)]
@@ -176,6 +176,33 @@ impl Identity {
                 .execute((&id, now))?;
             credential::revoke_all(connection, Owner::Service(&id), now)?;
             Ok(Done::new(()).ends(Selector::Service(id), Ending::Revoked))
+        })
+        .await
+    }
+
+    /// Closes one connection of a device, which may come again.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`], [`Refusal::NotFound`] when the device has no such session; as the
+    /// store.
+    pub async fn dismiss_session(
+        &self,
+        actor: &Actor,
+        device: &DeviceId,
+        session: &SessionId,
+    ) -> Result<Revoked, Refusal> {
+        let act = Act::new(actor, Role::Operator, "session.dismiss", device::on(device));
+        let (device, session, sessions) = (device.clone(), session.clone(), self.sessions.clone());
+        self.revoke(act, move |connection, actor, _now| {
+            device::seen_by(connection, actor, &device)?;
+            let selector = Selector::Session(session.clone());
+            let of_device = |one: &Presence| one.principal.is_device(&device);
+            let found = sessions.present(&selector).into_iter().find(of_device);
+            let found = found.ok_or_else(|| Refusal::not_found("session", session))?;
+            let detail = json!({ "session": found.id.as_str(), "via": found.via });
+            Ok(Done::new(())
+                .detail(detail)
+                .ends(selector, Ending::Dismissed))
         })
         .await
     }

@@ -252,7 +252,7 @@ async fn two_sites() -> (Hub, Actor) {
         operator: Some(id("ann")),
         role: Role::Admin,
         scope: Scope::Site(id("shop")),
-        from: None,
+        ..hub.admin.clone()
     };
     (hub, actor)
 }

@@ -18,9 +18,9 @@ use crate::hub::{Hub, id};
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A customer's authority.
-struct Customer {
+pub(crate) struct Customer {
     issuer: Issuer<'static, KeyPair>,
-    pem: String,
+    pub(crate) pem: String,
 }
 
 #[tokio::test]
@@ -269,7 +269,7 @@ async fn what_is_no_authority_is_not_registered_as_one() {
 }
 
 impl Customer {
-    fn new(hub: &Hub) -> Self {
+    pub(crate) fn new(hub: &Hub) -> Self {
         let now = hub.core.clock.now();
         let mut params = CertificateParams::default();
         params
@@ -352,7 +352,7 @@ fn device_of(who: &Identified) -> &str {
     device.as_str()
 }
 
-fn request() -> String {
+pub(crate) fn request() -> String {
     let key = KeyPair::generate().unwrap();
     let request = CertificateParams::default().serialize_request(&key);
     request.unwrap().pem().unwrap()

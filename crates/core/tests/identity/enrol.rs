@@ -15,8 +15,8 @@ use outgate_core::{Refusal, Timestamp};
 
 use crate::hub::{Hub, id};
 
-struct Fleet {
-    hub: Hub,
+pub(crate) struct Fleet {
+    pub(crate) hub: Hub,
     key: FleetKeyId,
     secret: Secret,
 }
@@ -219,7 +219,7 @@ async fn who_guesses_proofs_is_soon_made_to_wait() {
 }
 
 impl Fleet {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let hub = Hub::new();
         hub.add_site("shop").await;
         let new = NewFleetKey {
@@ -264,12 +264,12 @@ impl Fleet {
         enrolment.proof = hmac::sign(&key, text.as_bytes()).as_ref().to_vec();
     }
 
-    async fn enrol(&self, device: &str, nonce: usize) -> Result<Enrolled, Refusal> {
+    pub(crate) async fn enrol(&self, device: &str, nonce: usize) -> Result<Enrolled, Refusal> {
         let enrolment = self.ask(device, nonce);
         self.hub.core.identity.enrol(enrolment).await
     }
 
-    async fn comes_in(&self, device: &str, issued: &Issued) -> Result<(), Refusal> {
+    pub(crate) async fn comes_in(&self, device: &str, issued: &Issued) -> Result<(), Refusal> {
         let Given::Key(key) = &issued.given else {
             panic!("a key was expected");
         };

@@ -8,3 +8,4 @@ mod certificates;
 mod enrol;
 mod hub;
 mod revoke;
+mod under_way;

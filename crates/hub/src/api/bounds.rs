@@ -29,9 +29,6 @@ pub(crate) const MAX_STREAMS_EACH: usize = 16;
 /// The most long polls and streams at a time. Each holds at most one batch of events, 4 MiB.
 pub(crate) const MAX_STREAMS: usize = 256;
 
-/// How long a dismissed connection may take to close before the answer says that it lingers.
-pub(crate) const CLOSED_WITHIN: Duration = Duration::from_secs(5);
-
 /// The most bytes of what a name may be asked to begin with.
 const MAX_PREFIX: usize = 256;
 

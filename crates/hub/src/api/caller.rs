@@ -59,7 +59,7 @@ impl Caller {
     /// # Errors
     /// [`Refusal::Forbidden`] for a service.
     pub fn actor(&self) -> Result<Actor, Refusal> {
-        Actor::of(self.0.principal(), Some(self.0.presence().peer.ip()))
+        Actor::of(&self.0)
     }
 
     /// What they see.

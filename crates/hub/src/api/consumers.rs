@@ -13,17 +13,17 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use outgate_core::Refusal;
 use outgate_core::events::EventFilter;
 use outgate_core::id::{ConsumerId, DeviceId};
 use outgate_core::identity::{Actor, Role, Scope};
+use outgate_core::{Core, Refusal};
 
 use crate::api::bounds;
 use crate::api::caller::Caller;
 use crate::api::events::{patience, place};
 use crate::api::extract::{Asked, Given, Named};
 use crate::api::pages::List;
-use crate::api::problem::Problem;
+use crate::api::problem::{Kind, Problem};
 use crate::api::{Api, follow, view};
 
 pub(crate) fn router() -> OpenApiRouter<Arc<Api>> {
@@ -149,14 +149,15 @@ async fn register_consumer(
     caller.may_consume()?;
     let after = registration.after.map(place).transpose()?;
     let id = kept(&caller, &consumer)?;
-    let kept = api.state.core.consumers.register(&id, after).await?;
+    let by = Some(caller.session().pass());
+    let kept = api.state.core.consumers.register(by, &id, after).await?;
     Ok(axum::Json(view::Consumer::named(consumer.into(), &kept)))
 }
 
 /// Remove a consumer
 ///
 /// Nothing is kept for it any more. An administrator of all sites removes those of others by the
-/// whole name that the list tells.
+/// whole name that the list tells. That of a webhook goes with the webhook.
 #[utoipa::path(delete, path = "/api/consumers/{consumer}", tag = "events", params(OfConsumer),
     responses((status = 204, description = "It is gone")))]
 async fn remove_consumer(
@@ -169,12 +170,38 @@ async fn remove_consumer(
         && caller
             .actor()
             .is_ok_and(|actor| actor.role == Role::Admin && actor.scope == Scope::All);
+    let core = &api.state.core;
+    is_of_no_webhook(core, &caller, &consumer).await?;
     let id = match whole {
         true => consumer,
         false => kept(&caller, &consumer)?,
     };
-    api.state.core.consumers.remove(&id).await?;
+    core.consumers
+        .remove(Some(caller.session().pass()), &id)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Refuses the place of a webhook, which is the webhook's own, and says what to do instead.
+async fn is_of_no_webhook(
+    core: &Core,
+    caller: &Caller,
+    consumer: &ConsumerId,
+) -> Result<(), Problem> {
+    let (Ok(actor), Ok(webhook)) = (caller.actor(), consumer.as_str().parse()) else {
+        return Ok(());
+    };
+    match core.webhooks.get(&actor, &webhook).await {
+        Ok(_) => {
+            let detail = format!(
+                "this is the place of a webhook: DELETE /api/webhooks/{webhook} removes both"
+            );
+            Err(Problem::new(Kind::InUse, detail))
+        }
+        // Who does not see webhooks does not see that there is one.
+        Err(Refusal::NotFound { .. } | Refusal::Forbidden { .. }) => Ok(()),
+        Err(refusal) => Err(refusal.into()),
+    }
 }
 
 /// Take a consumer's next events
@@ -220,6 +247,7 @@ async fn advance_consumer(
     caller.may_consume()?;
     let place = place(advance.place)?;
     let id = kept(&caller, &consumer)?;
-    api.state.core.consumers.advance(&id, place).await?;
+    let by = Some(caller.session().pass());
+    api.state.core.consumers.advance(by, &id, place).await?;
     Ok(StatusCode::NO_CONTENT)
 }

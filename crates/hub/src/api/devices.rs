@@ -9,10 +9,9 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use outgate_core::Refusal;
 use outgate_core::id::{DeviceId, SiteId};
-use outgate_core::identity::{DeviceFilter, Listed, Role};
-use outgate_core::sessions::{Ending, Selector};
+use outgate_core::identity::{DeviceFilter, Listed};
+use outgate_core::sessions::Selector;
 
 use crate::api::caller::Caller;
 use crate::api::extract::{Asked, Created, Given, IfMatch, Named, Tagged};
@@ -249,23 +248,7 @@ async fn dismiss_session(
     caller: Caller,
     Named(OfSession { device, session }): Named<OfSession>,
 ) -> Result<axum::Json<view::Revocation>, Problem> {
-    let core = &api.state.core;
-    let actor = caller.actor()?;
-    let device = core.identity.device(&actor, &device).await?;
-    if actor.role < Role::Operator {
-        return Err(Refusal::forbidden("dismissing a session").into());
-    }
-    let selector = Selector::Session(session.clone());
-    let present = core.sessions.present(&selector);
-    if !present
-        .iter()
-        .any(|one| view::Session::is_of(one, &device.id))
-    {
-        return Err(Refusal::not_found("session", session).into());
-    }
-    let ended = core
-        .sessions
-        .end(&selector, Ending::Dismissed, bounds::CLOSED_WITHIN)
-        .await;
-    Ok(axum::Json(ended.into()))
+    let (identity, actor) = (&api.state.core.identity, caller.actor()?);
+    let dismissed = identity.dismiss_session(&actor, &device, &session).await?;
+    Ok(axum::Json(dismissed.connections.into()))
 }

@@ -35,6 +35,8 @@ pub(crate) enum Kind {
     Exists,
     /// Somebody else changed it meanwhile.
     Conflict,
+    /// Something else needs it.
+    InUse,
     /// A request with the same idempotency key has begun, and what came of it is not known.
     Unsettled,
     /// The device is not connected.
@@ -69,7 +71,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every kind, for the documentation.
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::Unauthenticated,
         Self::Forbidden,
         Self::Revoked,
@@ -79,6 +81,7 @@ impl Kind {
         Self::TooSlow,
         Self::Exists,
         Self::Conflict,
+        Self::InUse,
         Self::Unsettled,
         Self::Offline,
         Self::Expired,
@@ -113,6 +116,7 @@ impl Kind {
             Self::TooSlow => (S::REQUEST_TIMEOUT, "too-slow", "The body came too slowly"),
             Self::Exists => (S::CONFLICT, "exists", "Exists already"),
             Self::Conflict => (S::CONFLICT, "conflict", "Changed meanwhile"),
+            Self::InUse => (S::CONFLICT, "in-use", "Something else needs it"),
             Self::Unsettled => (
                 S::CONFLICT,
                 "unsettled",

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::header;
 use http::request::Parts;
 use outgate_core::clock::{Clock, Timestamp};
-use outgate_core::identity::{Actor, Principal};
+use outgate_core::identity::Actor;
 use outgate_core::secret::Secret;
 use outgate_core::sessions::Session;
 use outgate_core::{Refusal, identity::Scope};
@@ -161,20 +161,7 @@ fn end(live: &mut HashMap<[u8; 32], Entry>, key: &[u8; 32]) {
 impl Visit {
     /// The operator, for what they ask of the core.
     pub(super) fn actor(&self) -> Result<Actor, Refusal> {
-        let presence = self.session.presence();
-        match &presence.principal {
-            Principal::Operator {
-                operator,
-                role,
-                scope,
-            } => Ok(Actor {
-                operator: Some(operator.clone()),
-                role: *role,
-                scope: scope.clone(),
-                from: Some(presence.peer.ip()),
-            }),
-            Principal::Device { .. } | Principal::Service { .. } => Err(Refusal::Unauthenticated),
-        }
+        Actor::of(&self.session)
     }
 
     /// What they see.

@@ -148,6 +148,73 @@ async fn a_session_is_dismissed_by_its_name_and_device() {
     let (dismissed, ending) = soon(async { tokio::join!(dismissing, closing) }).await;
     assert_eq!(ending, Ending::Dismissed);
     assert_eq!(dismissed.body["ended"], 1);
+    let log = hub.get("/api/audit?limit=1").await;
+    assert_eq!(log.body["items"][0]["act"], "session.dismiss");
+    assert_eq!(log.body["items"][0]["on"], "device/till");
+    assert_eq!(
+        log.body["items"][0]["detail"]["session"],
+        json!(name.as_str())
+    );
+}
+
+#[tokio::test]
+async fn who_makes_and_removes_a_consumer_is_in_the_audit_log() {
+    let hub = Hub::furnished().await;
+    let made = hub
+        .make("/api/services", json!({"id": "erp", "site": "a"}))
+        .await;
+    let token = made["issued"]["given"]["token"].as_str().unwrap();
+    let path = "/api/consumers/billing";
+    for _ in 0..2 {
+        let kept = hub.ask(token, Method::PUT, path, json!({})).await;
+        assert_eq!(kept.status, StatusCode::OK, "{kept:?}");
+    }
+    let advance = hub.ask(
+        token,
+        Method::POST,
+        "/api/consumers/billing/advance",
+        json!({"place": 0}),
+    );
+    assert_eq!(advance.await.status, StatusCode::NO_CONTENT);
+    let gone = hub.ask(token, Method::DELETE, path, Value::Null).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT);
+    let log = hub.get("/api/audit?limit=3").await;
+    let told = |n: usize| {
+        let entry = &log.body["items"][n];
+        ["who", "act", "on", "from"].map(|name| entry[name].as_str().unwrap_or_default().to_owned())
+    };
+    let on = "consumer/api:a:billing";
+    assert_eq!(told(0), ["service/erp", "consumer.remove", on, "192.0.2.7"]);
+    assert_eq!(
+        told(1),
+        ["service/erp", "consumer.register", on, "192.0.2.7"]
+    );
+    assert_eq!(
+        told(2)[1],
+        "service.create",
+        "moving it is not written down"
+    );
+}
+
+#[tokio::test]
+async fn the_place_of_a_webhook_is_not_removed_without_it() {
+    let hub = Hub::furnished().await;
+    let new = json!({"title": "erp", "url": "https://erp.example/"});
+    let made = hub.make("/api/webhooks", new).await;
+    let webhook = made["webhook"]["id"].as_str().unwrap();
+    let path = format!("/api/consumers/{webhook}");
+    let kept = hub
+        .ask(&hub.admin, Method::DELETE, &path, Value::Null)
+        .await;
+    assert_eq!(kept.status, StatusCode::CONFLICT, "{kept:?}");
+    assert_eq!(kept.body["type"], "/problems/in-use");
+    let next = kept.body["detail"].as_str().unwrap();
+    assert!(next.contains(&format!("DELETE /api/webhooks/{webhook}")));
+    let consumers = hub.get("/api/consumers").await;
+    assert_eq!(consumers.body["items"][0]["id"], json!(webhook));
+    let viewer = hub.operator("vera", "operator", Some("a")).await;
+    let unseen = hub.ask(&viewer, Method::DELETE, &path, Value::Null).await;
+    assert_eq!(unseen.status, StatusCode::NOT_FOUND, "{unseen:?}");
 }
 
 #[tokio::test]

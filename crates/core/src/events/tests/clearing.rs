@@ -50,7 +50,7 @@ async fn old_events_are_cleared_away_and_who_asks_for_them_is_told() {
     assert_eq!(kept(&bench, 3).await, [0_u64; 0]);
     let seq = core.events.append(&session, said("n", b"")).await.unwrap();
     assert_eq!(seq, 4, "no place is given twice");
-    let refused = core.consumers.register(&name(), Some(1)).await;
+    let refused = core.consumers.register(None, &name(), Some(1)).await;
     assert!(
         matches!(refused, Err(Refusal::Expired { oldest: 4 })),
         "{refused:?}"
@@ -82,17 +82,20 @@ async fn more_than_one_write_may_clear_is_cleared_by_several() {
 async fn what_a_consumer_has_not_taken_is_not_cleared_away() {
     let bench = Bench::new(Limits::default());
     let (core, session) = (&bench.core, bench.session("a"));
-    core.consumers.register(&name(), Some(0)).await.unwrap();
+    core.consumers
+        .register(None, &name(), Some(0))
+        .await
+        .unwrap();
     for _ in 0..3 {
         core.events.append(&session, said("n", b"")).await.unwrap();
     }
     core.clock.advance(31 * DAY);
     assert_eq!(core.events.clear_old().await.unwrap(), 0);
-    core.consumers.advance(&name(), 2).await.unwrap();
+    core.consumers.advance(None, &name(), 2).await.unwrap();
     assert_eq!(core.events.clear_old().await.unwrap(), 2);
     let taken = core.consumers.take(&name(), &all(), 10).await.unwrap();
     assert_eq!(taken.events[0].seq, 3);
-    core.consumers.remove(&name()).await.unwrap();
+    core.consumers.remove(None, &name()).await.unwrap();
     assert_eq!(core.events.clear_old().await.unwrap(), 1);
 }
 
@@ -132,7 +135,10 @@ async fn a_store_that_is_too_large_loses_its_oldest_events() {
 async fn a_consumer_that_takes_nothing_makes_the_store_full_until_it_does() {
     let (bench, most) = small();
     let (core, session) = (&bench.core, bench.session("a"));
-    core.consumers.register(&name(), Some(0)).await.unwrap();
+    core.consumers
+        .register(None, &name(), Some(0))
+        .await
+        .unwrap();
     let payload = vec![7; 10_000];
     let mut newest = 0;
     let refusal = loop {
@@ -146,13 +152,13 @@ async fn a_consumer_that_takes_nothing_makes_the_store_full_until_it_does() {
     let held = core.store.read(used).await.unwrap().held;
     assert!(held <= most + (512 << 10), "{held}");
     assert_eq!(kept(&bench, 0).await[0], 1, "nothing is lost");
-    core.consumers.advance(&name(), newest).await.unwrap();
+    core.consumers.advance(None, &name(), newest).await.unwrap();
     for _ in 0..1_000 {
         core.events
             .append(&session, said("n", &payload))
             .await
             .unwrap();
         newest += 1;
-        core.consumers.advance(&name(), newest).await.unwrap();
+        core.consumers.advance(None, &name(), newest).await.unwrap();
     }
 }

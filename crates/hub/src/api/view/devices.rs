@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use outgate_core::identity::Principal;
 use outgate_core::sessions::{Ended, Presence, Sessions};
 use outgate_core::{Timestamp, calls, commands, identity};
 
@@ -143,13 +142,6 @@ impl From<Presence> for Session {
             peer: presence.peer.to_string(),
             since: presence.since,
         }
-    }
-}
-
-impl Session {
-    /// Whether `presence` is of the device of that name.
-    pub(crate) fn is_of(presence: &Presence, wanted: &outgate_core::id::DeviceId) -> bool {
-        matches!(&presence.principal, Principal::Device { device, .. } if device == wanted)
     }
 }
 

@@ -229,7 +229,7 @@ impl Broker {
         let Some(consumer) = consumer_of(&client.key) else {
             return;
         };
-        match self.core.consumers.remove(&consumer).await {
+        match self.core.consumers.remove(None, &consumer).await {
             Ok(()) | Err(Refusal::NotFound { .. }) => {}
             Err(refusal) => tracing::warn!(error = %refusal, "a service's place was not removed"),
         }

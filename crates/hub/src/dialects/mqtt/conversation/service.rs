@@ -38,9 +38,9 @@ impl Conversation<'_> {
         // Nothing is read before its place is known.
         feed.reading = true;
         service.feed = Some(feed);
-        let consumers = &self.hub.core.consumers;
+        let (consumers, pass) = (&self.hub.core.consumers, self.session.pass());
         self.jobs.push(Box::pin(async move {
-            let found = consumers.register(&consumer, None).await;
+            let found = consumers.register(Some(pass), &consumer, None).await;
             Done::FeedOpen(found.map(|consumer| consumer.place))
         }));
     }
@@ -160,11 +160,11 @@ impl Conversation<'_> {
         }
         let feed = service.feed.take();
         if let Some(consumer) = feed.and_then(|feed| feed.consumer) {
-            let consumers = &self.hub.core.consumers;
+            let (consumers, pass) = (&self.hub.core.consumers, self.session.pass());
             self.jobs.push(Box::pin(async move {
                 Done::Noted(
                     "that a service takes no events",
-                    forgotten(consumers.remove(&consumer).await),
+                    forgotten(consumers.remove(Some(pass), &consumer).await),
                 )
             }));
         }
@@ -185,9 +185,9 @@ impl Conversation<'_> {
             return;
         };
         feed.placing = true;
-        let consumers = &self.hub.core.consumers;
+        let (consumers, pass) = (&self.hub.core.consumers, self.session.pass());
         self.jobs.push(Box::pin(async move {
-            let done = consumers.advance(&consumer, place).await;
+            let done = consumers.advance(Some(pass), &consumer, place).await;
             Done::Placed(done.map(|()| place))
         }));
     }
