@@ -9,6 +9,7 @@ use bytes::Bytes;
 use rusqlite::Connection;
 
 use crate::clock::Timestamp;
+use crate::id::{CredentialId, SessionId};
 use crate::refusal::Refusal;
 use crate::sessions::Pass;
 use crate::store::Store;
@@ -66,6 +67,8 @@ pub struct Keep {
     pub retain: Option<Retain>,
     /// The mailbox and packet of the publisher, so that the same packet is not taken twice.
     pub inbound: Option<(MailboxId, u16)>,
+    /// The will that it was, which is done with.
+    pub will: Option<WillId>,
 }
 
 /// A retained message's own facts.
@@ -124,13 +127,24 @@ pub struct Mailbox {
     pub newest: u64,
 }
 
+/// One will: a client that comes back has another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WillId {
+    /// Whose: the name of the mailbox or connection.
+    pub key: String,
+    /// The session that left it.
+    pub session: SessionId,
+}
+
 /// A message for when its client is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Will {
-    /// Whose: the name of the mailbox or connection.
-    pub key: String,
-    /// The policy that it was checked against, in the dialect's own words.
+    /// Which.
+    pub id: WillId,
+    /// Who answers for it, in the dialect's own words.
     pub owner: String,
+    /// By what its client came in: it is published only if that still holds.
+    pub credential: CredentialId,
     /// The message.
     pub message: Message,
     /// With which quality of service.
@@ -336,13 +350,13 @@ impl Messages {
             .await
     }
 
-    /// Forgets a will.
+    /// Forgets a will. One that has taken its place stays.
     ///
     /// # Errors
     /// As the store.
-    pub async fn drop_will(&self, key: String) -> Result<(), Refusal> {
+    pub async fn drop_will(&self, id: WillId) -> Result<(), Refusal> {
         self.store
-            .write(move |connection| writing::drop_will(connection, &key))
+            .write(move |connection| writing::drop_will(connection, &id))
             .await
     }
 

@@ -1,6 +1,6 @@
 //! All parts together.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::audit::Audit;
@@ -9,13 +9,13 @@ use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::consumers::Consumers;
 use crate::events::Events;
-use crate::id::SessionId;
+use crate::id::{CredentialId, SessionId};
 use crate::idempotency::Idempotency;
 use crate::identity::{Identified, Identity};
 use crate::limits::Limits;
 use crate::messages::Messages;
 use crate::refusal::Refusal;
-use crate::sessions::{Presence, Session, Sessions};
+use crate::sessions::{Pass, Presence, Session, Sessions};
 use crate::store::{OpenError, Store};
 use crate::twin::Twins;
 use crate::webhooks::Webhooks;
@@ -139,5 +139,34 @@ impl Core {
         self.identity.confirm(identified).await?;
         session.pass().check()?;
         Ok(session)
+    }
+
+    /// The right to act for somebody who came in by `credential` over the dialect `via` and has
+    /// gone: for what they left behind to be done later. It ends as that of a session does.
+    ///
+    /// # Errors
+    /// [`Refusal::Revoked`], [`Refusal::AwaitsApproval`], [`Refusal::Unauthenticated`] when the
+    /// credential does not hold any more; as the store.
+    pub async fn stand_in(
+        &self,
+        credential: &CredentialId,
+        via: &'static str,
+    ) -> Result<Pass, Refusal> {
+        let holder = self.identity.holder(credential).await?;
+        let presence = Presence {
+            id: SessionId::made_up()?,
+            principal: holder.principal.clone(),
+            credential: holder.credential.clone(),
+            via,
+            peer: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            since: self.clock.now(),
+        };
+        let pass = self.sessions.stand_in(presence, holder.expires);
+        // Again, now that a revocation finds it.
+        if self.identity.holder(credential).await? != holder {
+            return Err(Refusal::Unauthenticated);
+        }
+        pass.check()?;
+        Ok(pass)
     }
 }

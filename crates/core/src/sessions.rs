@@ -6,6 +6,7 @@
 //! is acted on any more, and their connections are closed.
 
 mod seat;
+mod stand_in;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

@@ -124,6 +124,22 @@ impl Identity {
         Ok(())
     }
 
+    /// Who somebody is by a credential that they showed before. Notes no use of it: nobody shows
+    /// it now.
+    ///
+    /// # Errors
+    /// As [`Identity::authenticate`].
+    pub(crate) async fn holder(&self, credential: &CredentialId) -> Result<Identified, Refusal> {
+        let (id, now) = (credential.clone(), self.clock.now());
+        self.store
+            .read(move |connection| {
+                by_name(connection, &id)?
+                    .ok_or(Refusal::Revoked)?
+                    .judge(now)
+            })
+            .await
+    }
+
     async fn by_token(&self, token: &Secret) -> Result<Identified, Refusal> {
         if !token::well_formed(token) {
             return Err(Refusal::Unauthenticated);

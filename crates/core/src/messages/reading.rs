@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::progress::as_integer;
 use super::{
-    Kept, Mailbox, MailboxId, Message, Retain, Retained, Slot, Subscription, Waiting, Will,
+    Kept, Mailbox, MailboxId, Message, Retain, Retained, Slot, Subscription, Waiting, Will, WillId,
 };
 use crate::refusal::Refusal;
 
@@ -134,18 +134,22 @@ fn retained(connection: &Connection) -> Result<Vec<Retained>, Refusal> {
 
 fn wills(connection: &Connection) -> Result<Vec<Will>, Refusal> {
     let mut statement = connection.prepare(
-        "SELECT key, owner, qos, retain, delay, due,
+        "SELECT key, session, owner, credential, qos, retain, delay, due,
                 topic, headers, payload, published, expires FROM will",
     )?;
     let rows = statement.query_map([], |row| {
         Ok(Will {
-            key: row.get(0)?,
-            owner: row.get(1)?,
-            qos: row.get(2)?,
-            retain: row.get(3)?,
-            delay: row.get(4)?,
-            due: row.get(5)?,
-            message: message(row, 6)?,
+            id: WillId {
+                key: row.get(0)?,
+                session: row.get(1)?,
+            },
+            owner: row.get(2)?,
+            credential: row.get(3)?,
+            qos: row.get(4)?,
+            retain: row.get(5)?,
+            delay: row.get(6)?,
+            due: row.get(7)?,
+            message: message(row, 8)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

@@ -52,7 +52,9 @@ CREATE TABLE retained (
 );
 CREATE TABLE will (
     key TEXT NOT NULL PRIMARY KEY,
+    session TEXT NOT NULL,
     owner TEXT NOT NULL,
+    credential TEXT NOT NULL,
     topic TEXT NOT NULL,
     headers BLOB NOT NULL,
     payload BLOB NOT NULL,

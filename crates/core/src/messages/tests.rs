@@ -28,6 +28,23 @@ fn keep(slots: Vec<Slot>) -> Keep {
         slots,
         retain: None,
         inbound: None,
+        will: None,
+    }
+}
+
+fn will(session: &str, payload: &'static str) -> Will {
+    Will {
+        id: WillId {
+            key: "one".to_owned(),
+            session: session.parse().unwrap(),
+        },
+        owner: "device/x".to_owned(),
+        credential: "cr-1".parse().unwrap(),
+        message: message("w", payload),
+        qos: 1,
+        retain: false,
+        delay: 3,
+        due: None,
     }
 }
 
@@ -98,15 +115,7 @@ async fn all_is_found_again_after_a_restart() {
         Progress::Released { seq: 1 },
     ];
     first.note(id, steps).await.unwrap();
-    let will = Will {
-        key: "one".to_owned(),
-        owner: "device/x".to_owned(),
-        message: message("w", "gone"),
-        qos: 1,
-        retain: false,
-        delay: 3,
-        due: None,
-    };
+    let will = will("se-1", "gone");
     first.keep_will(None, will.clone()).await.unwrap();
     drop(first);
 
@@ -229,4 +238,30 @@ async fn an_expired_retained_message_is_forgotten_and_one_that_came_meanwhile_is
         .map(|kept| kept.message.topic.as_str())
         .collect();
     assert_eq!(topics, ["ever", "new"]);
+}
+
+#[tokio::test]
+async fn a_will_that_is_done_with_does_not_take_its_successor_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let messages = messages(folder.path());
+    let (old, new) = (will("se-1", "old"), will("se-2", "new"));
+    for will in [&old, &new] {
+        messages.keep_will(None, will.clone()).await.unwrap();
+    }
+    messages.drop_will(old.id.clone()).await.unwrap();
+    let published = Keep {
+        will: Some(old.id),
+        ..keep(Vec::new())
+    };
+    messages.keep(None, published).await.unwrap();
+    assert_eq!(
+        messages.load().await.unwrap().wills,
+        std::slice::from_ref(&new)
+    );
+    let published = Keep {
+        will: Some(new.id),
+        ..keep(Vec::new())
+    };
+    messages.keep(None, published).await.unwrap();
+    assert_eq!(messages.load().await.unwrap().wills, []);
 }

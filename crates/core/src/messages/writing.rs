@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::progress::as_integer;
-use super::{Keep, MailboxId, Message, Slot, Subscription, Will};
+use super::{Keep, MailboxId, Message, Slot, Subscription, Will, WillId};
 use crate::clock::Timestamp;
 use crate::refusal::Refusal;
 
@@ -131,19 +131,24 @@ pub(super) fn keep(connection: &Connection, keep: &Keep) -> Result<(), Refusal> 
             )?
             .execute(params![mailbox.0, packet])?;
     }
-    Ok(())
+    keep.will
+        .iter()
+        .try_for_each(|will| drop_will(connection, will))
 }
 
 pub(super) fn keep_will(connection: &Connection, will: &Will) -> Result<(), Refusal> {
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO will
-             (key, owner, topic, headers, payload, published, expires, qos, retain, delay, due)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+             (key, session, owner, credential, topic, headers, payload, published, expires, qos,
+              retain, delay, due)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         )?
         .execute(params![
-            will.key,
+            will.id.key,
+            will.id.session,
             will.owner,
+            will.credential,
             will.message.topic,
             &will.message.headers[..],
             &will.message.payload[..],
@@ -157,10 +162,10 @@ pub(super) fn keep_will(connection: &Connection, will: &Will) -> Result<(), Refu
     Ok(())
 }
 
-pub(super) fn drop_will(connection: &Connection, key: &str) -> Result<(), Refusal> {
+pub(super) fn drop_will(connection: &Connection, will: &WillId) -> Result<(), Refusal> {
     connection
-        .prepare_cached("DELETE FROM will WHERE key = ?1")?
-        .execute([key])?;
+        .prepare_cached("DELETE FROM will WHERE key = ?1 AND session = ?2")?
+        .execute(params![will.key, will.session])?;
     Ok(())
 }
 

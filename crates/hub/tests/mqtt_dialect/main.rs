@@ -10,3 +10,4 @@ mod messages;
 mod model;
 mod retained;
 mod site;
+mod wills;

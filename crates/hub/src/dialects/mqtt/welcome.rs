@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use outgate_core::id::SessionId;
 use outgate_core::identity::{Identified, Principal};
-use outgate_core::messages::{self, Will};
+use outgate_core::messages::{self, Will, WillId};
 use outgate_core::refusal::Refusal;
 use outgate_core::sessions::{Ending, Session};
 use outgate_door::Facts;
@@ -24,7 +24,7 @@ use super::topics::{self, Meaning};
 use super::{Inner, login, reasons};
 
 /// What sessions of this dialect are called.
-const VIA: &str = "mqtt";
+pub(super) const VIA: &str = "mqtt";
 
 /// How long a client that is turned away has to read why.
 const TO_READ_WHY: Duration = Duration::from_secs(2);
@@ -174,12 +174,13 @@ async fn arrive(
     if matches!(role, Role::Service(_)) && lasts > 0 && consumer_of(&key).is_none() {
         return Err(ReasonCode::ClientIdentifierNotValid);
     }
-    let will = will(hub, connect, &role, &key, &owner)?;
+    permit_will(hub, connect, &role)?;
     let session = hub
         .core
         .open_session(&identified, VIA, facts.peer)
         .await
         .map_err(refused)?;
+    let will = will(connect, &session, &key, &owner)?;
     let arriving = Arriving {
         session: &session,
         key,
@@ -229,7 +230,6 @@ where
 
 /// Leaves the seat as the end of the connection has it.
 async fn depart(hub: &Inner, attached: Attached, end: End, lasts: u32, will: Option<Will>) {
-    let key = Arc::clone(&attached.client.key);
     let said = |lasts: u32| lasts.min(hub.settings.max_session_expiry);
     let (lasts, left) = match end {
         End::Goodbye {
@@ -245,8 +245,8 @@ async fn depart(hub: &Inner, attached: Attached, end: End, lasts: u32, will: Opt
         // It stays on the disk: the hub that comes back publishes it if the client does not.
         End::Ended(Ending::Draining) => return hub.broker.detach(attached, lasts, None).await,
     };
-    if will.is_some() && left.is_none() {
-        hub.broker.drop_will(&key).await;
+    if let (Some(will), None) = (&will, &left) {
+        hub.broker.drop_will(&will.id).await;
     }
     hub.broker.detach(attached, lasts, left).await;
 }
@@ -321,16 +321,11 @@ fn role(hub: &Inner, identified: &Identified) -> Result<Role, ReasonCode> {
     }
 }
 
-/// The will of a CONNECT. It is a message between devices, as the policy allows.
-fn will(
-    hub: &Inner,
-    connect: &Connect,
-    role: &Role,
-    key: &str,
-    owner: &str,
-) -> Result<Option<Will>, ReasonCode> {
+/// Whether the client may leave the will of its CONNECT. That is a message between devices, as the
+/// policy allows.
+fn permit_will(hub: &Inner, connect: &Connect, role: &Role) -> Result<(), ReasonCode> {
     let Some(will) = &connect.will else {
-        return Ok(None);
+        return Ok(());
     };
     let allowed = match role {
         Role::Device(device) => {
@@ -342,10 +337,25 @@ fn will(
         }
         Role::Service(_) => false,
     };
-    if !allowed {
-        return Err(ReasonCode::NotAuthorized);
+    if allowed {
+        Ok(())
+    } else {
+        Err(ReasonCode::NotAuthorized)
     }
-    let now = hub.core.clock.now();
+}
+
+/// The will of a CONNECT, as `session` leaves it.
+fn will(
+    connect: &Connect,
+    session: &Session,
+    key: &str,
+    owner: &str,
+) -> Result<Option<Will>, ReasonCode> {
+    let Some(will) = &connect.will else {
+        return Ok(None);
+    };
+    let presence = session.presence();
+    let now = presence.since;
     let expires = will
         .properties
         .message_expiry
@@ -361,8 +371,12 @@ fn will(
     let message = message.map_err(|_| ReasonCode::UnspecifiedError)?;
     let headers: Bytes = message.encoded_properties().clone();
     Ok(Some(Will {
-        key: key.to_owned(),
+        id: WillId {
+            key: key.to_owned(),
+            session: presence.id.clone(),
+        },
         owner: owner.to_owned(),
+        credential: presence.credential.clone(),
         message: messages::Message {
             topic: will.topic.as_str().to_owned(),
             headers,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outgate_core::clock::Timestamp;
-use outgate_core::messages::Will;
+use outgate_core::messages::{MailboxId, Will};
 use outgate_core::refusal::Refusal;
 use outgate_core::sessions::{Ending, Selector, Session};
 
@@ -87,6 +87,9 @@ impl Broker {
         client.mailbox.set_connected(false);
         let now = self.core.clock.now();
         if lasts == 0 {
+            // Its will first, as long as nobody else can be this client; not to itself.
+            self.unroute(client);
+            self.settle_will(client, will, lasts, now).await;
             self.forget(client).await;
         } else {
             let ends = (lasts != FOR_EVER).then(|| now.after(Duration::from_secs(lasts.into())));
@@ -97,8 +100,8 @@ impl Broker {
                 // It is found as still connected at the next start, and its time begins then.
                 tracing::warn!(error = %refusal, "the end of a session was not kept");
             }
+            self.settle_will(client, will, lasts, now).await;
         }
-        self.settle_will(client, will, lasts, now).await;
     }
 
     /// The client that an arriving connection belongs to; made if there is none.
@@ -135,6 +138,8 @@ impl Broker {
             Err(refusal) => {
                 if standing == Standing::New {
                     self.forget(&client).await;
+                } else {
+                    self.await_end(&client);
                 }
                 return Err(refusal);
             }
@@ -167,34 +172,46 @@ impl Broker {
             Standing::Away(None) | Standing::Connected(_) => false,
         };
         let fresh = over || arriving.clean_start;
-        self.settle_old_will(client, fresh).await;
-        if fresh {
-            self.unroute(client);
-            self.forget_consumer(client).await;
-        }
-        let pass = arriving.session.pass();
-        let kept = client.mailbox.kept();
-        if arriving.lasts > 0 || (kept.is_some() && !fresh) {
-            let key = client.key.as_ref().to_owned();
-            let id = self
-                .core
-                .messages
-                .open(pass.clone(), key, arriving.lasts, fresh)
-                .await?;
-            if kept != Some(id) {
-                client.mailbox.keep_in(id, 0, 0, 0);
-            }
-        } else if let Some(mailbox) = kept {
-            client.mailbox.keep_no_more();
-            self.core.messages.remove(vec![mailbox]).await?;
-        }
+        // The store first: when it refuses, all is as it was.
+        let mailbox = self.open_mailbox(client, fresh, arriving).await?;
         if let Some(will) = &arriving.will {
+            let pass = arriving.session.pass();
             self.core
                 .messages
                 .keep_will(Some(pass), will.clone())
                 .await?;
         }
+        self.settle_old_will(client, fresh).await;
+        if fresh {
+            self.unroute(client);
+            self.forget_consumer(client).await;
+        }
+        match mailbox {
+            Some(id) if client.mailbox.kept() != Some(id) => client.mailbox.keep_in(id, 0, 0, 0),
+            Some(_) => {}
+            None => client.mailbox.keep_no_more(),
+        }
         Ok(!fresh)
+    }
+
+    /// Opens or makes the mailbox of a session that is to outlive its connection, and removes one
+    /// that nothing needs any more.
+    async fn open_mailbox(
+        &self,
+        client: &Client,
+        fresh: bool,
+        arriving: &Arriving<'_>,
+    ) -> Result<Option<MailboxId>, Refusal> {
+        let kept = client.mailbox.kept();
+        if arriving.lasts > 0 || (kept.is_some() && !fresh) {
+            let (pass, key) = (arriving.session.pass(), client.key.as_ref().to_owned());
+            let opened = self.core.messages.open(pass, key, arriving.lasts, fresh);
+            return opened.await.map(Some);
+        }
+        if let Some(mailbox) = kept {
+            self.core.messages.remove(vec![mailbox]).await?;
+        }
+        Ok(None)
     }
 
     /// Ends a client that is not connected.
@@ -214,13 +231,16 @@ impl Broker {
     }
 
     /// Notes that a client is not connected any more.
-    pub(super) fn stand_away(&self, client: &Arc<Client>, ends: Option<Timestamp>) {
+    pub(super) fn stand_away(&self, client: &Client, ends: Option<Timestamp>) {
         client.stand(Standing::Away(ends));
-        if let Some(ends) = ends {
-            self.clients
-                .lock()
-                .away
-                .insert((ends, Arc::clone(&client.key)));
+        self.await_end(client);
+    }
+
+    /// Lets the end of a client that is not connected come.
+    pub(super) fn await_end(&self, client: &Client) {
+        if let Standing::Away(Some(ends)) = client.standing() {
+            let mut clients = self.clients.lock();
+            clients.away.insert((ends, Arc::clone(&client.key)));
         }
     }
 

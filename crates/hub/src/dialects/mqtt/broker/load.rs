@@ -94,16 +94,17 @@ impl Broker {
     }
 
     fn restore_will(&self, mut will: Will, at: Timestamp) {
-        let key: Arc<str> = will.key.as_str().into();
+        let key: Arc<str> = will.id.key.as_str().into();
         if will.due.is_none() {
-            let clients = self.clients.lock();
-            // A session that was not kept has ended with the hub, and its will is due.
-            let delay = if clients.by_key.contains_key(&key) {
-                will.delay
-            } else {
-                0
-            };
-            will.due = Some(at.after(Duration::from_secs(delay.into())));
+            let client = self.clients.lock().by_key.get(&key).cloned();
+            let delayed = at.after(Duration::from_secs(will.delay.into()));
+            will.due = Some(match client.map(|client| client.standing()) {
+                // Not later than the session's end [MQTT-3.1.2-8].
+                Some(Standing::Away(Some(ends))) => delayed.min(ends),
+                Some(_) => delayed,
+                // A session that was not kept has ended with the hub.
+                None => at,
+            });
         }
         self.wills.lock().insert(key, will);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use outgate_core::messages::{Keep, MailboxId, Retain, Slot};
+use outgate_core::messages::{Keep, MailboxId, Retain, Slot, WillId};
 use outgate_core::refusal::Refusal;
 use outgate_core::sessions::Pass;
 use outgate_mqtt::topics::RetainedFull;
@@ -24,6 +24,8 @@ pub(in super::super) struct Publisher {
     pub(in super::super) pass: Option<Pass>,
     /// The mailbox and packet to be noted, so that the packet is not taken twice.
     pub(in super::super) inbound: Option<(MailboxId, u16)>,
+    /// The will that is published, to be forgotten in the same commit.
+    pub(in super::super) will: Option<WillId>,
 }
 
 /// Why something is not published.
@@ -96,6 +98,7 @@ impl Broker {
                 qos: message.message.qos().number(),
             }),
             inbound: publisher.inbound,
+            will: publisher.will.clone(),
         };
         let commit = Commit {
             keep,
@@ -186,6 +189,7 @@ impl Commit {
                 slots: vec![slot],
                 retain: None,
                 inbound: None,
+                will: None,
             },
         }
     }

@@ -3,25 +3,34 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
 use outgate_core::clock::Timestamp;
-use outgate_core::messages::Will;
+use outgate_core::messages::{Will, WillId};
+use outgate_core::refusal::Refusal;
+use outgate_core::sessions::Pass;
 use outgate_mqtt::packet::QoS;
 
 use super::Broker;
 use super::client::{Client, Standing};
 use super::message::Routed;
 use super::publish::{Publisher, Unpublished};
+use crate::dialects::mqtt::welcome::VIA;
+
+/// The most wills that are being published at a time, when many are due.
+const WILLS_AT_A_TIME: usize = 64;
 
 impl Broker {
     /// Does what is due.
     pub(in super::super) async fn sweep(&self) {
         let now = self.core.clock.now();
-        for will in self.due_wills(now) {
-            self.publish_will(will).await;
-        }
+        futures_util::stream::iter(self.due_wills(now))
+            .for_each_concurrent(WILLS_AT_A_TIME, |will| self.publish_will(will))
+            .await;
         for client in self.over(now) {
-            // A connection may be about to take the seat; it finds out itself that it is over.
+            // A connection may be about to take the seat; it finds out itself that it is over. If
+            // nothing comes of that connection, the client's time is still to end.
             let Some(_seat) = client.try_sit() else {
+                self.await_end(&client);
                 continue;
             };
             if matches!(client.standing(), Standing::Away(Some(ends)) if ends <= now) {
@@ -72,13 +81,13 @@ impl Broker {
         if session_ends {
             self.publish_will(will).await;
         } else {
-            self.drop_will(&will.key).await;
+            self.drop_will(&will.id).await;
         }
     }
 
     /// Forgets a will that is not to be published.
-    pub(in super::super) async fn drop_will(&self, key: &str) {
-        if let Err(refusal) = self.core.messages.drop_will(key.to_owned()).await {
+    pub(in super::super) async fn drop_will(&self, id: &WillId) {
+        if let Err(refusal) = self.core.messages.drop_will(id.clone()).await {
             tracing::warn!(error = %refusal, "a will was not removed");
         }
     }
@@ -93,14 +102,35 @@ impl Broker {
         due.iter().filter_map(|key| wills.remove(key)).collect()
     }
 
-    /// Publishes a will and forgets it.
+    /// Publishes a will and forgets it. One of a client that would not be let in any more is only
+    /// forgotten.
     async fn publish_will(&self, will: Will) {
+        let id = will.id.clone();
+        let done = match self.core.stand_in(&will.credential, VIA).await {
+            Ok(pass) => self.publish_for(pass, will).await,
+            Err(refusal) => Err(refusal),
+        };
+        match done {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(refusal @ (Refusal::Revoked | Refusal::Unauthenticated)) => {
+                tracing::info!(error = %refusal, "a will is not published");
+            }
+            Err(refusal) => tracing::warn!(error = %refusal, "a will was not published"),
+        }
+        self.drop_will(&id).await;
+    }
+
+    /// Publishes a will with the right to act of whom it is. Whether that has left something to be
+    /// kept, and the will is forgotten with it.
+    async fn publish_for(&self, pass: Pass, will: Will) -> Result<bool, Refusal> {
         let (now, at) = (Instant::now(), self.core.clock.now());
         let publisher = Publisher {
             number: 0,
             owner: will.owner.as_str().into(),
-            pass: None,
+            pass: Some(pass),
             inbound: None,
+            will: Some(will.id),
         };
         let qos = QoS::from_number(will.qos).unwrap_or_default();
         let lasts = will
@@ -111,21 +141,18 @@ impl Broker {
         // A will's expiry counts from when it is published (section 3.1.3.2.4).
         message.published = at;
         message.expires = lasts.map(|lasts| at.after(lasts));
-        if let Some(routed) = Routed::from_kept(message, qos, will.retain, now, at) {
-            let done = match self.publish(&publisher, &Arc::new(routed)) {
-                Ok((_, Some(commit))) => self.commit(commit).await,
-                Ok((_, None)) => Ok(()),
-                Err(Unpublished::Refused(refusal)) => Err(refusal),
-                Err(Unpublished::TooManyRetained) => {
-                    tracing::info!("a will was not retained: its device has too many already");
-                    Ok(())
-                }
-            };
-            if let Err(refusal) = done {
-                tracing::warn!(error = %refusal, "a will was not kept for those who are away");
+        let Some(routed) = Routed::from_kept(message, qos, will.retain, now, at) else {
+            return Ok(false);
+        };
+        match self.publish(&publisher, &Arc::new(routed)) {
+            Ok((_, Some(commit))) => self.commit(commit).await.map(|()| true),
+            Ok((_, None)) => Ok(false),
+            Err(Unpublished::Refused(refusal)) => Err(refusal),
+            Err(Unpublished::TooManyRetained) => {
+                tracing::info!("a will was not retained: its device has too many already");
+                Ok(false)
             }
         }
-        self.drop_will(&will.key).await;
     }
 
     /// Clients whose time is over.

@@ -103,6 +103,7 @@ impl Conversation<'_> {
             owner: Arc::clone(&self.client.owner),
             pass: Some(self.session.pass()),
             inbound,
+            will: None,
         };
         match self.hub.broker.publish(&publisher, &routed) {
             Ok((0, None)) => self.acknowledge(incoming.token, ReasonCode::NoMatchingSubscribers),
