@@ -29,7 +29,6 @@ mod text;
 mod token;
 mod vault;
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,8 +74,8 @@ const REFUSALS: Rate = Rate {
     every: Duration::from_secs(6),
 };
 
-/// Wrong proofs of enrolment a source: ten at once, then one every six seconds.
-const WRONG_PROOFS: Rate = Rate {
+/// Refused enrolments of a name with a key from a source: ten at once, then one every six seconds.
+const REFUSED_ENROLMENTS: Rate = Rate {
     burst: 10,
     every: Duration::from_secs(6),
 };
@@ -92,7 +91,9 @@ pub struct Identity {
     cache: Arc<Cache>,
     authority: Arc<Authority>,
     refusals: Arc<Rates<OperatorId>>,
-    wrong_proofs: Arc<Rates<IpAddr>>,
+    /// By what was asked for: [`enrol::Asked`].
+    wrong_proofs: Arc<Rates<enrol::Asked>>,
+    refused_enrolments: Arc<Rates<enrol::Asked>>,
 }
 
 impl Identity {
@@ -116,7 +117,8 @@ impl Identity {
             folder: Arc::new(folder.to_owned()),
             cache: Arc::default(),
             authority: Arc::new(Authority::open(folder, clock.now())?),
-            wrong_proofs: Arc::new(Rates::new(WRONG_PROOFS, clock.clone())),
+            wrong_proofs: Arc::new(Rates::new(REFUSED_ENROLMENTS, clock.clone())),
+            refused_enrolments: Arc::new(Rates::new(REFUSED_ENROLMENTS, clock.clone())),
             refusals: Arc::new(Rates::new(REFUSALS, clock.clone())),
             store,
             clock,

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ring::hmac;
+use ring::{digest, hmac};
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -73,6 +73,11 @@ pub fn enrolment_text(
     )
 }
 
+/// Who asks for what, by a digest over the source, the fleet key and the device. Devices behind
+/// one address do not keep each other out, and whoever tries many names is held by the rate of all
+/// enrolments from there, which is not this part's business.
+pub(super) type Asked = [u8; 32];
+
 /// What a device that has proved the key gets, or why not.
 struct Verdict {
     outcome: Result<Enrolled, Refusal>,
@@ -91,8 +96,8 @@ impl Identity {
     ///
     /// # Errors
     /// [`Refusal::Unauthenticated`] when the proof, its time or its nonce is no good;
-    /// [`Refusal::Limited`] after too many of those from there, or when the name has just
-    /// enrolled; and where the proof is right: [`Refusal::Forbidden`] when the key is not good for
+    /// [`Refusal::Limited`] after too many of those from there for this name and key, or when the
+    /// name has just enrolled; and where the proof is right: [`Refusal::Forbidden`] when the key is not good for
     /// this name, address or any more devices, or has ended; [`Refusal::Revoked`] when the device
     /// or site has been revoked; [`Refusal::Invalid`] for the request; as the store.
     pub async fn enrol(&self, enrolment: Enrolment) -> Result<Enrolled, Refusal> {
@@ -105,18 +110,29 @@ impl Identity {
 
     async fn take_in(&self, enrolment: Enrolment) -> Result<Enrolled, Refusal> {
         let now = self.clock.now();
-        let source = limits::source(enrolment.peer);
-        if let Err(retry_after) = self.wrong_proofs.check(&source) {
-            return Err(Refusal::Limited {
-                what: "refused enrolments from here",
-                retry_after,
-            });
+        let asked = asked(&enrolment);
+        // Before anything is limited, and off the writer's thread: a device that has a key which
+        // is no longer good is not to keep out those that have the right one.
+        let (identity, shown) = (self.clone(), enrolment.clone());
+        let proved = self
+            .store
+            .read(move |connection| identity.prove(connection, &shown, now));
+        match proved.await {
+            Ok(()) => {}
+            Err(Refusal::Unauthenticated) => {
+                let held = self.wrong_proofs.take(&asked);
+                return Err(held.map_or_else(limited, |()| Refusal::Unauthenticated));
+            }
+            Err(refusal) => return Err(refusal),
         }
+        self.refused_enrolments.check(&asked).map_err(limited)?;
         let identity = self.clone();
         let decided = self
             .store
             .write(move |connection| {
+                // The key may have been revoked meanwhile.
                 identity.prove(connection, &enrolment, now)?;
+                use_up_nonce(connection, &enrolment, now)?;
                 // From here on the nonce is used up, whatever comes of it.
                 connection.execute_batch("SAVEPOINT enrolment")?;
                 let verdict = identity.decide(connection, &enrolment, now);
@@ -140,12 +156,12 @@ impl Identity {
         };
         if outcome.as_ref().is_err_and(is_the_devices_fault) {
             // Others may have been refused meanwhile; this one is all the same.
-            let _ = self.wrong_proofs.take(&source);
+            let _ = self.refused_enrolments.take(&asked);
         }
         outcome
     }
 
-    /// Whether the device has the fleet key, now and not from a recording.
+    /// Whether the device has the fleet key, and made its proof now.
     fn prove(
         &self,
         connection: &Connection,
@@ -167,22 +183,7 @@ impl Identity {
             &enrolment.nonce,
             enrolment.request.as_deref(),
         );
-        hmac::verify(&key, text.as_bytes(), &enrolment.proof)
-            .map_err(|_| Refusal::Unauthenticated)?;
-        // A nonce whose time no longer passes cannot come again.
-        connection
-            .prepare_cached("DELETE FROM enrolment_nonces WHERE at < ?1")?
-            .execute([now.before(MAX_SKEW * 2)])?;
-        let fresh = connection
-            .prepare_cached(
-                "INSERT INTO enrolment_nonces (fleet_key, nonce, at) VALUES (?1, ?2, ?3)
-                 ON CONFLICT DO NOTHING",
-            )?
-            .execute((&enrolment.fleet_key, &enrolment.nonce, enrolment.at))?;
-        if fresh == 0 {
-            return Err(Refusal::Unauthenticated);
-        }
-        Ok(())
+        hmac::verify(&key, text.as_bytes(), &enrolment.proof).map_err(|_| Refusal::Unauthenticated)
     }
 
     /// What becomes of a device that has proved the key.
@@ -330,6 +331,28 @@ impl Identity {
     }
 }
 
+/// Uses a nonce up. One that has been used is that of a recording.
+fn use_up_nonce(
+    connection: &Connection,
+    enrolment: &Enrolment,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    // A nonce whose time no longer passes cannot come again.
+    connection
+        .prepare_cached("DELETE FROM enrolment_nonces WHERE at < ?1")?
+        .execute([now.before(MAX_SKEW * 2)])?;
+    let fresh = connection
+        .prepare_cached(
+            "INSERT INTO enrolment_nonces (fleet_key, nonce, at) VALUES (?1, ?2, ?3)
+             ON CONFLICT DO NOTHING",
+        )?
+        .execute((&enrolment.fleet_key, &enrolment.nonce, enrolment.at))?;
+    if fresh == 0 {
+        return Err(Refusal::Unauthenticated);
+    }
+    Ok(())
+}
+
 /// What a name that is known already means.
 enum Known {
     /// An operator has made it, and nobody has been it yet.
@@ -391,6 +414,21 @@ fn note(
         &who,
         &detail,
     )
+}
+
+fn asked(enrolment: &Enrolment) -> Asked {
+    let source = limits::source(enrolment.peer);
+    let text = format!("{source}\n{}\n{}", enrolment.fleet_key, enrolment.device);
+    let mut asked = [0; 32];
+    asked.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
+    asked
+}
+
+fn limited(retry_after: Duration) -> Refusal {
+    Refusal::Limited {
+        what: "refused enrolments from here",
+        retry_after,
+    }
 }
 
 /// Whether a refusal counts against where it came from.

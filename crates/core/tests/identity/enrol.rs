@@ -204,7 +204,7 @@ async fn a_revoked_device_does_not_enrol_itself_in_again() {
 }
 
 #[tokio::test]
-async fn who_guesses_proofs_is_soon_made_to_wait() {
+async fn who_guesses_proofs_is_soon_made_to_wait_and_keeps_nobody_out() {
     let fleet = Fleet::new().await;
     let mut last = None;
     for n in 0..12 {
@@ -213,9 +213,20 @@ async fn who_guesses_proofs_is_soon_made_to_wait() {
         last = fleet.hub.core.identity.enrol(guess).await.err();
     }
     assert!(matches!(last, Some(Refusal::Limited { .. })), "{last:?}");
-    let mut elsewhere = fleet.ask("till-1", 50);
-    elsewhere.peer = [10, 0, 0, 2].into();
-    fleet.hub.core.identity.enrol(elsewhere).await.unwrap();
+    // Behind the same address: another device, and the one that was guessed at.
+    fleet.enrol("till-2", 50).await.unwrap();
+    fleet.enrol("till-1", 51).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_device_with_the_key_that_is_refused_again_and_again_waits_alone() {
+    let fleet = Fleet::new().await;
+    let mut last = None;
+    for n in 0..12 {
+        last = fleet.enrol("tap-1", n).await.err();
+    }
+    assert!(matches!(last, Some(Refusal::Limited { .. })), "{last:?}");
+    fleet.enrol("till-1", 50).await.unwrap();
 }
 
 impl Fleet {
