@@ -7,8 +7,10 @@ use std::time::Duration;
 use crate::refusal::Refusal;
 
 mod rate;
+mod share;
 
 pub use rate::{MAX_REMEMBERED, Rate, Rates};
+pub use share::{InUse, Quota, Share};
 
 /// The most bytes of an event's, command's or call's payload (that of Azure IoT Hub).
 pub const MAX_EVENT: usize = 262_144;

@@ -12,9 +12,10 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 
 use outgate_core::identity::{Actor, Claim, Principal, Role, Scope};
+use outgate_core::limits::{self, Share};
 use outgate_core::secret::Secret;
 use outgate_core::sessions::{Ending, Session};
-use outgate_core::{Core, Refusal, limits};
+use outgate_core::{Core, Refusal};
 use outgate_door::Facts;
 
 use crate::api::Api;
@@ -82,7 +83,12 @@ impl Caller {
         }
     }
 
-    /// Under which name their streams are counted.
+    /// Whose share of what is bounded they use.
+    pub(crate) fn share(&self) -> Share {
+        Share::new(self.name(), self.scope())
+    }
+
+    /// Under which name what they have is counted.
     pub(crate) fn name(&self) -> String {
         match self.0.principal() {
             Principal::Operator { operator, .. } => format!("operator/{operator}"),

@@ -95,7 +95,7 @@ async fn carry_out(
             .state
             .core
             .idempotency
-            .begin(key.mark, fingerprint)
+            .begin(caller.share(), key.mark, fingerprint)
             .await?
         {
             Begun::Now => now(&api, caller, &key, next.run(request)).await,
