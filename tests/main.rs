@@ -11,6 +11,7 @@ mod demo;
 mod device;
 mod documents;
 mod hub;
+mod hub_process;
 mod operations;
 mod support;
 #[cfg(feature = "peers")]

@@ -72,6 +72,8 @@ pub enum Selector {
     Operator(OperatorId),
     /// All of a service.
     Service(ServiceId),
+    /// All over a dialect, as [`Presence::via`] names it.
+    Via(&'static str),
     /// One.
     Session(SessionId),
     /// Every one.
@@ -352,12 +354,13 @@ impl Live {
             Selector::Device(id) => named(live.by_device.get(id)),
             Selector::Session(id) => live.by_id.get(id).cloned().into_iter().collect(),
             Selector::All => live.by_id.values().cloned().collect(),
-            Selector::Site(_) | Selector::Operator(_) | Selector::Service(_) => live
-                .by_id
-                .values()
-                .filter(|seat| selector.means(&seat.presence))
-                .cloned()
-                .collect(),
+            Selector::Site(_) | Selector::Operator(_) | Selector::Service(_) | Selector::Via(_) => {
+                live.by_id
+                    .values()
+                    .filter(|seat| selector.means(&seat.presence))
+                    .cloned()
+                    .collect()
+            }
         }
     }
 }
@@ -375,6 +378,7 @@ impl Selector {
     fn means(&self, presence: &Presence) -> bool {
         match (self, &presence.principal) {
             (Self::All, _) => true,
+            (Self::Via(dialect), _) => *dialect == presence.via,
             (Self::Session(id), _) => *id == presence.id,
             (Self::Credential(id), _) => *id == presence.credential,
             (Self::Device(id), Principal::Device { device, .. }) => id == device,

@@ -130,20 +130,27 @@ impl Keeper {
     /// # Errors
     /// When there is no certificate, or one that cannot be used.
     pub fn open(source: Source, now: Now) -> Result<Self, CertificateError> {
+        let keeper = Self::new(source, now);
+        let current = keeper.read()?;
+        *keeper.current.lock() = current;
+        Ok(keeper)
+    }
+
+    /// As [`Keeper::open`], without a certificate before [`Keeper::reload`]: for a door whose
+    /// addresses are to be had before anything is read or made.
+    #[must_use]
+    pub fn new(source: Source, now: Now) -> Self {
         let source = match source {
             Source::Files { chain, key } => Kind::Files { chain, key },
             Source::Private { folder, names } => Kind::Private(Private { folder, names }),
             Source::Acme(settings) => Kind::Acme(Acme(settings)),
         };
-        let keeper = Self {
+        Self {
             source,
             now,
             current: Mutex::new(None),
             challenges: Challenges::default(),
-        };
-        let current = keeper.read()?;
-        *keeper.current.lock() = current;
-        Ok(keeper)
+        }
     }
 
     /// What to open a door with.

@@ -1,5 +1,6 @@
 //! The hub's configuration: a TOML file, its defaults, and what the command line overrides.
 
+pub(crate) mod changed;
 mod file;
 mod mqtt;
 
@@ -137,6 +138,8 @@ impl Config {
         if !(16..=1_048_576).contains(&mebibytes) {
             return value("events.keep-mebibytes", "16 to 1,048,576");
         }
+        let log_filter = file.logs.filter.unwrap_or_else(|| "info".to_owned());
+        crate::logs::filter(&log_filter)?;
         Ok(Self {
             data: overrides.data.or(file.data).unwrap_or_else(default_data),
             server_reference: file.server_reference,
@@ -167,7 +170,7 @@ impl Config {
             mqtt: file.mqtt.limits.checked()?,
             policies: file.mqtt.policies,
             log_format: file.logs.format,
-            log_filter: file.logs.filter.unwrap_or_else(|| "info".to_owned()),
+            log_filter,
             metrics_open_to: file.metrics.open_to.unwrap_or_else(loopback),
             plain_webhooks_to: file.webhooks.plain_http_to,
             webhook_authority: file.webhooks.authority,
@@ -312,6 +315,14 @@ mod tests {
         ] {
             assert!(Config::new(text, Overrides::default()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_filter_of_the_log_that_is_none_is_refused_with_an_example() {
+        let text = "[logs]\nfilter = 'a=b=c'\n";
+        let error = Config::new(text, Overrides::default()).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("info,outgate_hub=debug"), "{error}");
     }
 
     #[test]

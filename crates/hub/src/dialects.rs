@@ -1,3 +1,7 @@
 //! Wire protocols, each translated to and from the device model. A file a dialect.
 
 pub mod mqtt;
+
+/// What the dialects call themselves where sessions are told of: who comes in by one of them stays,
+/// and is told to go elsewhere when the hub goes down.
+pub(crate) const DIALECTS: [&str; 1] = [mqtt::VIA];

@@ -1,26 +1,24 @@
 //! All parts of a running hub.
 
+mod ending;
 mod reception;
 mod start;
 mod upkeep;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use outgate_core::sessions::{Ending, Selector};
 use outgate_core::{Core, Refusal};
 use outgate_door::{CertificateError, Door, Keeper, Listening, OpenError};
 use tokio::sync::watch;
 
-use crate::config::Config;
+use crate::config::{Config, changed};
 use crate::dialects::mqtt::Mqtt;
 use crate::metrics::Metrics;
 use reception::Receptionist;
 
-/// How long connections may take to go once the hub goes down.
-const DRAIN_WITHIN: Duration = Duration::from_secs(15);
+pub use ending::{FINISHED_WITHIN, GONE_WITHIN};
 
 /// What every part of the hub may need.
 #[derive(Clone, Debug)]
@@ -44,6 +42,7 @@ pub struct Hub {
     keeper: Keeper,
     receptionist: Receptionist,
     draining: watch::Sender<bool>,
+    pushing: crate::webhooks::Settings,
     first_token: Option<PathBuf>,
 }
 
@@ -56,9 +55,18 @@ pub enum StartError {
     /// It has no operator and cannot make one.
     #[error("the first operator cannot be made")]
     FirstOperator(#[source] Refusal),
-    /// What MQTT needs is not there.
+    /// A topic policy cannot be used.
+    #[error("a topic policy cannot be used")]
+    Policy(#[from] crate::dialects::mqtt::PolicyError),
+    /// What MQTT kept is not there.
     #[error("MQTT cannot be served")]
     Mqtt(#[from] crate::dialects::mqtt::OpenError),
+    /// What webhooks need is not there.
+    #[error("webhooks cannot be sent")]
+    Webhooks(#[from] crate::webhooks::SenderError),
+    /// The files with its certificate, as they are configured, cannot be used.
+    #[error("the hub's certificate cannot be used")]
+    CertificateFiles(#[source] CertificateError),
     /// It has no certificate.
     #[error("the hub has no certificate")]
     Certificate(#[from] CertificateError),
@@ -66,11 +74,29 @@ pub enum StartError {
     #[error("the hub cannot listen")]
     Door(#[from] OpenError),
     /// What it may only be told at its start has changed.
-    #[error("{what} can only be changed by starting the hub anew")]
+    #[error("only a new start of the hub can change {keys}")]
     NotWhileRunning {
-        /// Which.
-        what: &'static str,
+        /// The keys of the configuration, with commas between.
+        keys: String,
     },
+}
+
+impl StartError {
+    /// Whether what was asked for is wrong, rather than this machine or what lies on its disk.
+    #[must_use]
+    pub fn is_of_configuration(&self) -> bool {
+        match self {
+            Self::Policy(_)
+            | Self::Webhooks(_)
+            | Self::CertificateFiles(_)
+            | Self::NotWhileRunning { .. } => true,
+            Self::Open(_)
+            | Self::FirstOperator(_)
+            | Self::Mqtt(_)
+            | Self::Certificate(_)
+            | Self::Door(_) => false,
+        }
+    }
 }
 
 /// Tells the service manager that the hub lives, for ever.
@@ -89,56 +115,41 @@ impl Hub {
         start::start(config).await
     }
 
-    /// Serves until [`Hub::drain`] is called.
+    /// Serves until [`Hub::drain`] is called and everybody has gone: at most [`GONE_WITHIN`] and
+    /// [`FINISHED_WITHIN`] later. What is acknowledged is on the disk at any time.
     pub async fn serve(&self) {
-        let mut upkeep = upkeep::start(&self.state);
+        let mut upkeep = upkeep::start(&self.state, self.pushing.clone());
+        let to_its_end = async {
+            let never = std::future::pending();
+            self.door.serve(self.receptionist.clone(), never).await;
+            ending::let_go(&self.state.core.sessions, &self.door).await;
+            ending::finish(&mut upkeep, &self.state.core).await;
+        };
         tokio::select! {
-            () = self.door.serve(self.receptionist.clone(), std::future::pending()) => {}
+            () = to_its_end => {}
             () = self.keeper.keep(&self.door) => {}
             () = self.mqtt.look_after() => {}
             () = watchdog() => {}
         }
-        while upkeep.join_next().await.is_some() {}
     }
 
-    /// Stops listening, tells everybody to go elsewhere, and waits until they have gone, but not
-    /// for ever. What has been acknowledged is on the disk at any time.
-    pub async fn drain(&self) {
+    /// Stops listening and has [`Hub::serve`] end: devices and services are told to go elsewhere,
+    /// streams of the API end, requests under way get their answers.
+    pub fn drain(&self) {
         self.draining.send_replace(true);
         self.door.drain();
-        let sessions = &self.state.core.sessions;
-        let gone = async {
-            sessions
-                .end(&Selector::All, Ending::Draining, DRAIN_WITHIN)
-                .await;
-            self.door.emptied().await;
-        };
-        if tokio::time::timeout(DRAIN_WITHIN, gone).await.is_err() {
-            let left = self.door.connections();
-            tracing::warn!(left, "some connections had not gone in time");
-        }
     }
 
-    /// Takes up a configuration anew, and reads the certificates again. Where it listens and where
-    /// it keeps its data stay as they are.
+    /// Takes up a configuration anew, and reads the certificates again.
     ///
     /// # Errors
-    /// [`StartError`]; the hub then goes on as it was.
+    /// [`StartError::NotWhileRunning`] names every key that has changed and cannot; the hub then
+    /// goes on as it was, as with any other error.
     pub fn reload(&self, config: Config) -> Result<(), StartError> {
-        let before = self.state.config.load_full();
-        for (what, same) in [
-            ("where the data lies", before.data == config.data),
-            ("where the hub listens", before.listen == config.listen),
-            ("a topic policy", before.policies == config.policies),
-            ("a limit of MQTT", before.mqtt == config.mqtt),
-            (
-                "where the certificate comes from",
-                before.certificate == config.certificate && before.names == config.names,
-            ),
-        ] {
-            if !same {
-                return Err(StartError::NotWhileRunning { what });
-            }
+        let keys = changed::only_at_start(&self.state.config.load(), &config).join(", ");
+        if !keys.is_empty() {
+            tracing::warn!(keys, "a new configuration needs a new start of the hub");
+            return Err(StartError::NotWhileRunning { keys });
         }
         self.keeper.reload(&self.door)?;
         self.state.config.store(Arc::new(config));

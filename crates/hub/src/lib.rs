@@ -12,5 +12,5 @@ pub mod logs;
 pub mod metrics;
 pub mod webhooks;
 
-pub use hub::{Hub, StartError, State};
+pub use hub::{FINISHED_WITHIN, GONE_WITHIN, Hub, StartError, State};
 pub use outgate_door::systemd;

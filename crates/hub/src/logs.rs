@@ -18,7 +18,7 @@ impl Logs {
     /// # Errors
     /// [`ConfigError::Value`] when the filter is none.
     pub fn start(config: &Config, coloured: bool) -> Result<Self, ConfigError> {
-        let (filter, handle) = reload::Layer::new(filter(config)?);
+        let (filter, handle) = reload::Layer::new(filter(&config.log_filter)?);
         let lines = fmt::layer()
             .with_writer(std::io::stderr)
             .with_ansi(coloured);
@@ -36,29 +36,17 @@ impl Logs {
     /// # Errors
     /// [`ConfigError::Value`] when the filter is none.
     pub fn reload(&self, config: &Config) -> Result<(), ConfigError> {
-        let filter = filter(config)?;
+        let filter = filter(&config.log_filter)?;
         // An error means that this process never logged by this handle.
         let _ = self.0.reload(filter);
         Ok(())
     }
 }
 
-fn filter(config: &Config) -> Result<EnvFilter, ConfigError> {
-    EnvFilter::try_new(&config.log_filter).map_err(|error| ConfigError::Value {
+/// Reads a filter.
+pub(crate) fn filter(text: &str) -> Result<EnvFilter, ConfigError> {
+    EnvFilter::try_new(text).map_err(|error| ConfigError::Value {
         key: "logs.filter",
         why: format!("{error}; as in `info,outgate_hub=debug`"),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Overrides;
-
-    #[test]
-    fn a_filter_that_is_none_is_refused_with_an_example() {
-        let config = Config::new("[logs]\nfilter = 'a=b=c'\n", Overrides::default()).unwrap();
-        let error = filter(&config).unwrap_err().to_string();
-        assert!(error.contains("info,outgate_hub=debug"), "{error}");
-    }
 }

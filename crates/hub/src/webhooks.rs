@@ -27,6 +27,7 @@ use outgate_core::Core;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::config::Config;
 use crate::metrics::Metrics;
 
 mod destination;
@@ -76,6 +77,26 @@ impl Default for Settings {
             timer: Timer::default(),
         }
     }
+}
+
+impl Settings {
+    /// As a hub is configured.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        Self {
+            trusted: config.plain_webhooks_to.clone(),
+            authority: config.webhook_authority.clone(),
+            ..Self::default()
+        }
+    }
+}
+
+/// Whether the authorities of `settings` can be read.
+///
+/// # Errors
+/// [`SenderError`].
+pub(crate) fn check(settings: &Settings) -> Result<(), SenderError> {
+    Sender::new(settings).map(drop)
 }
 
 /// Sends to webhooks until `draining` says that the hub goes down.

@@ -103,7 +103,7 @@ async fn list_events(
         // What is no longer kept is told with a status rather than within the stream.
         api.state.core.events.after(&filter, after, 1).await?;
         let events = follow::events(Arc::clone(&api), filter, after);
-        return Ok(follow::stream_of(caller, open, Box::pin(events)));
+        return Ok(follow::stream_of(&api, caller, open, Box::pin(events)));
     }
     let _open = match wait.is_zero() {
         true => None,

@@ -15,11 +15,13 @@ use tokio::time::Instant;
 
 use outgate_core::Refusal;
 use outgate_core::events::{self, EventFilter, Taken};
+use outgate_core::sessions::Ending;
 
 use crate::api::bounds::Place;
 use crate::api::caller::{Caller, ended};
 use crate::api::problem::Problem;
 use crate::api::{Api, view};
+use crate::http::begun;
 
 /// How often a silent stream shows that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -45,19 +47,32 @@ pub(crate) fn wants_stream(headers: &HeaderMap) -> bool {
         .any(|essence| essence.trim().eq_ignore_ascii_case("text/event-stream"))
 }
 
-/// A stream of `messages` that ends with the caller's session, and holds a place among the open
-/// streams as long.
+/// A stream of `messages` that ends with the caller's session or when the hub goes down, and holds
+/// a place among the open streams as long.
 pub(crate) fn stream_of(
+    api: &Api,
     caller: Caller,
     place: Place,
-    messages: impl Stream<Item = Event> + Send + 'static,
+    messages: impl Stream<Item = Event> + Send + Unpin + 'static,
 ) -> Response {
     let held = caller.clone();
+    let down = begun(api.state.draining.clone());
     let over = async move {
-        let ending = held.ended().await;
+        let ending = tokio::select! {
+            ending = held.ended() => ending,
+            () = down => Ending::Draining,
+        };
         problem(ended(ending))
     };
-    let messages = messages.take_until(Box::pin(over));
+    let begun = (messages, Box::pin(over));
+    let messages = stream::unfold(Some(begun), |going_on| async {
+        let (mut messages, mut over) = going_on?;
+        tokio::select! {
+            biased;
+            last = over.as_mut() => Some((last, None)),
+            message = messages.next() => message.map(|message| (message, Some((messages, over)))),
+        }
+    });
     let messages = messages.map(move |message| {
         let _held = (&place, &caller);
         Ok::<_, Infallible>(message)
@@ -137,7 +152,7 @@ impl Following {
     }
 }
 
-/// Takes with `take` until there is something, or `wait` is over.
+/// Takes with `take` until there is something, or `wait` is over, or the hub goes down.
 pub(crate) async fn poll<T, F>(api: &Api, wait: Duration, mut take: T) -> Result<Taken, Refusal>
 where
     T: FnMut() -> F,
@@ -145,6 +160,8 @@ where
 {
     let until = Instant::now() + wait;
     let mut newest = api.state.core.events.newest();
+    let down = begun(api.state.draining.clone());
+    tokio::pin!(down);
     loop {
         let seen = *newest.borrow_and_update();
         let taken = take().await?;
@@ -155,7 +172,11 @@ where
             // Only a stretch has been looked at; whoever asks next goes on behind it.
             return Ok(taken);
         }
-        match tokio::time::timeout_at(until, newest.changed()).await {
+        let changed = tokio::select! {
+            changed = tokio::time::timeout_at(until, newest.changed()) => changed,
+            () = down.as_mut() => return Ok(taken),
+        };
+        match changed {
             Err(_) => return Ok(taken),
             Ok(Err(_)) => return Err(Refusal::Draining),
             Ok(Ok(())) => tokio::time::sleep(PAUSE).await,

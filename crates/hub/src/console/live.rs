@@ -21,6 +21,7 @@ use super::Console;
 use super::devices::Search;
 use super::trouble::Trouble;
 use super::visits::Visit;
+use crate::http::begun;
 
 mod of_devices;
 mod of_events;
@@ -126,8 +127,10 @@ fn batches(reader: Reader) -> impl Stream<Item = Result<sse::Event, Infallible>>
     use futures_util::StreamExt as _;
     stream::unfold(reader, |mut reader| async move {
         let over = reader.visit.over.clone();
+        let down = begun(reader.console.state.draining.clone());
         let batch = tokio::select! {
             () = over.cancelled() => return None,
+            () = down => return None,
             batch = reader.next() => batch?,
         };
         Some((stream::iter(batch.into_iter().map(Ok)), reader))

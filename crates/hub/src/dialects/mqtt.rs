@@ -42,6 +42,9 @@ use self::policies::Policies;
 use self::websocket::Carrier;
 use crate::metrics::Metrics;
 
+/// What sessions of this dialect are called.
+pub(crate) const VIA: &str = "mqtt";
+
 /// How often it is looked after what time brings: wills, ends of sessions.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
@@ -74,6 +77,14 @@ pub enum OpenError {
     /// The store does not give what was kept.
     #[error("MQTT sessions cannot be read")]
     Store(#[from] Refusal),
+}
+
+/// Whether the policies of `settings` can be used, without touching anything.
+///
+/// # Errors
+/// The first mistake.
+pub(crate) fn check(settings: &Settings) -> Result<(), PolicyError> {
+    Policies::new(&settings.policies).map(drop)
 }
 
 impl Mqtt {

@@ -17,21 +17,30 @@ use super::{Hub, StartError, State};
 use crate::config::{Carries, CertificateFrom, Config};
 use crate::dialects::mqtt::Mqtt;
 use crate::metrics::{Metrics, Shaken};
+use crate::webhooks;
 
-/// Opens, listens, and puts all parts together.
+/// Listens, opens, and puts all parts together. What may be wrong with the configuration or the
+/// address comes first, so that such a start leaves nothing on the disk.
 pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
     let metrics = Metrics::default();
-    // Binding comes first, so that a second hub at the same address changes nothing on the disk.
-    let core = open(&config)?;
-    let keeper = Keeper::open(source(&config), Arc::new(SystemTime::now))?;
+    let settings = crate::dialects::mqtt::Settings::of(&config);
+    crate::dialects::mqtt::check(&settings)?;
+    let pushing = webhooks::Settings::of(&config);
+    webhooks::check(&pushing)?;
+    let keeper = Keeper::new(source(&config), Arc::new(SystemTime::now));
     let door = Door::open(door(&config), keeper.tls(), counting(metrics.clone()))?;
+    if let CertificateFrom::Files { .. } = &config.certificate {
+        let read = keeper.reload(&door);
+        read.map_err(StartError::CertificateFiles)?;
+    }
+    let core = open(&config)?;
+    keeper.reload(&door)?;
     let first_token = core
         .identity
         .first_operator()
         .await
         .map_err(StartError::FirstOperator)?;
     let (draining, drained) = watch::channel(false);
-    let settings = crate::dialects::mqtt::Settings::of(&config);
     let mqtt = Mqtt::open(core.clone(), metrics.clone(), settings).await?;
     let state = State {
         core,
@@ -50,6 +59,7 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
         door,
         keeper,
         draining,
+        pushing,
         first_token: first_token.map(|first| first.file),
     })
 }

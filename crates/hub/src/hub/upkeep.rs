@@ -14,16 +14,10 @@ use crate::webhooks;
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 
 /// Starts what goes on until the hub goes down.
-pub(super) fn start(state: &State) -> JoinSet<()> {
+pub(super) fn start(state: &State, settings: webhooks::Settings) -> JoinSet<()> {
     let mut upkeep = JoinSet::new();
     upkeep.spawn(tidy(state.core.clone(), state.draining.clone()));
     let (core, metrics) = (state.core.clone(), state.metrics.clone());
-    let config = state.config.load();
-    let settings = webhooks::Settings {
-        trusted: config.plain_webhooks_to.clone(),
-        authority: config.webhook_authority.clone(),
-        ..webhooks::Settings::default()
-    };
     let draining = state.draining.clone();
     upkeep.spawn(async move {
         if let Err(error) = webhooks::run(core, metrics, settings, draining).await {
@@ -48,8 +42,5 @@ async fn tidy(core: Core, draining: watch::Receiver<bool>) {
             }
             () = down.as_mut() => break,
         }
-    }
-    if let Err(error) = core.identity.write_seen().await {
-        tracing::warn!(%error, "when devices were last seen could not be written down");
     }
 }

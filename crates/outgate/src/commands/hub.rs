@@ -70,22 +70,34 @@ impl HubArgs {
         let logs = Logs::start(&config, coloured).map_err(|error| Failure::Input(error.into()))?;
         // Before anybody is told of the hub, so that none is lost however early it comes.
         let mut signals = Signals::listen()?;
-        let hub = Hub::start(config)
-            .await
-            .map_err(|error| Failure::Internal(error.into()))?;
+        let hub = Hub::start(config).await.map_err(|error| {
+            let of_configuration = error.is_of_configuration();
+            let error = anyhow::Error::new(error);
+            if of_configuration {
+                Failure::Input(error)
+            } else {
+                Failure::Internal(error)
+            }
+        })?;
         self.announce(&hub)?;
         systemd::tell(Notice::Ready);
         let serving = hub.serve();
         tokio::pin!(serving);
         loop {
-            tokio::select! {
+            let heard = tokio::select! {
                 () = serving.as_mut() => break,
-                heard = signals.next() => match heard {
-                    Heard::HangUp => self.reload(&hub, &logs),
-                    Heard::End => {
-                        drain(&hub, &mut signals).await;
-                        break;
-                    }
+                heard = signals.next() => heard,
+            };
+            match heard {
+                Heard::HangUp => self.reload(&hub, &logs),
+                Heard::End if *hub.state().draining.borrow() => {
+                    say("ended before everybody had gone");
+                    break;
+                }
+                Heard::End => {
+                    systemd::tell(Notice::Stopping);
+                    say("draining; a second signal ends the hub at once");
+                    hub.drain();
                 }
             }
         }
@@ -115,19 +127,15 @@ impl HubArgs {
     /// Reads everything again. What is wrong leaves the hub as it is.
     fn reload(&self, hub: &Hub, logs: &Logs) {
         systemd::tell(Notice::Reloading);
-        let read = self.read().and_then(|config| {
-            logs.reload(&config)
+        let taken_up = self.read().and_then(|config| {
+            hub.reload(config.clone())
                 .map_err(|error| Failure::Input(error.into()))?;
-            Ok(config)
+            // Last: a hub that goes on as it was logs as it did.
+            logs.reload(&config)
+                .map_err(|error| Failure::Input(error.into()))
         });
-        match read {
-            Ok(config) => match hub.reload(config) {
-                Ok(()) => say("configuration and certificates read again"),
-                Err(error) => say(&format!(
-                    "the hub goes on as it was: {:#}",
-                    anyhow::Error::new(error)
-                )),
-            },
+        match taken_up {
+            Ok(()) => say("configuration and certificates read again"),
             Err(Failure::Input(error) | Failure::Internal(error) | Failure::Refused(error)) => {
                 say(&format!("the hub goes on as it was: {error:#}"));
             }
@@ -174,15 +182,4 @@ enum Heard {
     HangUp,
     /// End.
     End,
-}
-
-/// Lets everybody go, or ends at once when told so again.
-async fn drain(hub: &Hub, signals: &mut Signals) {
-    systemd::tell(Notice::Stopping);
-    say("draining; a second signal ends the hub at once");
-    let again = async { while let Heard::HangUp = signals.next().await {} };
-    tokio::select! {
-        () = hub.drain() => {}
-        () = again => say("ended before everybody had gone"),
-    }
 }

@@ -21,10 +21,7 @@ use super::conversation::{Conversation, DeviceRole, End, Role, ServiceRole, resu
 use super::io::{Moved, Outbox, poll_move};
 use super::policies::Subject;
 use super::topics::{self, Meaning};
-use super::{Inner, login, reasons};
-
-/// What sessions of this dialect are called.
-pub(super) const VIA: &str = "mqtt";
+use super::{Inner, VIA, login, reasons};
 
 /// How long a client that is turned away has to read why.
 const TO_READ_WHY: Duration = Duration::from_secs(2);

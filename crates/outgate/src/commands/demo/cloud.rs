@@ -66,7 +66,7 @@ impl Cloud {
 
     /// Ends it and takes its folder away.
     pub(super) async fn stop(self) {
-        self.hub.drain().await;
+        self.hub.drain();
         // It ends by itself once it has been drained; an error would be its panic, told already.
         let _ = self.serving.await;
         drop(self.hub);

@@ -14,7 +14,7 @@ use super::Broker;
 use super::client::{Client, Standing};
 use super::message::Routed;
 use super::publish::{Publisher, Unpublished};
-use crate::dialects::mqtt::welcome::VIA;
+use crate::dialects::mqtt::VIA;
 
 /// The most wills that are being published at a time, when many are due.
 const WILLS_AT_A_TIME: usize = 64;

@@ -1,0 +1,111 @@
+//! What a configuration that is read anew may change while the hub runs.
+
+use super::Config;
+
+/// The keys whose values differ between the two and that nothing looks at again once the hub has
+/// started. What is not named here is taken up at once.
+pub(crate) fn only_at_start(before: &Config, after: &Config) -> Vec<&'static str> {
+    // In full, so that whoever adds a key has to say which kind it is.
+    let Config {
+        data,
+        server_reference,
+        listen,
+        certificate,
+        names,
+        connections,
+        connections_a_source,
+        events_a_second,
+        keep_events,
+        keep_event_bytes,
+        policies,
+        mqtt,
+        log_format,
+        log_filter: _,
+        metrics_open_to: _,
+        plain_webhooks_to,
+        webhook_authority,
+    } = before;
+    let same = [
+        ("data", *data == after.data),
+        (
+            "server-reference",
+            *server_reference == after.server_reference,
+        ),
+        ("listen", *listen == after.listen),
+        ("tls", *certificate == after.certificate),
+        ("tls.names", *names == after.names),
+        ("limits.connections", *connections == after.connections),
+        (
+            "limits.connections-a-source",
+            *connections_a_source == after.connections_a_source,
+        ),
+        (
+            "limits.events-a-second",
+            *events_a_second == after.events_a_second,
+        ),
+        ("events.keep-days", *keep_events == after.keep_events),
+        (
+            "events.keep-mebibytes",
+            *keep_event_bytes == after.keep_event_bytes,
+        ),
+        ("mqtt.policies", *policies == after.policies),
+        ("mqtt.limits", *mqtt == after.mqtt),
+        ("logs.format", *log_format == after.log_format),
+        (
+            "webhooks.plain-http-to",
+            *plain_webhooks_to == after.plain_webhooks_to,
+        ),
+        (
+            "webhooks.authority",
+            *webhook_authority == after.webhook_authority,
+        ),
+    ];
+    let differ = same.into_iter().filter(|(_, same)| !same);
+    differ.map(|(key, _)| key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Overrides;
+
+    fn read(text: &str) -> Config {
+        Config::new(text, Overrides::default()).unwrap()
+    }
+
+    #[test]
+    fn each_key_that_needs_a_new_start_is_named() {
+        let before = read("");
+        for (text, key) in [
+            ("data = '/elsewhere'", "data"),
+            ("server-reference = 'b:1'", "server-reference"),
+            ("[[listen]]\naddress = '[::1]:1'", "listen"),
+            ("[tls]\ncertificate = 'a'\nkey = 'b'", "tls"),
+            ("[tls]\nnames = ['a']", "tls.names"),
+            ("[limits]\nconnections = 7", "limits.connections"),
+            (
+                "[limits]\nconnections-a-source = 7",
+                "limits.connections-a-source",
+            ),
+            ("[limits]\nevents-a-second = 7", "limits.events-a-second"),
+            ("[events]\nkeep-days = 7", "events.keep-days"),
+            ("[events]\nkeep-mebibytes = 77", "events.keep-mebibytes"),
+            ("[mqtt.policies.p]\npublish = []", "mqtt.policies"),
+            ("[mqtt.limits]\nin-flight = 7", "mqtt.limits"),
+            ("[logs]\nformat = 'json'", "logs.format"),
+            (
+                "[webhooks]\nplain-http-to = ['10.0.0.0/8']",
+                "webhooks.plain-http-to",
+            ),
+            ("[webhooks]\nauthority = 'a'", "webhooks.authority"),
+        ] {
+            assert_eq!(only_at_start(&before, &read(text)), [key], "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_looked_at_again_may_change() {
+        let after = read("[logs]\nfilter = 'debug'\n[metrics]\nopen-to = []");
+        assert!(only_at_start(&read(""), &after).is_empty());
+    }
+}
