@@ -128,18 +128,27 @@ async fn a_revoked_token_ends_streams_and_polls_before_the_revocation_is_told() 
     let token = hub.operator("anna", "viewer", None).await;
     let mut following = Following::open(&hub, &token, "/api/events", None).await;
     let reading = async {
-        let over = following.next().await;
+        let last = following.next().await;
+        let over = following.next().await.is_none();
         drop(following);
-        over
+        (last, over)
     };
     let polling = hub.ask(&token, Method::GET, "/api/events?wait=60", Value::Null);
     let revoking = async {
-        tokio::task::yield_now().await;
+        // Until the poll has been let in beside the stream.
+        while hub.core.sessions.count() < 2 {
+            tokio::task::yield_now().await;
+        }
         hub.post("/api/operators/anna/revoke", Value::Null).await
     };
-    let (over, polled, revoked) = soon(async { tokio::join!(reading, polling, revoking) }).await;
-    assert!(over.is_none(), "{over:?}");
+    let ((last, over), polled, revoked) =
+        soon(async { tokio::join!(reading, polling, revoking) }).await;
+    let last = last.unwrap();
+    assert_eq!(last["event"], "problem");
+    assert!(last["data"].contains("the token no longer holds"));
+    assert!(over);
     assert_eq!(polled.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(polled.body["detail"], "the token no longer holds");
     assert_eq!(revoked.body["lingering"], 0, "{revoked:?}");
     assert!(revoked.body["ended"].as_u64().unwrap() >= 1);
 }
