@@ -10,22 +10,36 @@ use crate::events::row::{newest, oldest, place, received_after, signed};
 use crate::events::{EventFilter, Taken, row};
 use crate::id::ConsumerId;
 use crate::identity::{Actor, Scope};
+use crate::limits::{InUse, Quota, Share};
 use crate::refusal::Refusal;
 use crate::sessions::Pass;
 use crate::store::Store;
+use crate::webhooks::MAX_WEBHOOKS;
 
 /// The tables of this part. `place`: all events up to it have been taken.
 pub(crate) const SCHEMA: &str = "
 CREATE TABLE consumer (
     id TEXT PRIMARY KEY,
     place INTEGER NOT NULL,
-    moved INTEGER NOT NULL
+    moved INTEGER NOT NULL,
+    -- Who made it, and of which site they are if they see one only.
+    whose TEXT NOT NULL,
+    site TEXT
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX consumer_by_place ON consumer (place);
+CREATE INDEX consumer_by_place ON consumer (place) WHERE site IS NULL;
 ";
 
-/// The most consumers of a hub.
+/// The most consumers of a hub, webhooks among them.
 pub const MAX_CONSUMERS: u64 = 1_000;
+
+/// How many consumers operators and services make. Webhooks have a bound and a remainder of their
+/// own.
+pub const QUOTA: Quota = Quota {
+    each: 64,
+    site: 128,
+    sites: 600,
+    all: MAX_CONSUMERS - MAX_WEBHOOKS,
+};
 
 /// Somebody who takes events, as may be told.
 #[derive(Clone, Debug, Serialize)]
@@ -40,8 +54,10 @@ pub struct Consumer {
     pub moved: Timestamp,
 }
 
-/// Places of those who take events. What a consumer has not taken is not cleared away, up to the
-/// limit on the disk, at which new events are refused.
+/// Places of those who take events. What a consumer that sees all sites has not taken is not
+/// cleared away, up to the limit on the disk, at which new events are refused. One of a single
+/// site holds nothing back: the events of the others are none of its business, and it must not be
+/// able to have them refused. It is told when it has missed some.
 #[derive(Clone, Debug)]
 pub struct Consumers {
     store: Store,
@@ -58,8 +74,8 @@ impl Consumers {
     ///
     /// # Errors
     /// [`Refusal::Revoked`] when who asks may not act any more; [`Refusal::Expired`] when events after `after` are no longer kept, [`Refusal::Invalid`]
-    /// when there is no such place yet, [`Refusal::TooLarge`] when there are [`MAX_CONSUMERS`]
-    /// already.
+    /// when there is no such place yet, [`Refusal::TooLarge`] when those who ask have too many
+    /// already ([`QUOTA`]).
     pub async fn register(
         &self,
         by: Option<Pass>,
@@ -73,7 +89,11 @@ impl Consumers {
                 if let Some(found) = find(connection, &id, now)? {
                     return Ok(found);
                 }
-                let made = register(connection, &id, after, now)?;
+                let share = by.as_ref().map_or_else(Share::hub, |by| {
+                    let who = by.principal();
+                    Share::new(who.name(), who.scope())
+                });
+                let made = register(connection, &id, &share, after, now)?;
                 let detail = json!({ "after": made.place });
                 let act = "consumer.register";
                 audit::append_by(connection, now, by.as_ref(), act, &on(&id), &detail)?;
@@ -171,6 +191,7 @@ fn on(id: &ConsumerId) -> String {
 pub(crate) fn register(
     connection: &Connection,
     id: &ConsumerId,
+    share: &Share,
     after: Option<u64>,
     now: Timestamp,
 ) -> Result<Consumer, Refusal> {
@@ -184,15 +205,12 @@ pub(crate) fn register(
     if after + 1 < oldest {
         return Err(Refusal::Expired { oldest });
     }
-    if count(connection)? >= MAX_CONSUMERS {
-        return Err(Refusal::TooLarge {
-            what: "consumers",
-            limit: MAX_CONSUMERS,
-        });
-    }
+    check_share(connection, share)?;
     connection
-        .prepare_cached("INSERT INTO consumer (id, place, moved) VALUES (?1, ?2, ?3)")?
-        .execute(params![id, signed(after), now])?;
+        .prepare_cached(
+            "INSERT INTO consumer (id, place, moved, whose, site) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![id, signed(after), now, share.whose, share.site()])?;
     find(connection, id, now)?.ok_or(Refusal::Internal("a consumer is not there"))
 }
 
@@ -221,10 +239,11 @@ pub(crate) fn remove(connection: &Connection, id: &ConsumerId) -> Result<bool, R
     Ok(removed > 0)
 }
 
-/// The place up to which every consumer has taken all; `None` when there is no consumer.
+/// The place up to which every consumer that sees all sites has taken all; `None` when there is
+/// none.
 pub(crate) fn taken_by_all(connection: &Connection) -> Result<Option<u64>, Refusal> {
     let taken: Option<i64> = connection
-        .prepare_cached("SELECT min(place) FROM consumer")?
+        .prepare_cached("SELECT min(place) FROM consumer WHERE site IS NULL")?
         .query_row([], |row| row.get(0))?;
     Ok(taken.map(place))
 }
@@ -269,11 +288,29 @@ pub(crate) fn place_of(connection: &Connection, id: &ConsumerId) -> Result<u64, 
         .ok_or_else(|| Refusal::not_found("consumer", id))
 }
 
-fn count(connection: &Connection) -> Result<u64, Refusal> {
-    let count: i64 = connection
-        .prepare_cached("SELECT count(*) FROM consumer")?
-        .query_row([], |row| row.get(0))?;
-    Ok(place(count))
+/// Refuses one more of `share` when there are too many. What the hub makes has bounds of its own.
+fn check_share(connection: &Connection, share: &Share) -> Result<(), Refusal> {
+    let hub = Share::hub();
+    let (used, held) = connection
+        .prepare_cached(
+            "SELECT count(*) FILTER (WHERE whose = ?1), count(*) FILTER (WHERE site = ?2),
+             count(site), count(*) FILTER (WHERE whose != ?3), count(*) FROM consumer",
+        )?
+        .query_row(params![share.whose, share.site(), hub.whose], |row| {
+            let used = InUse {
+                each: row.get(0)?,
+                site: row.get(1)?,
+                sites: row.get(2)?,
+                all: row.get(3)?,
+            };
+            Ok((used, row.get::<_, u64>(4)?))
+        })?;
+    let reached = match *share == hub {
+        true => (held >= MAX_CONSUMERS).then_some(MAX_CONSUMERS),
+        false => QUOTA.reached(share, &used),
+    };
+    let what = "consumers";
+    reached.map_or(Ok(()), |limit| Err(Refusal::TooLarge { what, limit }))
 }
 
 fn check_place(place: u64, newest: u64) -> Result<(), Refusal> {

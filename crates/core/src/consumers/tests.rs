@@ -113,3 +113,36 @@ async fn who_sees_one_site_does_not_see_the_consumers() {
     let refused = bench.core.consumers.list(&actor).await;
     assert!(matches!(refused, Err(Refusal::Forbidden { .. })));
 }
+
+#[tokio::test]
+async fn no_service_and_no_site_takes_all_the_places() {
+    let bench = Bench::new(Limits::default());
+    let consumers = &bench.core.consumers;
+    let fill = async |service: &str, site: &str| {
+        let session = bench.service(service, site);
+        let mut made = 0;
+        loop {
+            let id = name(&format!("{service}-{made}"));
+            match consumers.register(Some(session.pass()), &id, None).await {
+                Ok(_) => made += 1,
+                Err(Refusal::TooLarge { .. }) => return made,
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+    };
+    assert_eq!(fill("erp-1", "evil").await, QUOTA.each);
+    assert_eq!(fill("erp-2", "evil").await, QUOTA.site - QUOTA.each);
+    assert_eq!(fill("erp-3", "evil").await, 0);
+    for site in 0..8 {
+        fill(&format!("a-{site}"), &format!("site-{site}")).await;
+        fill(&format!("b-{site}"), &format!("site-{site}")).await;
+    }
+    assert_eq!(fill("erp-4", "new").await, 0, "sites have a bound together");
+    assert_eq!(fill("bus", "").await, QUOTA.each, "of those who see all");
+    for n in 0..MAX_WEBHOOKS {
+        let id = name(&format!("webhook-{n}"));
+        consumers.register(None, &id, None).await.unwrap();
+    }
+    let again = consumers.register(None, &name("erp-1-0"), Some(0)).await;
+    again.unwrap();
+}

@@ -97,7 +97,7 @@ pub(super) fn clear_before(connection: &Connection, limit: Timestamp) -> Result<
     upto.map_or(Ok(0), |upto| delete(connection, upto))
 }
 
-/// Up to which place every consumer has taken all.
+/// Up to which place every consumer that holds events back has taken all.
 fn clearable(connection: &Connection) -> Result<i64, Refusal> {
     Ok(taken_by_all(connection)?.map_or(i64::MAX, signed))
 }

@@ -34,14 +34,28 @@ impl Bench {
     }
 
     pub(crate) fn session(&self, device: &str) -> Session {
+        self.session_of(Principal::Device {
+            device: device.parse().unwrap(),
+            site: format!("site-of-{device}").parse().unwrap(),
+            policy: "own-subtree".to_owned(),
+        })
+    }
+
+    /// A session of a service of one site, or, when that has no name, of all.
+    pub(crate) fn service(&self, service: &str, site: &str) -> Session {
+        self.session_of(Principal::Service {
+            service: service.parse().unwrap(),
+            scope: site.parse().map_or(Scope::All, Scope::Site),
+        })
+    }
+
+    fn session_of(&self, principal: Principal) -> Session {
         self.core.sessions.take_up(Presence {
             id: SessionId::made_up().unwrap(),
-            principal: Principal::Device {
-                device: device.parse().unwrap(),
-                site: format!("site-of-{device}").parse().unwrap(),
-                policy: "own-subtree".to_owned(),
-            },
-            credential: format!("key-of-{device}").parse().unwrap(),
+            credential: format!("cr-{}", principal.name().replace('/', "-"))
+                .parse()
+                .unwrap(),
+            principal,
             via: "test",
             peer: ([127, 0, 0, 1], 1).into(),
             since: self.core.clock.now(),

@@ -123,6 +123,15 @@ impl Principal {
         }
     }
 
+    /// What they see.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        match self {
+            Self::Operator { scope, .. } | Self::Service { scope, .. } => scope.clone(),
+            Self::Device { site, .. } => Scope::Site(site.clone()),
+        }
+    }
+
     /// The name under which it is written down: `device/NAME` and so on.
     #[must_use]
     pub fn name(&self) -> String {

@@ -6,6 +6,7 @@ use crate::clock::Timestamp;
 use crate::consumers;
 use crate::id::{ConsumerId, WebhookId};
 use crate::identity::Listed;
+use crate::limits::Share;
 use crate::refusal::Refusal;
 use crate::webhooks::{Failure, MAX_WEBHOOKS, NewWebhook, Webhook, WebhookChange, WebhookState};
 
@@ -69,7 +70,13 @@ pub(super) fn insert(
             limit: MAX_WEBHOOKS,
         });
     }
-    consumers::register(connection, &consumer(id)?, webhook.after, now)?;
+    consumers::register(
+        connection,
+        &consumer(id)?,
+        &Share::hub(),
+        webhook.after,
+        now,
+    )?;
     connection
         .prepare_cached(
             "INSERT INTO webhooks
@@ -132,7 +139,7 @@ pub(super) fn change(
         Some(false) => WebhookState::Paused,
     };
     if before.state == WebhookState::Stopped && state != WebhookState::Stopped {
-        consumers::register(connection, &consumer(&before.id)?, None, now)?;
+        consumers::register(connection, &consumer(&before.id)?, &Share::hub(), None, now)?;
     }
     connection
         .prepare_cached(

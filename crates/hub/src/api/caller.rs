@@ -66,10 +66,7 @@ impl Caller {
     /// What they see.
     #[must_use]
     pub fn scope(&self) -> Scope {
-        match self.0.principal() {
-            Principal::Operator { scope, .. } | Principal::Service { scope, .. } => scope.clone(),
-            Principal::Device { site, .. } => Scope::Site(site.clone()),
-        }
+        self.0.principal().scope()
     }
 
     /// Whether they may move a consumer's place: services and operators, not who only looks on.

@@ -162,3 +162,34 @@ async fn a_consumer_that_takes_nothing_makes_the_store_full_until_it_does() {
         core.consumers.advance(None, &name(), newest).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_consumer_of_one_site_holds_no_events_back_and_learns_what_it_missed() {
+    let (bench, _) = small();
+    let (core, session) = (&bench.core, bench.session("a"));
+    let erp = bench.service("erp", "evil");
+    core.consumers
+        .register(Some(erp.pass()), &name(), Some(0))
+        .await
+        .unwrap();
+    core.events.append(&session, said("n", b"")).await.unwrap();
+    core.clock.advance(31 * DAY);
+    assert_eq!(core.events.clear_old().await.unwrap(), 1);
+    let payload = vec![7; 10_000];
+    for _ in 0..1_000 {
+        core.events
+            .append(&session, said("n", &payload))
+            .await
+            .unwrap();
+    }
+    let missed = core.consumers.take(&name(), &all(), 10).await;
+    let Err(Refusal::Expired { oldest }) = missed else {
+        panic!("{missed:?}");
+    };
+    core.consumers
+        .advance(Some(erp.pass()), &name(), oldest - 1)
+        .await
+        .unwrap();
+    let taken = core.consumers.take(&name(), &all(), 10).await.unwrap();
+    assert_eq!(taken.events[0].seq, oldest);
+}
