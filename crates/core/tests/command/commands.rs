@@ -113,6 +113,8 @@ async fn who_stops_waiting_for_commands_has_taken_none() {
                 hub.settle(&session, &one, Settlement::Abandoned)
                     .await
                     .unwrap();
+                // That it was given back is news, too, and none of what is given up below.
+                forget_signals(&session).await;
             }
             Err(_) => assert!(matches!(session.signal().await, Signal::Commands)),
         }
