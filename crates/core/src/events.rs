@@ -17,8 +17,9 @@ use crate::clock::{Clock, Timestamp};
 use crate::id::{DeviceId, SiteId};
 use crate::identity::{Principal, Scope};
 use crate::limits::{self, Limits, Rate, Rates};
+use crate::messages::{self, MailboxId};
 use crate::refusal::Refusal;
-use crate::sessions::Session;
+use crate::sessions::{Pass, Session};
 use crate::store::Store;
 
 mod clearing;
@@ -135,9 +136,25 @@ impl Events {
     /// [`Refusal::Revoked`], [`Refusal::TooLarge`], [`Refusal::Invalid`], [`Refusal::Limited`],
     /// [`Refusal::Full`].
     pub async fn append(&self, session: &Session, event: NewEvent) -> Result<u64, Refusal> {
-        let pass = session.pass();
+        self.append_from(session.pass(), event, None).await
+    }
+
+    /// As [`Events::append`] for the session of `pass`. In the same commit it is noted that the
+    /// packet which brought the event was taken into a mailbox, so that it is not taken twice
+    /// whenever the hub is killed.
+    ///
+    /// # Errors
+    /// As [`Events::append`].
+    pub async fn append_from(
+        &self,
+        pass: Pass,
+        event: NewEvent,
+        inbound: Option<(MailboxId, u16)>,
+    ) -> Result<u64, Refusal> {
         pass.check()?;
-        let device = session.device()?;
+        let Principal::Device { device, .. } = pass.principal() else {
+            return Err(Refusal::forbidden("acting as a device"));
+        };
         event.check()?;
         let bytes = event.payload.len();
         self.rates
@@ -155,6 +172,9 @@ impl Events {
                 return Err(Refusal::forbidden("acting as a device"));
             };
             bound.make_room(connection, event.payload.len())?;
+            if let Some((mailbox, packet)) = inbound {
+                messages::note_inbound(connection, mailbox, packet)?;
+            }
             row::insert(connection, device, site, clock.now(), &event)
         };
         self.store

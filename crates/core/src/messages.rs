@@ -19,6 +19,8 @@ mod reading;
 mod schema;
 mod writing;
 
+pub(crate) use writing::note_inbound;
+
 pub use progress::Progress;
 pub(crate) use schema::SCHEMA;
 

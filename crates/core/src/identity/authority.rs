@@ -27,6 +27,9 @@ const CERTIFICATE_FILE: &str = "devices-ca.pem";
 /// How long the authority lasts: ten years of 365 days. It is not renewed by itself.
 const AUTHORITY_LIFE: Duration = Duration::from_secs(10 * 365 * 86_400);
 
+/// The file of the key until the certificate is there too.
+const UNFINISHED_FILE: &str = "devices-ca.unfinished";
+
 /// How long a device's certificate lasts if nobody says otherwise.
 pub const DEFAULT_CERTIFICATE_LIFE: Duration = Duration::from_secs(90 * 86_400);
 
@@ -69,10 +72,15 @@ impl Authority {
     /// Opens the authority in `folder`, or makes it.
     pub(super) fn open(folder: &Path, now: Timestamp) -> Result<Self, Refusal> {
         let (key, certificate) = (folder.join(KEY_FILE), folder.join(CERTIFICATE_FILE));
-        if !exists(&key)? && !exists(&certificate)? {
+        let unfinished = folder.join(UNFINISHED_FILE);
+        // A certificate whose key is gone is somebody's mistake, unless it was being made when the
+        // hub was killed.
+        if !exists(&key)? && (exists(&unfinished)? || !exists(&certificate)?) {
             let (key_pem, certificate_pem) = make(now)?;
-            write_private(&key, key_pem.expose())
+            write_private(&unfinished, key_pem.expose())
                 .and_then(|()| write_private(&certificate, certificate_pem.as_bytes()))
+                .and_then(|()| fs::rename(&unfinished, &key))
+                .and_then(|()| fs::File::open(folder)?.sync_all())
                 .map_err(|_| Refusal::Internal("the devices' authority cannot be written"))?;
         }
         let key = Secret::new(fs::read(&key).map_err(|_| UNREADABLE)?);
@@ -226,6 +234,20 @@ mod tests {
             Authority::open(folder.path(), now()).unwrap();
             fs::remove_file(folder.path().join(lost)).unwrap();
             assert!(Authority::open(folder.path(), now()).is_err(), "{lost}");
+        }
+    }
+
+    #[test]
+    fn an_authority_that_a_killed_hub_had_only_begun_is_made_anew() {
+        for there in [&[][..], &[CERTIFICATE_FILE]] {
+            let folder = tempfile::tempdir().unwrap();
+            for file in there.iter().chain(&[UNFINISHED_FILE]) {
+                fs::write(folder.path().join(file), "begun").unwrap();
+            }
+            let made = Authority::open(folder.path(), now()).unwrap();
+            let again = Authority::open(folder.path(), now()).unwrap();
+            assert_eq!(made.pem(), again.pem());
+            assert!(!folder.path().join(UNFINISHED_FILE).exists());
         }
     }
 

@@ -124,16 +124,26 @@ pub(super) fn keep(connection: &Connection, keep: &Keep) -> Result<(), Refusal> 
         }
     }
     if let Some((mailbox, packet)) = keep.inbound {
-        connection
-            .prepare_cached(
-                "INSERT OR IGNORE INTO mailbox_inbound (mailbox, packet)
-                 SELECT id, ?2 FROM mailbox WHERE id = ?1",
-            )?
-            .execute(params![mailbox.0, packet])?;
+        note_inbound(connection, mailbox, packet)?;
     }
     keep.will
         .iter()
         .try_for_each(|will| drop_will(connection, will))
+}
+
+/// Notes that a packet of the mailbox's client has been taken and not been released yet.
+pub(crate) fn note_inbound(
+    connection: &Connection,
+    mailbox: MailboxId,
+    packet: u16,
+) -> Result<(), Refusal> {
+    connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO mailbox_inbound (mailbox, packet)
+             SELECT id, ?2 FROM mailbox WHERE id = ?1",
+        )?
+        .execute(params![mailbox.0, packet])?;
+    Ok(())
 }
 
 pub(super) fn keep_will(connection: &Connection, will: &Will) -> Result<(), Refusal> {

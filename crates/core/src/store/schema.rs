@@ -70,8 +70,14 @@ fn check_owner(connection: &Connection, file: &Path) -> Result<(), OpenError> {
         }
         Err(error) => return Err(error.into()),
     };
-    // An empty file is one that was made just now.
-    if application == APPLICATION || (application == 0 && number("page_count")? == 0) {
+    // Without a table it is one that was made just now, perhaps by a hub that was killed before
+    // its first transaction: turning the log on writes a page before that.
+    let is_new = || -> rusqlite::Result<bool> {
+        connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| {
+            row.get(0)
+        })
+    };
+    if application == APPLICATION || (application == 0 && is_new()?) {
         Ok(())
     } else {
         Err(foreign())

@@ -217,6 +217,17 @@ fn a_store_of_a_newer_version_is_refused_and_not_touched() {
 }
 
 #[test]
+fn a_file_that_a_killed_hub_had_only_begun_is_taken_up() {
+    let folder = TempDir::new().unwrap();
+    let connection = Connection::open(folder.path().join("hub.sqlite")).unwrap();
+    connection
+        .pragma_update(None, "journal_mode", "WAL")
+        .unwrap();
+    connection.close().unwrap();
+    Store::open(folder.path()).unwrap();
+}
+
+#[test]
 fn a_file_of_somebody_else_is_refused() {
     for foreign in [&b"not a database at all, but long enough to have a header of its own, and more than one hundred bytes long"[..], b"short"] {
         let folder = TempDir::new().unwrap();

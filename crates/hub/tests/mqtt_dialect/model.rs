@@ -8,11 +8,11 @@ use outgate_core::events::EventFilter;
 use outgate_core::id::DeviceId;
 use outgate_core::identity::{Actor, Scope};
 use outgate_core::limits::FAILED_LOGINS;
-use outgate_mqtt::packet::{Packet, Publish, QoS, ReasonCode, Version};
+use outgate_mqtt::packet::{Acknowledgement, Packet, Publish, QoS, ReasonCode, Version};
 use outgate_mqtt::topics::TopicName;
 use serde_json::json;
 
-use crate::client::{delivery, publish, text};
+use crate::client::{delivery, packet_id, publish, text};
 use crate::site::{HOUR, Site};
 
 const VERSIONS: [Version; 2] = [Version::V3_1_1, Version::V5];
@@ -45,6 +45,36 @@ async fn an_event_is_kept_when_it_is_acknowledged() {
         assert_eq!(taken.events[0].name, "door/opened");
         assert_eq!(taken.events[0].payload, "now");
     }
+}
+
+#[tokio::test]
+async fn an_event_of_qos_2_is_kept_once_though_its_acknowledgement_was_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::new(folder.path()).await;
+    let event = || publish("devices/one/events/once", "now", 2, 7);
+    let kept = || {
+        let mut connect = site.connect(Version::V5, "one");
+        connect.clean_start = false;
+        connect.session_expiry = 3_600;
+        connect
+    };
+    for _ in 0..2 {
+        let mut one = site.dial(Version::V5);
+        one.connect(kept()).await;
+        assert_eq!(one.publish(event()).await, ReasonCode::Success);
+    }
+    let copy = tempfile::tempdir().unwrap();
+    let again = site.killed(copy.path()).await;
+    let mut one = again.dial(Version::V5);
+    assert!(one.connect(kept()).await.session_present);
+    assert_eq!(one.publish(event()).await, ReasonCode::Success);
+    assert_eq!(*again.core.events.newest().borrow(), 1);
+    // Once it is released the identifier is that of another message.
+    let release = Acknowledgement::new(packet_id(7), ReasonCode::Success);
+    one.say(Packet::PubRel(release)).await;
+    assert!(matches!(one.hear().await, Some(Packet::PubComp(_))));
+    assert_eq!(one.publish(event()).await, ReasonCode::Success);
+    assert_eq!(*again.core.events.newest().borrow(), 2);
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ use outgate_core::commands::Settlement;
 use outgate_core::events::NewEvent;
 use outgate_core::id::{CommandId, DeviceId};
 use outgate_core::identity::Scope;
-use outgate_core::messages::Progress;
+use outgate_core::messages::{MailboxId, Progress};
 use outgate_core::refusal::Refusal;
 use outgate_core::sessions::{Ending, Session};
 use outgate_mqtt::connection::{Connection, DropReason, Event, Token};
@@ -140,6 +140,7 @@ struct CommandQueue {
 struct Stalled {
     token: Option<Token>,
     event: NewEvent,
+    inbound: Option<(MailboxId, u16)>,
     until: Instant,
 }
 

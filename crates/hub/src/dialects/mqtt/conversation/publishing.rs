@@ -8,6 +8,7 @@ use std::time::Instant;
 use outgate_core::calls::Answer;
 use outgate_core::events::NewEvent;
 use outgate_core::id::CallId;
+use outgate_core::messages::MailboxId;
 use outgate_core::refusal::Refusal;
 use outgate_mqtt::connection::{Incoming, Token};
 use outgate_mqtt::packet::{Delivery, Message, PublishProperties, QoS, ReasonCode, Version};
@@ -33,7 +34,8 @@ impl Conversation<'_> {
         match topics::meaning(&incoming.topic, &device.id) {
             Meaning::Event(name) => {
                 let event = event(name, &incoming);
-                self.append(incoming.token, event);
+                let inbound = self.inbound(incoming.delivery);
+                self.append(incoming.token, event, inbound);
             }
             Meaning::Answer(call, status) => self.on_answer(&call, status, &incoming),
             Meaning::TwinGet => self.on_twin_get(&incoming),
@@ -55,12 +57,18 @@ impl Conversation<'_> {
 
     /// Hands an event to the core. Those of one connection are handed in in their order, so when
     /// one comes too soon after the others nothing more is read until it is in.
-    pub(super) fn append(&mut self, token: Option<Token>, event: NewEvent) {
-        let (core, session) = (&self.hub.core, self.session);
+    pub(super) fn append(
+        &mut self,
+        token: Option<Token>,
+        event: NewEvent,
+        inbound: Option<(MailboxId, u16)>,
+    ) {
+        let (events, pass) = (self.hub.core.events.clone(), self.session.pass());
         let again = event.clone();
-        let mut job: Job<'_> = Box::pin(async move {
-            let kept = core.events.append(session, event).await;
-            Done::Kept(token, None, kept.map(drop))
+        let packet = inbound.map(|(_, packet)| packet);
+        let mut job: Job<'static> = Box::pin(async move {
+            let kept = events.append_from(pass, event, inbound).await;
+            Done::Kept(token, packet, kept.map(drop))
         });
         // The first poll hands it in; the rest only waits.
         let mut context = Context::from_waker(Waker::noop());
@@ -69,12 +77,25 @@ impl Conversation<'_> {
                 self.stalled = Some(Stalled {
                     token,
                     event: again,
+                    inbound,
                     until: Instant::now() + retry_after,
                 });
             }
             Poll::Ready(done) => self.on_done(done),
+            // Seen through also when the connection ends: who comes back must not say it again.
+            Poll::Pending if inbound.is_some() => self.commits.push(job),
             Poll::Pending => self.jobs.push(job),
         }
+    }
+
+    /// What is to be noted so that a packet is not taken twice: that of a message which is to be
+    /// delivered exactly once, in a session that is kept.
+    fn inbound(&self, delivery: Delivery) -> Option<(MailboxId, u16)> {
+        let Delivery::ExactlyOnce { packet_id, .. } = delivery else {
+            return None;
+        };
+        let mailbox = self.client.mailbox.kept()?;
+        Some((mailbox, packet_id.get()))
     }
 
     /// A message between devices.
@@ -92,12 +113,7 @@ impl Conversation<'_> {
             return self.refuse(incoming.token, ReasonCode::UnspecifiedError);
         };
         let routed = Arc::new(Routed::new(message, now, self.hub.core.clock.now()));
-        let inbound = match (incoming.delivery, self.client.mailbox.kept()) {
-            (Delivery::ExactlyOnce { packet_id, .. }, Some(mailbox)) => {
-                Some((mailbox, packet_id.get()))
-            }
-            (_, _) => None,
-        };
+        let inbound = self.inbound(incoming.delivery);
         let publisher = Publisher {
             number: self.client.number,
             owner: Arc::clone(&self.client.owner),
