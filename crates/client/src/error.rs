@@ -128,6 +128,9 @@ impl Problem {
             409 if self.kind == "/problems/offline" => {
                 "`outgate command send` reaches it when it comes back"
             }
+            409 if self.kind == "/problems/takes-no-calls" => {
+                "over MQTT it takes calls once it subscribes to devices/NAME/calls/#"
+            }
             409 | 412 => "read it again, then decide anew",
             410 => "what was asked for is no longer kept",
             429 | 503 => {

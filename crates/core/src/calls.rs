@@ -78,7 +78,7 @@ impl Calls {
     ///
     /// # Errors
     /// [`Refusal::Offline`] when the device has no session or none any more, also when it was
-    /// revoked meanwhile; [`Refusal::DeadlineExceeded`]; [`Refusal::Forbidden`],
+    /// revoked meanwhile; [`Refusal::TakesNoCalls`]; [`Refusal::DeadlineExceeded`]; [`Refusal::Forbidden`],
     /// [`Refusal::NotFound`], [`Refusal::Invalid`], [`Refusal::TooLarge`]; [`Refusal::Limited`]
     /// beyond [`MAX_PENDING_OF_DEVICE`], [`MAX_PENDING`] and
     /// [`MAX_PENDING_BYTES`]; as the store.
@@ -124,7 +124,17 @@ impl Calls {
             return Err(Refusal::invalid("status", "100 to 599"));
         }
         session.pass().check()?;
-        self.pending.answer(device, id, answer)
+        self.pending.answer(device, id, Ok(answer))
+    }
+
+    /// Says that `session` does not take the call. Once no session that was asked takes it, the
+    /// caller waits no longer.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] when nobody waits for it from this device, any more or at all;
+    /// [`Refusal::Forbidden`] when the session is not a device's.
+    pub fn decline(&self, session: &Session, id: &CallId) -> Result<(), Refusal> {
+        self.pending.decline(session.device()?, id)
     }
 
     /// How many calls wait for an answer.
@@ -145,16 +155,16 @@ impl Calls {
         if !self.sessions.is_present(&call.device) {
             return Err(offline());
         }
-        if self
+        let asked = self
             .sessions
-            .signal(&call.device, &Signal::Call(call.clone()))
-            == 0
-        {
+            .signal(&call.device, &Signal::Call(call.clone()));
+        if asked == 0 {
             return Err(Refusal::Limited {
                 what: "calls that the device has not taken",
                 retry_after: pending::RETRY_AFTER,
             });
         }
+        self.pending.asked(&call.id, asked);
         tokio::select! {
             // An answer that came before the session ended counts.
             biased;

@@ -72,6 +72,12 @@ pub enum Refusal {
         /// The device.
         device: String,
     },
+    /// The device is connected and takes no calls.
+    #[error("{device} is connected and takes no calls")]
+    TakesNoCalls {
+        /// The device.
+        device: String,
+    },
     /// No answer within the deadline.
     #[error("no answer in time")]
     DeadlineExceeded,

@@ -14,7 +14,7 @@ use outgate_door::{CertificateError, Door, Keeper, Listening, OpenError};
 use tokio::sync::watch;
 
 use crate::config::{Config, changed};
-use crate::dialects::mqtt::Mqtt;
+use crate::dialects::mqtt::{self, Mqtt};
 use crate::metrics::Metrics;
 use reception::Receptionist;
 
@@ -57,10 +57,10 @@ pub enum StartError {
     FirstOperator(#[source] Refusal),
     /// A topic policy cannot be used.
     #[error("a topic policy cannot be used")]
-    Policy(#[from] crate::dialects::mqtt::PolicyError),
+    Policy(#[from] mqtt::PolicyError),
     /// What MQTT kept is not there.
     #[error("MQTT cannot be served")]
-    Mqtt(#[from] crate::dialects::mqtt::OpenError),
+    Mqtt(#[from] mqtt::OpenError),
     /// What webhooks need is not there.
     #[error("webhooks cannot be sent")]
     Webhooks(#[from] crate::webhooks::SenderError),
@@ -140,7 +140,8 @@ impl Hub {
         self.door.drain();
     }
 
-    /// Takes up a configuration anew, and reads the certificates again.
+    /// Takes up a configuration anew, and reads the certificates again: policies and limits of
+    /// MQTT hold from now on.
     ///
     /// # Errors
     /// [`StartError::NotWhileRunning`] names every key that has changed and cannot; the hub then
@@ -151,7 +152,10 @@ impl Hub {
             tracing::warn!(keys, "a new configuration needs a new start of the hub");
             return Err(StartError::NotWhileRunning { keys });
         }
+        let settings = mqtt::Settings::of(&config);
+        let rules = mqtt::Rules::new(settings)?;
         self.keeper.reload(&self.door)?;
+        self.mqtt.take_up(rules);
         self.state.config.store(Arc::new(config));
         Ok(())
     }

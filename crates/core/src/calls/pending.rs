@@ -38,14 +38,18 @@ struct Waiting {
 struct Caller {
     device: DeviceId,
     bytes: usize,
-    tell: oneshot::Sender<Answer>,
+    /// How many sessions were asked, once that is known.
+    asked: Option<usize>,
+    /// How many of them do not take it.
+    declined: usize,
+    tell: oneshot::Sender<Result<Answer, Refusal>>,
 }
 
 /// A call that waits. Dropping it ends the waiting.
 pub(super) struct Expected {
     pending: Pending,
     id: CallId,
-    answer: oneshot::Receiver<Answer>,
+    answer: oneshot::Receiver<Result<Answer, Refusal>>,
 }
 
 impl Pending {
@@ -72,6 +76,8 @@ impl Pending {
             Caller {
                 device: call.device.clone(),
                 bytes: call.payload.len(),
+                asked: None,
+                declined: 0,
                 tell,
             },
         );
@@ -82,12 +88,33 @@ impl Pending {
         })
     }
 
+    /// So many sessions were asked.
+    pub(super) fn asked(&self, id: &CallId, count: usize) {
+        let mut waiting = self.0.lock();
+        if let Some(caller) = waiting.calls.get_mut(id) {
+            caller.asked = Some(count);
+        }
+        waiting.give_up_if_declined(id);
+    }
+
+    /// One session of `device` does not take the call.
+    pub(super) fn decline(&self, device: &DeviceId, id: &CallId) -> Result<(), Refusal> {
+        let mut waiting = self.0.lock();
+        let caller = waiting.calls.get_mut(id);
+        let caller = caller.filter(|caller| caller.device == *device);
+        caller
+            .ok_or_else(|| Refusal::not_found("call", id))?
+            .declined += 1;
+        waiting.give_up_if_declined(id);
+        Ok(())
+    }
+
     /// Gives `answer` of `device` to whoever waits for it.
     pub(super) fn answer(
         &self,
         device: &DeviceId,
         id: &CallId,
-        answer: Answer,
+        answer: Result<Answer, Refusal>,
     ) -> Result<(), Refusal> {
         let unknown = || Refusal::not_found("call", id);
         let mut waiting = self.0.lock();
@@ -110,7 +137,22 @@ impl Pending {
 }
 
 impl Waiting {
-    fn forget(&mut self, id: &CallId) -> Option<oneshot::Sender<Answer>> {
+    /// Tells the caller when all that were asked do not take the call.
+    fn give_up_if_declined(&mut self, id: &CallId) {
+        let Some(caller) = self.calls.get(id) else {
+            return;
+        };
+        if caller.asked.is_none_or(|asked| caller.declined < asked) {
+            return;
+        }
+        let device = caller.device.to_string();
+        if let Some(tell) = self.forget(id) {
+            // Whoever waited may have gone.
+            let _ = tell.send(Err(Refusal::TakesNoCalls { device }));
+        }
+    }
+
+    fn forget(&mut self, id: &CallId) -> Option<oneshot::Sender<Result<Answer, Refusal>>> {
         let caller = self.calls.remove(id)?;
         self.bytes -= caller.bytes;
         if let Some(count) = self.of_device.get_mut(&caller.device) {
@@ -128,7 +170,7 @@ impl Expected {
     pub(super) async fn wait(mut self) -> Result<Answer, Refusal> {
         (&mut self.answer)
             .await
-            .map_err(|_| Refusal::Internal("a call was forgotten"))
+            .unwrap_or(Err(Refusal::Internal("a call was forgotten")))
     }
 }
 

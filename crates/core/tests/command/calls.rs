@@ -45,6 +45,30 @@ async fn a_device_that_is_not_there_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn a_call_that_no_session_takes_is_refused_at_once_and_one_that_some_take_is_not() {
+    let hub = Hub::new().await;
+    let [one, two] = [hub.session("till-1").await, hub.session("till-1").await];
+    let (answer, ()) = tokio::join!(hub.call(), async {
+        for session in [&one, &two] {
+            let call = next_call(session).await;
+            hub.core.calls.decline(session, &call.id).unwrap();
+        }
+    });
+    assert!(matches!(answer, Err(Refusal::TakesNoCalls { .. })));
+    assert_eq!(hub.core.calls.pending(), 0);
+    let (answer, ()) = tokio::join!(hub.call(), async {
+        let call = next_call(&one).await;
+        hub.core.calls.decline(&one, &call.id).unwrap();
+        let call = next_call(&two).await;
+        let calls = &hub.core.calls;
+        calls.answer(&two, &call.id, said(200, "12")).unwrap();
+        let late = calls.decline(&one, &call.id);
+        assert!(matches!(late, Err(Refusal::NotFound { .. })));
+    });
+    assert_eq!(answer.unwrap().status, 200);
+}
+
+#[tokio::test]
 async fn a_call_fails_at_once_when_the_device_goes_or_is_revoked() {
     let hub = Hub::new().await;
     let session = hub.session("till-1").await;

@@ -63,6 +63,8 @@ pub(crate) enum Kind {
     Internal,
     /// The hub is going down or starting.
     Draining,
+    /// The device is connected and takes no calls.
+    TakesNoCalls,
     /// The device did not answer in time.
     DeadlineExceeded,
     /// The disk has no more room.
@@ -71,7 +73,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every kind, for the documentation.
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::Unauthenticated,
         Self::Forbidden,
         Self::Revoked,
@@ -84,6 +86,7 @@ impl Kind {
         Self::InUse,
         Self::Unsettled,
         Self::Offline,
+        Self::TakesNoCalls,
         Self::Expired,
         Self::Precondition,
         Self::TooLarge,
@@ -123,6 +126,11 @@ impl Kind {
                 "An earlier request with this idempotency key has no known outcome",
             ),
             Self::Offline => (S::CONFLICT, "offline", "The device is not connected"),
+            Self::TakesNoCalls => (
+                S::CONFLICT,
+                "takes-no-calls",
+                "The device is connected and takes no calls",
+            ),
             Self::Expired => (S::GONE, "expired", "No longer kept"),
             Self::Precondition => (
                 S::PRECONDITION_FAILED,
@@ -282,6 +290,7 @@ impl From<Refusal> for Problem {
                 Kind::Limited
             }
             Refusal::Offline { .. } => Kind::Offline,
+            Refusal::TakesNoCalls { .. } => Kind::TakesNoCalls,
             Refusal::DeadlineExceeded => Kind::DeadlineExceeded,
             Refusal::Expired { oldest } => {
                 problem.oldest = Some(oldest);

@@ -32,6 +32,7 @@ impl IntoResponse for Trouble {
             | Refusal::Draining
             | Refusal::Full
             | Refusal::Offline { .. }
+            | Refusal::TakesNoCalls { .. }
             | Refusal::DeadlineExceeded
             | Refusal::Expired { .. }
             | Refusal::Exists { .. }

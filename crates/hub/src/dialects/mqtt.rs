@@ -15,6 +15,7 @@ mod io;
 mod login;
 mod policies;
 mod reasons;
+mod rules;
 mod settings;
 mod topics;
 mod websocket;
@@ -31,14 +32,14 @@ use outgate_core::Core;
 use outgate_core::limits::{FAILED_LOGINS, Rates};
 use outgate_core::refusal::Refusal;
 use outgate_door::Facts;
-use outgate_mqtt::connection::Limits;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use self::policies::PolicyError;
+pub use self::rules::Rules;
 pub use self::settings::{DEFAULT_POLICY, MAX_FIRST_PACKET, Settings};
 
 use self::broker::Broker;
-use self::policies::Policies;
+use self::rules::Current;
 use self::websocket::Carrier;
 use crate::metrics::Metrics;
 
@@ -60,9 +61,7 @@ pub struct Mqtt(Arc<Inner>);
 struct Inner {
     core: Core,
     metrics: Metrics,
-    settings: Arc<Settings>,
-    policies: ArcSwap<Policies>,
-    limits: Arc<Limits>,
+    rules: Current,
     broker: Arc<Broker>,
     /// By source and the name that was said.
     failed_logins: Rates<(IpAddr, String)>,
@@ -84,7 +83,7 @@ pub enum OpenError {
 /// # Errors
 /// The first mistake.
 pub(crate) fn check(settings: &Settings) -> Result<(), PolicyError> {
-    Policies::new(&settings.policies).map(drop)
+    policies::Policies::new(&settings.policies).map(drop)
 }
 
 impl Mqtt {
@@ -93,18 +92,22 @@ impl Mqtt {
     /// # Errors
     /// [`OpenError`].
     pub async fn open(core: Core, metrics: Metrics, settings: Settings) -> Result<Self, OpenError> {
-        let policies = Policies::new(&settings.policies)?;
-        let settings = Arc::new(settings);
-        let broker = Broker::load(core.clone(), metrics.clone(), Arc::clone(&settings)).await?;
+        let rules = Arc::new(ArcSwap::from_pointee(Rules::new(settings)?));
+        let broker = Broker::load(core.clone(), metrics.clone(), Arc::clone(&rules)).await?;
         Ok(Self(Arc::new(Inner {
-            limits: Arc::new(settings.limits()),
-            policies: ArcSwap::from_pointee(policies),
             broker: Arc::new(broker),
             failed_logins: Rates::new(FAILED_LOGINS, core.clock.clone()),
             core,
             metrics,
-            settings,
+            rules,
         })))
+    }
+
+    /// Takes up other rules. Whoever is connected keeps what its CONNACK said, and is held to all
+    /// else from its next act on; a subscription that its policy no longer allows is ended now.
+    pub fn take_up(&self, rules: Rules) {
+        self.0.rules.store(Arc::new(rules));
+        self.0.broker.heed_rules();
     }
 
     /// Publishes wills that are due, ends sessions whose time is over, and forgets what has
@@ -144,7 +147,7 @@ impl Mqtt {
         };
         let mqtt = self.clone();
         tokio::spawn(async move {
-            let max = mqtt.0.limits.packet_size as usize + WEBSOCKET_SLACK;
+            let max = mqtt.0.rules.load().limits.packet_size as usize + WEBSOCKET_SLACK;
             match accepted.upgrade.await {
                 Ok(upgraded) => mqtt.serve(Carrier::new(upgraded, max).await, &facts).await,
                 Err(error) => tracing::debug!(%error, "a WebSocket did not come about"),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use outgate_core::Core;
 use outgate_core::identity::Actor;
-use outgate_hub::Hub;
 use outgate_hub::config::{Config, Overrides};
+use outgate_hub::{Hub, StartError};
 use outgate_mqtt::packet::{ReasonCode, Version};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -17,7 +17,7 @@ use crate::client::{Client, connect};
 use crate::site::token;
 
 /// Where it listens, and that every device may talk below `talk`.
-const CONFIG: &str = "
+pub(crate) const CONFIG: &str = "
 [[listen]]
 address = '127.0.0.1:0'
 tls = false
@@ -30,7 +30,7 @@ subscribe = ['talk/#', 'devices/{device}/#']
 pub(crate) struct Running {
     pub(crate) hub: Arc<Hub>,
     serving: tokio::task::JoinHandle<()>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Drop for Running {
@@ -56,7 +56,7 @@ impl Running {
         let running = Self {
             hub,
             serving,
-            _folder: folder,
+            folder,
         };
         let site = "s".parse().unwrap();
         let identity = &running.core().identity;
@@ -69,6 +69,11 @@ impl Running {
 
     pub(crate) fn core(&self) -> &Core {
         &self.hub.state().core
+    }
+
+    /// Takes up another configuration.
+    pub(crate) fn reload(&self, text: &str) -> Result<(), StartError> {
+        self.hub.reload(config(&self.folder, text))
     }
 
     /// Makes a device and gives its token.

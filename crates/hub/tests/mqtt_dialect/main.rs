@@ -9,5 +9,6 @@ mod login;
 mod messages;
 mod model;
 mod retained;
+mod rules;
 mod site;
 mod wills;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use outgate_core::Refusal;
 use outgate_core::commands::{CommandState, NewCommand};
 use outgate_core::events::EventFilter;
 use outgate_core::id::DeviceId;
@@ -16,6 +17,9 @@ use crate::client::{delivery, packet_id, publish, text};
 use crate::site::{HOUR, Site};
 
 const VERSIONS: [Version; 2] = [Version::V3_1_1, Version::V5];
+
+/// The longest that a call may be waited for.
+const CALL_DEADLINE: std::time::Duration = std::time::Duration::from_secs(300);
 
 #[tokio::test]
 async fn an_event_is_kept_when_it_is_acknowledged() {
@@ -313,6 +317,38 @@ async fn a_call_is_answered_in_both_versions() {
         let answer = answer.await.unwrap().unwrap();
         assert_eq!((answer.status, &answer.payload[..]), (418, &b"!"[..]));
     }
+}
+
+#[tokio::test]
+async fn a_device_that_takes_no_calls_is_called_in_vain_and_nobody_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::new(folder.path()).await;
+    let device: DeviceId = "one".parse().unwrap();
+    let call = || async {
+        let (method, payload) = ("count".to_owned(), Bytes::new());
+        let calls = &site.core.calls;
+        calls
+            .call(
+                &Actor::hub(),
+                &device,
+                method,
+                String::new(),
+                payload,
+                CALL_DEADLINE,
+            )
+            .await
+    };
+    let mut one = site.device(Version::V5, "one").await;
+    one.subscribe("devices/one/commands/#", 1).await;
+    assert!(matches!(call().await, Err(Refusal::TakesNoCalls { .. })));
+    one.subscribe("devices/one/calls/#", 1).await;
+    let (answer, ()) = tokio::join!(call(), async {
+        let (topic, _) = one.take().await;
+        let id = topic.split('/').nth(3).unwrap().to_owned();
+        let answer = publish(&format!("devices/one/answers/{id}"), "12", 1, 1);
+        one.publish(answer).await;
+    });
+    assert_eq!(answer.unwrap().payload, "12");
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ use self::client::Client;
 use self::mailbox::Bounds;
 use self::retained::RetainedMessages;
 use self::subscribers::Subscribers;
-use super::settings::Settings;
+use super::rules::Current;
 use crate::metrics::Metrics;
 
 pub(super) use attach::{Arriving, Attached};
@@ -41,7 +41,7 @@ pub(super) use subscribe::Granted;
 pub(super) struct Broker {
     core: Core,
     metrics: Metrics,
-    settings: Arc<Settings>,
+    rules: Current,
     clients: Mutex<Clients>,
     subscribers: RwLock<Subscribers>,
     retained: Arc<RetainedMessages>,
@@ -60,12 +60,12 @@ struct Clients {
 }
 
 impl Broker {
-    fn new(core: Core, metrics: Metrics, settings: Arc<Settings>) -> Self {
+    fn new(core: Core, metrics: Metrics, rules: Current) -> Self {
         Self {
-            retained: Arc::new(RetainedMessages::new(&settings)),
+            retained: Arc::new(RetainedMessages::new(&rules.load().settings)),
             core,
             metrics,
-            settings,
+            rules,
             clients: Mutex::default(),
             subscribers: RwLock::default(),
             wills: Mutex::default(),
@@ -73,12 +73,21 @@ impl Broker {
         }
     }
 
+    /// Other rules have been taken up: everything is held to their limits, and every connection is
+    /// told to look at them.
+    pub(super) fn heed_rules(&self) {
+        let rules = self.rules.load();
+        self.retained.set_limits(&rules.settings);
+        let bounds = Bounds::of(&rules.settings);
+        for client in self.clients.lock().by_key.values() {
+            client.mailbox.set_bounds(bounds);
+            client.mailbox.ring();
+        }
+    }
+
     /// A client nobody has heard of yet.
     fn new_client(&self, key: Arc<str>, owner: Arc<str>) -> Arc<Client> {
-        let bounds = Bounds {
-            messages: self.settings.max_queued,
-            bytes: self.settings.max_queued_bytes,
-        };
+        let bounds = Bounds::of(&self.rules.load().settings);
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         Arc::new(Client::new(key, owner, number, bounds))
     }

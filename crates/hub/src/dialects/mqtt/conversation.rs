@@ -37,6 +37,7 @@ use self::job::{Done, Job};
 use super::broker::client::Client;
 use super::io::Outbox;
 use super::policies::Subject;
+use super::rules::Rules;
 use super::{Inner, reasons};
 
 pub(super) use self::delivering::resumed;
@@ -56,6 +57,10 @@ pub(super) struct Conversation<'a> {
     connection: Connection,
     /// What messages of QoS 1 and 2 on their way to the client are, by their keys.
     tags: HashMap<u64, Tag>,
+    /// The most of those.
+    pub(super) inflight: u16,
+    /// The rules that its subscriptions were last held to.
+    rules: Option<Arc<Rules>>,
     /// How many keys of our own were given.
     own_keys: u64,
     jobs: FuturesUnordered<Job<'a>>,
@@ -201,6 +206,8 @@ impl<'a> Conversation<'a> {
             role,
             connection,
             tags,
+            inflight: 1,
+            rules: None,
             own_keys: 0,
             jobs: FuturesUnordered::new(),
             commits: FuturesUnordered::new(),
@@ -224,6 +231,7 @@ impl<'a> Conversation<'a> {
         let mut alarm = Box::pin(tokio::time::sleep_until(self.deadline(Instant::now())));
         let end = loop {
             let now = Instant::now();
+            self.heed_rules();
             self.take_events(now, &out);
             self.fill(now, &out);
             self.note_steps();
@@ -443,7 +451,8 @@ impl<'a> Conversation<'a> {
     fn farewell(&self, why: Ending) -> Disconnect {
         let mut farewell = Disconnect::new(reasons::to_disconnect(why));
         if why == Ending::Draining {
-            let elsewhere = self.hub.settings.server_reference.as_deref();
+            let rules = self.hub.rules.load();
+            let elsewhere = rules.settings.server_reference.as_deref();
             farewell.server_reference = elsewhere.map(Text::lossy);
             if farewell.server_reference.is_some() {
                 farewell.reason = ReasonCode::UseAnotherServer;

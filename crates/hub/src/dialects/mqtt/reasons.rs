@@ -17,6 +17,7 @@ pub(super) fn to_connect(refusal: &Refusal) -> ReasonCode {
         Refusal::Exists { .. }
         | Refusal::Conflict { .. }
         | Refusal::Offline { .. }
+        | Refusal::TakesNoCalls { .. }
         | Refusal::DeadlineExceeded
         | Refusal::Expired { .. }
         | Refusal::Full
@@ -42,6 +43,7 @@ pub(super) fn to_publish(refusal: &Refusal) -> ReasonCode {
         | Refusal::Exists { .. }
         | Refusal::Conflict { .. }
         | Refusal::Offline { .. }
+        | Refusal::TakesNoCalls { .. }
         | Refusal::DeadlineExceeded
         | Refusal::Expired { .. } => ReasonCode::ImplementationSpecificError,
         Refusal::Unauthenticated
@@ -62,6 +64,7 @@ pub(super) fn to_status(refusal: &Refusal) -> u16 {
         Refusal::NotFound { .. } => 404,
         Refusal::Exists { .. } | Refusal::Conflict { .. } => 409,
         Refusal::Full => 507,
+        Refusal::TakesNoCalls { .. } => 409,
         Refusal::Draining | Refusal::Offline { .. } => 503,
         Refusal::DeadlineExceeded => 504,
         Refusal::Expired { .. } => 410,

@@ -34,12 +34,14 @@ pub(super) async fn serve<S>(hub: &Inner, mut stream: S, facts: &Facts)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let mut connection = Connection::new(Arc::clone(&hub.limits), Instant::now());
+    let limits = Arc::clone(&hub.rules.load().limits);
+    let inflight = limits.outgoing;
+    let mut connection = Connection::new(limits, Instant::now());
     let Some(connect) = first_packet(&mut connection, &mut stream).await else {
         return;
     };
     // On the heap, and gone before the conversation starts: most connections are idle in that.
-    let welcome = Box::pin(welcome(hub, connection, *connect, facts)).await;
+    let welcome = Box::pin(welcome(hub, connection, *connect, facts, inflight)).await;
     match welcome {
         Ok(welcomed) => converse(hub, *welcomed, stream).await,
         Err(turned_away) => turn_away(*turned_away, &mut stream).await,
@@ -53,6 +55,8 @@ struct Welcomed {
     attached: Attached,
     role: Role,
     tags: std::collections::HashMap<u64, super::conversation::Tag>,
+    /// The most messages of QoS 1 and 2 that may be on their way to it.
+    inflight: u16,
     /// For how many seconds its session outlives it.
     lasts: u32,
     will: Option<Will>,
@@ -97,6 +101,7 @@ async fn welcome(
     mut connection: Connection,
     connect: Connect,
     facts: &Facts,
+    inflight: u16,
 ) -> Result<Box<Welcomed>, Box<TurnedAway>> {
     let (session, role, arrived) = match arrive(hub, &connect, facts).await {
         Ok(arrived) => arrived,
@@ -119,7 +124,7 @@ async fn welcome(
         .is_empty()
         .then(|| Text::lossy(&client_id));
     answer.session_expiry = (lasts != connect.session_expiry).then_some(lasts);
-    let (kept, tags) = match resumed(hub, &attached.client).await {
+    let (kept, tags) = match resumed(hub, &attached.client, inflight).await {
         Ok(resumed) => resumed,
         Err(refusal) => {
             let answer = ConnAck::new(reasons::to_connect(&refusal));
@@ -134,6 +139,7 @@ async fn welcome(
         attached,
         role,
         tags,
+        inflight,
         lasts,
         will,
     }))
@@ -166,7 +172,8 @@ async fn arrive(
     let client_id = client_id(connect, &identified)?;
     let owner = owner(&identified);
     let key: Arc<str> = format!("{owner}/{client_id}").into();
-    let lasts = connect.session_expiry.min(hub.settings.max_session_expiry);
+    let longest = hub.rules.load().settings.max_session_expiry;
+    let lasts = connect.session_expiry.min(longest);
     let role = role(hub, &identified)?;
     if matches!(role, Role::Service(_)) && lasts > 0 && consumer_of(&key).is_none() {
         return Err(ReasonCode::ClientIdentifierNotValid);
@@ -207,12 +214,14 @@ where
         attached,
         role,
         tags,
+        inflight,
         lasts,
         will,
     } = welcomed;
     let _live = hub.metrics.session(VIA);
     let client = Arc::clone(&attached.client);
     let mut conversation = Conversation::new(hub, &session, &client, role, connection, tags);
+    conversation.inflight = inflight;
     let end = conversation.run(&mut stream).await;
     // First of all the connection: who ends a session waits for that.
     drop(stream);
@@ -227,7 +236,8 @@ where
 
 /// Leaves the seat as the end of the connection has it.
 async fn depart(hub: &Inner, attached: Attached, end: End, lasts: u32, will: Option<Will>) {
-    let said = |lasts: u32| lasts.min(hub.settings.max_session_expiry);
+    let longest = hub.rules.load().settings.max_session_expiry;
+    let said = |lasts: u32| lasts.min(longest);
     let (lasts, left) = match end {
         End::Goodbye {
             lasts: new,
@@ -328,8 +338,9 @@ fn permit_will(hub: &Inner, connect: &Connect, role: &Role) -> Result<(), Reason
         Role::Device(device) => {
             topics::meaning(&will.topic, &device.id) == Meaning::Message
                 && hub
-                    .policies
+                    .rules
                     .load()
+                    .policies
                     .permit_publish(&device.subject, &will.topic)
         }
         Role::Service(_) => false,

@@ -112,7 +112,7 @@ impl Broker {
         {
             return Ok(Arc::clone(client));
         }
-        let limit = self.settings.max_sessions;
+        let limit = self.rules.load().settings.max_sessions;
         if clients.by_owner.get(&arriving.owner).copied().unwrap_or(0) >= limit {
             return Err(Refusal::TooLarge {
                 what: "MQTT sessions",

@@ -152,6 +152,11 @@ impl Client {
         self.inside.lock().subscriptions.len()
     }
 
+    /// Its subscriptions.
+    pub(in super::super) fn subscriptions(&self) -> Vec<Subscription> {
+        self.inside.lock().subscriptions.values().cloned().collect()
+    }
+
     /// Notes a subscription. Whether there was one of the same filter.
     pub(in super::super) fn note_subscription(&self, subscription: Subscription) -> bool {
         let filter = subscription.filter.filter.clone();

@@ -15,7 +15,7 @@ use super::message::Routed;
 use super::replay::Replay;
 use super::retained::RetainedMessage;
 use super::subscribe::from_kept;
-use crate::dialects::mqtt::settings::Settings;
+use crate::dialects::mqtt::rules::Current;
 use crate::metrics::Metrics;
 
 impl Broker {
@@ -26,11 +26,11 @@ impl Broker {
     pub(in super::super) async fn load(
         core: Core,
         metrics: Metrics,
-        settings: Arc<Settings>,
+        rules: Current,
     ) -> Result<Self, Refusal> {
         let kept = core.messages.load().await?;
         let (now, at) = (Instant::now(), core.clock.now());
-        let broker = Self::new(core, metrics, settings);
+        let broker = Self::new(core, metrics, rules);
         for retained in kept.retained {
             broker.restore_retained(retained, now, at);
         }

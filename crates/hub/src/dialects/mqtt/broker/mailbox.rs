@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::message::Routed;
+use crate::dialects::mqtt::settings::Settings;
 
 /// Packet identifiers follow from the places of messages, so that a message is sent under the same
 /// again whatever happened in between ([`outgate_mqtt::session`]). Those from this number on are
@@ -40,6 +41,16 @@ pub(in super::super) struct Bounds {
     pub(in super::super) bytes: u64,
 }
 
+impl Bounds {
+    /// The bounds of every client.
+    pub(in super::super) fn of(settings: &Settings) -> Self {
+        Self {
+            messages: settings.max_queued,
+            bytes: settings.max_queued_bytes,
+        }
+    }
+}
+
 /// A message on its way to one client.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Delivery {
@@ -61,11 +72,11 @@ pub(in super::super) struct Mailbox {
     inside: Mutex<Inside>,
     /// Rung when there may be something to take.
     bell: Notify,
-    bounds: Bounds,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inside {
+    bounds: Bounds,
     connected: bool,
     /// In memory, oldest first.
     queue: VecDeque<Delivery>,
@@ -126,10 +137,20 @@ impl Mailbox {
     /// An empty one that nobody is connected to.
     pub(in super::super) fn new(bounds: Bounds) -> Self {
         Self {
-            inside: Mutex::default(),
+            inside: Mutex::new(Inside {
+                bounds,
+                connected: false,
+                queue: VecDeque::new(),
+                bytes: 0,
+                kept: None,
+            }),
             bell: Notify::new(),
-            bounds,
         }
+    }
+
+    /// Sets other bounds. What waits already goes on to wait.
+    pub(in super::super) fn set_bounds(&self, bounds: Bounds) {
+        self.inside.lock().bounds = bounds;
     }
 
     /// Says that `count` messages of `bytes` lie in the mailbox `id` on the disk, the newest at
@@ -193,12 +214,12 @@ impl Mailbox {
         let size = delivery.message.size;
         let mut guard = self.inside.lock();
         let inside = &mut *guard;
-        let room = inside.queue.len() < self.bounds.messages
-            && inside.bytes.saturating_add(size) <= self.bounds.bytes;
+        let room = inside.queue.len() < inside.bounds.messages
+            && inside.bytes.saturating_add(size) <= inside.bounds.bytes;
         match &mut inside.kept {
             Some(kept) if delivery.qos != QoS::AtMostOnce => {
-                if kept.count >= self.bounds.messages
-                    || kept.bytes.saturating_add(size) > self.bounds.bytes
+                if kept.count >= inside.bounds.messages
+                    || kept.bytes.saturating_add(size) > inside.bounds.bytes
                 {
                     return Pushed::Dropped;
                 }

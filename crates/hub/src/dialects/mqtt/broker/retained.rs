@@ -88,6 +88,12 @@ impl RetainedMessages {
         }))
     }
 
+    /// Sets other limits. What is retained already stays.
+    pub(in super::super) fn set_limits(&self, settings: &Settings) {
+        let (all, share) = limits(settings);
+        self.0.lock().retained.set_limits(all, share);
+    }
+
     /// Retains what was found on the disk. Limits may have been lowered since; what does not fit
     /// is not served.
     pub(in super::super) fn restore(&self, message: RetainedMessage) {

@@ -29,7 +29,8 @@ impl Broker {
         subscription: Subscription,
     ) -> Option<Granted> {
         let filter = &subscription.filter.filter;
-        let too_many = client.subscription_count() >= self.settings.max_subscriptions;
+        let most = self.rules.load().settings.max_subscriptions;
+        let too_many = client.subscription_count() >= most;
         if too_many && !client.has_subscription(filter) {
             return None;
         }

@@ -101,12 +101,12 @@ impl Conversation<'_> {
     /// How many more messages of QoS 1 and 2 may be on their way.
     pub(super) fn room(&self) -> usize {
         let under_way = self.tags.len() + self.letters.len();
-        usize::from(self.hub.settings.inflight).saturating_sub(under_way)
+        usize::from(self.inflight).saturating_sub(under_way)
     }
 
     /// Whether the client has acknowledged enough for another message of QoS 1 or 2.
     pub(super) fn window_is_open(&self) -> bool {
-        self.tags.len() < usize::from(self.hub.settings.inflight)
+        self.tags.len() < usize::from(self.inflight)
     }
 
     /// Messages of the mailbox have been read.
@@ -231,9 +231,10 @@ impl Conversation<'_> {
 pub(in super::super) async fn resumed(
     hub: &Inner,
     client: &Client,
+    inflight: u16,
 ) -> Result<(Session, HashMap<u64, Tag>), Refusal> {
     let limits = SessionLimits {
-        queued: usize::from(hub.settings.inflight) * 2,
+        queued: usize::from(inflight) * 2,
         queued_bytes: usize::MAX,
         subscriptions: 0,
     };
@@ -244,8 +245,8 @@ pub(in super::super) async fn resumed(
     };
     let mut tags = HashMap::new();
     if let Some((id, sent)) = client.mailbox.sent().filter(|(_, sent)| *sent > 0) {
-        let inflight = u32::from(hub.settings.inflight);
-        let rows = hub.core.messages.waiting(id, 0, sent + 1, inflight).await?;
+        let messages = &hub.core.messages;
+        let rows = messages.waiting(id, 0, sent + 1, inflight.into()).await?;
         if let Some(last) = rows.last() {
             client.mailbox.has_read(last.slot.seq);
         }

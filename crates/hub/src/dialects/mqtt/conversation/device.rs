@@ -227,7 +227,8 @@ impl Conversation<'_> {
         };
         let topic = topics::call(&device.id, call.id.as_str(), &call.method);
         let Some(qos) = self.wanted(&topic) else {
-            tracing::debug!("a device was called that takes no calls");
+            // Whoever called may have gone.
+            let _ = self.hub.core.calls.decline(self.session, &call.id);
             return;
         };
         let answers = topics::answers(&device.id, call.id.as_str());

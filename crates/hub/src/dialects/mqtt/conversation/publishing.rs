@@ -43,8 +43,9 @@ impl Conversation<'_> {
             Meaning::Message
                 if self
                     .hub
-                    .policies
+                    .rules
                     .load()
+                    .policies
                     .permit_publish(&device.subject, &incoming.topic) =>
             {
                 self.on_message(&incoming, now);

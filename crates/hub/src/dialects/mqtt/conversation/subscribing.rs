@@ -53,6 +53,35 @@ impl Conversation<'_> {
         }));
     }
 
+    /// Ends subscriptions that rules which have been taken up meanwhile do not allow any more. Its
+    /// client cannot be told: MQTT has no words for it.
+    pub(super) fn heed_rules(&mut self) {
+        let current = self.hub.rules.load();
+        let heeded = self.rules.as_ref();
+        if heeded.is_some_and(|heeded| Arc::ptr_eq(heeded, &current)) {
+            return;
+        }
+        self.rules = Some(Arc::clone(&current));
+        let mut gone = Vec::new();
+        for subscription in self.client.subscriptions() {
+            let filter = &subscription.filter;
+            if self.permit(filter).is_err()
+                && self.hub.broker.unsubscribe(self.client, &filter.filter)
+            {
+                gone.push(filter.filter.as_str().to_owned());
+            }
+        }
+        if gone.is_empty() {
+            return;
+        }
+        tracing::info!(count = gone.len(), "subscriptions are no longer allowed");
+        let (broker, client) = (Arc::clone(&self.hub.broker), Arc::clone(self.client));
+        self.jobs.push(Box::pin(async move {
+            let done = broker.forget_subscriptions(&client, gone).await;
+            Done::Noted("that subscriptions are no longer allowed", done)
+        }));
+    }
+
     /// What follows from subscriptions that are in force and that the client knows of.
     pub(super) fn on_subscribed(&mut self) {
         self.commands.more = true;
@@ -66,8 +95,8 @@ impl Conversation<'_> {
     fn permit(&self, filter: &SubscribeFilter) -> Result<QoS, ReasonCode> {
         match &self.role {
             Role::Device(device) => {
-                let policies = self.hub.policies.load();
-                permit_device(&policies, &device.subject, filter)
+                let rules = self.hub.rules.load();
+                permit_device(&rules.policies, &device.subject, filter)
             }
             Role::Service(_) => permit_service(filter),
         }
