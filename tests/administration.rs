@@ -3,6 +3,7 @@
 use std::io::BufRead as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 use tempfile::TempDir;
@@ -55,6 +56,28 @@ fn a_login_needs_a_trusted_hub_and_a_good_token() {
         let said = format!("{}{}", stdout(output), stderr(output));
         assert!(!said.contains(secret.trim()), "{said}");
     }
+}
+
+#[test]
+fn a_new_hub_says_how_to_log_in() {
+    let hub = Hub::new();
+    let next = format!("outgate login {} --token-file", hub.address);
+    let begun = Instant::now();
+    while !std::fs::read_to_string(hub.file("hub.err")).is_ok_and(|said| said.contains(&next)) {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{next}");
+    }
+    let mistaken = hub.address.replace("https://", "");
+    let said = hub.fails(
+        &format!("login {mistaken} --token-file data/operator.token"),
+        2,
+    );
+    assert!(said.contains("https://"), "{said}");
+    let plain = hub.address.replace("https://", "http://");
+    let said = hub.fails(
+        &format!("login {plain} --token-file data/operator.token"),
+        2,
+    );
+    assert!(said.contains("https://"), "{said}");
 }
 
 #[test]

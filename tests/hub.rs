@@ -52,7 +52,7 @@ impl Hub {
             .args(["hub", "--config", "hub.toml", "--data", "data"])
             .current_dir(folder.path())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(std::fs::File::create(folder.path().join("hub.err")).expect("a file"))
             .spawn()
             .expect("the hub starts");
         let said = BufReader::new(process.stdout.take().expect("its output"));

@@ -3,6 +3,7 @@
 
 mod administration;
 mod back_ends;
+mod backups;
 mod check;
 #[cfg(feature = "peers")]
 mod check_peers;

@@ -160,7 +160,12 @@ impl std::fmt::Display for Problem {
             .find(|text| !text.is_empty());
         match said {
             Some(text) => f.write_str(text)?,
-            None => write!(f, "the hub answered with status {}", self.status)?,
+            None => write!(
+                f,
+                "what is there answered with status {}, and not as a hub does: is the address \
+                 right, with https:// and the port?",
+                self.status
+            )?,
         }
         if let Some(step) = self.next_step() {
             write!(f, "; {step}")?;
@@ -188,7 +193,8 @@ mod tests {
     #[test]
     fn a_body_that_is_no_problem_leaves_the_status() {
         let problem = Problem::read(418, b"<html>", None);
-        assert_eq!(problem.to_string(), "the hub answered with status 418");
+        let said = problem.to_string();
+        assert!(said.contains("418") && said.contains("https://"), "{said}");
     }
 
     #[test]

@@ -358,17 +358,21 @@ fn address(hub: &str) -> Result<Url, Error> {
             why: "it must not hold a name or a password",
         });
     }
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback(&url) => {}
+        "http" => {
+            return Err(wrong(
+                "over http:// the token could be read on the way; use https://",
+            ));
+        }
+        // Also of HOST:PORT, as what stands before the colon reads as a scheme.
+        _ => return Err(wrong("it must begin with https://")),
+    }
     if url.query().is_some() || url.fragment().is_some() || !matches!(url.path(), "" | "/") {
         return Err(wrong("it must end after the host and the port"));
     }
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if is_loopback(&url) => Ok(url),
-        "http" => Err(wrong(
-            "over http:// the token could be read on the way; use https://",
-        )),
-        _ => Err(wrong("it must begin with https://")),
-    }
+    Ok(url)
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -412,6 +416,14 @@ fn names_certificate(error: &reqwest::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_without_a_scheme_is_told_what_it_lacks() {
+        for hub in ["localhost:8443", "hub.example:443", "hub.example"] {
+            let said = address(hub).unwrap_err().to_string();
+            assert!(said.contains("https://"), "{said}");
+        }
+    }
 
     #[test]
     fn an_address_that_would_send_the_token_in_the_clear_is_refused() {

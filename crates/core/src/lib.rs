@@ -6,6 +6,7 @@
 //! every act goes through it, so that a revocation can stop all of them at once.
 
 pub mod audit;
+pub mod backup;
 pub mod calls;
 pub mod clock;
 pub mod commands;

@@ -36,7 +36,9 @@ mod wal;
 mod work;
 mod writer;
 
+pub(crate) use backup::copy_of;
 pub use folder::OpenError;
+pub(crate) use folder::{FILE, makes};
 pub use readers::{MAX_DAMAGES, MAX_READERS};
 pub(crate) use space::used;
 pub use writer::MAX_WAITING;

@@ -13,4 +13,5 @@ pub mod metrics;
 pub mod webhooks;
 
 pub use hub::{FINISHED_WITHIN, GONE_WITHIN, Hub, StartError, State};
+pub use outgate_core::backup;
 pub use outgate_door::systemd;

@@ -4,16 +4,20 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use rusqlite::Connection;
 use rusqlite::backup::StepResult;
+use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
-use super::folder::FILE_MODE;
+use super::folder::{FILE, FILE_MODE};
 use crate::refusal::Refusal;
 
 /// Pages (of 4 KiB) copied in one step, between which writes go on: 1 MiB.
 const PAGES_A_STEP: i32 = 256;
+
+/// How long to wait for somebody who is just opening or closing the store.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A backup to be made.
 pub(super) struct Backup {
@@ -52,6 +56,21 @@ pub(super) fn copy(
     drop(backup);
     to.close().map_err(|(_, error)| error)?;
     partial.name(file)
+}
+
+/// Copies the store in `folder`, as it is now, to `file`. It may be in use.
+///
+/// # Errors
+/// [`Refusal::Exists`], [`Refusal::Full`], [`Refusal::Invalid`] when the file cannot be made,
+/// [`Refusal::Store`].
+pub(crate) fn copy_of(folder: &Path, file: &Path) -> Result<(), Refusal> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let from = Connection::open_with_flags(folder.join(FILE), flags)?;
+    from.busy_timeout(PATIENCE)?;
+    // Without this each write of whoever uses the store would have the copying begin anew.
+    let moment = from.unchecked_transaction()?;
+    moment.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    copy(&moment, file, || {})
 }
 
 /// A file that is not whole yet. It is removed when this is dropped.

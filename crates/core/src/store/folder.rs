@@ -13,6 +13,17 @@ const FOLDER_MODE: u32 = 0o700;
 /// The rights of the files, also of those that SQLite makes beside ours.
 pub(super) const FILE_MODE: u32 = 0o600;
 
+/// The file with everything in it. SQLite puts others beside it, whose names begin so too.
+pub(crate) const FILE: &str = "hub.sqlite";
+
+/// The file that says who uses the folder.
+const LOCK: &str = "hub.lock";
+
+/// Whether a file of this name in the folder is a store's own.
+pub(crate) fn makes(name: &str) -> bool {
+    name == LOCK || name.starts_with(FILE)
+}
+
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -72,14 +83,14 @@ pub(super) fn take(folder: &Path) -> Result<(PathBuf, File), OpenError> {
         .mode(FOLDER_MODE)
         .create(folder)
         .map_err(failed(folder))?;
-    let lock = open(&folder.join("hub.lock")).map_err(failed(folder))?;
+    let lock = open(&folder.join(LOCK)).map_err(failed(folder))?;
     lock.try_lock().map_err(|error| match error {
         TryLockError::WouldBlock => OpenError::InUse {
             path: folder.to_owned(),
         },
         TryLockError::Error(source) => failed(folder)(source),
     })?;
-    let file = folder.join("hub.sqlite");
+    let file = folder.join(FILE);
     // SQLite gives the files beside it the rights that this one has.
     open(&file).map_err(failed(&file))?;
     Ok((file, lock))

@@ -1,5 +1,6 @@
 //! `/api/devices`, and the live connections of each.
 
+use std::iter;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -9,6 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use outgate_core::Refusal;
 use outgate_core::id::{DeviceId, SiteId};
 use outgate_core::identity::{DeviceFilter, Listed};
 use outgate_core::sessions::Selector;
@@ -19,6 +21,7 @@ use crate::api::names::{OfDevice, OfSession};
 use crate::api::pages::{List, Part, page};
 use crate::api::problem::Problem;
 use crate::api::{Api, bounds, view};
+use crate::dialects::mqtt::DEFAULT_POLICY;
 
 pub(crate) fn router() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
@@ -121,6 +124,9 @@ async fn create_device(
     Given(new): Given<NewDevice>,
 ) -> Result<Created<view::Device>, Problem> {
     let core = &api.state.core;
+    if let Some(policy) = &new.policy {
+        known(&api, policy)?;
+    }
     let device = core
         .identity
         .create_device(&caller.actor()?, new.id, new.site, new.policy)
@@ -158,6 +164,7 @@ async fn change_device(
     IfMatch(version): IfMatch,
     Given(change): Given<DeviceChange>,
 ) -> Result<Tagged<view::Device>, Problem> {
+    known(&api, &change.policy)?;
     let identity = &api.state.core.identity;
     let device = identity
         .set_policy(&caller.actor()?, &device, change.policy, version)
@@ -211,6 +218,19 @@ async fn restore_device(
     let identity = &api.state.core.identity;
     let device = identity.restore_device(&caller.actor()?, &device).await?;
     Ok(tagged(&api, device))
+}
+
+/// Refuses a policy that the configuration does not have: its device could do nothing, and nobody
+/// would be told why.
+fn known(api: &Api, policy: &str) -> Result<(), Refusal> {
+    let config = api.state.config.load();
+    if policy == DEFAULT_POLICY || config.policies.contains_key(policy) {
+        return Ok(());
+    }
+    let names = config.policies.keys().map(String::as_str);
+    let names: Vec<&str> = iter::once(DEFAULT_POLICY).chain(names).collect();
+    let one = format!("one of the configuration's: {}", names.join(", "));
+    Err(Refusal::invalid("policy", one))
 }
 
 fn tagged(api: &Api, device: outgate_core::identity::Device) -> Tagged<view::Device> {

@@ -24,8 +24,8 @@ async fn of_two_who_write_the_second_is_told() {
         ),
         (
             "/api/devices/till",
-            json!({"policy": "one"}),
-            json!({"policy": "two"}),
+            json!({"policy": "own-subtree"}),
+            json!({"policy": "own-subtree"}),
         ),
         (
             "/api/devices/till/twin/desired",
@@ -48,6 +48,19 @@ async fn of_two_who_write_the_second_is_told() {
         let any = patch(&hub, path, "*", second).await;
         assert_eq!(any.status, StatusCode::OK, "{path}: {any:?}");
     }
+}
+
+#[tokio::test]
+async fn a_policy_that_is_not_configured_is_refused() {
+    let hub = Hub::furnished().await;
+    let wrong = json!({"policy": "own-subtre"});
+    let changed = patch(&hub, "/api/devices/till", "*", wrong).await;
+    assert_eq!(changed.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let detail = changed.body["detail"].as_str().unwrap();
+    assert!(detail.contains("own-subtree"), "{detail}");
+    let wrong = json!({"id": "door", "site": "a", "policy": "shop"});
+    let made = hub.post("/api/devices", wrong).await;
+    assert_eq!(made.status, StatusCode::UNPROCESSABLE_ENTITY, "{made:?}");
 }
 
 #[tokio::test]
