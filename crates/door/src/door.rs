@@ -105,11 +105,7 @@ impl Door {
             mut limits,
         } = settings;
         limits.connections = limits.connections.min(room_for_connections());
-        let seats = Seats::new(
-            limits.connections,
-            limits.connections_per_source,
-            Arc::clone(&hook),
-        );
+        let seats = Seats::new(&limits, Arc::clone(&hook));
         let shared = Arc::new(Shared {
             seats,
             opening: Arc::new(Semaphore::new(limits.opening)),
@@ -286,8 +282,7 @@ fn admit(
     let entrance = Arc::clone(entrance);
     tokio::spawn(async move {
         // Boxed, so that what opening needs is given back once it is done.
-        let opened = Box::pin(entrance.open(socket, peer, seat, free)).await;
-        drop(opening);
+        let opened = Box::pin(entrance.open(socket, peer, (seat, free), opening)).await;
         match opened {
             Ok(Some(arrival)) => {
                 arrival.connection.arrive();

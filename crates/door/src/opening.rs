@@ -12,8 +12,8 @@ use rustls::server::Acceptor;
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
 use tokio_rustls::server::{StartHandshake, TlsStream};
 use tokio_rustls::{Accept, LazyConfigAcceptor};
 
@@ -95,8 +95,8 @@ impl Entrance {
         &self,
         mut socket: TcpStream,
         peer: SocketAddr,
-        mut seat: Seat,
-        free: Result<(), Refused>,
+        (mut seat, free): (Seat, Result<(), Refused>),
+        opening: OwnedSemaphorePermit,
     ) -> Result<Option<Arrival>, Refused> {
         let gone = |_| Refused::WentAway(Phase::FirstByte);
         bind::tune(&socket).map_err(gone)?;
@@ -105,16 +105,19 @@ impl Entrance {
             local: socket.local_addr().map_err(gone)?,
         };
         let ends = self.behind(&mut socket, ends).await?;
-        let standing = seat.sit(ends.peer.ip().into()).and(free);
+        let (turns, standing) = seat.sit(ends.peer.ip().into());
+        let standing = standing.and(free);
+        let _opening = self.turn(turns, opening, standing).await?;
+        let patience = Patience::beginning(self.shared.limits.opened_within);
         // Whoever cannot be let in is told so in their own protocol, as long as that is cheap.
         let _farewell = match standing {
             Ok(()) => None,
             Err(why) => Some(self.shared.farewells.try_acquire().map_err(|_| why)?),
         };
-        let Some(opened) = self.secure(socket, ends, seat).await? else {
+        let Some(opened) = self.secure(socket, ends, seat, patience).await? else {
             return Ok(None);
         };
-        let (protocol, connection) = self.recognise(opened).await?;
+        let (protocol, connection) = self.recognise(opened, patience).await?;
         match standing {
             Ok(()) => Ok(Some(Arrival {
                 protocol,
@@ -125,6 +128,29 @@ impl Entrance {
                 Err(why)
             }
         }
+    }
+
+    /// Waits for one of its source's turns at being opened, without keeping a place among all that
+    /// are being opened meanwhile. There are no more that wait than there are seats.
+    async fn turn(
+        &self,
+        turns: Arc<Semaphore>,
+        opening: OwnedSemaphorePermit,
+        standing: Result<(), Refused>,
+    ) -> Result<[OwnedSemaphorePermit; 2], Refused> {
+        if let Ok(turn) = Arc::clone(&turns).try_acquire_owned() {
+            return Ok([turn, opening]);
+        }
+        drop(opening);
+        standing?;
+        let waiting = async {
+            let turn = turns.acquire_owned().await?;
+            let opening = Arc::clone(&self.shared.opening).acquire_owned().await?;
+            Ok([turn, opening])
+        };
+        let waited = in_time(self.shared.limits.first_byte, Phase::FirstByte, waiting).await?;
+        // The semaphores are never closed.
+        waited.map_err(|_: AcquireError| Refused::Full)
     }
 
     /// Who is behind a trusted proxy.
@@ -154,6 +180,7 @@ impl Entrance {
         mut socket: TcpStream,
         ends: Ends,
         seat: Seat,
+        patience: Patience,
     ) -> Result<Option<Opened>, Refused> {
         let Ends { peer, local } = ends;
         let facts = |tls| Facts { peer, local, tls };
@@ -163,10 +190,13 @@ impl Entrance {
                 protocol: None,
             }));
         };
-        self.expect_tls(&mut socket).await?;
+        self.expect_tls(&mut socket, patience).await?;
         let handshake = self.handshake(socket, Arc::clone(config));
         let limit = self.shared.limits.handshake;
-        let Some((stream, tls)) = in_time(limit, Phase::Handshake, handshake).await?? else {
+        let Some((stream, tls)) = patience
+            .in_time(limit, Phase::Handshake, handshake)
+            .await??
+        else {
             return Ok(None);
         };
         Ok(Some(Opened {
@@ -180,10 +210,12 @@ impl Entrance {
     }
 
     /// Waits for the first byte, for which a silent peer costs no more than its socket.
-    async fn expect_tls(&self, socket: &mut TcpStream) -> Result<(), Refused> {
+    async fn expect_tls(&self, socket: &mut TcpStream, patience: Patience) -> Result<(), Refused> {
         let mut first = [0];
         let peek = socket.peek(&mut first);
-        let length = in_time(self.shared.limits.first_byte, Phase::FirstByte, peek)
+        let limit = self.shared.limits.first_byte;
+        let length = patience
+            .in_time(limit, Phase::FirstByte, peek)
             .await?
             .unwrap_or(0);
         match (length, first) {
@@ -240,7 +272,11 @@ impl Entrance {
     }
 
     /// What is spoken, by ALPN or the first bytes.
-    async fn recognise(&self, opened: Opened) -> Result<(Protocol, Connection), Refused> {
+    async fn recognise(
+        &self,
+        opened: Opened,
+        patience: Patience,
+    ) -> Result<(Protocol, Connection), Refused> {
         let Opened {
             mut connection,
             protocol,
@@ -250,7 +286,7 @@ impl Entrance {
         }
         let first = first_bytes(&mut connection);
         let limit = self.shared.limits.first_byte;
-        let sniffed = in_time(limit, Phase::FirstBytes, first).await?;
+        let sniffed = patience.in_time(limit, Phase::FirstBytes, first).await?;
         match sniffed {
             Sniffed::Spoken(protocol) if self.carries.allows(protocol) => {
                 Ok((protocol, connection))
@@ -348,6 +384,31 @@ fn broken(error: &io::Error) -> Refused {
         Refused::BadHandshake
     } else {
         Refused::WentAway(Phase::Handshake)
+    }
+}
+
+/// Until when all phases have to be through.
+#[derive(Clone, Copy)]
+struct Patience {
+    until: Instant,
+}
+
+impl Patience {
+    fn beginning(within: Duration) -> Self {
+        Self {
+            until: Instant::now() + within,
+        }
+    }
+
+    /// Waits for `act` as long as its phase may take, and all of them.
+    async fn in_time<F: Future>(
+        self,
+        limit: Duration,
+        phase: Phase,
+        act: F,
+    ) -> Result<F::Output, Refused> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        in_time(limit.min(left), phase, act).await
     }
 }
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::happening::{Happening, Hook, Refused};
+use crate::settings::Limits;
 
 /// What connections are counted by: whoever has one IPv4 address, or the network that a customer
 /// of an IPv6 provider gets (RFC 6177: a /64 at least), in which addresses cost nothing.
@@ -34,16 +35,25 @@ impl From<IpAddr> for Source {
 pub(crate) struct Seats {
     in_all: usize,
     per_source: usize,
+    opening_per_source: usize,
     taken: watch::Sender<usize>,
-    by_source: Mutex<HashMap<Source, usize>>,
+    by_source: Mutex<HashMap<Source, OfSource>>,
     hook: Hook,
 }
 
+/// What one source has taken.
+struct OfSource {
+    taken: usize,
+    /// Turns at being opened.
+    turns: Arc<Semaphore>,
+}
+
 impl Seats {
-    pub(crate) fn new(in_all: usize, per_source: usize, hook: Hook) -> Arc<Self> {
+    pub(crate) fn new(limits: &Limits, hook: Hook) -> Arc<Self> {
         Arc::new(Self {
-            in_all,
-            per_source,
+            in_all: limits.connections,
+            per_source: limits.connections_per_source,
+            opening_per_source: limits.opening_per_source,
             taken: watch::Sender::new(0),
             by_source: Mutex::default(),
             hook,
@@ -96,17 +106,23 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    /// Counts it for `source` too, whether that has one left or not.
-    pub(crate) fn sit(&mut self, source: Source) -> Result<(), Refused> {
+    /// Counts it for `source` too, whether that has one left or not. Gives the turns that the
+    /// connections of the source take at being opened.
+    pub(crate) fn sit(&mut self, source: Source) -> (Arc<Semaphore>, Result<(), Refused>) {
         let mut by_source = self.seats.by_source.lock();
-        let taken = by_source.entry(source).or_default();
-        *taken += 1;
+        let of_source = by_source.entry(source).or_insert_with(|| OfSource {
+            taken: 0,
+            turns: Arc::new(Semaphore::new(self.seats.opening_per_source)),
+        });
+        of_source.taken += 1;
         self.source = Some(source);
-        if *taken <= self.seats.per_source {
+        let free = of_source.taken <= self.seats.per_source;
+        let standing = if free {
             Ok(())
         } else {
             Err(Refused::FullForSource)
-        }
+        };
+        (Arc::clone(&of_source.turns), standing)
     }
 
     /// From here on its end is told as that of a connection that had arrived.
@@ -119,9 +135,9 @@ impl Drop for Seat {
     fn drop(&mut self) {
         if let Some(source) = self.source {
             let mut by_source = self.seats.by_source.lock();
-            if let Some(taken) = by_source.get_mut(&source) {
-                *taken -= 1;
-                if *taken == 0 {
+            if let Some(of_source) = by_source.get_mut(&source) {
+                of_source.taken -= 1;
+                if of_source.taken == 0 {
                     by_source.remove(&source);
                 }
             }
@@ -163,8 +179,9 @@ mod tests {
         let seats = some(9, 1);
         let (mut first, _) = seats.take();
         let (mut second, _) = seats.take();
-        assert_eq!(first.sit(source("192.0.2.1")), Ok(()));
-        assert_eq!(second.sit(source("192.0.2.1")), Err(Refused::FullForSource));
+        assert_eq!(first.sit(source("192.0.2.1")).1, Ok(()));
+        let beyond = second.sit(source("192.0.2.1")).1;
+        assert_eq!(beyond, Err(Refused::FullForSource));
         drop((first, second));
         assert!(seats.by_source.lock().is_empty());
         assert_eq!(seats.taken(), 0);
@@ -175,6 +192,11 @@ mod tests {
     }
 
     fn some(in_all: usize, per_source: usize) -> Arc<Seats> {
-        Seats::new(in_all, per_source, Arc::new(|_| {}))
+        let limits = Limits {
+            connections: in_all,
+            connections_per_source: per_source,
+            ..Limits::default()
+        };
+        Seats::new(&limits, Arc::new(|_| {}))
     }
 }

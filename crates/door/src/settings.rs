@@ -91,6 +91,12 @@ pub struct Limits {
     /// Connections that are being opened: accepted, and nothing said yet that the hub could act
     /// on. When so many are, the rest wait in the kernel's queue ([`Limits::BACKLOG`]).
     pub opening: usize,
+    /// Of these, so many of one source. More of it wait, without counting among those being
+    /// opened, for [`Limits::first_byte`] at most: few addresses that say nothing do not shut the
+    /// door for others.
+    pub opening_per_source: usize,
+    /// For all phases together, but for the header of the PROXY protocol.
+    pub opened_within: Duration,
     /// For the header of the PROXY protocol to be there.
     pub proxy_header: Duration,
     /// For the first byte to come, and, where ALPN has not said what is spoken, for enough bytes
@@ -108,12 +114,15 @@ impl Limits {
 
 impl Default for Limits {
     /// 50,000 connections, 2,000 a source (a customer's site comes from one address), 4,096 being
-    /// opened; 5 seconds for a proxy's header, 10 for the first byte, 10 for the handshake.
+    /// opened, 128 of them a source; 5 seconds for a proxy's header, 10 for the first byte, 10 for
+    /// the handshake, and 10 for all of it.
     fn default() -> Self {
         Self {
             connections: 50_000,
             connections_per_source: 2_000,
             opening: 4_096,
+            opening_per_source: 128,
+            opened_within: Duration::from_secs(10),
             proxy_header: Duration::from_secs(5),
             first_byte: Duration::from_secs(10),
             handshake: Duration::from_secs(10),

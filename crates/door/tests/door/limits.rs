@@ -1,10 +1,11 @@
 //! How many may come in.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use outgate_door::{Limits, Refused};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::client::Client;
 use crate::place::{Place, patient, plain, tls};
@@ -77,6 +78,47 @@ async fn while_as_many_as_may_be_are_opened_others_wait_their_turn() {
     assert_eq!(first, silent.local_addr().unwrap());
     let next = place.arrival().await.1.peer;
     assert_eq!(next, second.local_addr().unwrap());
+}
+
+#[tokio::test]
+async fn silent_connections_of_one_source_leave_the_door_open_for_others() {
+    let limits = Limits {
+        opening: 2,
+        opening_per_source: 1,
+        ..patient()
+    };
+    let mut place = Place::with(plain(), limits);
+    let mut silent = Vec::new();
+    for _ in 0..5 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        silent.push(socket.connect(place.address).await.unwrap());
+    }
+    let mut other = TcpStream::connect(place.address).await.unwrap();
+    other.write_all(b"GET").await.unwrap();
+    let arrival = tokio::time::timeout(Duration::from_secs(20), place.arrival());
+    let peer = arrival.await.expect("the door is shut").1.peer;
+    assert_eq!(peer, other.local_addr().unwrap());
+    // Those beyond come in all the same, in their turn.
+    for mut one in silent {
+        one.write_all(b"GET").await.unwrap();
+        assert_eq!(place.arrival().await.1.peer, one.local_addr().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn all_phases_together_have_one_deadline() {
+    let limits = Limits {
+        opened_within: Duration::from_millis(300),
+        ..patient()
+    };
+    let mut place = Place::with(tls(), limits);
+    let client = Client::trusting(&place.authority());
+    // On a slow machine it may be the handshake already that takes too long.
+    let _silent = client.connect(place.address).await;
+    let refused = tokio::time::timeout(Duration::from_secs(20), place.refused());
+    let why = refused.await.expect("it may be silent for ever");
+    assert!(matches!(why, Refused::TooSlow(_)), "{why:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

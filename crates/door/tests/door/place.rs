@@ -157,6 +157,7 @@ pub(crate) fn patient() -> Limits {
         proxy_header: long,
         first_byte: long,
         handshake: long,
+        opened_within: long,
         ..Limits::default()
     }
 }
