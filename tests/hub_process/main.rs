@@ -1,6 +1,14 @@
 //! `outgate hub` as a process: killed, drained, and met by other people's programs.
 #![cfg(test)]
 
+#[cfg(feature = "peers")]
+mod certificates;
 mod crash;
+#[cfg(feature = "peers")]
+mod drain;
+#[cfg(feature = "peers")]
+mod mosquitto;
+#[cfg(feature = "peers")]
+mod openssl;
 mod process;
 mod publisher;

@@ -82,6 +82,15 @@ impl Hub {
         self.process.0.wait().expect("its end");
     }
 
+    /// Tells it to go, as a service manager does, and waits until it has gone.
+    #[cfg(feature = "peers")]
+    pub(crate) fn terminate(mut self) -> std::process::ExitStatus {
+        let id = self.process.0.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status();
+        assert!(told.expect("kill is on every system").success());
+        self.process.0.wait().expect("its end")
+    }
+
     /// Asks the API, with a body if it is not null. What is not answered with success fails.
     pub(crate) fn ask(&self, method: &str, path: &str, body: &Json) -> Json {
         let token = std::fs::read_to_string(self.token()).expect("a token");
