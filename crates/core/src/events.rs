@@ -17,7 +17,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::id::{DeviceId, SiteId};
 use crate::identity::{Principal, Scope};
 use crate::limits::{self, Limits, Rate, Rates};
-use crate::messages::{self, MailboxId};
+use crate::messages::Inbound;
 use crate::refusal::Refusal;
 use crate::sessions::{Pass, Session};
 use crate::store::Store;
@@ -136,25 +136,22 @@ impl Events {
     /// [`Refusal::Revoked`], [`Refusal::TooLarge`], [`Refusal::Invalid`], [`Refusal::Limited`],
     /// [`Refusal::Full`].
     pub async fn append(&self, session: &Session, event: NewEvent) -> Result<u64, Refusal> {
-        self.append_from(session.pass(), event, None).await
+        self.append_noting(session.pass(), event, None).await
     }
 
-    /// As [`Events::append`] for the session of `pass`. In the same commit it is noted that the
-    /// packet which brought the event was taken into a mailbox, so that it is not taken twice
-    /// whenever the hub is killed.
+    /// As [`Events::append`], with the right to act of a session; and notes in the same commit the
+    /// packet that brought it.
     ///
     /// # Errors
     /// As [`Events::append`].
-    pub async fn append_from(
+    pub async fn append_noting(
         &self,
         pass: Pass,
         event: NewEvent,
-        inbound: Option<(MailboxId, u16)>,
+        inbound: Option<Inbound>,
     ) -> Result<u64, Refusal> {
         pass.check()?;
-        let Principal::Device { device, .. } = pass.principal() else {
-            return Err(Refusal::forbidden("acting as a device"));
-        };
+        let device = pass.device()?;
         event.check()?;
         let bytes = event.payload.len();
         self.rates
@@ -172,9 +169,9 @@ impl Events {
                 return Err(Refusal::forbidden("acting as a device"));
             };
             bound.make_room(connection, event.payload.len())?;
-            if let Some((mailbox, packet)) = inbound {
-                messages::note_inbound(connection, mailbox, packet)?;
-            }
+            inbound
+                .iter()
+                .try_for_each(|inbound| inbound.note(connection))?;
             row::insert(connection, device, site, clock.now(), &event)
         };
         self.store

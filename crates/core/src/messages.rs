@@ -19,8 +19,6 @@ mod reading;
 mod schema;
 mod writing;
 
-pub(crate) use writing::note_inbound;
-
 pub use progress::Progress;
 pub(crate) use schema::SCHEMA;
 
@@ -68,9 +66,18 @@ pub struct Keep {
     /// Whether it becomes the retained message of its topic; with an empty payload it clears it.
     pub retain: Option<Retain>,
     /// The mailbox and packet of the publisher, so that the same packet is not taken twice.
-    pub inbound: Option<(MailboxId, u16)>,
+    pub inbound: Option<Inbound>,
     /// The will that it was, which is done with.
     pub will: Option<WillId>,
+}
+
+/// A packet of a client, noted with what it brings so that it is not taken twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inbound {
+    /// Whose.
+    pub mailbox: MailboxId,
+    /// Which.
+    pub packet: u16,
 }
 
 /// A retained message's own facts.
@@ -320,6 +327,16 @@ impl Messages {
                     .iter()
                     .try_for_each(|step| progress::note(connection, mailbox, step))
             })
+            .await
+    }
+
+    /// Notes that a packet has been taken which brings nothing else that is kept.
+    ///
+    /// # Errors
+    /// [`Refusal::Full`]; as the store.
+    pub async fn note_inbound(&self, inbound: Inbound) -> Result<(), Refusal> {
+        self.store
+            .write_bulk(0, move |connection| inbound.note(connection))
             .await
     }
 

@@ -412,12 +412,7 @@ impl Session {
     /// # Errors
     /// [`Refusal::Forbidden`] when it is not a device's.
     pub fn device(&self) -> Result<&DeviceId, Refusal> {
-        match self.principal() {
-            Principal::Device { device, .. } => Ok(device),
-            Principal::Operator { .. } | Principal::Service { .. } => {
-                Err(Refusal::forbidden("acting as a device"))
-            }
-        }
+        self.seat.device()
     }
 
     /// The right to act that it gives.
@@ -503,6 +498,14 @@ impl Pass {
     #[must_use]
     pub fn principal(&self) -> &Principal {
         &self.0.presence.principal
+    }
+
+    /// The device that holds the session.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] when it is not a device's.
+    pub fn device(&self) -> Result<&DeviceId, Refusal> {
+        self.0.device()
     }
 
     /// From where it came in.

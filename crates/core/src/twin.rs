@@ -9,8 +9,9 @@ use crate::announcement::Announcement;
 use crate::clock::{Clock, Timestamp};
 use crate::id::DeviceId;
 use crate::identity::Actor;
+use crate::messages::Inbound;
 use crate::refusal::Refusal;
-use crate::sessions::{Session, Sessions, Signal};
+use crate::sessions::{Pass, Session, Sessions, Signal};
 use crate::store::Store;
 
 use table::Side;
@@ -142,13 +143,30 @@ impl Twins {
     /// comes of it is too large or too deep; [`Refusal::Forbidden`] when the session is not a
     /// device's; [`Refusal::Revoked`], [`Refusal::Draining`] when it has ended; as the store.
     pub async fn report(&self, session: &Session, patch: Value) -> Result<Half, Refusal> {
+        self.report_noting(session.pass(), patch, None).await
+    }
+
+    /// As [`Twins::report`], with the right to act of a session; and notes in the same commit the
+    /// packet that brought it.
+    ///
+    /// # Errors
+    /// As [`Twins::report`].
+    pub async fn report_noting(
+        &self,
+        pass: Pass,
+        patch: Value,
+        inbound: Option<Inbound>,
+    ) -> Result<Half, Refusal> {
         merge::check(&patch)?;
-        let (device, pass) = (session.device()?.clone(), session.pass());
+        let device = pass.device()?.clone();
         let twins = self.clone();
         let (half, told) = self
             .store
             .write(move |connection| {
                 pass.check()?;
+                inbound
+                    .iter()
+                    .try_for_each(|inbound| inbound.note(connection))?;
                 let before = table::half(connection, &device, Side::Reported)?;
                 let Some(half) = before.patched(patch, twins.clock.now())? else {
                     return Ok((table::half(connection, &device, Side::Reported)?, None));

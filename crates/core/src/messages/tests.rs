@@ -105,7 +105,10 @@ async fn all_is_found_again_after_a_restart() {
     for seq in 1..=2 {
         let more = Keep {
             retain: Some(retain.clone()),
-            inbound: Some((id, 5)),
+            inbound: Some(Inbound {
+                mailbox: id,
+                packet: 5,
+            }),
             ..keep(vec![slot(id, seq)])
         };
         first.keep(None, more).await.unwrap();

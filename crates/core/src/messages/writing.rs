@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::progress::as_integer;
-use super::{Keep, MailboxId, Message, Slot, Subscription, Will, WillId};
+use super::{Inbound, Keep, MailboxId, Message, Slot, Subscription, Will, WillId};
 use crate::clock::Timestamp;
 use crate::refusal::Refusal;
 
@@ -123,27 +123,12 @@ pub(super) fn keep(connection: &Connection, keep: &Keep) -> Result<(), Refusal> 
                 ])?;
         }
     }
-    if let Some((mailbox, packet)) = keep.inbound {
-        note_inbound(connection, mailbox, packet)?;
-    }
+    keep.inbound
+        .iter()
+        .try_for_each(|inbound| inbound.note(connection))?;
     keep.will
         .iter()
         .try_for_each(|will| drop_will(connection, will))
-}
-
-/// Notes that a packet of the mailbox's client has been taken and not been released yet.
-pub(crate) fn note_inbound(
-    connection: &Connection,
-    mailbox: MailboxId,
-    packet: u16,
-) -> Result<(), Refusal> {
-    connection
-        .prepare_cached(
-            "INSERT OR IGNORE INTO mailbox_inbound (mailbox, packet)
-             SELECT id, ?2 FROM mailbox WHERE id = ?1",
-        )?
-        .execute(params![mailbox.0, packet])?;
-    Ok(())
 }
 
 pub(super) fn keep_will(connection: &Connection, will: &Will) -> Result<(), Refusal> {
@@ -248,6 +233,19 @@ fn insert_slot(
             identifiers.join(" "),
         ])?;
     Ok(())
+}
+
+impl Inbound {
+    /// Notes the packet, unless its mailbox has been removed meanwhile.
+    pub(crate) fn note(&self, connection: &Connection) -> Result<(), Refusal> {
+        connection
+            .prepare_cached(
+                "INSERT OR IGNORE INTO mailbox_inbound (mailbox, packet)
+                 SELECT id, ?2 FROM mailbox WHERE id = ?1",
+            )?
+            .execute(params![self.mailbox.0, self.packet])?;
+        Ok(())
+    }
 }
 
 impl Message {

@@ -10,6 +10,9 @@ use tokio::sync::{Notify, watch};
 use super::{Ending, MAX_WAITING_CALLS, Presence, Signal};
 use crate::calls::Call;
 use crate::clock::{Clock, Timestamp};
+use crate::id::DeviceId;
+use crate::identity::Principal;
+use crate::refusal::Refusal;
 
 /// One live connection.
 #[derive(Debug)]
@@ -61,6 +64,15 @@ impl Seat {
         if end.as_millis() < before {
             // Who waits for the end has to look at it again.
             self.life.send_modify(|_| {});
+        }
+    }
+
+    pub(super) fn device(&self) -> Result<&DeviceId, Refusal> {
+        match &self.presence.principal {
+            Principal::Device { device, .. } => Ok(device),
+            Principal::Operator { .. } | Principal::Service { .. } => {
+                Err(Refusal::forbidden("acting as a device"))
+            }
         }
     }
 

@@ -8,6 +8,7 @@ mod hub;
 mod login;
 mod messages;
 mod model;
+mod once;
 mod retained;
 mod rules;
 mod site;

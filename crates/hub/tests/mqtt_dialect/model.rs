@@ -483,7 +483,7 @@ async fn a_revoked_device_is_closed_at_once_with_the_reason() {
     assert_eq!(two.take().await.1, "mine");
 }
 
-fn reboot() -> NewCommand {
+pub(crate) fn reboot() -> NewCommand {
     NewCommand {
         name: "reboot".to_owned(),
         content_type: "text/plain".to_owned(),

@@ -23,8 +23,7 @@ use outgate_core::commands::Settlement;
 use outgate_core::events::NewEvent;
 use outgate_core::id::{CommandId, DeviceId};
 use outgate_core::identity::Scope;
-use outgate_core::messages::{MailboxId, Progress};
-use outgate_core::refusal::Refusal;
+use outgate_core::messages::{Inbound, Progress};
 use outgate_core::sessions::{Ending, Session};
 use outgate_mqtt::connection::{Connection, DropReason, Event, Token};
 use outgate_mqtt::packet::{Disconnect, QoS, ReasonCode, SubAck, UnsubAck, Version};
@@ -144,8 +143,8 @@ struct CommandQueue {
 #[derive(Debug)]
 struct Stalled {
     token: Option<Token>,
+    inbound: Option<Inbound>,
     event: NewEvent,
-    inbound: Option<(MailboxId, u16)>,
     until: Instant,
 }
 
@@ -160,7 +159,9 @@ impl Leftovers {
     /// Sees them through.
     pub(super) async fn finish(mut self, hub: &Inner) {
         while let Some(done) = self.commits.next().await {
-            if let Done::Kept(_, Some(packet), Ok(())) = done {
+            if let Done::Kept(_, Some(packet), Ok(())) | Done::Reported(_, Some(packet), Ok(_)) =
+                done
+            {
                 self.client.note_inbound(packet);
             }
         }
@@ -371,7 +372,7 @@ impl<'a> Conversation<'a> {
             Done::Kept(token, _, Err(refusal)) => self.on_refused(token, &refusal),
             Done::Commands(commands) => self.on_commands(commands),
             Done::Twin(part, twin) => self.on_twin(part, twin),
-            Done::Reported(token, half) => self.on_report(token, half),
+            Done::Reported(token, packet, half) => self.on_report(token, packet, half),
             Done::OnDisk(rows, before) => self.on_disk(rows, before),
             Done::Events(taken) => self.on_events(taken),
             Done::FeedOpen(place) => self.on_feed_open(place),
@@ -418,15 +419,6 @@ impl<'a> Conversation<'a> {
                 tracing::warn!(error = %refusal, what, "something was not noted");
             }
         }
-    }
-
-    fn on_refused(&mut self, token: Option<Token>, refusal: &Refusal) {
-        if matches!(refusal, Refusal::Revoked | Refusal::Draining) {
-            // The session is about to end, and says so itself.
-            return;
-        }
-        tracing::debug!(error = %refusal, "a message was not taken");
-        self.refuse(token, reasons::to_publish(refusal));
     }
 
     fn acknowledge(&mut self, token: Option<Token>, reason: ReasonCode) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use outgate_core::messages::{Keep, MailboxId, Retain, Slot, WillId};
+use outgate_core::messages::{Inbound, Keep, Retain, Slot, WillId};
 use outgate_core::refusal::Refusal;
 use outgate_core::sessions::Pass;
 use outgate_mqtt::topics::RetainedFull;
@@ -22,8 +22,8 @@ pub(in super::super) struct Publisher {
     pub(in super::super) owner: Arc<str>,
     /// The right to act, of a live session.
     pub(in super::super) pass: Option<Pass>,
-    /// The mailbox and packet to be noted, so that the packet is not taken twice.
-    pub(in super::super) inbound: Option<(MailboxId, u16)>,
+    /// The packet to be noted, so that it is not taken twice.
+    pub(in super::super) inbound: Option<Inbound>,
     /// The will that is published, to be forgotten in the same commit.
     pub(in super::super) will: Option<WillId>,
 }

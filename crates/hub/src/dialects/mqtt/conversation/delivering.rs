@@ -16,6 +16,7 @@ use outgate_mqtt::session::{
 use outgate_mqtt::topics::TopicName;
 
 use super::job::Done;
+use super::publishing::capped;
 use super::{Conversation, MAX_JOBS, MAX_READY, Tag};
 use crate::dialects::mqtt::Inner;
 use crate::dialects::mqtt::broker::client::Client;
@@ -171,7 +172,8 @@ impl Conversation<'_> {
         let outgoing = Outgoing {
             key: self.own_key(),
             message: Arc::new(message),
-            qos,
+            // Never exactly once: what these are is no part of the session, which that needs.
+            qos: capped(qos),
             retain: false,
             subscription_ids: self.client.identifiers(&topic),
         };

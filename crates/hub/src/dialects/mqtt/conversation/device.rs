@@ -10,7 +10,7 @@ use outgate_core::refusal::Refusal;
 use outgate_core::sessions::Signal;
 use outgate_core::twin::{Half, Twin};
 use outgate_mqtt::connection::Token;
-use outgate_mqtt::packet::{PacketId, PublishProperties, ReasonCode};
+use outgate_mqtt::packet::{PacketId, PublishProperties};
 use outgate_mqtt::text::Text;
 use outgate_mqtt::topics::TopicName;
 use serde_json::json;
@@ -123,7 +123,12 @@ impl Conversation<'_> {
     }
 
     /// The client's report was taken or not.
-    pub(super) fn on_report(&mut self, token: Option<Token>, half: Result<Half, Refusal>) {
+    pub(super) fn on_report(
+        &mut self,
+        token: Option<Token>,
+        packet: Option<u16>,
+        half: Result<Half, Refusal>,
+    ) {
         let result = match &half {
             Ok(half) => json!({ "status": 200, "version": half.version }),
             Err(refusal) => json!({
@@ -131,10 +136,7 @@ impl Conversation<'_> {
                 "error": refusal.to_string(),
             }),
         };
-        match &half {
-            Ok(_) => self.acknowledge(token, ReasonCode::Success),
-            Err(refusal) => self.on_refused(token, refusal),
-        }
+        self.on_done(Done::Kept(token, packet, half.map(drop)));
         self.send_twin(topics::RESULT, &result, PublishProperties::default());
     }
 

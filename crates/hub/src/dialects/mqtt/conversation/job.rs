@@ -25,8 +25,8 @@ pub(super) enum Done {
     Commands(Result<Vec<Command>, Refusal>),
     /// The twin, to be sent to this part of its topics.
     Twin(TwinPart, Result<Box<Twin>, Refusal>),
-    /// What came of the client's own report.
-    Reported(Option<Token>, Result<Half, Refusal>),
+    /// What came of the client's own report; its packet, if that is noted too.
+    Reported(Option<Token>, Option<u16>, Result<Half, Refusal>),
     /// Messages of the mailbox; the place up to which these are all, if they are.
     OnDisk(Result<Vec<Waiting>, Refusal>, Option<u64>),
     /// Events for a service.

@@ -8,7 +8,7 @@ use std::time::Instant;
 use outgate_core::calls::Answer;
 use outgate_core::events::NewEvent;
 use outgate_core::id::CallId;
-use outgate_core::messages::MailboxId;
+use outgate_core::messages::Inbound;
 use outgate_core::refusal::Refusal;
 use outgate_mqtt::connection::{Incoming, Token};
 use outgate_mqtt::packet::{Delivery, Message, PublishProperties, QoS, ReasonCode, Version};
@@ -34,8 +34,7 @@ impl Conversation<'_> {
         match topics::meaning(&incoming.topic, &device.id) {
             Meaning::Event(name) => {
                 let event = event(name, &incoming);
-                let inbound = self.inbound(incoming.delivery);
-                self.append(incoming.token, event, inbound);
+                self.append(incoming.token, self.inbound(&incoming), event);
             }
             Meaning::Answer(call, status) => self.on_answer(&call, status, &incoming),
             Meaning::TwinGet => self.on_twin_get(&incoming),
@@ -61,14 +60,14 @@ impl Conversation<'_> {
     pub(super) fn append(
         &mut self,
         token: Option<Token>,
+        inbound: Option<Inbound>,
         event: NewEvent,
-        inbound: Option<(MailboxId, u16)>,
     ) {
         let (events, pass) = (self.hub.core.events.clone(), self.session.pass());
         let again = event.clone();
-        let packet = inbound.map(|(_, packet)| packet);
+        let packet = inbound.map(|inbound| inbound.packet);
         let mut job: Job<'static> = Box::pin(async move {
-            let kept = events.append_from(pass, event, inbound).await;
+            let kept = events.append_noting(pass, event, inbound).await;
             Done::Kept(token, packet, kept.map(drop))
         });
         // The first poll hands it in; the rest only waits.
@@ -77,26 +76,48 @@ impl Conversation<'_> {
             Poll::Ready(Done::Kept(_, _, Err(Refusal::Limited { retry_after, .. }))) => {
                 self.stalled = Some(Stalled {
                     token,
-                    event: again,
                     inbound,
+                    event: again,
                     until: Instant::now() + retry_after,
                 });
             }
             Poll::Ready(done) => self.on_done(done),
-            // Seen through also when the connection ends: who comes back must not say it again.
-            Poll::Pending if inbound.is_some() => self.commits.push(job),
-            Poll::Pending => self.jobs.push(job),
+            Poll::Pending => self.wait_for(job, inbound),
         }
     }
 
-    /// What is to be noted so that a packet is not taken twice: that of a message which is to be
-    /// delivered exactly once, in a session that is kept.
-    fn inbound(&self, delivery: Delivery) -> Option<(MailboxId, u16)> {
-        let Delivery::ExactlyOnce { packet_id, .. } = delivery else {
-            return None;
+    /// Waits for what is to be kept of a message. When a packet is noted with it, the next
+    /// connection has to know of that, so it is seen through whatever becomes of this one.
+    fn wait_for(&mut self, job: Job<'static>, inbound: Option<Inbound>) {
+        if inbound.is_some() {
+            self.commits.push(job);
+        } else {
+            self.jobs.push(job);
+        }
+    }
+
+    /// The packet of a message of QoS 2, where the session outlives its connections. It is noted
+    /// with what the message brings: the client may send it again over another one.
+    fn inbound(&self, incoming: &Incoming) -> Option<Inbound> {
+        match (incoming.delivery, self.client.mailbox.kept()) {
+            (Delivery::ExactlyOnce { packet_id, .. }, Some(mailbox)) => Some(Inbound {
+                mailbox,
+                packet: packet_id.get(),
+            }),
+            (_, _) => None,
+        }
+    }
+
+    /// Acknowledges a message of which nothing else is kept.
+    fn acknowledge_taken(&mut self, incoming: &Incoming) {
+        let Some(inbound) = self.inbound(incoming) else {
+            return self.acknowledge(incoming.token, ReasonCode::Success);
         };
-        let mailbox = self.client.mailbox.kept()?;
-        Some((mailbox, packet_id.get()))
+        let (messages, token) = (self.hub.core.messages.clone(), incoming.token);
+        self.commits.push(Box::pin(async move {
+            let noted = messages.note_inbound(inbound).await;
+            Done::Kept(token, Some(inbound.packet), noted)
+        }));
     }
 
     /// A message between devices.
@@ -114,7 +135,7 @@ impl Conversation<'_> {
             return self.refuse(incoming.token, ReasonCode::UnspecifiedError);
         };
         let routed = Arc::new(Routed::new(message, now, self.hub.core.clock.now()));
-        let inbound = self.inbound(incoming.delivery);
+        let inbound = self.inbound(incoming);
         let publisher = Publisher {
             number: self.client.number,
             owner: Arc::clone(&self.client.owner),
@@ -127,7 +148,7 @@ impl Conversation<'_> {
             Ok((_, None)) => self.acknowledge(incoming.token, ReasonCode::Success),
             Ok((_, Some(commit))) => {
                 let (broker, token) = (Arc::clone(&self.hub.broker), incoming.token);
-                let packet = inbound.map(|(_, packet)| packet);
+                let packet = inbound.map(|inbound| inbound.packet);
                 self.commits.push(Box::pin(async move {
                     Done::Kept(token, packet, broker.commit(commit).await)
                 }));
@@ -153,10 +174,8 @@ impl Conversation<'_> {
         };
         match self.hub.core.calls.answer(self.session, call, answer) {
             // Too late is not the device's fault, and sending it again would not help.
-            Ok(()) | Err(Refusal::NotFound { .. }) => {
-                self.acknowledge(incoming.token, ReasonCode::Success);
-            }
-            Err(refusal) => self.refuse(incoming.token, reasons::to_publish(&refusal)),
+            Ok(()) | Err(Refusal::NotFound { .. }) => self.acknowledge_taken(incoming),
+            Err(refusal) => self.on_refused(incoming.token, &refusal),
         }
     }
 
@@ -164,7 +183,7 @@ impl Conversation<'_> {
         if !self.wants_twin(topics::DOCUMENT) {
             return self.acknowledge(incoming.token, ReasonCode::NoMatchingSubscribers);
         }
-        self.acknowledge(incoming.token, ReasonCode::Success);
+        self.acknowledge_taken(incoming);
         let correlation = incoming.properties.correlation_data.clone();
         self.read_twin(TwinPart::Document(correlation));
     }
@@ -172,12 +191,35 @@ impl Conversation<'_> {
     fn on_reported(&mut self, incoming: &Incoming) {
         let Ok(patch) = serde_json::from_slice::<Value>(&incoming.payload) else {
             let wrong = Refusal::invalid("payload", "a JSON object");
-            return self.on_done(Done::Reported(incoming.token, Err(wrong)));
+            return self.on_done(Done::Reported(incoming.token, None, Err(wrong)));
         };
-        let (core, session, token) = (&self.hub.core, self.session, incoming.token);
-        self.jobs.push(Box::pin(async move {
-            Done::Reported(token, core.twins.report(session, patch).await)
-        }));
+        let (twins, pass) = (self.hub.core.twins.clone(), self.session.pass());
+        let (token, inbound) = (incoming.token, self.inbound(incoming));
+        let packet = inbound.map(|inbound| inbound.packet);
+        let job: Job<'static> = Box::pin(async move {
+            let half = twins.report_noting(pass, patch, inbound).await;
+            Done::Reported(token, packet, half)
+        });
+        self.wait_for(job, inbound);
+    }
+
+    /// A message was not taken. One that never can be is acknowledged to a client of 3.1.1, which
+    /// would send it for ever otherwise; it is counted, as is one whose sender waits for no answer.
+    pub(super) fn on_refused(&mut self, token: Option<Token>, refusal: &Refusal) {
+        if matches!(refusal, Refusal::Revoked | Refusal::Draining) {
+            // The session is about to end, and says so itself.
+            return;
+        }
+        tracing::debug!(error = %refusal, "a message was not taken");
+        let hopeless = matches!(refusal, Refusal::Invalid { .. } | Refusal::TooLarge { .. });
+        match (token, self.version()) {
+            (Some(_), Version::V3_1 | Version::V3_1_1) if hopeless => {
+                self.hub.metrics.message_dropped("refused");
+                self.acknowledge(token, ReasonCode::Success);
+            }
+            (None, _) => self.hub.metrics.message_dropped("refused"),
+            (Some(_), _) => self.refuse(token, reasons::to_publish(refusal)),
+        }
     }
 
     /// Says no to a message. A client of 3.1.1 cannot be told, so it is closed: an acknowledgement

@@ -114,7 +114,7 @@ impl Conversation<'_> {
                     .is_some_and(|stalled| stalled.until <= now)
                     && let Some(stalled) = self.stalled.take()
                 {
-                    self.append(stalled.token, stalled.event, stalled.inbound);
+                    self.append(stalled.token, stalled.inbound, stalled.event);
                 }
                 let next = self.deadline(now);
                 alarm.as_mut().reset(next);
