@@ -142,6 +142,20 @@ async fn the_will_of_who_was_revoked_is_not_published_whenever_it_is_due() {
 }
 
 #[tokio::test]
+async fn a_will_is_published_only_if_its_device_may_say_it_still() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::new(folder.path()).await;
+    leave_a_will(&site).await;
+    let (hub, one) = (Actor::hub(), "one".parse().unwrap());
+    let policy = "own-subtree".to_owned();
+    let identity = &site.core.identity;
+    identity.set_policy(&hub, &one, policy, None).await.unwrap();
+    after_a_minute(&site).await;
+    let kept = kept(&site).await;
+    assert_eq!((kept.wills.len(), kept.retained.len()), (0, 0));
+}
+
+#[tokio::test]
 async fn who_comes_back_while_its_old_will_is_published_keeps_its_new_one() {
     for (delay, lasts) in [(0, 0), (60, 600)] {
         let folder = tempfile::tempdir().unwrap();

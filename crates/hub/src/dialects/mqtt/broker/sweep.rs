@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use outgate_core::clock::Timestamp;
+use outgate_core::identity::Principal;
 use outgate_core::messages::{Will, WillId};
 use outgate_core::refusal::Refusal;
 use outgate_core::sessions::Pass;
@@ -15,6 +16,7 @@ use super::client::{Client, Standing};
 use super::message::Routed;
 use super::publish::{Publisher, Unpublished};
 use crate::dialects::mqtt::VIA;
+use crate::dialects::mqtt::policies::Subject;
 
 /// The most wills that are being published at a time, when many are due.
 const WILLS_AT_A_TIME: usize = 64;
@@ -102,23 +104,48 @@ impl Broker {
         due.iter().filter_map(|key| wills.remove(key)).collect()
     }
 
-    /// Publishes a will and forgets it. One of a client that would not be let in any more is only
-    /// forgotten.
+    /// Publishes a will and forgets it. One of a client that would not be let in any more, or may
+    /// not publish it any more, is only forgotten.
     async fn publish_will(&self, will: Will) {
         let id = will.id.clone();
         let done = match self.core.stand_in(&will.credential, VIA).await {
-            Ok(pass) => self.publish_for(pass, will).await,
+            Ok(pass) if self.permits(&pass, &will.message.topic) => {
+                self.publish_for(pass, will).await
+            }
+            Ok(_) => Err(Refusal::forbidden("publishing a will")),
             Err(refusal) => Err(refusal),
         };
         match done {
             Ok(true) => return,
             Ok(false) => {}
-            Err(refusal @ (Refusal::Revoked | Refusal::Unauthenticated)) => {
+            Err(
+                refusal @ (Refusal::Revoked | Refusal::Unauthenticated | Refusal::Forbidden { .. }),
+            ) => {
                 tracing::info!(error = %refusal, "a will is not published");
             }
             Err(refusal) => tracing::warn!(error = %refusal, "a will was not published"),
         }
         self.drop_will(&id).await;
+    }
+
+    /// Whether a device may publish to `topic`, as its policy is by now.
+    fn permits(&self, pass: &Pass, topic: &str) -> bool {
+        match pass.principal() {
+            Principal::Device {
+                device,
+                site,
+                policy,
+            } => {
+                let subject = Subject {
+                    device: device.clone(),
+                    site: site.clone(),
+                    policy: policy.clone(),
+                };
+                let rules = self.rules.load();
+                rules.policies.permit_publish(&subject, topic)
+            }
+            Principal::Operator { .. } | Principal::Service { .. } => false,
+        }
     }
 
     /// Publishes a will with the right to act of whom it is. Whether that has left something to be
