@@ -21,7 +21,7 @@ use outgate_core::limits::{FAILED_LOGINS, Rate, Rates};
 use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::api::bounds::{MAX_ADDRESS, Streams};
+use crate::api::bounds::{MAX_ADDRESS, MAX_ENROLMENTS, MAX_STREAMS, Places};
 use crate::api::problem::{Kind, Problem};
 use crate::hub::State;
 
@@ -69,7 +69,9 @@ pub(crate) struct Api {
     started: Instant,
     failed_logins: Rates<IpAddr>,
     enrolments: Rates<IpAddr>,
-    streams: Streams,
+    /// Bodies of enrolments that are being read.
+    enrolling: Places,
+    streams: Places,
     /// Requests that run on tasks of their own.
     running: Arc<Semaphore>,
     document: bytes::Bytes,
@@ -84,7 +86,8 @@ pub fn router(state: State) -> Router {
         failed_logins: Rates::new(FAILED_LOGINS, state.core.clock.clone()),
         enrolments: Rates::new(ENROLMENTS, state.core.clock.clone()),
         state,
-        streams: Streams::default(),
+        enrolling: Places::new(MAX_ENROLMENTS),
+        streams: Places::new(MAX_STREAMS),
         running: Arc::new(Semaphore::new(idempotency::MAX_RUNNING)),
         queries: document::queries(&document),
         document: document_text(&document).into(),

@@ -225,7 +225,7 @@ async fn take_events(
     };
     let _open = match wait.is_zero() {
         true => None,
-        false => Some(api.streams.take(&caller.name())?),
+        false => Some(api.streams.stream(caller.share())?),
     };
     let consumers = &api.state.core.consumers;
     let taken = follow::poll(&api, wait, || consumers.take(&id, &filter, limit)).await?;

@@ -1,9 +1,11 @@
 //! `/api/enrol`: how a device gets its first credential, by proving a fleet key.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Extension;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
@@ -16,7 +18,8 @@ use outgate_core::id::{DeviceId, FleetKeyId};
 use outgate_core::{Refusal, Timestamp, identity, limits};
 use outgate_door::Facts;
 
-use crate::api::extract::Given;
+use crate::api::bounds::{ENROLMENT_WITHIN, MAX_ENROLMENT, MAX_ENROLMENTS_EACH};
+use crate::api::extract::from_json_within;
 use crate::api::problem::Problem;
 use crate::api::{Api, view};
 
@@ -61,11 +64,10 @@ struct Enrolment {
 async fn enrol(
     State(api): State<Arc<Api>>,
     Extension(facts): Extension<Facts>,
-    Given(enrolment): Given<Enrolment>,
+    request: Request,
 ) -> Result<(StatusCode, axum::Json<view::Enrolled>), Problem> {
     let peer = facts.peer.ip();
-    let admitted = api.enrolments.take(&limits::source(peer));
-    admitted.map_err(|wait| Problem::limited("enrolments", wait))?;
+    let enrolment = read(&api, limits::source(peer), request).await?;
     let proof = STANDARD
         .decode(&enrolment.proof)
         .map_err(|_| Refusal::invalid("proof", "base 64 with padding"))?;
@@ -88,4 +90,17 @@ async fn enrol(
         identity::Enrolled::AwaitsApproval(_) => StatusCode::ACCEPTED,
     };
     Ok((status, axum::Json(enrolled.try_into()?)))
+}
+
+/// Reads what is asked for. Whoever asks has shown nothing yet, so that everything is bounded
+/// before the first byte of the body is taken.
+async fn read(api: &Api, source: IpAddr, request: Request) -> Result<Enrolment, Problem> {
+    let admitted = api.enrolments.take(&source);
+    admitted.map_err(|wait| Problem::limited("enrolments", wait))?;
+    let counted = vec![(source.to_string(), MAX_ENROLMENTS_EACH)];
+    let _reading = api.enrolling.take(counted).ok_or_else(|| {
+        let what = "enrolments at once";
+        Problem::limited(what, Duration::from_secs(1))
+    })?;
+    from_json_within(request, "application/json", MAX_ENROLMENT, ENROLMENT_WITHIN).await
 }

@@ -97,7 +97,7 @@ async fn list_events(
     let after = wanted.after.map(place).transpose()?;
     let last = last_event_id(&headers)?;
     if follow::wants_stream(&headers) {
-        let open = api.streams.take(&caller.name())?;
+        let open = api.streams.stream(caller.share())?;
         let newest = *api.state.core.events.newest().borrow();
         let after = last.or(after).unwrap_or(newest);
         // What is no longer kept is told with a status rather than within the stream.
@@ -107,7 +107,7 @@ async fn list_events(
     }
     let _open = match wait.is_zero() {
         true => None,
-        false => Some(api.streams.take(&caller.name())?),
+        false => Some(api.streams.stream(caller.share())?),
     };
     let taken = follow::poll(&api, wait, || look(&api, &filter, after, limit)).await?;
     let next = link(&uri, &taken.next.to_string());

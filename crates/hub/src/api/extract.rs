@@ -1,5 +1,7 @@
 //! Reading requests strictly: what is not documented is refused, and told as a problem.
 
+use std::time::Duration;
+
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
@@ -69,11 +71,21 @@ impl<S: Send + Sync> FromRequest<S> for MergePatch {
 }
 
 async fn from_json<T: DeserializeOwned>(request: Request, wanted: &str) -> Result<T, Problem> {
+    from_json_within(request, wanted, MAX_BODY, BODY_WITHIN).await
+}
+
+/// A body in JSON of at most so many bytes, which comes within that time.
+pub(crate) async fn from_json_within<T: DeserializeOwned>(
+    request: Request,
+    wanted: &str,
+    most: usize,
+    within: Duration,
+) -> Result<T, Problem> {
     if !is_of_type(request.headers(), wanted) {
         let detail = format!("Content-Type: {wanted} is needed");
         return Err(Problem::new(Kind::MediaType, detail));
     }
-    let bytes = whole(request.into_body()).await?;
+    let bytes = whole_within(request.into_body(), most, within).await?;
     serde_json::from_slice(&bytes).map_err(|error| {
         let kind = match error.classify() {
             serde_json::error::Category::Data => Kind::Invalid,
@@ -94,13 +106,21 @@ fn is_of_type(headers: &HeaderMap, wanted: &str) -> bool {
 
 /// All of a body, if it is not too large and comes in time.
 pub(crate) async fn whole(body: axum::body::Body) -> Result<bytes::Bytes, Problem> {
-    let limited = http_body_util::Limited::new(body, MAX_BODY);
+    whole_within(body, MAX_BODY, BODY_WITHIN).await
+}
+
+async fn whole_within(
+    body: axum::body::Body,
+    most: usize,
+    within: Duration,
+) -> Result<bytes::Bytes, Problem> {
+    let limited = http_body_util::Limited::new(body, most);
     let collected = http_body_util::BodyExt::collect(limited);
-    match tokio::time::timeout(BODY_WITHIN, collected).await {
+    match tokio::time::timeout(within, collected).await {
         Err(_) => Err(Problem::new(Kind::TooSlow, "the body came too slowly")),
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            let detail = format!("a body has at most {MAX_BODY} bytes");
+            let detail = format!("a body has at most {most} bytes here");
             Err(Problem::new(Kind::TooLarge, detail))
         }
         Ok(Err(_)) => Err(Problem::new(Kind::Malformed, "the body broke off")),

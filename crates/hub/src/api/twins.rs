@@ -45,7 +45,7 @@ async fn get_twin(
         let twin = twins.get(&actor, &device).await?;
         return Ok(axum::Json(view::Twin::from(twin)).into_response());
     }
-    let open = api.streams.take(&caller.name())?;
+    let open = api.streams.stream(caller.share())?;
     // Whether there is such a device is told with a status rather than within the stream.
     twins.get(&actor, &device).await?;
     let watched = watch(Arc::clone(&api), actor, device);

@@ -1,6 +1,10 @@
 //! How a device comes in by a fleet key, over HTTP and without a login.
 
-use axum::body::Body;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::task::Poll;
+
+use axum::body::{Body, Bytes};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{Request, StatusCode};
@@ -8,7 +12,7 @@ use outgate_core::identity::enrolment_text;
 use ring::hmac;
 use serde_json::{Value, json};
 
-use crate::hub::{Answer, Hub};
+use crate::hub::{Answer, Hub, soon};
 
 /// Asks for `device` to be taken up, proving with `key`.
 async fn enrol(hub: &Hub, made: &Value, device: &str, nonce: &str, key: &[u8]) -> Answer {
@@ -53,4 +57,52 @@ async fn a_device_that_proves_the_fleet_key_gets_a_key_of_its_own() {
     let keys = hub.get("/api/fleet-keys").await;
     assert_eq!(keys.body["items"][0]["ids"], "pos-*");
     assert!(keys.body["items"][0].get("key").is_none());
+}
+
+/// An enrolment whose body is `body`.
+fn asked(body: Body) -> Request<Body> {
+    let request = Request::post("/api/enrol").header("content-type", "application/json");
+    request.body(body).unwrap()
+}
+
+/// A body of which nothing comes.
+fn silent() -> Body {
+    Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>())
+}
+
+#[tokio::test]
+async fn who_has_shown_nothing_holds_few_bodies_open_and_no_large_one() {
+    let hub = Hub::new().await;
+    let large = hub.tell(asked(Body::from(vec![b' '; 40_000]))).await;
+    assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE, "{large:?}");
+    let mut open: Vec<_> = (0..32)
+        .map(|_| Box::pin(hub.tell(asked(silent()))))
+        .collect();
+    for one in &mut open {
+        let polled = poll_fn(|context| Poll::Ready(one.as_mut().poll(context).is_pending()));
+        assert!(polled.await);
+    }
+    let beyond = soon(hub.tell(asked(silent()))).await;
+    assert_eq!(beyond.status, StatusCode::TOO_MANY_REQUESTS, "{beyond:?}");
+    let mut elsewhere = asked(Body::from("{}"));
+    let peer: SocketAddr = "192.0.2.8:1".parse().unwrap();
+    elsewhere.extensions_mut().insert(peer);
+    let other = hub.tell(elsewhere).await;
+    assert_eq!(other.status, StatusCode::UNPROCESSABLE_ENTITY, "{other:?}");
+    drop(open);
+    let again = hub.tell(asked(Body::from("{}"))).await;
+    assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY, "{again:?}");
+}
+
+#[tokio::test]
+async fn who_asks_too_often_is_refused_before_the_body_is_looked_at() {
+    let hub = Hub::new().await;
+    let many = (0..400).map(|_| {
+        let mut request = asked(Body::empty());
+        request.headers_mut().remove("content-type");
+        hub.tell(request)
+    });
+    let answers = futures_util::future::join_all(many).await;
+    let limited = |answer: &&Answer| answer.status == StatusCode::TOO_MANY_REQUESTS;
+    assert!(answers.iter().filter(limited).count() > 0);
 }
