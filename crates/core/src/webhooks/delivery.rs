@@ -161,7 +161,8 @@ impl Webhooks {
             .write(move |connection| {
                 connection
                     .prepare_cached(
-                        "UPDATE webhooks SET failing_since = coalesce(failing_since, ?2),
+                        // No failure lies ahead: the clock was put back since.
+                        "UPDATE webhooks SET failing_since = min(coalesce(failing_since, ?2), ?2),
                          attempts = attempts + 1, rejections = rejections + ?3, why = ?4,
                          next_try = ?5, until_place = ?6 WHERE id = ?1",
                     )?

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::metrics::Metrics;
 use crate::webhooks::message::Message;
-use crate::webhooks::schedule::{self, MAX_REJECTIONS, STOP_AFTER};
+use crate::webhooks::schedule::{self, MAX_REJECTIONS, STOP_AFTER, STOP_AFTER_ATTEMPTS};
 use crate::webhooks::sender::{Outcome, Request, Sender, Trouble};
 use crate::webhooks::{STORE_WAIT, Timer};
 
@@ -103,7 +103,7 @@ impl Worker {
         self.metrics.webhook_behind(self.id.as_str(), behind);
         let tried_last = due.webhook.failure.as_ref();
         if let Some(next_try) = tried_last.and_then(|failure| failure.next_try) {
-            let wait = next_try.since(self.core.clock.now());
+            let wait = schedule::left(next_try, self.core.clock.now());
             if !wait.is_zero() {
                 return Ok(Next::Wait(wait));
             }
@@ -155,7 +155,8 @@ impl Worker {
             Outcome::Unreachable(trouble) => {
                 let now = self.core.clock.now();
                 let since = due.webhook.failure.as_ref().map(|failure| failure.since);
-                if since.is_some_and(|since| now.since(since) >= STOP_AFTER) {
+                let long = since.is_some_and(|since| now.since(since) >= STOP_AFTER);
+                if long && due.attempts() + 1 >= STOP_AFTER_ATTEMPTS {
                     self.stop("the receiver could not be reached for 7 days")
                         .await?;
                     return Ok(Next::End);

@@ -75,6 +75,11 @@ impl Hub {
 
     /// Goes down, and starts again on the same folder.
     pub(crate) async fn restarted(self) -> Self {
+        self.restarted_at(|now| now).await
+    }
+
+    /// The same, with the clock put to what `at` makes of its time.
+    pub(crate) async fn restarted_at(self, at: impl FnOnce(Timestamp) -> Timestamp) -> Self {
         let Self {
             core,
             drain,
@@ -85,7 +90,7 @@ impl Hub {
         } = self;
         drain.send_replace(true);
         sending.await.unwrap().unwrap();
-        let clock = core.clock.clone();
+        let clock = Clock::held(at(core.clock.now()));
         drop((core, session));
         let core = open(&folder, clock);
         Self::sending(core, folder, trusting()).await

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
 use outgate_core::webhooks::{WebhookChange, WebhookState};
-use outgate_hub::webhooks::{MAX_REJECTIONS, STOP_AFTER};
+use outgate_hub::webhooks::{LONGEST_WAIT, MAX_REJECTIONS, STOP_AFTER};
 
 use crate::hub::{Hub, admin, at};
 use crate::receiver::Receiver;
@@ -198,6 +198,32 @@ async fn a_receiver_that_is_away_for_too_long_is_stopped() {
     let webhook = hub.seen(&id).await;
     assert_eq!(webhook.state, WebhookState::Stopped);
     assert!(webhook.failure.unwrap().why.contains("7 days"));
+}
+
+#[tokio::test]
+async fn a_clock_that_was_far_ahead_and_is_put_right_stops_no_webhook() {
+    let mut hub = Hub::new().await;
+    let address = Receiver::new().await.kill().await;
+    let (id, _) = hub.webhook(at(address, "/")).await;
+    hub.say("one").await;
+    hub.pass().await;
+    // It jumps ahead by more than a receiver may be away.
+    hub.core.clock.advance(2 * STOP_AFTER);
+    hub.pass().await;
+    let waits = tokio::time::timeout(Duration::from_secs(20), hub.waits.recv());
+    let _held = waits.await.expect("it was stopped").unwrap();
+    assert_eq!(hub.seen(&id).await.state, WebhookState::Active);
+    // It is put right: the next try was planned for then.
+    let mut hub = hub.restarted_at(|now| now.before(2 * STOP_AFTER)).await;
+    let wait = hub.waits.recv().await.unwrap();
+    assert!(
+        wait.length <= LONGEST_WAIT.mul_f64(1.2),
+        "{:?}",
+        wait.length
+    );
+    let failure = hub.seen(&id).await.failure.unwrap();
+    assert!(failure.since <= hub.core.clock.now());
+    assert!(failure.next_try.unwrap().since(hub.core.clock.now()) <= LONGEST_WAIT);
 }
 
 #[tokio::test]
