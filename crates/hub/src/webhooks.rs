@@ -18,14 +18,15 @@
 //! Waits double from [`FIRST_WAIT`] to [`LONGEST_WAIT`], a fifth more or less at random;
 //! `Retry-After` is heeded where it asks for longer.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use outgate_core::Core;
+use outgate_core::id::WebhookId;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinError, JoinSet};
 
 use crate::config::Config;
 use crate::metrics::Metrics;
@@ -38,7 +39,9 @@ mod timer;
 mod worker;
 
 pub use message::MAX_BODY;
-pub use schedule::{FIRST_WAIT, LONGEST_RETRY_AFTER, LONGEST_WAIT, MAX_REJECTIONS, STOP_AFTER};
+pub use schedule::{
+    FIRST_WAIT, LONGEST_RETRY_AFTER, LONGEST_WAIT, MAX_REJECTIONS, STOP_AFTER, STOP_AFTER_ATTEMPTS,
+};
 pub use sender::SenderError;
 pub use timer::{Timer, Wait};
 
@@ -112,8 +115,7 @@ pub async fn run(
     let timer = settings.timer.clone();
     let mut changes = core.webhooks.changes();
     let mut sender = None;
-    let mut running = HashSet::new();
-    let mut workers = JoinSet::new();
+    let mut workers = Workers::default();
     while !*draining.borrow_and_update() {
         changes.borrow_and_update();
         for id in active(&core).await {
@@ -121,37 +123,107 @@ pub async fn run(
                 Some(sender) => Sender::clone(sender),
                 None => sender.insert(Sender::new(&settings)?).clone(),
             };
-            if running.insert(id.clone()) {
-                let worker = Worker::new(id, core.clone(), metrics.clone(), sender, timer.clone());
-                workers.spawn(worker.run(draining.clone()));
+            if !workers.is_running(&id) {
+                let (core, metrics) = (core.clone(), metrics.clone());
+                let worker = Worker::new(id.clone(), core, metrics, sender, timer.clone());
+                workers.start(id, worker.run(draining.clone()));
             }
         }
         tokio::select! {
-            Some(ended) = workers.join_next() => {
-                match ended {
-                    Ok(id) => {
-                        running.remove(&id);
-                        metrics.webhook_removed(id.as_str());
-                    }
-                    Err(error) => tracing::error!(%error, "sending to a webhook stopped"),
+            Some(ended) = workers.ended() => match ended {
+                Ended::Done(id) => metrics.webhook_removed(id.as_str()),
+                Ended::Broken(id) => {
+                    // After a pause, so that one that breaks at once does not spin.
+                    let (timer, mut draining) = (timer.clone(), draining.clone());
+                    workers.start(id.clone(), async move {
+                        tokio::select! {
+                            () = timer.wait(STORE_WAIT) => {}
+                            _ = draining.changed() => {}
+                        }
+                        id
+                    });
                 }
-            }
+            },
             // An error means that nobody can change webhooks any more.
             _ = changes.changed() => {}
             _ = draining.changed() => {}
         }
     }
-    let all = async { while workers.join_next().await.is_some() {} };
+    let all = async { while workers.ended().await.is_some() {} };
     if tokio::time::timeout(DRAIN_WITHIN, all).await.is_err() {
         tracing::warn!("some webhooks had not answered when the hub went down");
     }
     Ok(())
 }
 
+/// Those who send, each to one webhook.
+#[derive(Default)]
+struct Workers {
+    running: HashMap<task::Id, WebhookId>,
+    tasks: JoinSet<WebhookId>,
+}
+
+/// How one of them ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    /// The webhook is no longer sent to.
+    Done(WebhookId),
+    /// By a fault of ours: somebody has to begin again.
+    Broken(WebhookId),
+}
+
+impl Workers {
+    fn is_running(&self, id: &WebhookId) -> bool {
+        self.running.values().any(|running| running == id)
+    }
+
+    fn start(&mut self, id: WebhookId, work: impl Future<Output = WebhookId> + Send + 'static) {
+        let task = self.tasks.spawn(work);
+        self.running.insert(task.id(), id);
+    }
+
+    /// The next that ends; `None` when none is running.
+    async fn ended(&mut self) -> Option<Ended> {
+        let ended = self.tasks.join_next_with_id().await?;
+        let task = ended.as_ref().map_or_else(JoinError::id, |(task, _)| *task);
+        let id = self.running.remove(&task)?;
+        Some(match ended {
+            Ok(_) => Ended::Done(id),
+            Err(error) => {
+                tracing::error!(webhook = %id, %error, "sending to a webhook stopped");
+                Ended::Broken(id)
+            }
+        })
+    }
+}
+
 /// Whom to send to; nobody for now when the store fails.
-async fn active(core: &Core) -> Vec<outgate_core::id::WebhookId> {
+async fn active(core: &Core) -> Vec<WebhookId> {
     core.webhooks.active().await.unwrap_or_else(|refusal| {
         tracing::error!(error = %refusal, "webhooks cannot be read");
         Vec::new()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_that_breaks_is_told_by_name_and_runs_no_more() {
+        let (good, bad): (WebhookId, WebhookId) = ("good".parse().unwrap(), "bad".parse().unwrap());
+        let mut workers = Workers::default();
+        workers.start(bad.clone(), fault());
+        assert!(workers.is_running(&bad));
+        assert_eq!(workers.ended().await, Some(Ended::Broken(bad.clone())));
+        assert!(!workers.is_running(&bad));
+        let done = good.clone();
+        workers.start(good.clone(), async { done });
+        assert_eq!(workers.ended().await, Some(Ended::Done(good)));
+        assert_eq!(workers.ended().await, None);
+    }
+
+    fn fault() -> impl Future<Output = WebhookId> {
+        std::future::poll_fn(|_| panic!("a fault of ours"))
+    }
 }
