@@ -39,9 +39,11 @@ pub(crate) struct Remote {
     json: bool,
 }
 
-/// How much of a list to show.
+/// A list of a hub, and how much of it to show.
 #[derive(Args)]
-pub(crate) struct Most {
+pub(crate) struct Listing {
+    #[command(flatten)]
+    pub(crate) remote: Remote,
     /// Show at most so many
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     limit: u32,
@@ -87,18 +89,20 @@ impl Remote {
             print(&people(value))
         }
     }
+}
 
-    /// Prints a list under `name`: JSON, or a table with `headings` and a row an item.
-    pub(crate) async fn list<T: Serialize, const N: usize>(
+impl Listing {
+    /// Prints the list of `items` under `name`: JSON, or a table with `headings` and a row an
+    /// item.
+    pub(crate) async fn show<T: Serialize, S: Stream<Item = Result<T, Error>>, const N: usize>(
         &self,
         name: &str,
-        items: impl Stream<Item = Result<T, Error>>,
-        most: &Most,
+        items: impl FnOnce(&Client) -> S,
         headings: [&str; N],
         row: impl Fn(&T) -> [String; N],
     ) -> Result<(), Failure> {
-        let limit = usize::try_from(most.limit).unwrap_or(usize::MAX);
-        let mut items = std::pin::pin!(items);
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let mut items = std::pin::pin!(items(&self.remote.client()?));
         let mut found = Vec::new();
         let mut more = false;
         while let Some(item) = items.try_next().await? {
@@ -108,7 +112,8 @@ impl Remote {
             }
             found.push(item);
         }
-        self.show(name, &found, |found| rows(headings, found.iter().map(row)))?;
+        self.remote
+            .show(name, &found, |found| rows(headings, found.iter().map(row)))?;
         if more {
             say(&format!("there are more than {limit}; see --limit"));
         }

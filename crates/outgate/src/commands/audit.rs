@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use outgate_client::{AuditEntry, Verified};
+use outgate_client::{AuditEntry, Client, Verified};
 
 use crate::output::Failure;
-use crate::remote::{Most, Remote, or_dash, wait};
+use crate::remote::{Listing, or_dash, wait};
 
 /// `outgate audit`: what was done by whom, newest first.
 #[derive(Args)]
@@ -25,28 +25,23 @@ pub(crate) struct AuditArgs {
     #[arg(long)]
     verify: bool,
     #[command(flatten)]
-    most: Most,
-    #[command(flatten)]
-    remote: Remote,
+    listing: Listing,
 }
 
 impl AuditArgs {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         wait(async {
-            let client = self.remote.client()?;
             if self.verify {
-                let verified = client.verify_audit().await?;
-                self.remote.show("verified", &verified, said)?;
+                let remote = &self.listing.remote;
+                let verified = remote.client()?.verify_audit().await?;
+                remote.show("verified", &verified, said)?;
                 return Ok(match verified {
                     Verified::Whole { .. } => ExitCode::SUCCESS,
                     Verified::Broken { .. } => ExitCode::from(3),
                 });
             }
             let headings = ["place", "at", "who", "from", "act", "on"];
-            let entries = client.audit();
-            let list = self
-                .remote
-                .list("entries", entries, &self.most, headings, row);
+            let list = self.listing.show("entries", Client::audit, headings, row);
             list.await?;
             Ok(ExitCode::SUCCESS)
         })

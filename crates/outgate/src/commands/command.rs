@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use outgate_client::{Command, NewCommand};
+use outgate_client::{Client, Command, NewCommand};
 
 use crate::output::Failure;
 use crate::remote::payload::{PayloadArgs, line};
-use crate::remote::{Most, Remote, lasting, or_dash, properties, wait};
+use crate::remote::{Listing, Remote, lasting, or_dash, properties, wait};
 
 /// `outgate command`: what devices are to do, when they can.
 #[derive(Args)]
@@ -31,9 +31,7 @@ enum Act {
         /// Whose
         device: String,
         #[command(flatten)]
-        most: Most,
-        #[command(flatten)]
-        remote: Remote,
+        listing: Listing,
     },
     /// Show one and what it carries.
     Show {
@@ -84,17 +82,10 @@ impl Act {
     async fn run(self) -> Result<(), Failure> {
         match self {
             Self::Send(args) => args.run().await,
-            Self::List {
-                device,
-                most,
-                remote,
-            } => {
-                let client = remote.client()?;
-                let commands = client.commands(&device);
+            Self::List { device, listing } => {
                 let headings = ["command", "name", "state", "created", "ended", "payload"];
-                remote
-                    .list("commands", commands, &most, headings, row)
-                    .await
+                let commands = |client: &Client| client.commands(&device);
+                listing.show("commands", commands, headings, row).await
             }
             Self::Show {
                 device,

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use outgate_client::{Consumer, EventFilter};
+use outgate_client::{Client, Consumer, EventFilter};
 use serde_json::json;
 
 use crate::output::{Failure, say};
-use crate::remote::{Most, Remote, VERSION, ask, properties, wait};
+use crate::remote::{Listing, Remote, VERSION, ask, properties, wait};
 
 use super::events;
 
@@ -42,12 +42,7 @@ enum Act {
         remote: Remote,
     },
     /// List them, and how far each is.
-    List {
-        #[command(flatten)]
-        most: Most,
-        #[command(flatten)]
-        remote: Remote,
-    },
+    List(Listing),
     /// Show the next events of one. They are given again until its place moves on.
     Take(TakeArgs),
     /// Move one on, never back: events up to there need not be kept for it.
@@ -111,11 +106,10 @@ impl Act {
                 let kept = client.register_consumer(&consumer, after).await?;
                 remote.show("consumer", &kept, lines)
             }
-            Self::List { most, remote } => {
-                let consumers = remote.client()?.consumers();
+            Self::List(listing) => {
                 let headings = ["consumer", "place", "behind", "since"];
-                remote
-                    .list("consumers", consumers, &most, headings, row)
+                listing
+                    .show("consumers", Client::consumers, headings, row)
                     .await
             }
             Self::Take(args) => args.run().await,

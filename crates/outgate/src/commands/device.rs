@@ -9,7 +9,7 @@ use outgate_client::{Client, Credential, Device, DeviceFilter, Revoked};
 use serde_json::json;
 
 use crate::output::{Failure, counted, print};
-use crate::remote::{Most, Remote, VERSION, ask, or_dash, properties, rows, wait};
+use crate::remote::{Listing, Remote, VERSION, ask, or_dash, properties, rows, wait};
 use crate::table::harmless;
 
 mod credentials;
@@ -57,9 +57,7 @@ enum Act {
         #[arg(long)]
         prefix: Option<String>,
         #[command(flatten)]
-        most: Most,
-        #[command(flatten)]
-        remote: Remote,
+        listing: Listing,
     },
     /// Show one and its credentials, without their secrets.
     Show {
@@ -172,15 +170,14 @@ impl Act {
                 site,
                 state,
                 prefix,
-                most,
-                remote,
+                listing,
             } => {
                 let filter = DeviceFilter {
                     site,
                     state,
                     prefix,
                 };
-                list(&filter, &most, &remote).await
+                list(&filter, &listing).await
             }
             Self::Show { device, remote } => show(&device, &remote).await,
             Self::Policy(args) => args.run().await,
@@ -209,7 +206,7 @@ impl Act {
     }
 }
 
-async fn list(filter: &DeviceFilter, most: &Most, remote: &Remote) -> Result<(), Failure> {
+async fn list(filter: &DeviceFilter, listing: &Listing) -> Result<(), Failure> {
     let headings = ["device", "site", "state", "connected", "seen", "policy"];
     let row = |device: &Device| {
         [
@@ -221,9 +218,8 @@ async fn list(filter: &DeviceFilter, most: &Most, remote: &Remote) -> Result<(),
             device.policy.clone(),
         ]
     };
-    let client = remote.client()?;
-    let devices = client.devices(filter);
-    remote.list("devices", devices, most, headings, row).await
+    let devices = |client: &Client| client.devices(filter);
+    listing.show("devices", devices, headings, row).await
 }
 
 async fn show(device: &str, remote: &Remote) -> Result<(), Failure> {

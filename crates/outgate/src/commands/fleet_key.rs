@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use outgate_client::{FleetKey, NewFleetKey};
+use outgate_client::{Client, FleetKey, NewFleetKey};
 
 use crate::output::Failure;
 use crate::remote::secret::Out;
-use crate::remote::{Most, Remote, ask, lasting, or_dash, properties, wait};
+use crate::remote::{Listing, Remote, ask, lasting, or_dash, properties, wait};
 
 /// `outgate fleet-key`: keys with which new devices enrol.
 #[derive(Args)]
@@ -44,12 +44,7 @@ enum Act {
         remote: Remote,
     },
     /// List them.
-    List {
-        #[command(flatten)]
-        most: Most,
-        #[command(flatten)]
-        remote: Remote,
-    },
+    List(Listing),
     /// Let nobody enrol with it any more. Devices that have stay.
     Revoke {
         /// Which
@@ -94,11 +89,11 @@ impl Act {
                     format!("{}{key}", lines(&made.fleet_key))
                 })
             }
-            Self::List { most, remote } => {
-                let client = remote.client()?;
+            Self::List(listing) => {
                 let headings = ["fleet key", "site", "ids", "used", "expires", "revoked"];
-                let keys = client.fleet_keys();
-                remote.list("fleet_keys", keys, &most, headings, row).await
+                listing
+                    .show("fleet_keys", Client::fleet_keys, headings, row)
+                    .await
             }
             Self::Revoke {
                 fleet_key,

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use outgate_client::{Credential, Operator};
+use outgate_client::{Client, Credential, Operator};
 
 use crate::output::Failure;
 use crate::remote::secret::Out;
-use crate::remote::{Most, Remote, ask, lasting, or_dash, wait};
+use crate::remote::{Listing, Remote, ask, lasting, or_dash, wait};
 
 use super::device::ended;
 
@@ -46,20 +46,13 @@ enum Act {
         remote: Remote,
     },
     /// List them.
-    List {
-        #[command(flatten)]
-        most: Most,
-        #[command(flatten)]
-        remote: Remote,
-    },
+    List(Listing),
     /// List one's tokens, without their secrets.
     Tokens {
         /// Whose
         operator: String,
         #[command(flatten)]
-        most: Most,
-        #[command(flatten)]
-        remote: Remote,
+        listing: Listing,
     },
     /// Give one another token.
     Token {
@@ -118,24 +111,16 @@ impl Act {
                 let made = made.await?;
                 out.tell_token(&remote, "made", &made, &made.issued)
             }
-            Self::List { most, remote } => {
-                let client = remote.client()?;
+            Self::List(listing) => {
                 let headings = ["operator", "role", "site", "created", "revoked"];
-                let operators = client.operators();
-                remote
-                    .list("operators", operators, &most, headings, row)
+                listing
+                    .show("operators", Client::operators, headings, row)
                     .await
             }
-            Self::Tokens {
-                operator,
-                most,
-                remote,
-            } => {
-                let tokens = remote.client()?.operator_tokens(&operator);
+            Self::Tokens { operator, listing } => {
                 let headings = ["token", "label", "state", "created", "used", "expires"];
-                remote
-                    .list("tokens", tokens, &most, headings, token_row)
-                    .await
+                let tokens = |client: &Client| client.operator_tokens(&operator);
+                listing.show("tokens", tokens, headings, token_row).await
             }
             Self::Token {
                 operator,

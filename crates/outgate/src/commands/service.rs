@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use outgate_client::Service;
+use outgate_client::{Client, Service};
 
 use crate::output::Failure;
 use crate::remote::secret::Out;
-use crate::remote::{Most, Remote, ask, or_dash, wait};
+use crate::remote::{Listing, Remote, ask, or_dash, wait};
 
 use super::device::ended;
 
@@ -35,12 +35,7 @@ enum Act {
         remote: Remote,
     },
     /// List them.
-    List {
-        #[command(flatten)]
-        most: Most,
-        #[command(flatten)]
-        remote: Remote,
-    },
+    List(Listing),
     /// Let one in no more.
     Revoke {
         /// Which
@@ -73,12 +68,10 @@ impl Act {
                 let made = client.create_service(&service, site.as_deref()).await?;
                 out.tell_token(&remote, "made", &made, &made.issued)
             }
-            Self::List { most, remote } => {
-                let client = remote.client()?;
+            Self::List(listing) => {
                 let headings = ["service", "site", "created", "revoked"];
-                let services = client.services();
-                remote
-                    .list("services", services, &most, headings, row)
+                listing
+                    .show("services", Client::services, headings, row)
                     .await
             }
             Self::Revoke {

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use outgate_client::DeviceSession;
+use outgate_client::{Client, DeviceSession};
 
 use crate::output::Failure;
-use crate::remote::{Most, Remote, wait};
+use crate::remote::{Listing, Remote, wait};
 
 /// `outgate session`: live connections of devices.
 #[derive(Args)]
@@ -27,9 +27,7 @@ enum Act {
         /// Whose
         device: String,
         #[command(flatten)]
-        most: Most,
-        #[command(flatten)]
-        remote: Remote,
+        listing: Listing,
     },
     /// Close one. The device may come again; to keep it out, revoke it.
     Dismiss {
@@ -52,16 +50,10 @@ impl SessionArgs {
 impl Act {
     async fn run(self) -> Result<(), Failure> {
         match self {
-            Self::List {
-                device,
-                most,
-                remote,
-            } => {
-                let sessions = remote.client()?.sessions(&device);
+            Self::List { device, listing } => {
                 let headings = ["session", "over", "from", "since", "credential"];
-                remote
-                    .list("sessions", sessions, &most, headings, row)
-                    .await
+                let sessions = |client: &Client| client.sessions(&device);
+                listing.show("sessions", sessions, headings, row).await
             }
             Self::Dismiss {
                 device,

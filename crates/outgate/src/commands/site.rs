@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use outgate_client::Site;
+use outgate_client::{Client, Site};
 
 use crate::output::Failure;
-use crate::remote::{Most, Remote, ask, or_dash, properties, wait};
+use crate::remote::{Listing, Remote, ask, or_dash, properties, wait};
 
 use super::device::ended;
 
@@ -37,12 +37,7 @@ enum Act {
         remote: Remote,
     },
     /// List them.
-    List {
-        #[command(flatten)]
-        most: Most,
-        #[command(flatten)]
-        remote: Remote,
-    },
+    List(Listing),
     /// Show one.
     Show {
         /// Which
@@ -102,21 +97,9 @@ impl Act {
                 let made = remote.client()?.create_site(&site, title).await?;
                 remote.show("site", &made, lines)
             }
-            Self::List { most, remote } => {
+            Self::List(listing) => {
                 let headings = ["site", "title", "state", "created"];
-                let row = |site: &Site| {
-                    let state = if site.revoked.is_some() {
-                        "revoked"
-                    } else {
-                        "active"
-                    };
-                    let (id, title) = (site.id.clone(), site.title.clone());
-                    [id, title, state.to_owned(), site.created.clone()]
-                };
-                let client = remote.client()?;
-                remote
-                    .list("sites", client.sites(), &most, headings, row)
-                    .await
+                listing.show("sites", Client::sites, headings, row).await
             }
             Self::Show { site, remote } => {
                 let site = remote.client()?.site(&site).await?;
@@ -145,6 +128,15 @@ impl Act {
             }
         }
     }
+}
+
+fn row(site: &Site) -> [String; 4] {
+    let state = match site.revoked.is_some() {
+        true => "revoked",
+        false => "active",
+    };
+    let (id, title) = (site.id.clone(), site.title.clone());
+    [id, title, state.to_owned(), site.created.clone()]
 }
 
 fn lines(site: &Site) -> String {

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use outgate_client::{NewWebhook, Webhook, WebhookChange};
+use outgate_client::{Client, NewWebhook, Webhook, WebhookChange};
 
 use crate::output::Failure;
 use crate::remote::secret::Out;
-use crate::remote::{Most, Remote, ask, lasting, or_dash, properties, wait};
+use crate::remote::{Listing, Remote, ask, lasting, or_dash, properties, wait};
 
 use super::consumer::done;
 
@@ -38,12 +38,7 @@ enum Act {
     /// Make one.
     Add(AddArgs),
     /// List them, and what is wrong with each.
-    List {
-        #[command(flatten)]
-        most: Most,
-        #[command(flatten)]
-        remote: Remote,
-    },
+    List(Listing),
     /// Show one, without its secret.
     Show {
         /// Which
@@ -94,9 +89,7 @@ enum Act {
         /// Whose
         webhook: String,
         #[command(flatten)]
-        most: Most,
-        #[command(flatten)]
-        remote: Remote,
+        listing: Listing,
     },
     /// Send dead letters again, soon and out of their order.
     Redeliver(letters::RedeliverArgs),
@@ -170,11 +163,10 @@ impl Act {
     async fn run(self) -> Result<(), Failure> {
         match self {
             Self::Add(args) => args.run().await,
-            Self::List { most, remote } => {
-                let webhooks = remote.client()?.webhooks();
+            Self::List(listing) => {
                 let headings = ["webhook", "title", "url", "state", "failing since", "dead"];
-                remote
-                    .list("webhooks", webhooks, &most, headings, row)
+                listing
+                    .show("webhooks", Client::webhooks, headings, row)
                     .await
             }
             Self::Show { webhook, remote } => {
@@ -207,11 +199,7 @@ impl Act {
                 remote.client()?.remove_webhook(&webhook).await?;
                 done(&remote, "removed", &webhook)
             }
-            Self::DeadLetters {
-                webhook,
-                most,
-                remote,
-            } => letters::list(&webhook, &most, &remote).await,
+            Self::DeadLetters { webhook, listing } => letters::list(&webhook, &listing).await,
             Self::Redeliver(args) => args.run().await,
             Self::Discard(args) => args.run().await,
         }

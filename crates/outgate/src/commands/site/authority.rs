@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use outgate_client::Authority;
+use outgate_client::{Authority, Client};
 
 use crate::output::{Failure, read_bounded};
-use crate::remote::{Most, Remote, ask, or_dash, properties};
+use crate::remote::{Listing, Remote, ask, or_dash, properties};
 
 use crate::commands::device::ended;
 
@@ -46,9 +46,7 @@ enum Act {
         /// Which site
         site: String,
         #[command(flatten)]
-        most: Most,
-        #[command(flatten)]
-        remote: Remote,
+        listing: Listing,
     },
     /// Let nobody in by its certificates any more; who came in by them is cut off at once.
     Revoke {
@@ -80,11 +78,11 @@ impl AuthorityArgs {
                 let made = remote.client()?.add_authority(&site, &pem).await?;
                 remote.show("authority", &made, lines)
             }
-            Act::List { site, most, remote } => {
-                let authorities = remote.client()?.authorities(&site);
+            Act::List { site, listing } => {
                 let headings = ["authority", "subject", "created", "expires", "revoked"];
-                remote
-                    .list("authorities", authorities, &most, headings, row)
+                let authorities = |client: &Client| client.authorities(&site);
+                listing
+                    .show("authorities", authorities, headings, row)
                     .await
             }
             Act::Revoke {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::output::{Failure, counted, say};
 use crate::remote::payload::line;
-use crate::remote::{Most, Remote, VERSION, ask};
+use crate::remote::{Listing, Remote, VERSION, ask};
 
 /// HTTP: there is none such.
 const NOT_FOUND: u16 = 404;
@@ -67,10 +67,10 @@ pub(super) struct DiscardArgs {
     remote: Remote,
 }
 
-pub(super) async fn list(webhook: &str, most: &Most, remote: &Remote) -> Result<(), Failure> {
-    let letters = remote.client()?.letters(webhook);
+pub(super) async fn list(webhook: &str, listing: &Listing) -> Result<(), Failure> {
     let headings = ["letter", "events", "set aside", "attempts", "why", "body"];
-    remote.list("letters", letters, most, headings, row).await
+    let letters = |client: &Client| client.letters(webhook);
+    listing.show("letters", letters, headings, row).await
 }
 
 impl RedeliverArgs {
