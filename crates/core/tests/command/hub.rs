@@ -1,16 +1,17 @@
 //! A core in a folder of its own, with a clock that stands still and two devices on two sites.
 
-use std::fmt::Debug;
-use std::str::FromStr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use outgate_core::Core;
 use outgate_core::commands::NewCommand;
 use outgate_core::id::DeviceId;
 use outgate_core::identity::{Actor, Claim, Given, Identified, Page, Role, Scope};
 use outgate_core::sessions::Session;
-use outgate_core::{Clock, Core, Settings, Timestamp};
 use tempfile::TempDir;
+
+use crate::held;
+pub(crate) use crate::held::id;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
@@ -18,11 +19,6 @@ pub(crate) struct Hub {
     pub(crate) core: Core,
     pub(crate) operator: Actor,
     folder: TempDir,
-}
-
-/// The name `text`, of whatever kind is asked for.
-pub(crate) fn id<T: FromStr<Err: Debug>>(text: &str) -> T {
-    text.parse().unwrap()
 }
 
 /// The device that most tests are about.
@@ -40,9 +36,12 @@ pub(crate) fn admin() -> &'static Actor {
 impl Hub {
     /// Devices `till-1` on the site `shop` and `clock-1` on the site `mill`.
     pub(crate) async fn new() -> Self {
-        let folder = TempDir::new().unwrap();
-        let clock = Clock::held(Timestamp::from_millis(1_790_000_000_000));
-        let hub = Self::open_in(folder, clock);
+        let (core, folder) = held::begun();
+        let hub = Self {
+            core,
+            operator: actor(Role::Operator, Scope::All),
+            folder,
+        };
         let identity = &hub.core.identity;
         for (site, device) in [("shop", "till-1"), ("mill", "clock-1")] {
             let made = identity.create_site(admin(), id(site), site.to_owned());
@@ -55,21 +54,9 @@ impl Hub {
 
     /// The same folder and clock, with everything in memory forgotten.
     pub(crate) fn restarted(self) -> Self {
-        let Self { core, folder, .. } = self;
-        let clock = core.clock.clone();
-        drop(core);
-        Self::open_in(folder, clock)
-    }
-
-    fn open_in(folder: TempDir, clock: Clock) -> Self {
-        let settings = Settings {
-            clock,
-            ..Settings::new(folder.path())
-        };
         Self {
-            core: Core::open(&settings).unwrap(),
-            operator: actor(Role::Operator, Scope::All),
-            folder,
+            core: held::restarted(self.core, &self.folder),
+            ..self
         }
     }
 

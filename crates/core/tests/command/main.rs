@@ -4,6 +4,8 @@
 
 mod calls;
 mod commands;
+#[path = "../held/core.rs"]
+mod held;
 mod hub;
 mod random;
 mod twins;

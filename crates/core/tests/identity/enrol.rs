@@ -129,14 +129,7 @@ async fn a_fleet_key_is_good_for_its_names_addresses_number_and_time() {
 #[tokio::test]
 async fn a_known_name_waits_for_approval_and_its_old_credential_stays_good_till_then() {
     let fleet = Fleet::new().await;
-    let Enrolled::Welcome(old) = fleet.enrol("till-1", 1).await.unwrap() else {
-        panic!("a welcome was expected");
-    };
-    fleet.comes_in("till-1", &old).await.unwrap();
-    fleet.hub.core.clock.advance(Duration::from_secs(11));
-    let Enrolled::AwaitsApproval(new) = fleet.enrol("till-1", 2).await.unwrap() else {
-        panic!("a wait was expected");
-    };
+    let (old, new) = fleet.enrols_twice("till-1").await;
     assert_eq!(new.credential.state, CredentialState::AwaitsApproval);
     let waits = fleet.comes_in("till-1", &new).await;
     assert!(matches!(waits, Err(Refusal::AwaitsApproval)));
@@ -151,14 +144,7 @@ async fn a_known_name_waits_for_approval_and_its_old_credential_stays_good_till_
 #[tokio::test]
 async fn who_is_turned_away_leaves_everything_as_it_was() {
     let fleet = Fleet::new().await;
-    let Enrolled::Welcome(old) = fleet.enrol("till-1", 1).await.unwrap() else {
-        panic!("a welcome was expected");
-    };
-    fleet.comes_in("till-1", &old).await.unwrap();
-    fleet.hub.core.clock.advance(Duration::from_secs(11));
-    let Enrolled::AwaitsApproval(new) = fleet.enrol("till-1", 2).await.unwrap() else {
-        panic!("a wait was expected");
-    };
+    let (old, new) = fleet.enrols_twice("till-1").await;
     let (identity, till) = (&fleet.hub.core.identity, id("till-1"));
     identity
         .revoke_credential(&fleet.hub.admin, &till, &new.credential.id)
@@ -247,6 +233,19 @@ impl Fleet {
             key: key.id,
             secret,
         }
+    }
+
+    /// What a device got that was welcome and came in, and what it got when it enrolled again.
+    async fn enrols_twice(&self, device: &str) -> (Issued, Issued) {
+        let Enrolled::Welcome(old) = self.enrol(device, 1).await.unwrap() else {
+            panic!("a welcome was expected");
+        };
+        self.comes_in(device, &old).await.unwrap();
+        self.hub.core.clock.advance(Duration::from_secs(11));
+        let Enrolled::AwaitsApproval(new) = self.enrol(device, 2).await.unwrap() else {
+            panic!("a wait was expected");
+        };
+        (*old, *new)
     }
 
     /// What a device of that name would send, signed.

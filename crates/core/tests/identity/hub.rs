@@ -1,24 +1,19 @@
 //! A core in a folder of its own, with a clock that stands still.
 
-use std::fmt::Debug;
-use std::str::FromStr;
-
 use tempfile::TempDir;
 
 use outgate_core::identity::{Actor, Claim, Given, Identified, Issued};
 use outgate_core::secret::Secret;
 use outgate_core::sessions::Session;
-use outgate_core::{Clock, Core, Refusal, Settings, Timestamp};
+use outgate_core::{Core, Refusal};
+
+use crate::held;
+pub(crate) use crate::held::id;
 
 pub(crate) struct Hub {
     pub(crate) core: Core,
     pub(crate) admin: Actor,
     pub(crate) folder: TempDir,
-}
-
-/// The name `text`, of whatever kind is asked for.
-pub(crate) fn id<T: FromStr<Err: Debug>>(text: &str) -> T {
-    text.parse().unwrap()
 }
 
 /// The token that was given.
@@ -31,28 +26,19 @@ pub(crate) fn token_of(issued: Issued) -> Secret {
 
 impl Hub {
     pub(crate) fn new() -> Self {
-        let folder = TempDir::new().unwrap();
-        let clock = Clock::held(Timestamp::from_millis(1_790_000_000_000));
-        Self::open_in(folder, clock)
+        let (core, folder) = held::begun();
+        Self {
+            core,
+            admin: Actor::hub(),
+            folder,
+        }
     }
 
     /// The same folder and clock, with everything in memory forgotten.
     pub(crate) fn restarted(self) -> Self {
-        let Self { core, folder, .. } = self;
-        let clock = core.clock.clone();
-        drop(core);
-        Self::open_in(folder, clock)
-    }
-
-    fn open_in(folder: TempDir, clock: Clock) -> Self {
-        let settings = Settings {
-            clock,
-            ..Settings::new(folder.path())
-        };
         Self {
-            core: Core::open(&settings).unwrap(),
-            admin: Actor::hub(),
-            folder,
+            core: held::restarted(self.core, &self.folder),
+            ..self
         }
     }
 

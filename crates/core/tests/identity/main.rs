@@ -6,6 +6,8 @@ mod audit;
 mod basics;
 mod certificates;
 mod enrol;
+#[path = "../held/core.rs"]
+mod held;
 mod hub;
 mod revoke;
 mod under_way;
