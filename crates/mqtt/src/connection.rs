@@ -87,6 +87,12 @@ impl Connection {
         }
     }
 
+    /// What the connection may take.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The version of the protocol, once there was a CONNECT.
     #[must_use]
     pub fn version(&self) -> Version {

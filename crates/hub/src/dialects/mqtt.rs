@@ -13,6 +13,7 @@ mod broker;
 mod conversation;
 mod io;
 mod login;
+pub mod methods;
 mod policies;
 mod reasons;
 mod rules;
@@ -39,6 +40,7 @@ pub use self::rules::Rules;
 pub use self::settings::{DEFAULT_POLICY, MAX_FIRST_PACKET, Settings};
 
 use self::broker::Broker;
+use self::methods::Methods;
 use self::rules::Current;
 use self::websocket::Carrier;
 use crate::metrics::Metrics;
@@ -63,6 +65,7 @@ struct Inner {
     metrics: Metrics,
     rules: Current,
     broker: Arc<Broker>,
+    methods: Methods,
     /// By source and the name that was said.
     failed_logins: Rates<(IpAddr, String)>,
 }
@@ -92,10 +95,24 @@ impl Mqtt {
     /// # Errors
     /// [`OpenError`].
     pub async fn open(core: Core, metrics: Metrics, settings: Settings) -> Result<Self, OpenError> {
+        Self::open_with(core, metrics, settings, Methods::new()).await
+    }
+
+    /// As [`Mqtt::open`], with methods of enhanced authentication.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn open_with(
+        core: Core,
+        metrics: Metrics,
+        settings: Settings,
+        methods: Methods,
+    ) -> Result<Self, OpenError> {
         let rules = Arc::new(ArcSwap::from_pointee(Rules::new(settings)?));
         let broker = Broker::load(core.clone(), metrics.clone(), Arc::clone(&rules)).await?;
         Ok(Self(Arc::new(Inner {
             broker: Arc::new(broker),
+            methods,
             failed_logins: Rates::new(FAILED_LOGINS, core.clock.clone()),
             core,
             metrics,

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod authentication;
 mod bounds;
 mod client;
 mod hub;

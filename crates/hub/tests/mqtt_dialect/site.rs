@@ -9,6 +9,7 @@ use outgate_core::id::{DeviceId, ServiceId, SiteId};
 use outgate_core::identity::{Actor, Given, Issued, Scope};
 use outgate_core::{Clock, Core, Settings, Timestamp};
 use outgate_door::Facts;
+use outgate_hub::dialects::mqtt::methods::Methods;
 use outgate_hub::dialects::mqtt::{self, Mqtt};
 use outgate_hub::metrics::Metrics;
 use outgate_mqtt::packet::{Connect, ReasonCode, Version};
@@ -94,6 +95,20 @@ impl Site {
         }
     }
 
+    /// Takes up methods of enhanced authentication.
+    pub(crate) async fn speak(&mut self, methods: Methods) {
+        self.mqtt = mqtt_with(&self.core, methods).await;
+    }
+
+    /// A device's token.
+    pub(crate) fn token(&self, name: &str) -> &str {
+        if name == "one" {
+            &self.tokens.one
+        } else {
+            &self.tokens.two
+        }
+    }
+
     /// A connection that has said nothing yet.
     pub(crate) fn dial(&self, version: Version) -> Client {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -117,12 +132,7 @@ impl Site {
 
     /// A CONNECT of a device.
     pub(crate) fn connect(&self, version: Version, name: &str) -> Connect {
-        let token = if name == "one" {
-            &self.tokens.one
-        } else {
-            &self.tokens.two
-        };
-        connect(version, name, token)
+        connect(version, name, self.token(name))
     }
 
     /// A CONNECT of the service, with a session that is kept.
@@ -152,6 +162,10 @@ fn core(folder: &Path) -> Core {
 }
 
 async fn mqtt(core: &Core) -> Mqtt {
+    mqtt_with(core, Methods::new()).await
+}
+
+async fn mqtt_with(core: &Core, methods: Methods) -> Mqtt {
     let talk = outgate_hub::config::Policy {
         publish: vec!["talk/#".to_owned(), "devices/{device}/#".to_owned()],
         subscribe: vec!["talk/#".to_owned(), "devices/{device}/#".to_owned()],
@@ -160,7 +174,7 @@ async fn mqtt(core: &Core) -> Mqtt {
         policies: [("talk".to_owned(), talk)].into(),
         ..mqtt::Settings::default()
     };
-    Mqtt::open(core.clone(), Metrics::default(), settings)
+    Mqtt::open_with(core.clone(), Metrics::default(), settings, methods)
         .await
         .unwrap()
 }

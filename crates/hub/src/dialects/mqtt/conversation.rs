@@ -4,6 +4,7 @@
 //! for its device, the end of its session. Then it hands in what it read, fills what goes out, and
 //! waits again. It holds no buffer while nothing happens.
 
+mod authenticating;
 mod delivering;
 mod device;
 mod feed;
@@ -35,6 +36,7 @@ use self::feed::Feed;
 use self::job::{Done, Job};
 use super::broker::client::Client;
 use super::io::Outbox;
+use super::methods::Agreed;
 use super::policies::Subject;
 use super::rules::Rules;
 use super::{Inner, reasons};
@@ -58,6 +60,8 @@ pub(super) struct Conversation<'a> {
     tags: HashMap<u64, Tag>,
     /// The most of those.
     pub(super) inflight: u16,
+    /// What it was authenticated by, if by a method.
+    pub(super) agreed: Option<Box<Agreed>>,
     /// The rules that its subscriptions were last held to.
     rules: Option<Arc<Rules>>,
     /// How many keys of our own were given.
@@ -208,6 +212,7 @@ impl<'a> Conversation<'a> {
             connection,
             tags,
             inflight: 1,
+            agreed: None,
             rules: None,
             own_keys: 0,
             jobs: FuturesUnordered::new(),
@@ -317,8 +322,8 @@ impl<'a> Conversation<'a> {
                 tracing::debug!(%error, "an MQTT connection failed");
                 self.end = Some(End::Broken);
             }
-            // No enhanced authentication was agreed on.
-            Event::Auth(_) | Event::Connect(_) => self.close(ReasonCode::ProtocolError),
+            Event::Auth(auth) => self.on_auth(*auth),
+            Event::Connect(_) => self.close(ReasonCode::ProtocolError),
         }
     }
 
@@ -414,6 +419,7 @@ impl<'a> Conversation<'a> {
                 tracing::warn!(error = %refusal, "a session was not kept");
                 self.close(ReasonCode::UnspecifiedError);
             }
+            Done::Stepped(exchange, steps, step) => self.on_stepped(exchange, steps, step),
             Done::Noted(_, Ok(())) => {}
             Done::Noted(what, Err(refusal)) => {
                 tracing::warn!(error = %refusal, what, "something was not noted");

@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use super::broker::{Arriving, Attached, consumer_of};
 use super::conversation::{Conversation, DeviceRole, End, Role, ServiceRole, resumed};
 use super::io::{Moved, Outbox, poll_move};
+use super::methods::{self, Agreed};
 use super::policies::Subject;
 use super::topics::{self, Meaning};
 use super::{Inner, VIA, login, reasons};
@@ -35,13 +36,12 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let limits = Arc::clone(&hub.rules.load().limits);
-    let inflight = limits.outgoing;
     let mut connection = Connection::new(limits, Instant::now());
-    let Some(connect) = first_packet(&mut connection, &mut stream).await else {
+    let Some(Event::Connect(connect)) = next_event(&mut connection, &mut stream).await else {
         return;
     };
     // On the heap, and gone before the conversation starts: most connections are idle in that.
-    let welcome = Box::pin(welcome(hub, connection, *connect, facts, inflight)).await;
+    let welcome = Box::pin(welcome(hub, connection, *connect, facts, &mut stream)).await;
     match welcome {
         Ok(welcomed) => converse(hub, *welcomed, stream).await,
         Err(turned_away) => turn_away(*turned_away, &mut stream).await,
@@ -57,6 +57,8 @@ struct Welcomed {
     tags: std::collections::HashMap<u64, super::conversation::Tag>,
     /// The most messages of QoS 1 and 2 that may be on their way to it.
     inflight: u16,
+    /// What it was authenticated by, if by a method.
+    agreed: Option<Box<Agreed>>,
     /// For how many seconds its session outlives it.
     lasts: u32,
     will: Option<Will>,
@@ -68,15 +70,16 @@ struct TurnedAway {
     answer: ConnAck,
 }
 
-/// Reads until the CONNECT; `None` when none comes.
-async fn first_packet<S>(connection: &mut Connection, stream: &mut S) -> Option<Box<Connect>>
+/// Writes what is to be written and reads until the next step of a login; `None` when none comes.
+pub(super) async fn next_event<S>(connection: &mut Connection, stream: &mut S) -> Option<Event>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut out = Outbox::default();
+    out.bytes = connection.take_output(Instant::now());
     loop {
         match connection.poll_event(Instant::now()) {
-            Some(Event::Connect(connect)) => return Some(connect),
+            Some(event @ (Event::Connect(_) | Event::Auth(_))) => return Some(event),
             Some(_) => {
                 let last = connection.take_output(Instant::now());
                 write_last(&last, stream).await;
@@ -96,14 +99,22 @@ where
 }
 
 /// Makes out who connects and takes its seat.
-async fn welcome(
+async fn welcome<S>(
     hub: &Inner,
     mut connection: Connection,
     connect: Connect,
     facts: &Facts,
-    inflight: u16,
-) -> Result<Box<Welcomed>, Box<TurnedAway>> {
-    let (session, role, arrived) = match arrive(hub, &connect, facts).await {
+    stream: &mut S,
+) -> Result<Box<Welcomed>, Box<TurnedAway>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let proved = prove(hub, &mut connection, &connect, facts, stream).await;
+    let arrived = match &proved {
+        Ok((identified, _)) => arrive(hub, &connect, facts, identified).await,
+        Err(reason) => Err(*reason),
+    };
+    let (session, role, arrived) = match arrived {
         Ok(arrived) => arrived,
         Err(reason) => {
             hub.metrics.login_refused(VIA);
@@ -124,6 +135,9 @@ async fn welcome(
         .is_empty()
         .then(|| Text::lossy(&client_id));
     answer.session_expiry = (lasts != connect.session_expiry).then_some(lasts);
+    let agreed = proved.ok().and_then(|(_, agreed)| agreed);
+    answer.authentication = agreed.as_ref().map(|agreed| agreed.authentication.clone());
+    let inflight = connection.limits().outgoing;
     let (kept, tags) = match resumed(hub, &attached.client, inflight).await {
         Ok(resumed) => resumed,
         Err(refusal) => {
@@ -140,6 +154,7 @@ async fn welcome(
         role,
         tags,
         inflight,
+        agreed,
         lasts,
         will,
     }))
@@ -153,35 +168,55 @@ struct Arrived {
     will: Option<Will>,
 }
 
+/// Makes out who connects: by what the CONNECT says, or by an exchange.
+async fn prove<S>(
+    hub: &Inner,
+    connection: &mut Connection,
+    connect: &Connect,
+    facts: &Facts,
+    stream: &mut S,
+) -> Result<(Identified, Option<Box<Agreed>>), ReasonCode>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    if let Some(asked) = &connect.authentication {
+        let agreed = methods::log_in(hub, connection, stream, asked, facts).await?;
+        return Ok((agreed.identified.clone(), Some(Box::new(agreed))));
+    }
+    match login::identify(hub, connect, facts).await {
+        Ok(identified) => Ok((identified, None)),
+        Err(refusal) => {
+            // Anybody may bring this about as often as they like.
+            tracing::debug!(error = %refusal, peer = %facts.peer.ip(), "an MQTT login failed");
+            Err(reasons::to_connect(&refusal))
+        }
+    }
+}
+
 async fn arrive(
     hub: &Inner,
     connect: &Connect,
     facts: &Facts,
+    identified: &Identified,
 ) -> Result<(Session, Role, Arrived), ReasonCode> {
-    if connect.authentication.is_some() {
-        return Err(ReasonCode::BadAuthenticationMethod);
-    }
     let refused = |refusal: Refusal| {
         // Anybody may bring this about as often as they like.
         tracing::debug!(error = %refusal, peer = %facts.peer.ip(), "an MQTT client was turned away");
         reasons::to_connect(&refusal)
     };
-    let identified = login::identify(hub, connect, facts)
-        .await
-        .map_err(refused)?;
-    let client_id = client_id(connect, &identified)?;
-    let owner = owner(&identified);
+    let client_id = client_id(connect, identified)?;
+    let owner = owner(identified);
     let key: Arc<str> = format!("{owner}/{client_id}").into();
     let longest = hub.rules.load().settings.max_session_expiry;
     let lasts = connect.session_expiry.min(longest);
-    let role = role(hub, &identified)?;
+    let role = role(hub, identified)?;
     if matches!(role, Role::Service(_)) && lasts > 0 && consumer_of(&key).is_none() {
         return Err(ReasonCode::ClientIdentifierNotValid);
     }
     permit_will(hub, connect, &role)?;
     let session = hub
         .core
-        .open_session(&identified, VIA, facts.peer)
+        .open_session(identified, VIA, facts.peer)
         .await
         .map_err(refused)?;
     let will = will(connect, &session, &key, &owner)?;
@@ -215,6 +250,7 @@ where
         role,
         tags,
         inflight,
+        agreed,
         lasts,
         will,
     } = welcomed;
@@ -222,6 +258,7 @@ where
     let client = Arc::clone(&attached.client);
     let mut conversation = Conversation::new(hub, &session, &client, role, connection, tags);
     conversation.inflight = inflight;
+    conversation.agreed = agreed;
     let end = conversation.run(&mut stream).await;
     // First of all the connection: who ends a session waits for that.
     drop(stream);

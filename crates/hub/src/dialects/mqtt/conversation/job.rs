@@ -12,6 +12,7 @@ use outgate_mqtt::connection::Token;
 use outgate_mqtt::packet::{PacketId, ReasonCode};
 
 use crate::dialects::mqtt::broker::replay::Replay;
+use crate::dialects::mqtt::methods::{Exchange, Step};
 
 /// Something that is waited for.
 pub(super) type Job<'a> = Pin<Box<dyn Future<Output = Done> + Send + 'a>>;
@@ -43,6 +44,8 @@ pub(super) enum Done {
     Received(u64, PacketId, Result<(), Refusal>),
     /// That the client has let go of a packet is noted: it may be told.
     Released(PacketId, Result<(), Refusal>),
+    /// An exchange of enhanced authentication has gone on, for the so manieth time.
+    Stepped(Box<dyn Exchange>, usize, Step),
     /// Something that nobody waits for; a failure is for the log.
     Noted(&'static str, Result<(), Refusal>),
 }
