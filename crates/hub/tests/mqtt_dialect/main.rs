@@ -13,4 +13,5 @@ mod once;
 mod retained;
 mod rules;
 mod site;
+mod standard;
 mod wills;
