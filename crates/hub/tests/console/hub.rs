@@ -65,6 +65,7 @@ impl Hub {
             .unwrap();
     }
 
+    #[cfg(feature = "peers")]
     pub(crate) async fn revoke_device(&self, device: &str) {
         let identity = &self.whole.state().core.identity;
         identity
