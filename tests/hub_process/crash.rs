@@ -20,7 +20,7 @@ use crate::publisher::{Publisher, Quality, Told};
 const ROUNDS: u64 = 200;
 
 /// The most acknowledgements that are waited for before it is killed.
-const MOST_ACKNOWLEDGED: u64 = 120;
+const MOST_ACKNOWLEDGED: u64 = 60;
 
 /// How often a hub's first start is cut short.
 const FIRST_STARTS: u64 = 30;

@@ -16,7 +16,7 @@ def client():
         import socks
         through = aiomqtt.ProxySettings(proxy_type=socks.HTTP, proxy_addr="127.0.0.1", proxy_port=proxy)
     return aiomqtt.Client(
-        "localhost", port, username=device, password=token, identifier=device,
+        "localhost", port, timeout=30, username=device, password=token, identifier=device,
         protocol=aiomqtt.ProtocolVersion.V5 if five else aiomqtt.ProtocolVersion.V311,
         transport="websockets" if web else "tcp", websocket_path="/mqtt" if web else None,
         tls_context=ssl.create_default_context(cafile=ca) if tls else None,

@@ -12,6 +12,7 @@ def come_in():
     client = mqtt.Client(
         mqtt.CallbackAPIVersion.VERSION2, client_id=device, transport="websockets" if web else "tcp",
         protocol=mqtt.MQTTv5 if five else mqtt.MQTTv311, **kept)
+    client.connect_timeout = 30
     client.username_pw_set(device, token)
     client.will_set(will, "gone", qos=1)
     if web:

@@ -3,6 +3,7 @@
 use rumqttc::{AsyncClient, Event, EventLoop, Incoming, LastWill, MqttOptions, QoS, Transport, v5};
 
 use crate::Case;
+use crate::program::PATIENCE;
 use crate::ways::Carrier;
 
 /// Makes the round and tells of it in the words of the other clients.
@@ -118,7 +119,10 @@ fn three(case: &Case) -> Three {
         .set_clean_session(false)
         .set_last_will(LastWill::new(will, "gone", QoS::AtLeastOnce, false))
         .set_transport(transport(case));
-    let (client, events) = AsyncClient::new(options, 16);
+    let (client, mut events) = AsyncClient::new(options, 16);
+    events
+        .network_options
+        .set_connection_timeout(PATIENCE.as_secs());
     Three(client, events)
 }
 
@@ -157,6 +161,7 @@ fn five(case: &Case) -> Five {
         .set_credentials(&case.device, &case.token)
         .set_clean_start(false)
         .set_session_expiry_interval(Some(300))
+        .set_connection_timeout(PATIENCE.as_secs())
         .set_last_will(LastWill::new(will, "gone", QoS::AtLeastOnce, false, None))
         .set_transport(transport(case));
     let (client, events) = v5::AsyncClient::new(options, 16);
