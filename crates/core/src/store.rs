@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::limits::Limits;
 use crate::refusal::Refusal;
@@ -146,8 +146,27 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, Refusal> + Send + 'static,
     {
+        let turn = self.readers.turn().await?;
+        self.read_in(turn, work).await
+    }
+
+    /// As [`Store::read`], for making out who somebody is: in turns of its own, so that nobody who
+    /// is in already and reads a lot keeps the others out.
+    pub(crate) async fn read_for_login<T, F>(&self, work: F) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Refusal> + Send + 'static,
+    {
+        let turn = self.readers.login_turn().await?;
+        self.read_in(turn, work).await
+    }
+
+    async fn read_in<T, F>(&self, turn: OwnedSemaphorePermit, work: F) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Refusal> + Send + 'static,
+    {
         let readers = Arc::clone(&self.readers);
-        let turn = readers.turn().await?;
         tokio::task::spawn_blocking(move || {
             let done = readers.run(work);
             drop(turn);

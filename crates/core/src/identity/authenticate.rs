@@ -101,7 +101,7 @@ impl Identity {
             let id = identified.credential.clone();
             let held = self
                 .store
-                .read(move |connection| by_name(connection, &id))
+                .read_for_login(move |connection| by_name(connection, &id))
                 .await?
                 .ok_or(Refusal::Revoked)?;
             let state = held.state;
@@ -132,7 +132,7 @@ impl Identity {
     pub(crate) async fn holder(&self, credential: &CredentialId) -> Result<Identified, Refusal> {
         let (id, now) = (credential.clone(), self.clock.now());
         self.store
-            .read(move |connection| {
+            .read_for_login(move |connection| {
                 by_name(connection, &id)?
                     .ok_or(Refusal::Revoked)?
                     .judge(now)
@@ -164,7 +164,7 @@ impl Identity {
     ) -> Result<Identified, Refusal> {
         let now = self.clock.now();
         self.store
-            .read(move |connection| {
+            .read_for_login(move |connection| {
                 find(connection, &digest, shown)?
                     .ok_or(Refusal::Unauthenticated)?
                     .judge(now)

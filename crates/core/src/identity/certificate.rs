@@ -229,7 +229,7 @@ impl Identity {
         }
         let digest = leaf.thumbprint;
         self.store
-            .read(move |connection| {
+            .read_for_login(move |connection| {
                 authenticate::certificate_of_one(connection, &digest)?
                     .ok_or(Refusal::Unauthenticated)?
                     .judge(now)
@@ -241,7 +241,9 @@ impl Identity {
     async fn held_by(&self, leaf: &Leaf, device: &DeviceId) -> Result<Option<Held>, Refusal> {
         let (digest, device) = (leaf.thumbprint, device.clone());
         self.store
-            .read(move |connection| authenticate::certificate_of(connection, &digest, &device))
+            .read_for_login(move |connection| {
+                authenticate::certificate_of(connection, &digest, &device)
+            })
             .await
     }
 
@@ -259,7 +261,7 @@ impl Identity {
         let chain = chain.to_vec();
         let vouched = self
             .store
-            .read(move |connection| {
+            .read_for_login(move |connection| {
                 let known = device::find(connection, &device)?.ok_or(Refusal::Unauthenticated)?;
                 let anchors = site_authority::in_use(connection, &known.site)?;
                 let anchor = site_authority::vouching(&anchors, &chain, now)

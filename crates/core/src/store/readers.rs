@@ -10,8 +10,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::refusal::Refusal;
 
-/// The most reads at a time, and so the most connections that only read.
+/// The most reads at a time for whoever is in already.
 pub const MAX_READERS: usize = 8;
+
+/// The most reads beside those, to make out who somebody is.
+const MAX_LOGIN_READERS: usize = 4;
 
 /// The most findings of a check.
 pub const MAX_DAMAGES: u32 = 10;
@@ -20,6 +23,7 @@ pub const MAX_DAMAGES: u32 = 10;
 pub(super) struct Readers {
     file: PathBuf,
     turns: Arc<Semaphore>,
+    login_turns: Arc<Semaphore>,
     connections: Mutex<Connections>,
 }
 
@@ -36,6 +40,7 @@ impl Readers {
         Self {
             file,
             turns: Arc::new(Semaphore::new(MAX_READERS)),
+            login_turns: Arc::new(Semaphore::new(MAX_LOGIN_READERS)),
             connections: Mutex::default(),
         }
     }
@@ -43,6 +48,13 @@ impl Readers {
     /// Waits until fewer than [`MAX_READERS`] read.
     pub(super) async fn turn(&self) -> Result<OwnedSemaphorePermit, Refusal> {
         let turns = Arc::clone(&self.turns);
+        turns.acquire_owned().await.map_err(|_| Refusal::Draining)
+    }
+
+    /// Waits until fewer than [`MAX_LOGIN_READERS`] read to make out who somebody is. What those
+    /// who are in already read does not matter.
+    pub(super) async fn login_turn(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        let turns = Arc::clone(&self.login_turns);
         turns.acquire_owned().await.map_err(|_| Refusal::Draining)
     }
 
@@ -67,7 +79,7 @@ impl Readers {
         let done = work(&connection);
         let mut connections = self.connections.lock();
         connections.busy.remove(&read);
-        if connections.idle.len() < MAX_READERS {
+        if connections.idle.len() < MAX_READERS + MAX_LOGIN_READERS {
             connections.idle.push(connection);
         }
         done

@@ -367,3 +367,25 @@ async fn a_reader_that_goes_on_and_on_does_not_let_the_log_grow_without_bound() 
     // Readers that come later are not broken off.
     assert_eq!(numbers(&store).await, [1]);
 }
+
+#[tokio::test]
+async fn whoever_comes_in_does_not_wait_for_those_who_read_a_lot() {
+    let (_folder, store) = store();
+    let mut readers = tokio::task::JoinSet::new();
+    let mut held = Vec::new();
+    for _ in 0..MAX_READERS {
+        let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+        held.push(go_on);
+        let store = store.clone();
+        // Ends once its sender is dropped.
+        readers.spawn(async move { store.read(move |_| Ok(may_go_on.recv().is_err())).await });
+    }
+    let mut other = Box::pin(store.read(|_| Ok(())));
+    let login = store.read_for_login(|_| Ok(()));
+    let login = tokio::time::timeout(std::time::Duration::from_secs(20), login);
+    login.await.expect("it waits for the readers").unwrap();
+    assert!(poll_once(&mut other).await.is_pending());
+    drop(held);
+    other.await.unwrap();
+    readers.join_all().await;
+}
