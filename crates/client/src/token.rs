@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 /// The most bytes of a token.
-pub const MAX_TOKEN: usize = 1_024;
+pub const MAX_TOKEN: usize = 512;
 
 /// A secret text: wiped when dropped, hidden from `Debug`.
 #[derive(Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use crate::audit;
 use crate::clock::{Clock, Timestamp};
 use crate::events::row::{newest, oldest, place, received_after, signed};
 use crate::events::{EventFilter, Taken, row};
-use crate::id::ConsumerId;
+use crate::id::{ConsumerId, ServiceId};
 use crate::identity::{Actor, Scope};
 use crate::limits::{InUse, Quota, Share};
 use crate::refusal::Refusal;
@@ -74,7 +74,7 @@ impl Consumers {
     ///
     /// # Errors
     /// [`Refusal::Revoked`] when who asks may not act any more; [`Refusal::Expired`] when events after `after` are no longer kept, [`Refusal::Invalid`]
-    /// when there is no such place yet, [`Refusal::TooLarge`] when those who ask have too many
+    /// when there is no such place yet, [`Refusal::TooMany`] when those who ask have too many
     /// already ([`QUOTA`]).
     pub async fn register(
         &self,
@@ -180,6 +180,18 @@ impl Consumers {
             })
             .await
     }
+}
+
+/// Forgets the places that a service has over its dialects, inside a write. What it registered over
+/// the API is shared by all who see the same sites.
+pub(crate) fn remove_of_service(
+    connection: &Connection,
+    service: &ServiceId,
+) -> Result<(), Refusal> {
+    connection
+        .prepare_cached("DELETE FROM consumer WHERE whose = ?1 AND id NOT LIKE 'api:%'")?
+        .execute([format!("service/{service}")])?;
+    Ok(())
 }
 
 /// How a consumer is called in the audit log.
@@ -310,7 +322,7 @@ fn check_share(connection: &Connection, share: &Share) -> Result<(), Refusal> {
         false => QUOTA.reached(share, &used),
     };
     let what = "consumers";
-    reached.map_or(Ok(()), |limit| Err(Refusal::TooLarge { what, limit }))
+    reached.map_or(Ok(()), |limit| Err(Refusal::TooMany { what, limit }))
 }
 
 fn check_place(place: u64, newest: u64) -> Result<(), Refusal> {

@@ -181,6 +181,17 @@ impl Events {
             .await
     }
 
+    /// Tells whether events can be kept at all: tries to, with nothing.
+    ///
+    /// # Errors
+    /// What an event would be refused with: [`Refusal::Full`], [`Refusal::Limited`]; as the store.
+    pub async fn room(&self) -> Result<(), Refusal> {
+        let bound = Arc::clone(&self.bound);
+        self.store
+            .write_bulk(0, move |connection| bound.make_room(connection, 0))
+            .await
+    }
+
     /// Clears away events that have been kept long enough and that every consumer has taken, a
     /// few at a time. Gives how many.
     ///

@@ -58,6 +58,14 @@ pub enum Refusal {
         /// The limit, in the unit of what is limited.
         limit: u64,
     },
+    /// As many of them are kept as may be; one must go before another comes.
+    #[error("{what}: at most {limit}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many there may be.
+        limit: u64,
+    },
     /// Too often or too many at once.
     #[error("too many {what}")]
     Limited {

@@ -10,14 +10,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use axum::extract::{MatchedPath, Path, Request, State as Shared};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
+use axum::{Extension, Router};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode};
-use outgate_core::limits::{FAILED_LOGINS, Rate, Rates};
+use outgate_core::limits::{FAILED_LOGINS, Rate, Rates, source};
+use outgate_door::Facts;
 use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -62,6 +63,12 @@ const ENROLMENTS: Rate = Rate {
     every: Duration::from_millis(100),
 };
 
+/// How often one source may ask what needs no login, at once and then a second.
+const OPEN: Rate = Rate {
+    burst: 200,
+    every: Duration::from_millis(50),
+};
+
 /// What the operations share.
 #[derive(Debug)]
 pub(crate) struct Api {
@@ -72,6 +79,8 @@ pub(crate) struct Api {
     /// Bodies of enrolments that are being read.
     enrolling: Places,
     streams: Places,
+    open: Rates<IpAddr>,
+    readiness: health::Readiness,
     /// Requests that run on tasks of their own.
     running: Arc<Semaphore>,
     document: bytes::Bytes,
@@ -85,6 +94,8 @@ pub fn router(state: State) -> Router {
         started: Instant::now(),
         failed_logins: Rates::new(FAILED_LOGINS, state.core.clock.clone()),
         enrolments: Rates::new(ENROLMENTS, state.core.clock.clone()),
+        open: Rates::new(OPEN, state.core.clock.clone()),
+        readiness: health::Readiness::default(),
         state,
         enrolling: Places::new(MAX_ENROLMENTS),
         streams: Places::new(MAX_STREAMS),
@@ -104,10 +115,12 @@ pub fn router(state: State) -> Router {
         ))
         .into();
     let open: Router<Arc<Api>> = without_login().into();
-    login
-        .merge(open)
+    let open = open
         .route("/api/openapi.json", get(openapi))
         .route("/problems/{kind}", get(problem_told))
+        .route_layer(middleware::from_fn_with_state(shared(&api), seldom));
+    login
+        .merge(open)
         .route("/api", any(nothing))
         .route("/api/{*rest}", any(nothing))
         .method_not_allowed_fallback(wrong_method)
@@ -168,6 +181,19 @@ async fn guard(Shared(api): Shared<Arc<Api>>, request: Request, next: Next) -> R
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// Refuses who asks too often for what needs no login.
+async fn seldom(
+    Shared(api): Shared<Arc<Api>>,
+    Extension(facts): Extension<Facts>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match api.open.take(&source(facts.peer.ip())) {
+        Ok(()) => next.run(request).await,
+        Err(wait) => Problem::limited("requests without a login", wait).into_response(),
+    }
 }
 
 fn fits(api: &Api, request: &Request) -> Result<(), Problem> {

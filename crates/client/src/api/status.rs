@@ -14,12 +14,13 @@ pub struct Status {
     pub now: String,
     /// For how many seconds it has been up.
     pub uptime: u64,
-    /// How many sessions are live.
+    /// How many sessions are live of those that the caller sees.
     pub sessions: u64,
-    /// The place of the newest event.
+    /// The place of the newest event that the caller sees.
     pub newest_event: u64,
-    /// How many bytes its store has.
-    pub store_bytes: u64,
+    /// How many bytes its store has, for those who see all sites.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_bytes: Option<u64>,
 }
 
 impl Client {

@@ -125,7 +125,7 @@ async fn no_service_and_no_site_takes_all_the_places() {
             let id = name(&format!("{service}-{made}"));
             match consumers.register(Some(session.pass()), &id, None).await {
                 Ok(_) => made += 1,
-                Err(Refusal::TooLarge { .. }) => return made,
+                Err(Refusal::TooMany { .. }) => return made,
                 Err(other) => panic!("{other:?}"),
             }
         }

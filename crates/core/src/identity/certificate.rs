@@ -64,7 +64,7 @@ impl Identity {
     ///
     /// # Errors
     /// [`Refusal::Forbidden`], [`Refusal::NotFound`], [`Refusal::Exists`] when a device of the
-    /// same site has that certificate already, [`Refusal::TooLarge`] when it has too many credentials; as the store.
+    /// same site has that certificate already, [`Refusal::TooMany`] when it has too many credentials; as the store.
     pub async fn add_thumbprint(
         &self,
         actor: &Actor,
@@ -105,7 +105,7 @@ impl Identity {
     ///
     /// # Errors
     /// [`Refusal::Forbidden`], [`Refusal::NotFound`], [`Refusal::Invalid`] for a request that is
-    /// not good or a life out of bounds, [`Refusal::TooLarge`] when it has too many credentials;
+    /// not good or a life out of bounds, [`Refusal::TooMany`] when it has too many credentials;
     /// as the store.
     pub async fn add_certificate(
         &self,

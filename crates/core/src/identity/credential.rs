@@ -173,7 +173,7 @@ impl Identity {
     /// Gives a device a pair of symmetric keys, `primary` and `secondary`.
     ///
     /// # Errors
-    /// [`Refusal::Forbidden`], [`Refusal::NotFound`], [`Refusal::TooLarge`] when it has too many
+    /// [`Refusal::Forbidden`], [`Refusal::NotFound`], [`Refusal::TooMany`] when it has too many
     /// credentials; as the store.
     pub async fn add_keys(&self, actor: &Actor, device: &DeviceId) -> Result<[Issued; 2], Refusal> {
         let act = Act::new(
@@ -201,7 +201,7 @@ impl Identity {
     ///
     /// # Errors
     /// [`Refusal::Forbidden`], [`Refusal::NotFound`], [`Refusal::Invalid`] for a label or life out
-    /// of bounds, [`Refusal::TooLarge`] when it has too many credentials; as the store.
+    /// of bounds, [`Refusal::TooMany`] when it has too many credentials; as the store.
     pub async fn add_token(
         &self,
         actor: &Actor,
@@ -569,7 +569,7 @@ fn make_room(connection: &Connection, owner: Owner<'_>, now: Timestamp) -> Resul
     if count(connection, owner)? < MAX_CREDENTIALS {
         return Ok(());
     }
-    Err(Refusal::TooLarge {
+    Err(Refusal::TooMany {
         what: "credentials",
         limit: MAX_CREDENTIALS as u64,
     })

@@ -15,6 +15,7 @@ use super::credential::{self, CredentialState, Owner};
 use super::device::{self, DeviceState};
 use super::{Actor, Identity, Role, operator, service, site};
 use crate::clock::Timestamp;
+use crate::consumers;
 use crate::id::{CredentialId, DeviceId, OperatorId, ServiceId, SessionId, SiteId};
 use crate::refusal::Refusal;
 use crate::sessions::{Ended, Ending, Presence, Selector};
@@ -175,6 +176,8 @@ impl Identity {
                 )?
                 .execute((&id, now))?;
             credential::revoke_all(connection, Owner::Service(&id), now)?;
+            // Nobody will take what is kept for it.
+            consumers::remove_of_service(connection, &id)?;
             Ok(Done::new(()).ends(Selector::Service(id), Ending::Revoked))
         })
         .await

@@ -52,7 +52,7 @@ impl Identity {
     ///
     /// # Errors
     /// [`Refusal::Forbidden`], [`Refusal::NotFound`], [`Refusal::Exists`], [`Refusal::Invalid`]
-    /// when it is no certificate of an authority or has ended, [`Refusal::TooLarge`] when the site
+    /// when it is no certificate of an authority or has ended, [`Refusal::TooMany`] when the site
     /// has [`MAX_SITE_AUTHORITIES`]; as the store.
     pub async fn add_authority(
         &self,
@@ -67,7 +67,7 @@ impl Identity {
             let der = pem::one(&pem, &["CERTIFICATE"])?;
             let (subject, expires) = judge(&der, now)?;
             if in_use(connection, &site)?.len() >= MAX_SITE_AUTHORITIES {
-                return Err(Refusal::TooLarge {
+                return Err(Refusal::TooMany {
                     what: "authorities of a site",
                     limit: MAX_SITE_AUTHORITIES as u64,
                 });

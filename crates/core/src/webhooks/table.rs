@@ -65,7 +65,7 @@ pub(super) fn insert(
         .prepare_cached("SELECT count(*) FROM webhooks")?
         .query_row([], |row| row.get(0))?;
     if count >= MAX_WEBHOOKS {
-        return Err(Refusal::TooLarge {
+        return Err(Refusal::TooMany {
             what: "webhooks",
             limit: MAX_WEBHOOKS,
         });

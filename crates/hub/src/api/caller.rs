@@ -174,7 +174,7 @@ pub(crate) async fn make_out(
 }
 
 /// The token of an `Authorization` header (RFC 6750, section 2.1).
-fn bearer(headers: &HeaderMap) -> Result<Secret, Problem> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<Secret, Problem> {
     let mut all = headers.get_all(AUTHORIZATION).iter();
     let Some(header) = all.next() else {
         return Err(Problem::unauthenticated("a bearer token is needed"));

@@ -45,7 +45,7 @@ struct NewCommand {
     #[schema(min_length = 1, max_length = 128, example = "restart")]
     name: String,
     /// A media type; JSON's when `payload` is given and this is not.
-    #[schema(max_length = 128, example = "application/json")]
+    #[schema(example = "application/json")]
     content_type: Option<String>,
     /// Named texts beside the payload: at most 64, 8 KiB together.
     #[serde(default)]
@@ -58,7 +58,7 @@ struct NewCommand {
     #[schema(content_encoding = "base64", max_length = 349528)]
     payload_base64: Option<String>,
     /// For how many seconds it is worth doing; a day when absent.
-    #[schema(minimum = 1, maximum = 2592000, example = 3600)]
+    #[schema(example = 3600)]
     lasts: Option<u64>,
 }
 
@@ -175,7 +175,7 @@ struct Waiting {
 #[serde(deny_unknown_fields)]
 struct NewCall {
     /// A media type; JSON's when `payload` is given and this is not.
-    #[schema(max_length = 128, example = "application/json")]
+    #[schema(example = "application/json")]
     content_type: Option<String>,
     /// The payload, where its type is JSON: at most 256 KiB.
     #[serde(default, deserialize_with = "view::present")]

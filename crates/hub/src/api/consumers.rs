@@ -44,6 +44,16 @@ struct OfConsumer {
     consumer: ConsumerId,
 }
 
+/// A consumer, also one of somebody else.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Path)]
+struct OfAnyConsumer {
+    /// The consumer, by the name that the list tells.
+    #[param(value_type = String, min_length = 1, max_length = 128,
+        pattern = "^[A-Za-z0-9][-A-Za-z0-9._:@=~]*$", example = "mqtt:billing:main")]
+    consumer: ConsumerId,
+}
+
 /// Where a consumer is to begin.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -109,8 +119,9 @@ fn kept(caller: &Caller, consumer: &ConsumerId) -> Result<ConsumerId, Refusal> {
 
 /// List consumers
 ///
-/// The caller's own, and for whoever sees all sites also those of others, of webhooks and of
-/// services, which have a colon in their names. What a consumer has not taken is kept for it.
+/// Those of everybody who sees the same sites as the caller, by the names that they were given;
+/// for whoever sees all sites also those of one site, of webhooks and of services, which have a
+/// colon in their names. What a consumer has not taken is kept for it.
 #[utoipa::path(get, path = "/api/consumers", tag = "events",
     responses((status = 200, description = "The consumers", body = List<view::Consumer>)))]
 async fn list_consumers(
@@ -156,17 +167,18 @@ async fn register_consumer(
 
 /// Remove a consumer
 ///
-/// Nothing is kept for it any more. An administrator of all sites removes those of others by the
-/// whole name that the list tells. That of a webhook goes with the webhook.
-#[utoipa::path(delete, path = "/api/consumers/{consumer}", tag = "events", params(OfConsumer),
+/// Nothing is kept for it any more. An administrator of all sites removes those of others and of
+/// services by the whole name that the list tells. That of a webhook goes with the webhook.
+#[utoipa::path(delete, path = "/api/consumers/{consumer}", tag = "events", params(OfAnyConsumer),
     responses((status = 204, description = "It is gone")))]
 async fn remove_consumer(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Named(OfConsumer { consumer }): Named<OfConsumer>,
+    Named(OfAnyConsumer { consumer }): Named<OfAnyConsumer>,
 ) -> Result<StatusCode, Problem> {
     caller.may_consume()?;
-    let whole = consumer.as_str().starts_with("api:")
+    let named = ["api:", "mqtt:"].map(|whose| consumer.as_str().starts_with(whose));
+    let whole = named.contains(&true)
         && caller
             .actor()
             .is_ok_and(|actor| actor.role == Role::Admin && actor.scope == Scope::All);

@@ -42,11 +42,10 @@ enum NewCredential {
     Keys {},
     /// A token.
     Token {
-        /// What it is for: 1 to 128 bytes.
-        #[schema(min_length = 1, max_length = 128, example = "first set-up")]
+        /// What it is for: 1 to 128 characters.
+        #[schema(example = "first set-up")]
         label: String,
         /// For how many seconds; for ever when absent.
-        #[schema(minimum = 1, maximum = 3153600000_u64)]
         lasts: Option<u64>,
     },
     /// A certificate that the device has already.
@@ -61,7 +60,6 @@ enum NewCredential {
         #[schema(max_length = 16384)]
         request: String,
         /// For how many seconds; 90 days when absent.
-        #[schema(minimum = 1, maximum = 3153600000_u64)]
         lasts: Option<u64>,
     },
 }
@@ -72,7 +70,7 @@ enum NewCredential {
 struct Rotation {
     /// For how many seconds the old one stays valid once the new one has been used; a day when
     /// absent.
-    #[schema(minimum = 0, maximum = 31622400_u64, example = 86400)]
+    #[schema(example = 86400)]
     overlap: Option<u64>,
     /// A new certificate request (PKCS #10, PEM), when it is a certificate.
     #[schema(max_length = 16384)]

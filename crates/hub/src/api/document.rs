@@ -9,6 +9,8 @@ use utoipa::{PartialSchema as _, ToSchema as _};
 
 use crate::api::problem::{Kind, Written};
 
+mod limits;
+
 /// What the document begins with.
 const ABOUT: &str = "\
 Administration of an Outgate hub: sites, devices and how they prove who they are; their events, \
@@ -58,6 +60,7 @@ pub(crate) fn complete(described: &OpenApi) -> Value {
         .map(|(name, description)| json!({ "name": name, "description": description }))
         .collect();
     add_components(&mut document["components"]);
+    limits::add(&mut document["components"]["schemas"]);
     for (method, path, operation) in operations_mut(&mut document) {
         add_common(&method, &path, operation);
     }

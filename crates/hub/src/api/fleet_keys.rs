@@ -38,14 +38,14 @@ struct NewFleetKey {
     #[schema(min_length = 1, max_length = 128, example = "till-*")]
     ids: String,
     /// How many may enrol with it.
-    #[schema(minimum = 1, maximum = 1000000, example = 25)]
+    #[schema(example = 25)]
     uses: u32,
     /// For how many seconds.
-    #[schema(minimum = 1, maximum = 31622400, example = 604800)]
+    #[schema(example = 604800)]
     lasts: u64,
     /// From which networks; everywhere when absent or empty.
     #[serde(default)]
-    #[schema(value_type = Vec<String>, max_items = 64, example = json!(["203.0.113.0/24"]))]
+    #[schema(value_type = Vec<String>, example = json!(["203.0.113.0/24"]))]
     from: Vec<IpNet>,
 }
 

@@ -9,18 +9,29 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, FORWARDED};
+use tokio::sync::Mutex;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use outgate_core::Refusal;
+use outgate_core::identity::Scope;
+use outgate_core::{Core, Refusal};
 use outgate_door::Facts;
 
 use crate::api::Api;
 use crate::api::caller::make_out;
 use crate::api::problem::Problem;
+use crate::metrics;
 
 /// How long the disk may take before the hub is said not to be ready.
 const DISK_WITHIN: Duration = Duration::from_secs(2);
+
+/// For how long it is known whether the store takes events: whoever asks often costs no more.
+const KNOWN_FOR: Duration = Duration::from_secs(1);
+
+/// What was last found out about the store, and at which uptime. Who asks while it is being found
+/// out waits for that.
+#[derive(Debug, Default)]
+pub(crate) struct Readiness(Mutex<Option<(Duration, Result<(), Refusal>)>>);
 
 pub(crate) fn router() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
@@ -39,7 +50,7 @@ async fn get_alive() -> &'static str {
 
 /// Ask whether the hub is ready
 ///
-/// Its store takes writes, and it is not going down.
+/// Its store takes events, and it is not going down.
 #[utoipa::path(get, path = "/readyz", tag = "health", security(()),
     responses((status = 200, description = "It is", body = String, content_type = "text/plain",
         example = "ready\n")))]
@@ -47,20 +58,36 @@ async fn get_ready(State(api): State<Arc<Api>>) -> Result<&'static str, Problem>
     if *api.state.draining.borrow() {
         return Err(Refusal::Draining.into());
     }
-    let writing = api.state.core.store.write(|_| Ok(()));
-    match tokio::time::timeout(DISK_WITHIN, writing).await {
-        Ok(Ok(())) => Ok("ready\n"),
-        Ok(Err(refusal)) => {
-            tracing::warn!(error = %refusal, "the store takes no writes");
-            Err(Refusal::Draining.into())
+    api.readiness.of(&api.state.core).await?;
+    Ok("ready\n")
+}
+
+impl Readiness {
+    async fn of(&self, core: &Core) -> Result<(), Refusal> {
+        let mut known = self.0.lock().await;
+        let now = core.clock.uptime();
+        if let Some((at, found)) = &*known
+            && now.saturating_sub(*at) < KNOWN_FOR
+        {
+            return found.clone();
         }
-        Err(_) => Err(Refusal::Draining.into()),
+        let found = match tokio::time::timeout(DISK_WITHIN, core.events.room()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(Refusal::Full)) => Err(Refusal::Full),
+            Ok(Err(refusal)) => {
+                tracing::warn!(error = %refusal, "the store takes no events");
+                Err(Refusal::Draining)
+            }
+            Err(_) => Err(Refusal::Draining),
+        };
+        *known = Some((now, found.clone()));
+        found
     }
 }
 
 /// Read what the hub counts
 ///
-/// In the text format of Prometheus. Needs a token, but for those networks that are configured to
+/// In the text format of Prometheus. Needs a token of somebody who sees all sites, but for those networks that are configured to
 /// need none: this machine itself by default, and not through a proxy on it.
 #[utoipa::path(get, path = "/metrics", tag = "health", security((), ("bearer" = [])),
     responses((status = 200, description = "The numbers", body = String,
@@ -71,9 +98,12 @@ async fn get_metrics(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if !open_to(&api, facts.peer.ip(), &headers) {
-        make_out(&api, &headers, Some(&facts)).await?;
+        let caller = make_out(&api, &headers, Some(&facts)).await?;
+        if caller.scope() != Scope::All {
+            return Err(Refusal::forbidden("reading the numbers of all sites").into());
+        }
     }
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let kind = metrics::CONTENT_TYPE;
     Ok(([(CONTENT_TYPE, kind)], api.state.metrics.text()).into_response())
 }
 

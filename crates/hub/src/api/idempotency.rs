@@ -11,7 +11,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION};
+use http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION};
 use http::{Method, StatusCode};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::digest::{Context, SHA256};
@@ -23,7 +23,7 @@ use outgate_core::idempotency::{Begun, MAX_ANSWER};
 use outgate_core::secret::Secret;
 
 use crate::api::Api;
-use crate::api::caller::{Caller, ended};
+use crate::api::caller::{Caller, bearer, ended};
 use crate::api::extract::whole;
 use crate::api::problem::{Kind, Problem};
 
@@ -127,7 +127,7 @@ async fn now(
         // What came of it stays unknown: it may have been carried out.
         ending = caller.ended() => return Err(ended(ending)),
     };
-    if !response.status().is_success() {
+    if is_undone(response.status()) {
         known.forget(key.mark).await?;
         return Ok(response);
     }
@@ -136,6 +136,14 @@ async fn now(
         known.settle(key.mark, sealed(key, &kept)?).await?;
     }
     Ok(response)
+}
+
+/// Whether an answer says that nothing was done, so that the same may be asked again. Of any other
+/// that is not known: a call that was not answered in time may have been heard.
+fn is_undone(status: StatusCode) -> bool {
+    status.is_client_error()
+        || status == StatusCode::SERVICE_UNAVAILABLE
+        || status == StatusCode::INSUFFICIENT_STORAGE
 }
 
 /// The key of a request, made from what is in the header and the token.
@@ -150,9 +158,8 @@ fn key(request: &Request) -> Result<Key, Problem> {
         let detail = "Idempotency-Key: once, 1 to 255 printable characters";
         return Err(Problem::new(Kind::Malformed, detail));
     }
-    let token = request.headers().get(AUTHORIZATION);
-    let token = token.map(HeaderValue::as_bytes).unwrap_or_default();
-    let secret = hmac::Key::new(hmac::HMAC_SHA256, token);
+    let token = bearer(request.headers())?;
+    let secret = hmac::Key::new(hmac::HMAC_SHA256, token.expose());
     let made = |what: &str| {
         let mut made = [0; 32];
         let tag = hmac::sign(&secret, format!("outgate {what}\n{text}").as_bytes());
@@ -239,11 +246,17 @@ fn cipher(key: &Key) -> Result<LessSafeKey, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use http::header::AUTHORIZATION;
+
     use super::*;
 
     fn asked(token: &str, key: &str) -> Key {
+        asked_by(&format!("Bearer {token}"), key)
+    }
+
+    fn asked_by(authorization: &str, key: &str) -> Key {
         let request = http::Request::builder()
-            .header(AUTHORIZATION, format!("Bearer {token}"))
+            .header(AUTHORIZATION, authorization)
             .header(HEADER, key);
         super::key(&request.body(Body::empty()).unwrap()).unwrap()
     }
@@ -271,5 +284,6 @@ mod tests {
         assert_ne!(asked("mine", "k").mark, asked("theirs", "k").mark);
         let mine = asked("mine", "k");
         assert_ne!(mine.mark, mine.seal);
+        assert_eq!(asked_by("bearer  mine", "k").mark, mine.mark);
     }
 }

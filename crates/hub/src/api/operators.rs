@@ -62,11 +62,10 @@ struct NewOperator {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewToken {
-    /// What it is for: 1 to 128 bytes.
-    #[schema(min_length = 1, max_length = 128, example = "laptop")]
+    /// What it is for: 1 to 128 characters.
+    #[schema(example = "laptop")]
     pub(crate) label: String,
     /// For how many seconds; for ever when absent.
-    #[schema(minimum = 1, maximum = 3153600000_u64)]
     pub(crate) lasts: Option<u64>,
 }
 

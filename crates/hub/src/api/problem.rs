@@ -59,6 +59,8 @@ pub(crate) enum Kind {
     KeyReused,
     /// Too often, or too many at once.
     Limited,
+    /// As many of them are kept as may be.
+    TooMany,
     /// Something of ours is wrong.
     Internal,
     /// The hub is going down or starting.
@@ -73,7 +75,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every kind, for the documentation.
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::Unauthenticated,
         Self::Forbidden,
         Self::Revoked,
@@ -96,6 +98,7 @@ impl Kind {
         Self::Invalid,
         Self::KeyReused,
         Self::Limited,
+        Self::TooMany,
         Self::Internal,
         Self::Draining,
         Self::DeadlineExceeded,
@@ -152,6 +155,7 @@ impl Kind {
                 "The idempotency key was used for another request",
             ),
             Self::Limited => (S::TOO_MANY_REQUESTS, "limited", "Too many"),
+            Self::TooMany => (S::CONFLICT, "too-many", "One must go first"),
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "Trouble in the hub"),
             Self::Draining => (S::SERVICE_UNAVAILABLE, "draining", "Not ready"),
             Self::DeadlineExceeded => (
@@ -285,6 +289,7 @@ impl From<Refusal> for Problem {
             }
             Refusal::Conflict { .. } => Kind::Conflict,
             Refusal::TooLarge { .. } => Kind::TooLarge,
+            Refusal::TooMany { .. } => Kind::TooMany,
             Refusal::Limited { retry_after, .. } => {
                 problem.retry_after = Some(retry_after);
                 Kind::Limited

@@ -34,12 +34,8 @@ struct NewSite {
     /// Its name.
     #[schema(value_type = crate::api::names::Name)]
     id: SiteId,
-    /// What people call it: 1 to 256 bytes.
-    #[schema(
-        min_length = 1,
-        max_length = 256,
-        example = "Kiruna, Lars Janssonsgatan"
-    )]
+    /// What people call it: 1 to 200 characters.
+    #[schema(example = "Kiruna, Lars Janssonsgatan")]
     title: String,
 }
 
@@ -47,8 +43,8 @@ struct NewSite {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SiteChange {
-    /// What people call it: 1 to 256 bytes.
-    #[schema(min_length = 1, max_length = 256, example = "Kiruna C")]
+    /// What people call it: 1 to 200 characters.
+    #[schema(example = "Kiruna C")]
     title: String,
 }
 

@@ -12,6 +12,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use outgate_core::Timestamp;
+use outgate_core::events::EventFilter;
+use outgate_core::identity::Scope;
+use outgate_core::sessions::Selector;
 
 use crate::api::Api;
 use crate::api::caller::Caller;
@@ -37,29 +40,55 @@ struct Status {
     now: Timestamp,
     /// For how many seconds it has been up.
     uptime: u64,
-    /// How many sessions are live, the caller's own included.
+    /// How many sessions are live of those that the caller sees, their own included.
     #[schema(minimum = 0)]
     sessions: usize,
-    /// The place of the newest event.
+    /// The place of the newest event that the caller sees, or 0 when there is none among the
+    /// newest of the hub.
     newest_event: u64,
-    /// How many bytes its store takes on the disk.
-    store_bytes: u64,
+    /// How many bytes its store takes on the disk; for those who see all sites.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store_bytes: Option<u64>,
 }
 
 /// Get how the hub is
 #[utoipa::path(get, path = "/api/status", tag = "status",
     responses((status = 200, description = "How it is", body = Status)))]
-async fn get_status(State(api): State<Arc<Api>>, _caller: Caller) -> axum::Json<Status> {
+async fn get_status(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+) -> Result<axum::Json<Status>, Problem> {
     let core = &api.state.core;
-    axum::Json(Status {
+    let scope = caller.scope();
+    let (sessions, newest_event, store_bytes) = match &scope {
+        Scope::All => (
+            core.sessions.count(),
+            *core.events.newest().borrow(),
+            Some(store_bytes(&api.state.config.load().data)),
+        ),
+        Scope::Site(site) => {
+            let filter = EventFilter {
+                scope: scope.clone(),
+                device: None,
+                prefix: None,
+            };
+            let newest = core.events.latest(&filter, 1).await?;
+            (
+                core.sessions.present(&Selector::Site(site.clone())).len(),
+                newest.first().map_or(0, |event| event.seq),
+                None,
+            )
+        }
+    };
+    Ok(axum::Json(Status {
         product: "outgate",
         version: env!("CARGO_PKG_VERSION"),
         now: core.clock.now(),
         uptime: api.started.elapsed().as_secs(),
-        sessions: core.sessions.count(),
-        newest_event: *core.events.newest().borrow(),
-        store_bytes: store_bytes(&api.state.config.load().data),
-    })
+        sessions,
+        newest_event,
+        store_bytes,
+    }))
 }
 
 /// The size of the store's files.

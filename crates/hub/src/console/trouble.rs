@@ -36,6 +36,7 @@ impl IntoResponse for Trouble {
             | Refusal::DeadlineExceeded
             | Refusal::Expired { .. }
             | Refusal::Exists { .. }
+            | Refusal::TooMany { .. }
             | Refusal::Conflict { .. } => (StatusCode::SERVICE_UNAVAILABLE, "Not now"),
             Refusal::Randomness | Refusal::Store(_) | Refusal::Internal(_) => {
                 tracing::error!(error = ?self.0, "a page of the console failed");

@@ -53,7 +53,7 @@ struct Tls {
 #[derive(Debug, Serialize)]
 struct Http {
     version: &'static str,
-    /// In the order of arrival; the values of credentials are left out.
+    /// Those of one name in the order of arrival; the values of credentials are left out.
     headers: Vec<(String, String)>,
 }
 

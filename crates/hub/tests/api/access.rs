@@ -221,3 +221,32 @@ async fn nobody_moves_the_place_of_another_sites_consumer() {
         .await;
     assert_eq!(others.status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn who_sees_one_site_is_told_no_numbers_of_the_others() {
+    let hub = Hub::furnished().await;
+    let session = hub.session("till").await;
+    let event = outgate_core::events::NewEvent {
+        name: "x".to_owned(),
+        content_type: String::new(),
+        properties: std::collections::BTreeMap::new(),
+        payload: Vec::new().into(),
+    };
+    let place = hub.core.events.append(&session, event).await.unwrap();
+    let status = async |token: &str| {
+        let answer = hub
+            .ask(token, Method::GET, "/api/status", Value::Null)
+            .await;
+        let told = ["sessions", "newest_event"].map(|what| answer.body[what].as_u64().unwrap());
+        (told, answer.body["store_bytes"].is_u64())
+    };
+    let ours = hub.operator("anna", "viewer", Some("a")).await;
+    let theirs = hub.operator("bo", "viewer", Some("b")).await;
+    assert_eq!(status(&hub.admin).await, ([2, place], true));
+    assert_eq!(status(&ours).await, ([2, place], false));
+    assert_eq!(status(&theirs).await, ([1, 0], false));
+    for (token, allowed) in [(&hub.admin, true), (&ours, false)] {
+        let numbers = hub.ask(token, Method::GET, "/metrics", Value::Null).await;
+        assert_eq!(numbers.status.is_success(), allowed, "{numbers:?}");
+    }
+}

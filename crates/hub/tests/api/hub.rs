@@ -12,7 +12,7 @@ use outgate_core::id::DeviceId;
 use outgate_core::identity::Claim;
 use outgate_core::secret::Secret;
 use outgate_core::sessions::Session;
-use outgate_core::{Core, Settings};
+use outgate_core::{Clock, Core, Settings, Timestamp};
 use outgate_door::Facts;
 use outgate_hub::config::{Config, Overrides};
 use outgate_hub::metrics::Metrics;
@@ -31,7 +31,7 @@ pub(crate) struct Hub {
     /// The token of an administrator of all sites.
     pub(crate) admin: String,
     router: Router,
-    _folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
 }
 
 /// What was answered.
@@ -44,12 +44,33 @@ pub(crate) struct Answer {
 
 impl Hub {
     pub(crate) async fn new() -> Self {
+        Self::with(Clock::System).await
+    }
+
+    /// One whose time stands still, so that whoever is told to wait stays told so.
+    pub(crate) async fn held() -> Self {
+        Self::with(Clock::held(Timestamp::from_millis(1_790_000_000_000))).await
+    }
+
+    async fn with(clock: Clock) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let core = Core::open(&Settings::new(folder.path())).unwrap();
+        let settings = Settings {
+            clock,
+            ..Settings::new(folder.path())
+        };
+        let hub = Self::on(&settings).await;
+        Self {
+            _folder: Some(folder),
+            ..hub
+        }
+    }
+
+    pub(crate) async fn on(settings: &Settings) -> Self {
+        let core = Core::open(settings).unwrap();
         core.identity.first_operator().await.unwrap().unwrap();
-        let admin = std::fs::read_to_string(folder.path().join("operator.token")).unwrap();
+        let admin = std::fs::read_to_string(settings.data.join("operator.token")).unwrap();
         let overrides = Overrides {
-            data: Some(folder.path().to_owned()),
+            data: Some(settings.data.clone()),
             listen: Vec::new(),
         };
         let config = Config::new("", overrides).unwrap();
@@ -65,20 +86,25 @@ impl Hub {
             draining,
             admin: admin.trim().to_owned(),
             router: api::router(state),
-            _folder: folder,
+            _folder: None,
         }
     }
 
     /// A hub with the sites `a` and `b`, and the device `till` at `a`.
     pub(crate) async fn furnished() -> Self {
         let hub = Self::new().await;
+        hub.furnish().await;
+        hub
+    }
+
+    /// Makes the sites `a` and `b`, and the device `till` at `a`.
+    pub(crate) async fn furnish(&self) {
         for site in ["a", "b"] {
-            hub.make("/api/sites", json!({"id": site, "title": "Site"}))
+            self.make("/api/sites", json!({"id": site, "title": "Site"}))
                 .await;
         }
-        hub.make("/api/devices", json!({"id": "till", "site": "a"}))
+        self.make("/api/devices", json!({"id": "till", "site": "a"}))
             .await;
-        hub
     }
 
     /// Sends a request as it is, from [`PEER`] unless it says otherwise.

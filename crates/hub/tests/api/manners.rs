@@ -67,7 +67,7 @@ async fn a_body_is_read_strictly() {
 
 #[tokio::test]
 async fn failing_logins_of_one_source_are_slowed_down() {
-    let hub = Hub::new().await;
+    let hub = Hub::held().await;
     let mut answers = Vec::new();
     for _ in 0..150 {
         let answer = hub
@@ -81,6 +81,35 @@ async fn failing_logins_of_one_source_are_slowed_down() {
     let peer: std::net::SocketAddr = "198.51.100.1:1".parse().unwrap();
     elsewhere.extensions_mut().insert(peer);
     assert_eq!(hub.tell(elsewhere).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn who_asks_too_often_without_a_login_has_to_wait() {
+    let hub = Hub::held().await;
+    let get = async |path: &str, peer: &str| {
+        let mut request = Request::get(path).body(Body::empty()).unwrap();
+        let peer: std::net::SocketAddr = peer.parse().unwrap();
+        request.extensions_mut().insert(peer);
+        hub.tell(request).await
+    };
+    let paths = [
+        "/healthz",
+        "/readyz",
+        "/api/openapi.json",
+        "/problems/limited",
+    ];
+    for path in paths.iter().cycle().take(200) {
+        assert_eq!(get(path, "198.51.100.1:1").await.status, StatusCode::OK);
+    }
+    for path in paths {
+        is_problem(&get(path, "198.51.100.1:2").await, 429, "limited");
+        assert_eq!(get(path, "198.51.100.2:1").await.status, StatusCode::OK);
+    }
+    // Who has a login is not kept from anything by those who have none.
+    let mut request = request(&hub.admin, Method::GET, "/api/me", &Value::Null);
+    let peer: std::net::SocketAddr = "198.51.100.1:3".parse().unwrap();
+    request.extensions_mut().insert(peer);
+    assert_eq!(hub.tell(request).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

@@ -107,3 +107,17 @@ async fn a_caller_who_hangs_up_gets_the_answer_when_asking_again() {
         assert_eq!(queue, polls + 1, "after {polls}");
     }
 }
+
+#[tokio::test]
+async fn a_call_that_was_not_answered_in_time_is_not_made_again() {
+    let hub = Hub::furnished().await;
+    let session = hub.session("till").await;
+    let path = "/api/devices/till/calls/open?deadline=1";
+    let first = post(&hub, &hub.admin, "k", path, json!({})).await;
+    assert_eq!(first.status, StatusCode::GATEWAY_TIMEOUT, "{first:?}");
+    let again = post(&hub, &hub.admin, "k", path, json!({})).await;
+    assert_eq!((again.status, &again.body), (first.status, &first.body));
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    assert!(session.signal().now_or_never().is_some());
+    assert!(session.signal().now_or_never().is_none(), "asked twice");
+}

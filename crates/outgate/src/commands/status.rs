@@ -28,13 +28,15 @@ impl StatusArgs {
 }
 
 fn lines(hub: &str, status: &Status) -> String {
-    properties([
+    let mut pairs = vec![
         ("hub", hub.to_owned()),
         ("version", status.version.clone()),
         ("time", status.now.clone()),
         ("up for", format!("{} s", status.uptime)),
         ("sessions", status.sessions.to_string()),
         ("newest event", status.newest_event.to_string()),
-        ("store", format!("{} KiB", status.store_bytes / 1_024)),
-    ])
+    ];
+    let store = status.store_bytes.map(|bytes| bytes / 1_024);
+    pairs.extend(store.map(|kib| ("store", format!("{kib} KiB"))));
+    properties(pairs)
 }

@@ -95,7 +95,8 @@ pub(crate) struct Device {
     /// When it last opened or closed a session, to within a minute.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub(crate) seen: Option<Timestamp>,
-    /// Goes up by one with each change; also the entity tag.
+    /// Goes up by one with each change of what is kept; also the entity tag, which is that of the
+    /// record. Whether the device is connected, and when it was seen, are no part of it.
     pub(crate) version: u64,
 }
 

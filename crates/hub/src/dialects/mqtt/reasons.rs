@@ -12,7 +12,7 @@ pub(super) fn to_connect(refusal: &Refusal) -> ReasonCode {
             ReasonCode::NotAuthorized
         }
         Refusal::Limited { .. } => ReasonCode::ServerBusy,
-        Refusal::TooLarge { .. } => ReasonCode::QuotaExceeded,
+        Refusal::TooLarge { .. } | Refusal::TooMany { .. } => ReasonCode::QuotaExceeded,
         Refusal::Invalid { .. } => ReasonCode::ClientIdentifierNotValid,
         Refusal::Exists { .. }
         | Refusal::Conflict { .. }
@@ -36,9 +36,10 @@ pub(super) fn to_publish(refusal: &Refusal) -> ReasonCode {
         }
         Refusal::Invalid { field, .. } if field == "name" => ReasonCode::TopicNameInvalid,
         Refusal::Invalid { .. } => ReasonCode::PayloadFormatInvalid,
-        Refusal::TooLarge { .. } | Refusal::Limited { .. } | Refusal::Full => {
-            ReasonCode::QuotaExceeded
-        }
+        Refusal::TooLarge { .. }
+        | Refusal::TooMany { .. }
+        | Refusal::Limited { .. }
+        | Refusal::Full => ReasonCode::QuotaExceeded,
         Refusal::NotFound { .. }
         | Refusal::Exists { .. }
         | Refusal::Conflict { .. }
@@ -62,7 +63,7 @@ pub(super) fn to_status(refusal: &Refusal) -> u16 {
         Refusal::TooLarge { .. } => 413,
         Refusal::Limited { .. } => 429,
         Refusal::NotFound { .. } => 404,
-        Refusal::Exists { .. } | Refusal::Conflict { .. } => 409,
+        Refusal::Exists { .. } | Refusal::Conflict { .. } | Refusal::TooMany { .. } => 409,
         Refusal::Full => 507,
         Refusal::TakesNoCalls { .. } => 409,
         Refusal::Draining | Refusal::Offline { .. } => 503,

@@ -49,7 +49,7 @@ impl Broker {
     /// Takes the client's seat; who sits there goes.
     ///
     /// # Errors
-    /// [`Refusal::TooLarge`] when the owner has too many clients; [`Refusal::Draining`] when yet
+    /// [`Refusal::TooMany`] when the owner has too many clients; [`Refusal::Draining`] when yet
     /// another connection has asked for the seat; what the store refuses with.
     pub(in super::super) async fn attach(
         &self,
@@ -114,7 +114,7 @@ impl Broker {
         }
         let limit = self.rules.load().settings.max_sessions;
         if clients.by_owner.get(&arriving.owner).copied().unwrap_or(0) >= limit {
-            return Err(Refusal::TooLarge {
+            return Err(Refusal::TooMany {
                 what: "MQTT sessions",
                 limit: u64::try_from(limit).unwrap_or(u64::MAX),
             });
