@@ -1,5 +1,6 @@
 //! HTTP over a connection that has come through the door.
 
+mod idle;
 mod whoami;
 
 use std::time::Duration;
@@ -11,11 +12,13 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use outgate_door::{Connection, Facts};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::hub::State;
+use idle::Requests;
 
 /// How long the head of a request may take, from the first byte or since the answer before.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
@@ -47,18 +50,45 @@ pub(crate) fn router(state: &State) -> Router {
         .layer(RequestBodyTimeoutLayer::new(BODY_MOVES_WITHIN))
 }
 
-/// Serves one connection until it is over, or the hub goes down.
+/// Serves one connection until it is over, nobody asks for anything over it any more, or the hub
+/// goes down.
 pub(crate) async fn serve(connection: Connection, router: Router, draining: watch::Receiver<bool>) {
     let facts = connection.facts().clone();
+    let with_facts = move |request| with(request, facts.clone());
+    serve_stream(connection, with_facts, router, draining).await;
+}
+
+/// As [`serve`], over any stream.
+async fn serve_stream<S>(
+    stream: S,
+    with_facts: impl Fn(Request<Incoming>) -> Request<Body> + Send + 'static,
+    router: Router,
+    draining: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let requests = Requests::none();
+    let begun_by = requests.clone();
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        router.clone().oneshot(with(request, facts.clone()))
+        let begun = begun_by.begin();
+        let answer = router.clone().oneshot(with_facts(request));
+        async move {
+            let answer = answer.await;
+            answer.map(|response| response.map(|body| begun.until_sent(body)))
+        }
     });
     let builder = builder();
-    let serving = builder.serve_connection_with_upgrades(TokioIo::new(connection), service);
+    let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     tokio::pin!(serving);
+    let enough = async {
+        tokio::select! {
+            () = begun(draining) => {}
+            () = requests.ceased() => {}
+        }
+    };
     let over = tokio::select! {
         over = serving.as_mut() => over,
-        () = begun(draining) => {
+        () = enough => {
             serving.as_mut().graceful_shutdown();
             match tokio::time::timeout(DRAIN_WITHIN, serving).await {
                 Ok(over) => over,

@@ -14,3 +14,4 @@ mod model;
 mod places;
 mod repeating;
 mod streams;
+mod whole;
