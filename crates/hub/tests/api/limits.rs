@@ -24,86 +24,80 @@ struct Operation {
     schema: &'static str,
 }
 
-fn operations(token: &str) -> Vec<Operation> {
-    let post = |path: &str, body: Value, schema| Operation {
+fn post(path: &str, body: Value, schema: &'static str) -> Operation {
+    Operation {
         method: Method::POST,
         path: path.to_owned(),
         body,
         schema,
-    };
-    let credentials = "/api/devices/till/credentials";
-    let fleet_key = json!({"site": "a", "ids": "till-*", "uses": 1, "lasts": 3_600});
-    let renamed = Operation {
-        method: Method::PATCH,
-        ..post(
-            "/api/sites/a",
-            json!({"title": ""}),
-            "/SiteChange/properties/title",
-        )
-    };
+    }
+}
+
+/// What is asked for about the device `till`, which has this token.
+fn of_a_device(token: &str) -> Vec<Operation> {
+    let device = "/api/devices/till";
+    let operation = |path: String, body, schema| post(&format!("{device}/{path}"), body, schema);
+    let credential = |body, schema| operation("credentials".to_owned(), body, schema);
     vec![
-        renamed,
-        post(
-            "/api/sites",
-            json!({"id": "x", "title": ""}),
-            "/NewSite/properties/title",
-        ),
-        post(
-            credentials,
+        credential(
             json!({"kind": "token", "label": ""}),
             "/NewCredential/oneOf/1/properties/label",
         ),
-        post(
-            credentials,
+        credential(
             json!({"kind": "token", "label": "t", "lasts": 0}),
             "/NewCredential/oneOf/1/properties/lasts",
         ),
-        post(
-            credentials,
+        credential(
             json!({"kind": "certificate", "request": REQUEST, "lasts": 0}),
             "/NewCredential/oneOf/3/properties/lasts",
         ),
-        post(
-            &format!("{credentials}/{token}/rotate"),
+        operation(
+            format!("credentials/{token}/rotate"),
             json!({"overlap": 0}),
             "/Rotation/properties/overlap",
         ),
-        post(
-            "/api/operators/anna/tokens",
-            json!({"label": ""}),
-            "/NewToken/properties/label",
-        ),
-        post(
-            "/api/operators/anna/tokens",
-            json!({"label": "t", "lasts": 0}),
-            "/NewToken/properties/lasts",
-        ),
-        post(
-            "/api/fleet-keys",
-            fleet_key.clone(),
-            "/NewFleetKey/properties/uses",
-        ),
-        post(
-            "/api/fleet-keys",
-            fleet_key.clone(),
-            "/NewFleetKey/properties/lasts",
-        ),
-        post("/api/fleet-keys", fleet_key, "/NewFleetKey/properties/from"),
-        post(
-            "/api/devices/till/commands",
+        operation(
+            "commands".to_owned(),
             json!({"name": "n"}),
             "/NewCommand/properties/content_type",
         ),
-        post(
-            "/api/devices/till/commands",
+        operation(
+            "commands".to_owned(),
             json!({"name": "n"}),
             "/NewCommand/properties/lasts",
         ),
-        post(
-            "/api/devices/till/calls/n",
+        operation(
+            "calls/n".to_owned(),
             json!({}),
             "/NewCall/properties/content_type",
         ),
+    ]
+}
+
+/// What is asked for about sites, operators and fleet keys.
+fn of_others() -> Vec<Operation> {
+    let fleet_key = |schema| {
+        let body = json!({"site": "a", "ids": "till-*", "uses": 1, "lasts": 3_600});
+        post("/api/fleet-keys", body, schema)
+    };
+    let site = json!({"title": ""});
+    let renamed = Operation {
+        method: Method::PATCH,
+        ..post("/api/sites/a", site, "/SiteChange/properties/title")
+    };
+    let site = json!({"id": "x", "title": ""});
+    let token = |body, schema| post("/api/operators/anna/tokens", body, schema);
+    vec![
+        renamed,
+        post("/api/sites", site, "/NewSite/properties/title"),
+        token(json!({"label": ""}), "/NewToken/properties/label"),
+        token(
+            json!({"label": "t", "lasts": 0}),
+            "/NewToken/properties/lasts",
+        ),
+        fleet_key("/NewFleetKey/properties/uses"),
+        fleet_key("/NewFleetKey/properties/lasts"),
+        fleet_key("/NewFleetKey/properties/from"),
     ]
 }
 
@@ -153,7 +147,7 @@ async fn each_limit_of_the_document_is_taken_and_one_beyond_is_refused() {
     let document = outgate_hub::api::document();
     let schemas = &document["components"]["schemas"];
     let mut number = 0;
-    for operation in operations(token) {
+    for operation in of_a_device(token).into_iter().chain(of_others()) {
         let (_, member) = operation.schema.rsplit_once('/').unwrap();
         let (taken, beyond) = values(schemas.pointer(operation.schema).unwrap());
         for (value, is_good) in taken
