@@ -1,6 +1,8 @@
 //! HTTP over a connection that has come through the door.
 
+mod cut;
 mod idle;
+mod patient;
 mod whoami;
 
 use std::time::Duration;
@@ -19,6 +21,9 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::hub::State;
 use idle::Requests;
+use patient::Patient;
+
+pub(crate) use cut::{Cut, watched};
 
 /// How long the head of a request may take, from the first byte or since the answer before.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
@@ -67,18 +72,20 @@ async fn serve_stream<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let requests = Requests::none();
-    let begun_by = requests.clone();
+    let (requests, cut) = (Requests::none(), Cut::default());
+    let (begun_by, cutting) = (requests.clone(), cut.clone());
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let begun = begun_by.begin();
-        let answer = router.clone().oneshot(with_facts(request));
+        let mut request = with_facts(request);
+        request.extensions_mut().insert(cut.clone());
+        let answer = router.clone().oneshot(request);
         async move {
             let answer = answer.await;
             answer.map(|response| response.map(|body| begun.until_sent(body)))
         }
     });
-    let builder = builder();
-    let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    let (builder, io) = (builder(), TokioIo::new(Patient::new(stream)));
+    let serving = builder.serve_connection_with_upgrades(io, service);
     tokio::pin!(serving);
     let enough = async {
         tokio::select! {
@@ -88,11 +95,13 @@ async fn serve_stream<S>(
     };
     let over = tokio::select! {
         over = serving.as_mut() => over,
+        () = cutting.wanted() => Ok(()),
         () = enough => {
             serving.as_mut().graceful_shutdown();
-            match tokio::time::timeout(DRAIN_WITHIN, serving).await {
-                Ok(over) => over,
-                Err(_) => Ok(()),
+            tokio::select! {
+                over = serving => over,
+                () = cutting.wanted() => Ok(()),
+                () = tokio::time::sleep(DRAIN_WITHIN) => Ok(()),
             }
         }
     };

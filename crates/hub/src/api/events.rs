@@ -20,6 +20,7 @@ use crate::api::extract::Asked;
 use crate::api::pages::link;
 use crate::api::problem::{Kind, Problem};
 use crate::api::{Api, follow, view};
+use crate::http::Cut;
 
 /// How many events are given when nothing is asked.
 const DEFAULT_LIMIT: u32 = 100;
@@ -84,6 +85,7 @@ pub(crate) fn patience(limit: Option<u32>, wait: Option<u64>) -> Result<(u32, Du
 async fn list_events(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    cut: Cut,
     uri: Uri,
     headers: HeaderMap,
     Asked(wanted): Asked<Wanted>,
@@ -103,7 +105,7 @@ async fn list_events(
         // What is no longer kept is told with a status rather than within the stream.
         api.state.core.events.after(&filter, after, 1).await?;
         let events = follow::events(Arc::clone(&api), filter, after);
-        return Ok(follow::stream_of(&api, caller, open, Box::pin(events)));
+        return Ok(follow::stream_of(&api, caller, cut, open, Box::pin(events)));
     }
     let _open = match wait.is_zero() {
         true => None,

@@ -21,7 +21,7 @@ use crate::api::bounds::Place;
 use crate::api::caller::{Caller, ended};
 use crate::api::problem::Problem;
 use crate::api::{Api, view};
-use crate::http::begun;
+use crate::http::{Cut, begun, watched};
 
 /// How often a silent stream shows that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -47,11 +47,12 @@ pub(crate) fn wants_stream(headers: &HeaderMap) -> bool {
         .any(|essence| essence.trim().eq_ignore_ascii_case("text/event-stream"))
 }
 
-/// A stream of `messages` that ends with the caller's session or when the hub goes down, and holds
-/// a place among the open streams as long.
+/// A stream of `messages` that ends with the caller's session or when the hub goes down, at the
+/// latest by having its connection cut, and holds a place among the open streams as long.
 pub(crate) fn stream_of(
     api: &Api,
     caller: Caller,
+    cut: Cut,
     place: Place,
     messages: impl Stream<Item = Event> + Send + Unpin + 'static,
 ) -> Response {
@@ -72,6 +73,10 @@ pub(crate) fn stream_of(
             last = over.as_mut() => Some((last, None)),
             message = messages.next() => message.map(|message| (message, Some((messages, over)))),
         }
+    });
+    let held = caller.clone();
+    let messages = watched(messages, cut, async move {
+        held.ended().await;
     });
     let messages = messages.map(move |message| {
         let _held = (&place, &caller);

@@ -19,6 +19,7 @@ use crate::api::extract::{IfMatch, MergePatch, Named, Tagged};
 use crate::api::names::OfDevice;
 use crate::api::problem::Problem;
 use crate::api::{Api, follow, view};
+use crate::http::Cut;
 
 pub(crate) fn router() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
@@ -36,6 +37,7 @@ pub(crate) fn router() -> OpenApiRouter<Arc<Api>> {
 async fn get_twin(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    cut: Cut,
     headers: HeaderMap,
     Named(OfDevice { device }): Named<OfDevice>,
 ) -> Result<Response, Problem> {
@@ -49,7 +51,7 @@ async fn get_twin(
     // Whether there is such a device is told with a status rather than within the stream.
     twins.get(&actor, &device).await?;
     let watched = watch(Arc::clone(&api), actor, device);
-    Ok(follow::stream_of(&api, caller, open, Box::pin(watched)))
+    Ok(follow::stream_of(&api, caller, cut, open, Box::pin(watched)))
 }
 
 /// Who watches a twin.

@@ -21,7 +21,7 @@ use super::Console;
 use super::devices::Search;
 use super::trouble::Trouble;
 use super::visits::Visit;
-use crate::http::begun;
+use crate::http::{Cut, begun, watched};
 
 mod of_devices;
 mod of_events;
@@ -55,6 +55,7 @@ struct Reader {
 /// `GET /console/live`.
 pub(super) async fn events(
     State(console): State<Arc<Console>>,
+    cut: Cut,
     visit: Result<Visit, Response>,
     headers: HeaderMap,
     Query(wanted): Query<Wanted>,
@@ -79,12 +80,13 @@ pub(super) async fn events(
     let devices = wanted
         .device
         .map(|device| Devices::new(core, Watched::One(device)));
-    begin(Arc::clone(&console), visit, Some(events), devices)
+    begin(Arc::clone(&console), (visit, cut), Some(events), devices)
 }
 
 /// `GET /console/live/devices`.
 pub(super) async fn devices(
     State(console): State<Arc<Console>>,
+    cut: Cut,
     visit: Result<Visit, Response>,
     Query(search): Query<Search>,
 ) -> Result<Response, Trouble> {
@@ -92,7 +94,7 @@ pub(super) async fn devices(
         return Ok(thrown_out());
     };
     let devices = Devices::new(&console.state.core, Watched::List(search));
-    begin(Arc::clone(&console), visit, None, Some(devices))
+    begin(Arc::clone(&console), (visit, cut), None, Some(devices))
 }
 
 /// A redirection to the login page would be followed and tell the script nothing.
@@ -102,7 +104,7 @@ fn thrown_out() -> Response {
 
 fn begin(
     console: Arc<Console>,
-    visit: Visit,
+    (visit, cut): (Visit, Cut),
     events: Option<Events>,
     devices: Option<Devices>,
 ) -> Result<Response, Trouble> {
@@ -120,7 +122,9 @@ fn begin(
         _permit: permit,
     };
     let beat = KeepAlive::new().interval(BEAT);
-    Ok(Sse::new(batches(reader)).keep_alive(beat).into_response())
+    let over = reader.visit.over.clone().cancelled_owned();
+    let batches = watched(batches(reader), cut, over);
+    Ok(Sse::new(batches).keep_alive(beat).into_response())
 }
 
 fn batches(reader: Reader) -> impl Stream<Item = Result<sse::Event, Infallible>> {

@@ -13,5 +13,6 @@ mod manners;
 mod model;
 mod places;
 mod repeating;
+mod stalled;
 mod streams;
 mod whole;
