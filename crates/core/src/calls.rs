@@ -177,7 +177,7 @@ impl Calls {
         let (actor, device, at) = (actor.clone(), call.device.clone(), self.clock.now());
         let detail = json!({"call": call.id.as_str(), "method": call.method});
         self.store
-            .write(move |connection| {
+            .write_bulk(0, move |connection| {
                 acting::act(connection, &actor, &device, (at, "device.call"), &detail)
             })
             .await

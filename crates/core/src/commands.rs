@@ -155,7 +155,7 @@ impl Commands {
         let (commands, actor, device) = (self.clone(), actor.clone(), device.clone());
         let (sent, told) = self
             .store
-            .write(move |connection| {
+            .write_bulk(command.payload.len(), move |connection| {
                 let now = commands.clock.now();
                 let detail = json!({"command": id.as_str(), "name": command.name});
                 acting::act(connection, &actor, &device, (now, "command.send"), &detail)?;

@@ -84,7 +84,7 @@ impl Consumers {
     ) -> Result<Consumer, Refusal> {
         let (id, now) = (id.clone(), self.clock.now());
         self.store
-            .write(move |connection| {
+            .write_bulk(0, move |connection| {
                 by.iter().try_for_each(Pass::check)?;
                 if let Some(found) = find(connection, &id, now)? {
                     return Ok(found);

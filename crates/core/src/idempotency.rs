@@ -124,13 +124,13 @@ impl Idempotency {
     /// request stays known as begun.
     ///
     /// # Errors
-    /// As the store.
+    /// [`Refusal::Full`]; as the store.
     pub async fn settle(&self, mark: [u8; 32], answer: Vec<u8>) -> Result<(), Refusal> {
         if answer.len() > MAX_ANSWER {
             return Ok(());
         }
         self.store
-            .write(move |connection| {
+            .write_bulk(answer.len(), move |connection| {
                 connection
                     .prepare_cached("UPDATE idempotency SET answer = ?2 WHERE mark = ?1")?
                     .execute(params![mark, answer])?;

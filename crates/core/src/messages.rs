@@ -209,7 +209,8 @@ impl Messages {
     /// first. It lasts `lasts` seconds after the connection.
     ///
     /// # Errors
-    /// [`Refusal::Revoked`] when the session may not act any more; as the store.
+    /// [`Refusal::Revoked`] when the session may not act any more; [`Refusal::Full`] when there is
+    /// none and no room for one; as the store.
     pub async fn open(
         &self,
         pass: Pass,
@@ -217,10 +218,25 @@ impl Messages {
         lasts: u32,
         fresh: bool,
     ) -> Result<MailboxId, Refusal> {
-        self.store
-            .write(move |connection| {
+        let (known, its) = (key.clone(), pass.clone());
+        let opened = self
+            .store
+            .write_bulk(key.len(), move |connection| {
                 pass.check()?;
                 writing::open(connection, &key, lasts, fresh)
+            })
+            .await;
+        if !matches!(opened, Err(Refusal::Full)) {
+            return opened;
+        }
+        // What there is may be taken up, and so emptied, when there is no room for more.
+        self.store
+            .write(move |connection| {
+                its.check()?;
+                match writing::is_there(connection, &known)? {
+                    true => writing::open(connection, &known, lasts, fresh),
+                    false => Err(Refusal::Full),
+                }
             })
             .await
     }
@@ -257,15 +273,16 @@ impl Messages {
     /// Adds subscriptions to a mailbox; one of the same filter is replaced.
     ///
     /// # Errors
-    /// [`Refusal::Revoked`] when the session may not act any more; as the store.
+    /// [`Refusal::Revoked`] when the session may not act any more; [`Refusal::Full`]; as the store.
     pub async fn subscribe(
         &self,
         pass: Pass,
         mailbox: MailboxId,
         subscriptions: Vec<Subscription>,
     ) -> Result<(), Refusal> {
+        let bytes = subscriptions.iter().map(|one| one.filter.len()).sum();
         self.store
-            .write(move |connection| {
+            .write_bulk(bytes, move |connection| {
                 pass.check()?;
                 writing::subscribe(connection, mailbox, &subscriptions)
             })
@@ -359,10 +376,11 @@ impl Messages {
     /// Keeps a will, in place of the one of the same key.
     ///
     /// # Errors
-    /// [`Refusal::Revoked`] when the session may not act any more; as the store.
+    /// [`Refusal::Revoked`] when the session may not act any more; [`Refusal::Full`]; as the store.
     pub async fn keep_will(&self, pass: Option<Pass>, will: Will) -> Result<(), Refusal> {
+        let bytes = usize::try_from(will.message.bytes()).unwrap_or(usize::MAX);
         self.store
-            .write(move |connection| {
+            .write_bulk(bytes, move |connection| {
                 pass.iter().try_for_each(Pass::check)?;
                 writing::keep_will(connection, &will)
             })

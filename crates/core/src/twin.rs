@@ -99,7 +99,7 @@ impl Twins {
         let (twins, actor, device) = (self.clone(), actor.clone(), device.clone());
         let (half, told) = self
             .store
-            .write(move |connection| {
+            .write_bulk(MAX_DOCUMENT, move |connection| {
                 let now = twins.clock.now();
                 let before = table::half(connection, &device, Side::Desired)?;
                 let detail = json!({"from-version": before.version});
@@ -162,7 +162,7 @@ impl Twins {
         let twins = self.clone();
         let (half, told) = self
             .store
-            .write(move |connection| {
+            .write_bulk(MAX_DOCUMENT, move |connection| {
                 pass.check()?;
                 inbound
                     .iter()

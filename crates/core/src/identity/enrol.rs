@@ -126,10 +126,11 @@ impl Identity {
             Err(refusal) => return Err(refusal),
         }
         self.refused_enrolments.check(&asked).map_err(limited)?;
+        let bytes = enrolment.request.as_ref().map_or(0, String::len);
         let identity = self.clone();
         let decided = self
             .store
-            .write(move |connection| {
+            .write_bulk(bytes, move |connection| {
                 // The key may have been revoked meanwhile.
                 identity.prove(connection, &enrolment, now)?;
                 use_up_nonce(connection, &enrolment, now)?;

@@ -33,6 +33,13 @@ pub(super) fn open(
     Ok(MailboxId(connection.last_insert_rowid()))
 }
 
+/// Whether there is a mailbox of that key.
+pub(super) fn is_there(connection: &Connection, key: &str) -> Result<bool, Refusal> {
+    Ok(connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM mailbox WHERE key = ?1)")?
+        .query_row([key], |row| row.get(0))?)
+}
+
 pub(super) fn close(
     connection: &Connection,
     mailbox: MailboxId,

@@ -175,11 +175,11 @@ impl Webhooks {
     /// Sets a message aside that a webhook will not take, and goes on after it.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] when it has been removed; as the store.
+    /// [`Refusal::NotFound`] when it has been removed; [`Refusal::Full`]; as the store.
     pub async fn set_aside(&self, id: &WebhookId, letter: Letter) -> Result<(), Refusal> {
         let (id, clock) = (id.clone(), self.clock.clone());
         self.store
-            .write(move |connection| {
+            .write_bulk(letter.body.len(), move |connection| {
                 let consumer = table::consumer(&id)?;
                 consumers::advance(connection, &consumer, letter.last_place, clock.now())?;
                 letters::insert(connection, &id, &letter)?;

@@ -6,3 +6,4 @@ mod crash;
 mod devices;
 #[cfg(feature = "namespaces")]
 mod full_disk;
+mod reserve;

@@ -133,7 +133,10 @@ async fn now(
     }
     let (response, kept) = kept(response).await?;
     if let Some(kept) = kept {
-        known.settle(key.mark, sealed(key, &kept)?).await?;
+        // It has been carried out; that it cannot be answered a second time is another matter.
+        if let Err(refusal) = known.settle(key.mark, sealed(key, &kept)?).await {
+            tracing::warn!(error = %refusal, "an answer was not kept");
+        }
     }
     Ok(response)
 }

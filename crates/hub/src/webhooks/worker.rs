@@ -146,9 +146,13 @@ impl Worker {
             }
             Outcome::Rejected(trouble) if due.rejections + 1 >= MAX_REJECTIONS => {
                 tracing::warn!(webhook = %self.id, why = trouble.why, "a message was set aside");
-                let letter = self.letter(due, message, trouble.why);
-                webhooks.set_aside(&self.id, letter).await?;
-                self.metrics.webhook_set_aside();
+                let letter = self.letter(due, message.clone(), trouble.why.clone());
+                match webhooks.set_aside(&self.id, letter).await {
+                    Ok(()) => self.metrics.webhook_set_aside(),
+                    // It stays first in line until there is room for it elsewhere.
+                    Err(Refusal::Full) => return self.fail(due, &message, true, trouble).await,
+                    Err(refusal) => return Err(refusal),
+                }
                 Ok(Next::Step)
             }
             Outcome::Rejected(trouble) => self.fail(due, &message, true, trouble).await,
