@@ -107,7 +107,8 @@ impl Identity {
         let anything_sealed = store.read_now(|connection| {
             Ok(connection.query_row(
                 "SELECT EXISTS (SELECT 1 FROM credentials WHERE sealed IS NOT NULL)
-                 OR EXISTS (SELECT 1 FROM fleet_keys WHERE sealed IS NOT NULL)",
+                 OR EXISTS (SELECT 1 FROM fleet_keys WHERE sealed IS NOT NULL)
+                 OR EXISTS (SELECT 1 FROM webhooks)",
                 [],
                 |row| row.get(0),
             )?)

@@ -11,6 +11,7 @@ use crate::door::Door;
 use crate::tls::{Challenges, Tls};
 
 mod acme;
+mod names;
 mod pem;
 mod private;
 mod validity;

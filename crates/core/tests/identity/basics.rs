@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use outgate_core::Refusal;
 use outgate_core::identity::{
     Actor, Claim, CredentialState, DeviceFilter, DeviceState, Given, Page, Principal, Role, Scope,
 };
 use outgate_core::secret::Secret;
 use outgate_core::sessions::Ending;
+use outgate_core::webhooks::NewWebhook;
+use outgate_core::{Core, Refusal, Settings};
 
 use crate::hub::{Hub, id, token_of};
 
@@ -449,4 +450,25 @@ async fn a_device_was_seen_when_it_came_and_when_it_went() {
     let hub = hub.restarted();
     let device = hub.core.identity.device(&hub.admin, &id("till-1")).await;
     assert_eq!(device.unwrap().seen, Some(left));
+}
+
+#[tokio::test]
+async fn without_its_master_key_a_hub_with_webhooks_does_not_open() {
+    let hub = Hub::new();
+    let webhook = NewWebhook {
+        title: "erp".to_owned(),
+        url: "https://erp.example/".to_owned(),
+        site: None,
+        device: None,
+        prefix: None,
+        batch: 1,
+        after: None,
+    };
+    hub.core.webhooks.create(&hub.admin, webhook).await.unwrap();
+    let Hub { core, folder, .. } = hub;
+    drop(core);
+    std::fs::remove_file(folder.path().join("master.key")).unwrap();
+    let refused = Core::open(&Settings::new(folder.path())).unwrap_err();
+    let why = std::error::Error::source(&refused).unwrap().to_string();
+    assert!(why.contains("master.key is missing"), "{why}");
 }

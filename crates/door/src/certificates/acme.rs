@@ -14,9 +14,14 @@ use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
+use super::names::names_in;
 use super::pem::{self, Readers};
 use super::{CertificateError, Current};
 use crate::tls::Challenges;
+
+mod client;
+
+use client::Client;
 
 /// How long an order may take in all, and how long the authority is asked whether it is done.
 const ORDER: Duration = Duration::from_secs(300);
@@ -48,13 +53,32 @@ struct Trouble {
 pub(super) struct Acme(pub(super) AcmeSettings);
 
 impl Acme {
-    /// The certificate of the last run, if it is good for all names.
+    /// The certificate of the last run, if it is for just the names that are wanted now.
     pub(super) fn kept(&self) -> Result<Option<Current>, CertificateError> {
         let path = self.certificate();
         if !path.exists() {
             return Ok(None);
         }
-        Current::read(&path, &path).map(Some)
+        let kept = Current::read(&path, &path)?;
+        if self.is_for_the_names(&kept) {
+            return Ok(Some(kept));
+        }
+        tracing::info!(file = %path.display(), "the kept certificate is for other names");
+        Ok(None)
+    }
+
+    fn is_for_the_names(&self, kept: &Current) -> bool {
+        let own = kept.certificate.cert.first();
+        let own = own.and_then(|own| x509_parser::parse_x509_certificate(own).ok());
+        let wanted = self
+            .0
+            .names
+            .iter()
+            .map(|name| match name.parse::<IpAddr>() {
+                Ok(address) => address.to_string(),
+                Err(_) => name.to_ascii_lowercase(),
+            });
+        own.is_some_and(|(_, own)| names_in(&own) == wanted.collect())
     }
 
     /// From 0 to 1, always the same for the same names: how much later than others to renew.
@@ -131,11 +155,10 @@ impl Acme {
     async fn account(&self) -> Result<Account, Trouble> {
         let unreachable = "is the directory's address right, and reachable from here?";
         let builder = || {
-            match &self.0.root {
-                Some(root) => Account::builder_with_root(root),
-                None => Account::builder(),
-            }
-            .map_err(trouble("its root certificate cannot be read"))
+            let client = Client::trusting(self.0.root.as_deref());
+            client
+                .map(|client| Account::builder_with_http(Box::new(client)))
+                .map_err(trouble("its root certificate cannot be read"))
         };
         let path = self.0.folder.join("acme-account.json");
         if path.exists() {
@@ -282,5 +305,34 @@ mod tests {
             "2001:db8::1",
             "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa",
         );
+    }
+
+    #[test]
+    fn a_kept_certificate_is_used_for_just_the_names_that_it_is_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |names: &[&str]| {
+            Acme(AcmeSettings {
+                directory: String::new(),
+                folder: folder.path().to_owned(),
+                names: names.iter().map(|name| (*name).to_owned()).collect(),
+                contact: Vec::new(),
+                root: None,
+            })
+        };
+        let asked_for = of(&["hub.example", "192.0.2.1"]);
+        assert!(asked_for.kept().unwrap().is_none(), "there is none yet");
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(asked_for.0.names.clone()).unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let both = key.serialize_pem() + &certificate.pem();
+        pem::write(&asked_for.certificate(), both.as_bytes(), Readers::Owner).unwrap();
+        assert!(of(&["192.0.2.1", "HUB.example"]).kept().unwrap().is_some());
+        for others in [
+            &["hub.example"][..],
+            &["hub.example", "192.0.2.1", "more.example"],
+            &["other.example"],
+        ] {
+            assert!(of(others).kept().unwrap().is_none(), "{others:?}");
+        }
     }
 }

@@ -1,8 +1,6 @@
 //! A private authority: made on the spot, kept on disk, trusted by whoever is given its
 //! certificate.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -10,9 +8,8 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
 };
-use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::X509Certificate;
 
+use super::names::names_in;
 use super::pem::{self, Readers};
 use super::validity::Validity;
 use super::{CertificateError, Current};
@@ -135,31 +132,6 @@ fn common_name(name: &str) -> DistinguishedName {
     let mut names = DistinguishedName::new();
     names.push(DnType::CommonName, name);
     names
-}
-
-/// The names and addresses that a certificate is for, as text.
-fn names_in(certificate: &X509Certificate<'_>) -> BTreeSet<String> {
-    let names = certificate.subject_alternative_name().ok().flatten();
-    let names = names.map(|extension| extension.value.general_names.as_slice());
-    names
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|name| {
-            if let GeneralName::DNSName(name) = name {
-                Some(name.to_ascii_lowercase())
-            } else if let GeneralName::IPAddress(bytes) = name {
-                address(bytes).map(|address| address.to_string())
-            } else {
-                None
-            }
-        })
-        .collect()
-}
-
-fn address(bytes: &[u8]) -> Option<IpAddr> {
-    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
-    let v6 = || <[u8; 16]>::try_from(bytes).map(IpAddr::from);
-    v4.or_else(|_| v6()).ok()
 }
 
 #[cfg(test)]
