@@ -1,7 +1,7 @@
 //! Calls: a request to a device that is there now, and its answer within a deadline.
 
 use std::ops::RangeInclusive;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use serde_json::json;
@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::acting;
 use crate::clock::Clock;
 use crate::commands::checks;
+use crate::happening::{Happening, Hook};
 use crate::id::{CallId, DeviceId};
 use crate::identity::Actor;
 use crate::limits::{check_content_type, check_payload};
@@ -58,11 +59,13 @@ pub struct Calls {
     clock: Clock,
     sessions: Sessions,
     pending: Pending,
+    hook: Hook,
 }
 
 impl Calls {
-    pub(crate) fn new(store: Store, clock: Clock, sessions: Sessions) -> Self {
+    pub(crate) fn new(store: Store, clock: Clock, sessions: Sessions, hook: Hook) -> Self {
         Self {
+            hook,
             store,
             clock,
             sessions,
@@ -104,10 +107,16 @@ impl Calls {
             content_type,
             payload,
         };
+        let began = Instant::now();
         // The audit log is written within the deadline, too.
-        tokio::time::timeout(deadline, self.ask(actor, call))
+        let answer = tokio::time::timeout(deadline, self.ask(actor, call))
             .await
-            .map_err(|_| Refusal::DeadlineExceeded)?
+            .unwrap_or(Err(Refusal::DeadlineExceeded));
+        self.hook.tell(&Happening::Called {
+            how: answer.as_ref().map_or_else(Refusal::label, |_| "answered"),
+            took: began.elapsed(),
+        });
+        answer
     }
 
     /// Hands in the answer of the device of `session`.

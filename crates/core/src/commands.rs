@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::acting;
 use crate::announcement::Announcement;
 use crate::clock::{Clock, Timestamp};
+use crate::happening::{Happening, Hook};
 use crate::id::{CommandId, DeviceId};
 use crate::identity::{Actor, Listed, MAX_PAGE, Page};
 use crate::limits::{check_content_type, check_payload, check_properties};
@@ -125,11 +126,13 @@ pub struct Commands {
     clock: Clock,
     sessions: Sessions,
     leases: Leases,
+    hook: Hook,
 }
 
 impl Commands {
-    pub(crate) fn new(store: Store, clock: Clock, sessions: Sessions) -> Self {
+    pub(crate) fn new(store: Store, clock: Clock, sessions: Sessions, hook: Hook) -> Self {
         Self {
+            hook,
             leases: Leases::new(sessions.clone()),
             store,
             clock,
@@ -165,6 +168,7 @@ impl Commands {
             })
             .await?;
         drop(told);
+        self.tell(1, "sent");
         Ok(sent)
     }
 
@@ -204,6 +208,9 @@ impl Commands {
             })
             .await?;
         claim.keep();
+        if !taken.is_empty() {
+            self.tell(taken.len(), "delivered");
+        }
         for command in &mut taken {
             command.state = CommandState::Delivered;
         }
@@ -254,6 +261,14 @@ impl Commands {
             })
             .await?;
         drop(told);
+        self.tell(
+            1,
+            match how {
+                Settlement::Completed => "completed",
+                Settlement::Rejected => "rejected",
+                Settlement::Abandoned => "abandoned",
+            },
+        );
         Ok(())
     }
 
@@ -359,7 +374,12 @@ impl Commands {
             })
             .await?;
         drop(told);
+        self.tell(1, "cancelled");
         Ok(cancelled)
+    }
+
+    fn tell(&self, count: usize, became: &'static str) {
+        self.hook.tell(&Happening::Commands { count, became });
     }
 
     /// Tells the sessions of `device`, once it is dropped, to look at the queue.

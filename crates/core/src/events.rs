@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rusqlite::Connection;
@@ -14,6 +15,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::clock::{Clock, Timestamp};
+use crate::happening::{Happening, Hook};
 use crate::id::{DeviceId, SiteId};
 use crate::identity::{Principal, Scope};
 use crate::limits::{self, Limits, Rate, Rates};
@@ -113,11 +115,17 @@ pub struct Events {
     newest: watch::Sender<u64>,
     rates: Arc<Rates<DeviceId>>,
     bound: Arc<clearing::Bound>,
-    keep: Duration,
+    keep: Arc<AtomicU64>,
+    hook: Hook,
 }
 
 impl Events {
-    pub(crate) fn new(store: Store, clock: Clock, limits: &Limits) -> Result<Self, Refusal> {
+    pub(crate) fn new(
+        store: Store,
+        clock: Clock,
+        limits: &Limits,
+        hook: Hook,
+    ) -> Result<Self, Refusal> {
         let newest = store.read_now(row::newest)?;
         let rate = Rate::a_second(limits.events_a_second, limits.event_burst);
         Ok(Self {
@@ -126,8 +134,18 @@ impl Events {
             clock,
             newest: watch::Sender::new(newest),
             bound: Arc::new(clearing::Bound::new(limits)),
-            keep: limits.keep,
+            keep: Arc::new(AtomicU64::new(limits.keep.as_secs())),
+            hook,
         })
+    }
+
+    /// Goes on with other limits: how often devices may say something, how long events are kept,
+    /// and how large the store may be. How much of the disk is left free stays as it was.
+    pub fn limit(&self, limits: &Limits) {
+        let rate = Rate::a_second(limits.events_a_second, limits.event_burst);
+        self.rates.set(rate);
+        self.keep.store(limits.keep.as_secs(), Ordering::Relaxed);
+        self.bound.set(limits);
     }
 
     /// Keeps what the device of `session` says. Returns its place once it is on the disk.
@@ -149,6 +167,27 @@ impl Events {
         pass: Pass,
         event: NewEvent,
         inbound: Option<Inbound>,
+    ) -> Result<u64, Refusal> {
+        let (began, bytes, via) = (Instant::now(), event.payload.len(), pass.via());
+        let kept = self.keep_event(pass, event, inbound).await;
+        self.hook.tell(&match &kept {
+            Ok(_) => Happening::EventKept {
+                via,
+                bytes,
+                took: began.elapsed(),
+            },
+            Err(refusal) => Happening::EventRefused {
+                why: refusal.label(),
+            },
+        });
+        kept
+    }
+
+    async fn keep_event(
+        &self,
+        pass: Pass,
+        event: NewEvent,
+        inbound: Option<(MailboxId, u16)>,
     ) -> Result<u64, Refusal> {
         pass.check()?;
         let device = pass.device()?;
@@ -198,7 +237,8 @@ impl Events {
     /// # Errors
     /// As the store.
     pub async fn clear_old(&self) -> Result<usize, Refusal> {
-        let limit = self.clock.now().before(self.keep);
+        let keep = Duration::from_secs(self.keep.load(Ordering::Relaxed));
+        let limit = self.clock.now().before(keep);
         let mut all = 0;
         loop {
             let cleared = self

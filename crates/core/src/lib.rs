@@ -12,6 +12,7 @@ pub mod clock;
 pub mod commands;
 pub mod consumers;
 pub mod events;
+pub mod happening;
 pub mod id;
 pub mod idempotency;
 pub mod identity;

@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::consumers::Consumers;
 use crate::events::Events;
+use crate::happening::Hook;
 use crate::id::{CredentialId, SessionId};
 use crate::idempotency::Idempotency;
 use crate::identity::{Identified, Identity};
@@ -29,6 +30,8 @@ pub struct Settings {
     pub clock: Clock,
     /// How much is taken and kept.
     pub limits: Limits,
+    /// Who is told what happens.
+    pub hook: Hook,
 }
 
 impl Settings {
@@ -39,6 +42,7 @@ impl Settings {
             data: data.into(),
             clock: Clock::System,
             limits: Limits::default(),
+            hook: Hook::default(),
         }
     }
 }
@@ -80,8 +84,8 @@ impl Core {
     /// # Errors
     /// [`OpenError`].
     pub fn open(settings: &Settings) -> Result<Self, OpenError> {
-        let store = Store::open_with(&settings.data, &settings.limits)?;
-        let clock = settings.clock.clone();
+        let store = Store::open_with(&settings.data, &settings.limits, settings.hook.clone())?;
+        let (clock, hook) = (settings.clock.clone(), settings.hook.clone());
         let sessions = Sessions::new(clock.clone());
         let identity = Identity::new(
             &settings.data,
@@ -92,9 +96,9 @@ impl Core {
         Ok(Self {
             webhooks: Webhooks::new(store.clone(), clock.clone(), identity.clone()),
             identity,
-            events: Events::new(store.clone(), clock.clone(), &settings.limits)?,
-            commands: Commands::new(store.clone(), clock.clone(), sessions.clone()),
-            calls: Calls::new(store.clone(), clock.clone(), sessions.clone()),
+            events: Events::new(store.clone(), clock.clone(), &settings.limits, hook.clone())?,
+            commands: Commands::new(store.clone(), clock.clone(), sessions.clone(), hook.clone()),
+            calls: Calls::new(store.clone(), clock.clone(), sessions.clone(), hook),
             twins: Twins::new(store.clone(), clock.clone(), sessions.clone()),
             consumers: Consumers::new(store.clone(), clock.clone()),
             messages: Messages::new(store.clone()),

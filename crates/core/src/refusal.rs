@@ -113,6 +113,29 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// A short word for it, for the label of a counter.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden { .. } => "forbidden",
+            Self::Revoked => "revoked",
+            Self::AwaitsApproval => "awaits-approval",
+            Self::NotFound { .. } => "not-found",
+            Self::Exists { .. } => "exists",
+            Self::Invalid { .. } => "invalid",
+            Self::Conflict { .. } => "conflict",
+            Self::TooLarge { .. } => "too-large",
+            Self::Limited { .. } => "limited",
+            Self::Offline { .. } => "offline",
+            Self::DeadlineExceeded => "deadline-exceeded",
+            Self::Expired { .. } => "expired",
+            Self::Full => "full",
+            Self::Draining => "draining",
+            Self::Randomness | Self::Store(_) | Self::Internal(_) => "internal",
+        }
+    }
+
     /// A value that is not what it must be.
     pub fn invalid(field: impl Into<String>, why: impl Into<String>) -> Self {
         Self::Invalid {

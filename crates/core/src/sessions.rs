@@ -508,6 +508,11 @@ impl Pass {
         self.0.device()
     }
 
+    /// Over which dialect it came in.
+    pub(crate) fn via(&self) -> &'static str {
+        self.0.presence.via
+    }
+
     /// From where it came in.
     pub(crate) fn peer(&self) -> SocketAddr {
         self.0.presence.peer

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use crate::happening::Hook;
 use crate::limits::Limits;
 use crate::refusal::Refusal;
 
@@ -59,14 +60,14 @@ impl Store {
     /// # Errors
     /// [`OpenError`].
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
-        Self::open_with(folder, &Limits::default())
+        Self::open_with(folder, &Limits::default(), Hook::default())
     }
 
-    /// As [`Store::open`], with the reserve of `limits`.
+    /// As [`Store::open`], with the reserve of `limits`. `hook` is told of commits.
     ///
     /// # Errors
     /// [`OpenError`].
-    pub fn open_with(folder: &Path, limits: &Limits) -> Result<Self, OpenError> {
+    pub fn open_with(folder: &Path, limits: &Limits, hook: Hook) -> Result<Self, OpenError> {
         let (file, lock) = folder::take(folder)?;
         let mut connection = Connection::open(&file)?;
         schema::prepare(&mut connection, &file)?;
@@ -75,7 +76,7 @@ impl Store {
         let wal = wal::Wal::watch(&mut connection, Arc::clone(&readers))?;
         let space = space::Space::new(file, limits.reserve);
         Ok(Self {
-            writer: writer::Writer::start(connection, lock, wal, space)?,
+            writer: writer::Writer::start(connection, lock, (wal, space), hook)?,
             readers,
         })
     }

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use crate::happening::{Happening, Hook};
 use crate::opening::{DebugHook, Entrance, Shared};
 use crate::seats::Seats;
-use crate::settings::{At, Carries, Listener, Security, Settings};
+use crate::settings::{At, Carries, Limits, Listener, Security, Settings};
 use crate::tls::{Configurations, Tls};
 use crate::turns::Turns;
 use crate::{Listening, Reception, bind};
@@ -156,6 +156,15 @@ impl Door {
     /// resumed.
     pub fn reload(&self, tls: &Tls) {
         self.shared.configurations.reload(tls.certificate.clone());
+    }
+
+    /// Goes on with the numbers of connections of `limits`, held down as at the start. Those there
+    /// are stay, even if they are too many now; the other limits stay as they are.
+    pub fn limit(&self, limits: &Limits) {
+        let in_all = limits.connections.min(room_for_connections());
+        self.shared
+            .seats
+            .limit(in_all, limits.connections_per_source);
     }
 
     /// Stops accepting. What is open stays open.

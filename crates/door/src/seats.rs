@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
@@ -33,8 +33,8 @@ impl From<IpAddr> for Source {
 
 /// All seats there are.
 pub(crate) struct Seats {
-    in_all: usize,
-    per_source: usize,
+    in_all: AtomicUsize,
+    per_source: AtomicUsize,
     opening_per_source: usize,
     taken: watch::Sender<usize>,
     by_source: Mutex<HashMap<Source, OfSource>>,
@@ -51,8 +51,8 @@ struct OfSource {
 impl Seats {
     pub(crate) fn new(limits: &Limits, hook: Hook) -> Arc<Self> {
         Arc::new(Self {
-            in_all: limits.connections,
-            per_source: limits.connections_per_source,
+            in_all: AtomicUsize::new(limits.connections),
+            per_source: AtomicUsize::new(limits.connections_per_source),
             opening_per_source: limits.opening_per_source,
             taken: watch::Sender::new(0),
             by_source: Mutex::default(),
@@ -73,8 +73,14 @@ impl Seats {
             source: None,
             arrived: AtomicBool::new(false),
         };
-        let free = before < self.in_all;
+        let free = before < self.in_all.load(Ordering::Relaxed);
         (seat, if free { Ok(()) } else { Err(Refused::Full) })
+    }
+
+    /// Goes on with other numbers. Who sits already stays, even if there are too many now.
+    pub(crate) fn limit(&self, in_all: usize, per_source: usize) {
+        self.in_all.store(in_all, Ordering::Relaxed);
+        self.per_source.store(per_source, Ordering::Relaxed);
     }
 
     /// How many are taken.
@@ -116,7 +122,7 @@ impl Seat {
         });
         of_source.taken += 1;
         self.source = Some(source);
-        let free = of_source.taken <= self.seats.per_source;
+        let free = of_source.taken <= self.seats.per_source.load(Ordering::Relaxed);
         let standing = if free {
             Ok(())
         } else {
@@ -161,6 +167,20 @@ mod tests {
         assert_eq!(seats.take().1, Err(Refused::Full));
         drop(first);
         assert_eq!(seats.take().1, Ok(()));
+    }
+
+    #[test]
+    fn other_limits_hold_for_who_comes_next() {
+        let seats = some(2, 2);
+        let (mut first, _) = seats.take();
+        assert_eq!(first.sit(source("192.0.2.1")).1, Ok(()));
+        seats.limit(1, 1);
+        assert_eq!(seats.take().1, Err(Refused::Full));
+        seats.limit(9, 1);
+        let (mut second, free) = seats.take();
+        assert_eq!(free, Ok(()));
+        let beyond = second.sit(source("192.0.2.1")).1;
+        assert_eq!(beyond, Err(Refused::FullForSource));
     }
 
     #[test]

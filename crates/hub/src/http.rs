@@ -5,11 +5,13 @@ mod idle;
 mod patient;
 mod whoami;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use http::Request;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -19,7 +21,7 @@ use tokio::sync::watch;
 use tower::ServiceExt as _;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
-use crate::hub::State;
+use crate::metrics::Metrics;
 use idle::Requests;
 use patient::Patient;
 
@@ -47,12 +49,26 @@ const PING_EVERY: Duration = Duration::from_secs(30);
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
 /// Everything that is served over HTTP, but for the dialects.
-pub(crate) fn router(state: &State) -> Router {
+pub(crate) fn router(state: &crate::State) -> Router {
     Router::new()
         .merge(crate::api::router(state.clone()))
         .merge(crate::console::router(state.clone()))
         .merge(whoami::router(state.core.clock.clone()))
         .layer(RequestBodyTimeoutLayer::new(BODY_MOVES_WITHIN))
+        .layer(middleware::from_fn_with_state(
+            state.metrics.clone(),
+            counted,
+        ))
+}
+
+/// Counts an answer by the route that was asked, never by the path, which is the asker's.
+async fn counted(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let response = next.run(request).await;
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    metrics.request(route, response.status().as_u16(), began.elapsed());
+    response
 }
 
 /// Serves one connection until it is over, nobody asks for anything over it any more, or the hub
@@ -66,7 +82,7 @@ pub(crate) async fn serve(connection: Connection, router: Router, draining: watc
 /// As [`serve`], over any stream.
 async fn serve_stream<S>(
     stream: S,
-    with_facts: impl Fn(Request<Incoming>) -> Request<Body> + Send + 'static,
+    with_facts: impl Fn(http::Request<Incoming>) -> Request + Send + 'static,
     router: Router,
     draining: watch::Receiver<bool>,
 ) where
@@ -74,7 +90,7 @@ async fn serve_stream<S>(
 {
     let (requests, cut) = (Requests::none(), Cut::default());
     let (begun_by, cutting) = (requests.clone(), cut.clone());
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+    let service = hyper::service::service_fn(move |request: http::Request<Incoming>| {
         let begun = begun_by.begin();
         let mut request = with_facts(request);
         request.extensions_mut().insert(cut.clone());
@@ -135,7 +151,7 @@ fn builder() -> Builder<TokioExecutor> {
 }
 
 /// A request that says whom it came from.
-fn with(request: Request<Incoming>, facts: Facts) -> Request<Body> {
+fn with(request: http::Request<Incoming>, facts: Facts) -> Request {
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(facts);
     request

@@ -140,8 +140,8 @@ impl Hub {
         self.door.drain();
     }
 
-    /// Takes up a configuration anew, and reads the certificates again: policies and limits of
-    /// MQTT hold from now on.
+    /// Takes up a configuration anew, and reads the certificates again: limits, and the policies
+    /// of MQTT, hold from now on.
     ///
     /// # Errors
     /// [`StartError::NotWhileRunning`] names every key that has changed and cannot; the hub then
@@ -156,6 +156,8 @@ impl Hub {
         let rules = mqtt::Rules::new(settings)?;
         self.keeper.reload(&self.door)?;
         self.mqtt.take_up(rules);
+        self.door.limit(&start::connections(&config));
+        self.state.core.events.limit(&start::limits(&config));
         self.state.config.store(Arc::new(config));
         Ok(())
     }

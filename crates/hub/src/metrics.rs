@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use outgate_core::happening::Happening;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -43,6 +44,9 @@ struct Counted {
     calls: Family<Outcome, Counter>,
     call_seconds: Histogram,
     messages: Family<Message, Counter>,
+    /// Of `messages`, by quality of service.
+    messages_in: [Counter; 3],
+    messages_out: [Counter; 3],
     messages_dropped: Family<Reason, Counter>,
     commit_writes: Histogram,
     commit_seconds: Histogram,
@@ -196,8 +200,30 @@ impl Metrics {
             .inc();
     }
 
-    /// An event acknowledged over `dialect`, `took` after it was handed in.
-    pub fn event(&self, dialect: &'static str, bytes: usize, took: Duration) {
+    /// Counts what happened in the core.
+    pub fn happened(&self, happening: &Happening) {
+        match happening {
+            Happening::Committed { writes, took } => self.commit(*writes, *took),
+            Happening::EventKept { via, bytes, took } => self.event(via, *bytes, *took),
+            Happening::EventRefused { why } => {
+                let refused = &self.0.events_refused;
+                refused.get_or_create(&Reason { reason: why }).inc();
+            }
+            Happening::Commands { count, became } => {
+                let count = u64::try_from(*count).unwrap_or(u64::MAX);
+                let became = Outcome { outcome: became };
+                self.0.commands.get_or_create(&became).inc_by(count);
+            }
+            Happening::Called { how, took } => {
+                self.0.calls.get_or_create(&Outcome { outcome: how }).inc();
+                self.0.call_seconds.observe(took.as_secs_f64());
+            }
+            // The core may tell of more than is counted.
+            _ => {}
+        }
+    }
+
+    fn event(&self, dialect: &'static str, bytes: usize, took: Duration) {
         self.0.events.get_or_create(&Dialect { dialect }).inc();
         self.0
             .event_bytes
@@ -205,36 +231,15 @@ impl Metrics {
         self.0.event_seconds.observe(took.as_secs_f64());
     }
 
-    /// An event refused: `limited`, `full`, `invalid`, …
-    pub fn event_refused(&self, reason: &'static str) {
-        self.0
-            .events_refused
-            .get_or_create(&Reason { reason })
-            .inc();
-    }
-
-    /// What became of a command: `sent`, `delivered`, `completed`, `rejected`, `cancelled`, …
-    pub fn command(&self, outcome: &'static str) {
-        self.0.commands.get_or_create(&Outcome { outcome }).inc();
-    }
-
-    /// What became of a call: `answered`, `offline`, `deadline`, …
-    pub fn call(&self, outcome: &'static str, took: Duration) {
-        self.0.calls.get_or_create(&Outcome { outcome }).inc();
-        self.0.call_seconds.observe(took.as_secs_f64());
-    }
-
-    /// The count of messages between devices at a quality of service, to be kept and counted up by
-    /// whoever has many.
-    #[must_use]
-    pub fn messages(&self, direction: Direction, qos: u8) -> Counter {
-        let direction = match direction {
-            Direction::In => "in",
-            Direction::Out => "out",
+    /// A message between devices, at a quality of service (0 to 2).
+    pub fn message(&self, direction: Direction, qos: u8) {
+        let counts = match direction {
+            Direction::In => &self.0.messages_in,
+            Direction::Out => &self.0.messages_out,
         };
-        self.0
-            .messages
-            .get_or_create_owned(&Message { direction, qos })
+        if let Some(count) = counts.get(usize::from(qos)) {
+            count.inc();
+        }
     }
 
     /// A message not delivered: `slow`, `queue-full`, `too-large`, `expired`, …
@@ -245,8 +250,7 @@ impl Metrics {
             .inc();
     }
 
-    /// A commit of so many writes.
-    pub fn commit(&self, writes: usize, took: Duration) {
+    fn commit(&self, writes: usize, took: Duration) {
         self.0
             .commit_writes
             .observe(f64::from(u32::try_from(writes).unwrap_or(u32::MAX)));

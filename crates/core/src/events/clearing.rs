@@ -27,7 +27,7 @@ const OVERHEAD: u64 = 256;
 /// Keeps the store within its limit.
 #[derive(Debug)]
 pub(super) struct Bound {
-    most: u64,
+    most: AtomicU64,
     /// Bytes that came since the last look. Only the writer's thread changes it.
     unseen: AtomicU64,
 }
@@ -35,10 +35,15 @@ pub(super) struct Bound {
 impl Bound {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
-            most: limits.store_bytes,
+            most: AtomicU64::new(limits.store_bytes),
             // The first event looks.
             unseen: AtomicU64::new(BYTES_A_LOOK),
         }
+    }
+
+    /// Goes on with another limit.
+    pub(super) fn set(&self, limits: &Limits) {
+        self.most.store(limits.store_bytes, Ordering::Relaxed);
     }
 
     /// Makes room for an event of `bytes`, on the writer's thread.
@@ -54,7 +59,9 @@ impl Bound {
         if unseen < BYTES_A_LOOK {
             return Ok(());
         }
-        if used(connection)?.held > self.most && clear(connection, BYTES_CLEARED)? == 0 {
+        if used(connection)?.held > self.most.load(Ordering::Relaxed)
+            && clear(connection, BYTES_CLEARED)? == 0
+        {
             // The next one looks again.
             return Err(Refusal::Full);
         }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
@@ -15,6 +15,7 @@ use super::backup::{Backup, copy};
 use super::space::Space;
 use super::wal::Wal;
 use super::work::{Importance, Order, Write};
+use crate::happening::{Happening, Hook};
 use crate::refusal::Refusal;
 
 /// The most writes in one commit: bounds how long the first of them waits.
@@ -32,6 +33,7 @@ pub(super) struct Committer {
     places: Arc<Semaphore>,
     wal: Wal,
     space: Space,
+    hook: Hook,
     health: Health,
 }
 
@@ -54,14 +56,15 @@ impl Committer {
     pub(super) fn new(
         orders: Receiver<Order>,
         places: Arc<Semaphore>,
-        wal: Wal,
-        space: Space,
+        (wal, space): (Wal, Space),
+        hook: Hook,
     ) -> Self {
         Self {
             orders,
             places,
             wal,
             space,
+            hook,
             health: Health::Well,
         }
     }
@@ -101,8 +104,15 @@ impl Committer {
         if batch.writes.is_empty() {
             return batch.backup;
         }
+        let began = Instant::now();
         let commit = self.commit(connection, &mut batch.writes);
         self.note(&commit);
+        if commit.is_ok() {
+            self.hook.tell(&Happening::Committed {
+                writes: batch.writes.len(),
+                took: began.elapsed(),
+            });
+        }
         self.places.add_permits(batch.places as usize);
         for write in batch.writes {
             write.work.answer(commit.clone());

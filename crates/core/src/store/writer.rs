@@ -14,6 +14,7 @@ use super::folder::OpenError;
 use super::space::Space;
 use super::wal::Wal;
 use super::work::Order;
+use crate::happening::Hook;
 use crate::refusal::Refusal;
 
 /// The most places of writes that wait for the disk: each takes one, and one more for every
@@ -47,12 +48,12 @@ impl Writer {
     pub(super) fn start(
         connection: Connection,
         lock: File,
-        wal: Wal,
-        space: Space,
+        (wal, space): (Wal, Space),
+        hook: Hook,
     ) -> Result<Self, OpenError> {
         let (inbox, orders) = channel();
         let places = Arc::new(Semaphore::new(MAX_WAITING as usize));
-        let committer = Committer::new(orders, Arc::clone(&places), wal, space);
+        let committer = Committer::new(orders, Arc::clone(&places), (wal, space), hook);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {

@@ -8,8 +8,9 @@ use ring::hmac;
 use serde_json::json;
 
 use outgate_core::commands::{NewCommand, Settlement};
-use outgate_core::identity::{Actor, Enrolment, NewFleetKey, enrolment_text};
-use outgate_core::messages::{Keep, Message, Subscription, Will};
+use outgate_core::identity::{Actor, Enrolment, NewFleetKey, Scope, enrolment_text};
+use outgate_core::limits::Share;
+use outgate_core::messages::{Keep, Message, Subscription, Will, WillId};
 use outgate_core::sessions::Session;
 use outgate_core::webhooks::{Letter, NewWebhook};
 use outgate_core::{Core, Refusal};
@@ -48,7 +49,7 @@ async fn what_a_device_sends_is_refused() {
     assert!(matches!(kept, Err(Refusal::Full)));
     let will = core
         .messages
-        .keep_will(Some(session.pass()), a_will())
+        .keep_will(Some(session.pass()), a_will(&session))
         .await;
     assert!(matches!(will, Err(Refusal::Full)));
     let enrolled = core.identity.enrol(an_enrolment(&core).await).await;
@@ -72,7 +73,11 @@ async fn what_back_ends_send_is_refused() {
     let consumer = "c".parse().unwrap();
     let registered = core.consumers.register(None, &consumer, None);
     assert!(matches!(registered.await, Err(Refusal::Full)));
-    let mark = core.idempotency.begin([1; 32], [2; 32]).await;
+    let ann = Share {
+        whose: "operator/ann".to_owned(),
+        scope: Scope::All,
+    };
+    let mark = core.idempotency.begin(ann, [1; 32], [2; 32]).await;
     assert!(mark.is_ok(), "a revocation may carry a key: {mark:?}");
     let settled = core.idempotency.settle([1; 32], vec![0; 9_000]).await;
     assert!(matches!(settled, Err(Refusal::Full)));
@@ -173,13 +178,18 @@ fn a_publish() -> Keep {
         slots: Vec::new(),
         retain: None,
         inbound: None,
+        will: None,
     }
 }
 
-fn a_will() -> Will {
+fn a_will(session: &Session) -> Will {
     Will {
-        key: "k".to_owned(),
+        id: WillId {
+            key: "k".to_owned(),
+            session: session.presence().id.clone(),
+        },
         owner: String::new(),
+        credential: session.presence().credential.clone(),
         message: message(),
         qos: 1,
         retain: false,

@@ -51,7 +51,13 @@ async fn get_twin(
     // Whether there is such a device is told with a status rather than within the stream.
     twins.get(&actor, &device).await?;
     let watched = watch(Arc::clone(&api), actor, device);
-    Ok(follow::stream_of(&api, caller, cut, open, Box::pin(watched)))
+    Ok(follow::stream_of(
+        &api,
+        caller,
+        cut,
+        open,
+        Box::pin(watched),
+    ))
 }
 
 /// Who watches a twin.

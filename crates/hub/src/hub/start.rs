@@ -33,7 +33,7 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
         let read = keeper.reload(&door);
         read.map_err(StartError::CertificateFiles)?;
     }
-    let core = open(&config)?;
+    let core = open(&config, metrics.clone())?;
     keeper.reload(&door)?;
     let first_token = core
         .identity
@@ -52,6 +52,8 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
         receptionist: Receptionist {
             router: crate::http::router(&state).merge(mqtt.router()),
             mqtt: mqtt.clone(),
+            metrics: state.metrics.clone(),
+            listening: door.listening().iter().map(|one| one.address).collect(),
             draining: drained,
         },
         state,
@@ -64,12 +66,33 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
     })
 }
 
-fn open(config: &Config) -> Result<Core, StartError> {
-    let mut settings = CoreSettings::new(&config.data);
-    settings.limits.events_a_second = config.events_a_second;
-    settings.limits.keep = config.keep_events;
-    settings.limits.store_bytes = config.keep_event_bytes;
+fn open(config: &Config, metrics: Metrics) -> Result<Core, StartError> {
+    let settings = CoreSettings {
+        limits: limits(config),
+        hook: outgate_core::happening::Hook::new(move |happening| metrics.happened(happening)),
+        ..CoreSettings::new(&config.data)
+    };
     Ok(Core::open(&settings)?)
+}
+
+/// How much the core takes and keeps.
+pub(super) fn limits(config: &Config) -> outgate_core::Limits {
+    outgate_core::Limits {
+        events_a_second: config.events_a_second,
+        keep: config.keep_events,
+        store_bytes: config.keep_event_bytes,
+        ..outgate_core::Limits::default()
+    }
+}
+
+/// How many connections the door lets in.
+pub(super) fn connections(config: &Config) -> Limits {
+    let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    Limits {
+        connections: number(config.connections),
+        connections_per_source: number(config.connections_a_source),
+        ..Limits::default()
+    }
 }
 
 /// Counts what happens at the door.
@@ -151,11 +174,6 @@ fn door(config: &Config) -> DoorSettings {
         });
     DoorSettings {
         listeners: listeners.collect(),
-        limits: Limits {
-            connections: usize::try_from(config.connections).unwrap_or(usize::MAX),
-            connections_per_source: usize::try_from(config.connections_a_source)
-                .unwrap_or(usize::MAX),
-            ..Limits::default()
-        },
+        limits: connections(config),
     }
 }

@@ -1,13 +1,17 @@
 //! The list of all that is counted: its names, and what they mean.
 
 use super::{
-    Counted, Counter, Family, Histogram, Info, Registry, Seconds, Unit, exponential_buckets,
-    seconds,
+    Counted, Counter, Family, Histogram, Info, Message, Registry, Seconds, Unit,
+    exponential_buckets, seconds,
 };
 
 impl Counted {
     /// Everything at nothing, known to a registry.
     pub(super) fn registered() -> Self {
+        let messages = Family::default();
+        let of = |direction| {
+            [0, 1, 2].map(|qos| messages.get_or_create_owned(&Message { direction, qos }))
+        };
         let mut counted = Self {
             registry: Registry::with_prefix("outgate"),
             connections: Family::default(),
@@ -24,7 +28,9 @@ impl Counted {
             commands: Family::default(),
             calls: Family::default(),
             call_seconds: seconds(),
-            messages: Family::default(),
+            messages_in: of("in"),
+            messages_out: of("out"),
+            messages: messages.clone(),
             messages_dropped: Family::default(),
             commit_writes: Histogram::new(exponential_buckets(1.0, 2.0, 12)),
             commit_seconds: seconds(),

@@ -119,6 +119,33 @@ impl Running {
         Client::new(stream, version)
     }
 
+    /// Where it keeps its data.
+    pub(crate) fn data(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// The body of what a GET without a login is answered.
+    pub(crate) async fn get(&self, path: &str) -> String {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: hub\r\nconnection: close\r\n\r\n");
+        let mut stream = TcpStream::connect(self.address()).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    }
+
+    /// The status that a GET is answered, if the connection is let in so far.
+    pub(crate) async fn refused_or_answered(&self) -> Option<String> {
+        let mut stream = TcpStream::connect(self.address()).await.unwrap();
+        let request = b"GET /healthz HTTP/1.1\r\nhost: hub\r\nconnection: close\r\n\r\n";
+        // Who is turned away may find the connection gone.
+        let _ = stream.write_all(request).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        let answer = String::from_utf8(answer).unwrap();
+        answer.strip_prefix("HTTP/1.1 200").map(str::to_owned)
+    }
+
     /// What a POST without a login is answered: its status and its body.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         let mut stream = TcpStream::connect(self.address()).await.unwrap();

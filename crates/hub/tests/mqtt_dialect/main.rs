@@ -5,6 +5,7 @@
 mod authentication;
 mod bounds;
 mod client;
+mod counted;
 mod hub;
 mod login;
 mod messages;

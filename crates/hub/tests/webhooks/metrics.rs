@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
+use outgate_core::happening::Happening;
 use outgate_hub::metrics::{Direction, Metrics};
 
 /// Prints the families that the text has; fails when it is not OpenMetrics.
@@ -17,9 +18,11 @@ for family in text_string_to_metric_families(sys.stdin.read()):
 fn another_reader_of_openmetrics_finds_what_was_counted() {
     let metrics = Metrics::default();
     let _live = metrics.session("mqtt");
-    metrics.event("mqtt", 3, Duration::from_millis(2));
-    metrics.commit(7, Duration::from_millis(2));
-    metrics.messages(Direction::In, 1).inc();
+    let took = Duration::from_millis(2);
+    let (via, bytes, writes) = ("mqtt", 3, 7);
+    metrics.happened(&Happening::EventKept { via, bytes, took });
+    metrics.happened(&Happening::Committed { writes, took });
+    metrics.message(Direction::In, 1);
     metrics.webhook_tried("delivered", Duration::from_secs(1));
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), metrics.text()).unwrap();
@@ -40,7 +43,7 @@ fn another_reader_of_openmetrics_finds_what_was_counted() {
         "outgate_events counter 1",
         "outgate_event_acknowledgement_seconds histogram 13",
         "outgate_store_commit_writes histogram 15",
-        "outgate_messages counter 1",
+        "outgate_messages counter 6",
         "outgate_webhook_attempts counter 1",
     ] {
         assert!(said.lines().any(|line| line == family), "{family}: {said}");

@@ -23,6 +23,7 @@ use crate::dialects::mqtt::broker::client::Client;
 use crate::dialects::mqtt::broker::mailbox::{self, Delivery, Next};
 use crate::dialects::mqtt::broker::message::Routed;
 use crate::dialects::mqtt::io::Outbox;
+use crate::metrics::Direction;
 
 /// The most messages of the hub's own that wait for the client to read. Only calls come unasked,
 /// and whoever called hears when one is not answered.
@@ -192,6 +193,9 @@ impl Conversation<'_> {
     }
 
     fn deliver(&mut self, delivery: Delivery, now: Instant) {
+        self.hub
+            .metrics
+            .message(Direction::Out, delivery.qos.number());
         let size = delivery.message.size;
         let tag = delivery
             .seq

@@ -20,6 +20,7 @@ use crate::dialects::mqtt::broker::message::Routed;
 use crate::dialects::mqtt::broker::{Publisher, Unpublished};
 use crate::dialects::mqtt::reasons;
 use crate::dialects::mqtt::topics::{self, Meaning};
+use crate::metrics::Direction;
 
 /// The user property by which a device says the status of an answer.
 const STATUS: &str = "status";
@@ -134,6 +135,7 @@ impl Conversation<'_> {
         let Ok(message) = message else {
             return self.refuse(incoming.token, ReasonCode::UnspecifiedError);
         };
+        self.hub.metrics.message(Direction::In, qos.number());
         let routed = Arc::new(Routed::new(message, now, self.hub.core.clock.now()));
         let inbound = self.inbound(incoming);
         let publisher = Publisher {
