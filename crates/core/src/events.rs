@@ -187,7 +187,7 @@ impl Events {
         &self,
         pass: Pass,
         event: NewEvent,
-        inbound: Option<(MailboxId, u16)>,
+        inbound: Option<Inbound>,
     ) -> Result<u64, Refusal> {
         pass.check()?;
         let device = pass.device()?;

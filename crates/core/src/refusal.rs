@@ -128,6 +128,7 @@ impl Refusal {
             Self::TooLarge { .. } => "too-large",
             Self::Limited { .. } => "limited",
             Self::Offline { .. } => "offline",
+            Self::TakesNoCalls { .. } => "takes-no-calls",
             Self::DeadlineExceeded => "deadline-exceeded",
             Self::Expired { .. } => "expired",
             Self::Full => "full",

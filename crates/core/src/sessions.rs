@@ -618,6 +618,75 @@ pub(crate) mod tests {
         assert!(matches!(staying.signal().await, Signal::Commands));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_session_ends_by_itself_when_its_time_is_over() {
+        let clock = Clock::held(Timestamp::from_millis(0));
+        let session = device_session(&Sessions::new(clock.clone()));
+        session.limit(Timestamp::from_millis(1_000));
+        let mut ended = std::pin::pin!(session.ended());
+        assert!(asked_once(ended.as_mut()).await.is_none());
+        session.pass().check().unwrap();
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(ended.await, Ending::Expired);
+        assert!(matches!(session.pass().check(), Err(Refusal::Revoked)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_that_waits_for_a_far_end_notices_that_the_clock_was_put_forward() {
+        let clock = Clock::held(Timestamp::from_millis(0));
+        let session = device_session(&Sessions::new(clock.clone()));
+        let year = Duration::from_hours(365 * 24);
+        session.limit(Timestamp::from_millis(0).after(year));
+        let mut ended = std::pin::pin!(session.ended());
+        assert!(asked_once(ended.as_mut()).await.is_none());
+        clock.advance(year);
+        let ended = tokio::time::timeout(2 * MAX_NAP, ended).await;
+        assert_eq!(ended.unwrap(), Ending::Expired);
+    }
+
+    #[tokio::test]
+    async fn an_end_that_is_set_while_somebody_waits_for_it_is_heeded() {
+        let clock = Clock::held(Timestamp::from_millis(5_000));
+        let session = device_session(&Sessions::new(clock));
+        let mut ended = std::pin::pin!(session.ended());
+        assert!(asked_once(ended.as_mut()).await.is_none());
+        session.limit(Timestamp::from_millis(4_000));
+        assert_eq!(ended.await, Ending::Expired);
+    }
+
+    #[tokio::test]
+    async fn a_device_comes_with_its_first_session_and_goes_with_its_last() {
+        let sessions = Sessions::default();
+        let mut changes = sessions.changes();
+        let [one, two] = [device_session(&sessions), device_session(&sessions)];
+        drop(one);
+        assert_eq!(changes.recv().await, Ok(change(true)));
+        assert!(changes.try_recv().is_err(), "it is there still");
+        drop(two);
+        assert_eq!(changes.recv().await, Ok(change(false)));
+        assert!(changes.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn who_looks_on_and_lags_behind_is_told_so() {
+        let sessions = Sessions::default();
+        let mut changes = sessions.changes();
+        for _ in 0..=MAX_CHANGES / 2 {
+            drop(device_session(&sessions));
+        }
+        let lagged = changes.recv().await;
+        assert_eq!(lagged, Err(broadcast::error::RecvError::Lagged(2)));
+        assert_eq!(changes.recv().await, Ok(change(true)));
+    }
+
+    fn change(present: bool) -> PresenceChange {
+        PresenceChange {
+            device: "till-1".parse().unwrap(),
+            site: "shop".parse().unwrap(),
+            present,
+        }
+    }
+
     /// What comes of `future` when it is asked once.
     async fn asked_once<T>(mut future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
         std::future::poll_fn(|context| {
