@@ -126,6 +126,7 @@ impl Refusal {
             Self::Invalid { .. } => "invalid",
             Self::Conflict { .. } => "conflict",
             Self::TooLarge { .. } => "too-large",
+            Self::TooMany { .. } => "too-many",
             Self::Limited { .. } => "limited",
             Self::Offline { .. } => "offline",
             Self::TakesNoCalls { .. } => "takes-no-calls",

@@ -1,10 +1,18 @@
 //! Credentials: the ways in which devices, operators and services prove who they are.
 
+mod row;
+
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+
+use row::make_room;
+pub(super) use row::{
+    Owner, any_awaits, approve, delete, delete_all, enrolled_with, find, note_end, of_owner, place,
+    revoke, revoke_all, withdraw_waiting,
+};
 
 use super::act::{Act, Done};
 use super::text::{self, words};
@@ -12,7 +20,7 @@ use super::token::{self, Holder};
 use super::vault::Vault;
 use super::{Actor, Identity, Role, device};
 use crate::clock::Timestamp;
-use crate::id::{AuthorityId, CredentialId, DeviceId, FleetKeyId, OperatorId, ServiceId};
+use crate::id::{AuthorityId, CredentialId, DeviceId, FleetKeyId};
 use crate::refusal::Refusal;
 use crate::secret::Secret;
 
@@ -118,18 +126,6 @@ pub const MIN_LIFE: Duration = Duration::from_secs(60);
 /// Bytes of a symmetric key (the length of its SHA-256 HMAC).
 const KEY_LENGTH: usize = 32;
 
-/// Revoked or ended credentials, other than certificates, stay listed for so long, and longer when their owner has fewer
-/// than [`MAX_CREDENTIALS`].
-const REMEMBERED: Duration = Duration::from_secs(30 * 86_400);
-
-/// Whose a credential is.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Owner<'a> {
-    Device(&'a DeviceId),
-    Operator(&'a OperatorId),
-    Service(&'a ServiceId),
-}
-
 /// A credential about to be kept.
 pub(super) struct New<'a> {
     pub(super) owner: Owner<'a>,
@@ -143,8 +139,6 @@ pub(super) struct New<'a> {
     pub(super) fleet_key: Option<&'a FleetKeyId>,
     pub(super) authority: Option<&'a AuthorityId>,
 }
-
-const COLUMNS: &str = "id, kind, state, label, created, expires, used";
 
 impl Identity {
     /// Lists a device's credentials, oldest first: at most [`MAX_CREDENTIALS`].
@@ -402,227 +396,5 @@ pub(super) fn insert(
         created: now,
         expires: new.expires,
         used: None,
-    })
-}
-
-/// All credentials of `owner`, oldest first.
-pub(super) fn of_owner(
-    connection: &Connection,
-    owner: Owner<'_>,
-) -> Result<Vec<Credential>, Refusal> {
-    let (column, name) = owner.column();
-    let sql =
-        format!("SELECT {COLUMNS} FROM credentials WHERE {column} = ?1 ORDER BY created, rowid");
-    Ok(connection
-        .prepare_cached(&sql)?
-        .query_map([name], read)?
-        .collect::<Result<_, _>>()?)
-}
-
-/// The credential of that name, if it is `owner`'s.
-pub(super) fn find(
-    connection: &Connection,
-    owner: Owner<'_>,
-    id: &CredentialId,
-) -> Result<Credential, Refusal> {
-    let (device, operator, service) = owner.columns();
-    connection
-        .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM credentials
-             WHERE id = ?1 AND device IS ?2 AND operator IS ?3 AND service IS ?4"
-        ))?
-        .query_row((id, device, operator, service), read)
-        .optional()?
-        .ok_or_else(|| Refusal::not_found("credential", id))
-}
-
-/// Makes a credential good for nothing any more, and forgets its key.
-pub(super) fn revoke(
-    connection: &Connection,
-    id: &CredentialId,
-    now: Timestamp,
-) -> Result<(), Refusal> {
-    connection
-        .prepare_cached(
-            "UPDATE credentials SET state = 'revoked', sealed = NULL,
-             revoked = coalesce(revoked, ?2) WHERE id = ?1",
-        )?
-        .execute((id, now))?;
-    Ok(())
-}
-
-/// Makes all credentials of `owner` good for nothing any more.
-pub(super) fn revoke_all(
-    connection: &Connection,
-    owner: Owner<'_>,
-    now: Timestamp,
-) -> Result<(), Refusal> {
-    let (column, name) = owner.column();
-    let sql = format!(
-        "UPDATE credentials SET state = 'revoked', sealed = NULL, revoked = ?2
-         WHERE {column} = ?1 AND state != 'revoked'"
-    );
-    connection.prepare_cached(&sql)?.execute((name, now))?;
-    Ok(())
-}
-
-/// Takes all credentials of `owner` away without a trace but that of the audit log. Not for
-/// devices: what an authority vouches for would come in again.
-pub(super) fn delete_all(connection: &Connection, owner: Owner<'_>) -> Result<(), Refusal> {
-    let (column, name) = owner.column();
-    let sql = format!("DELETE FROM credentials WHERE {column} = ?1");
-    connection.prepare_cached(&sql)?.execute([name])?;
-    Ok(())
-}
-
-/// Takes a credential back that was never good for anything, or never used.
-pub(super) fn delete(connection: &Connection, id: &CredentialId) -> Result<(), Refusal> {
-    connection
-        .prepare_cached("DELETE FROM credentials WHERE id = ?1")?
-        .execute([id])?;
-    Ok(())
-}
-
-/// Takes back what waits for approval. Returns what that was.
-pub(super) fn withdraw_waiting(
-    connection: &Connection,
-    device: &DeviceId,
-) -> Result<Vec<CredentialId>, Refusal> {
-    Ok(connection
-        .prepare_cached(
-            "DELETE FROM credentials WHERE device = ?1 AND state = 'awaits-approval' RETURNING id",
-        )?
-        .query_map([device], |row| row.get(0))?
-        .collect::<Result<_, _>>()?)
-}
-
-/// With which fleet key a credential was enrolled, if it was.
-pub(super) fn enrolled_with(
-    connection: &Connection,
-    id: &CredentialId,
-) -> Result<Option<FleetKeyId>, Refusal> {
-    Ok(connection
-        .prepare_cached("SELECT fleet_key FROM credentials WHERE id = ?1")?
-        .query_row([id], |row| row.get(0))?)
-}
-
-/// Whether the device has a credential that waits for approval.
-pub(super) fn any_awaits(connection: &Connection, device: &DeviceId) -> Result<bool, Refusal> {
-    let all = of_owner(connection, Owner::Device(device))?;
-    Ok(all
-        .iter()
-        .any(|credential| credential.state == CredentialState::AwaitsApproval))
-}
-
-/// Puts the device's credential that waits for approval in the place of all others. Returns
-/// those, which are revoked now.
-pub(super) fn approve(
-    connection: &Connection,
-    device: &DeviceId,
-    now: Timestamp,
-) -> Result<Vec<CredentialId>, Refusal> {
-    let mut replaced = Vec::new();
-    for credential in of_owner(connection, Owner::Device(device))? {
-        match credential.state {
-            CredentialState::AwaitsApproval => {
-                connection
-                    .prepare_cached("UPDATE credentials SET state = 'active' WHERE id = ?1")?
-                    .execute([&credential.id])?;
-            }
-            CredentialState::Pending | CredentialState::Active | CredentialState::Retiring => {
-                revoke(connection, &credential.id, now)?;
-                replaced.push(credential.id);
-            }
-            CredentialState::Revoked => {}
-        }
-    }
-    Ok(replaced)
-}
-
-/// What a key is sealed for.
-pub(super) fn place(id: &CredentialId) -> String {
-    format!("credential/{id}")
-}
-
-/// Clears away what `owner` has not been able to use for long, if there are too many.
-///
-/// A revoked certificate stays until its own end, pinned or not: else the authority of its site
-/// would let it in again. The end of one that was pinned and never shown is not known; it stays
-/// as long as its site has authorities.
-fn make_room(connection: &Connection, owner: Owner<'_>, now: Timestamp) -> Result<(), Refusal> {
-    if count(connection, owner)? < MAX_CREDENTIALS {
-        return Ok(());
-    }
-    let (column, name) = owner.column();
-    let sql = format!(
-        "DELETE FROM credentials WHERE {column} = :name AND CASE
-         WHEN kind = 'certificate' THEN expires < :now
-         WHEN kind = 'thumbprint' AND expires IS NOT NULL THEN expires < :now
-         WHEN kind = 'thumbprint' THEN revoked < :long_ago AND NOT EXISTS
-            (SELECT 1 FROM devices AS d JOIN authorities AS a ON a.site = d.site
-             WHERE d.id = credentials.device AND a.revoked IS NULL)
-         ELSE expires < :long_ago OR (state = 'revoked' AND created < :long_ago) END"
-    );
-    connection.prepare_cached(&sql)?.execute(named_params! {
-        ":name": name, ":now": now, ":long_ago": now.before(REMEMBERED),
-    })?;
-    if count(connection, owner)? < MAX_CREDENTIALS {
-        return Ok(());
-    }
-    Err(Refusal::TooMany {
-        what: "credentials",
-        limit: MAX_CREDENTIALS as u64,
-    })
-}
-
-fn count(connection: &Connection, owner: Owner<'_>) -> Result<usize, Refusal> {
-    let (column, name) = owner.column();
-    let sql = format!("SELECT count(*) FROM credentials WHERE {column} = ?1");
-    Ok(connection
-        .prepare_cached(&sql)?
-        .query_row([name], |row| row.get(0))?)
-}
-
-/// Notes when a pinned certificate ends, which is only known once it has been shown.
-pub(super) fn note_end(
-    connection: &Connection,
-    id: &CredentialId,
-    end: Timestamp,
-) -> Result<(), Refusal> {
-    connection
-        .prepare_cached("UPDATE credentials SET expires = ?2 WHERE id = ?1 AND expires IS NULL")?
-        .execute((id, end))?;
-    Ok(())
-}
-
-impl<'a> Owner<'a> {
-    /// The column that is its kind's, and its name.
-    fn column(self) -> (&'static str, &'a str) {
-        match self {
-            Self::Device(id) => ("device", id.as_str()),
-            Self::Operator(id) => ("operator", id.as_str()),
-            Self::Service(id) => ("service", id.as_str()),
-        }
-    }
-
-    /// Its name in the one of three columns that is its kind's.
-    fn columns(self) -> (Option<&'a str>, Option<&'a str>, Option<&'a str>) {
-        match self {
-            Self::Device(id) => (Some(id.as_str()), None, None),
-            Self::Operator(id) => (None, Some(id.as_str()), None),
-            Self::Service(id) => (None, None, Some(id.as_str())),
-        }
-    }
-}
-
-fn read(row: &Row<'_>) -> rusqlite::Result<Credential> {
-    Ok(Credential {
-        id: row.get(0)?,
-        kind: row.get(1)?,
-        state: row.get(2)?,
-        label: row.get(3)?,
-        created: row.get(4)?,
-        expires: row.get(5)?,
-        used: row.get(6)?,
     })
 }

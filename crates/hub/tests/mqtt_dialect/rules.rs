@@ -96,8 +96,8 @@ async fn what_cannot_be_taken_up_leaves_everything_as_it_was() {
     let mut one = running.connected(Version::V5, "one").await;
     for wrong in [
         format!("{CONFIG}\n[mqtt.policies.other]\npublish = ['a#']"),
-        format!("{NARROWER}\n[limits]\nconnections = 7"),
-        format!("{NARROWER}\n[limits]\nevents-a-second = 7"),
+        format!("{NARROWER}\n[logs]\nformat = 'json'"),
+        format!("{NARROWER}\n[webhooks]\nplain-http-to = ['10.0.0.0/8']"),
     ] {
         assert!(running.reload(&wrong).is_err(), "{wrong}");
     }
