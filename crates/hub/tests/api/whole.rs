@@ -161,11 +161,11 @@ async fn certificates_are_read_again_and_what_cannot_be_taken_up_changes_nothing
 
     let refused = whole
         .hub
-        .reload(config(folder, "[limits]\nconnections = 9\n"));
+        .reload(config(folder, "[logs]\nformat = 'json'\n"));
     let Err(StartError::NotWhileRunning { keys }) = refused else {
         panic!("{refused:?}");
     };
-    assert_eq!(keys, "limits.connections");
+    assert_eq!(keys, "logs.format");
     assert_eq!(whole.get("/healthz").await.certificate, first);
 
     whole
