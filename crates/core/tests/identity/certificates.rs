@@ -157,7 +157,7 @@ async fn what_was_revoked_while_pinned_does_not_come_back_by_an_authority() {
     hub.core.clock.advance(40 * DAY);
     assert!(matches!(
         fill(&hub, "till-1").await,
-        Refusal::TooLarge { .. }
+        Refusal::TooMany { .. }
     ));
     for claimed in [None, Some("till-1")] {
         let refused = show(&hub, &chain, claimed).await;
