@@ -421,3 +421,82 @@ fn what_is_wrong_is_told_before_anything_is_made() {
     let output = cannot_start(folder.path(), &text);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
 }
+
+/// A collector of traces, judged by OpenTelemetry's own messages.
+#[cfg(feature = "peers")]
+struct Collector {
+    process: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+#[cfg(feature = "peers")]
+impl Collector {
+    fn start() -> Self {
+        let peers = std::env::var_os("OUTGATE_PEERS").expect("the peers are installed");
+        let python = Path::new(&peers).join("python/bin/python");
+        let mut process = Command::new(python)
+            .arg(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../../tests/collector.py"
+            ))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        Self { process, lines }
+    }
+
+    fn next(&mut self) -> String {
+        self.lines
+            .next()
+            .expect("the collector says nothing")
+            .unwrap()
+    }
+
+    /// All that it has been told.
+    fn told(mut self) -> Vec<String> {
+        self.process.kill().unwrap();
+        let lines = self.lines.by_ref();
+        lines.map(Result::unwrap).collect()
+    }
+}
+
+#[cfg(feature = "peers")]
+impl Drop for Collector {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+#[cfg(feature = "peers")]
+fn traces_of_requests_messages_and_commits_reach_a_collector_without_secrets() {
+    let mut collector = Collector::start();
+    let port = collector.next();
+    let folder = TempDir::new().unwrap();
+    let traces = format!("[traces]\nendpoint = 'http://127.0.0.1:{port}'\n");
+    let hub = Hub::new(folder.path(), &traces);
+    let mut device = hub.device();
+    device.say("opened");
+    let secrets = [hub.token.clone(), device.token.clone()];
+    hub.signal("TERM");
+    // What waits is sent before it ends.
+    assert!(hub.ended().success());
+    let told = collector.told();
+    let spans: Vec<Json> = told.iter().map(|line| line.parse().unwrap()).collect();
+    let named = |name: &str| {
+        let found = spans.iter().find(|span| span["name"] == name);
+        found.unwrap_or_else(|| panic!("no {name} among {told:?}"))
+    };
+    let made = named("POST /api/sites");
+    assert_eq!(made["service"], "outgate-hub");
+    assert_eq!(made["kind"], 2, "of a server");
+    assert_eq!(made["attributes"]["http.response.status_code"], 201);
+    for name in ["connect", "publish", "commit"] {
+        assert!(named(name)["took"].as_u64().unwrap() > 0, "{name}");
+    }
+    for secret in &secrets {
+        assert!(!told.iter().any(|line| line.contains(secret.as_str())));
+    }
+}

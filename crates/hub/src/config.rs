@@ -59,6 +59,8 @@ pub struct Config {
     pub log_filter: String,
     /// Who may read the metrics without a token.
     pub metrics_open_to: Vec<IpNet>,
+    /// Where traces go, if anywhere.
+    pub traces: Option<Traces>,
     /// Where webhooks may go without TLS.
     pub plain_webhooks_to: Vec<IpNet>,
     /// What receivers of webhooks are trusted by, beside public authorities: a file in PEM.
@@ -92,6 +94,15 @@ pub enum CertificateFrom {
     },
     /// An authority that speaks ACME.
     Acme(Acme),
+}
+
+/// Where traces go, by OTLP over HTTP.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Traces {
+    /// The collector's address, to which `/v1/traces` is added.
+    pub endpoint: String,
+    /// How many of them, 0 to 1.
+    pub share: f64,
 }
 
 /// What the command line says.
@@ -172,6 +183,7 @@ impl Config {
             log_format: file.logs.format,
             log_filter,
             metrics_open_to: file.metrics.open_to.unwrap_or_else(loopback),
+            traces: traces(file.traces)?,
             plain_webhooks_to: file.webhooks.plain_http_to,
             webhook_authority: file.webhooks.authority,
         })
@@ -196,6 +208,24 @@ fn certificate(tls: &file::Tls) -> Result<CertificateFrom, ConfigError> {
         (Some(_), Some(_), Some(_)) => value("tls", "either files or acme, not both"),
         _ => value("tls", "both certificate and key, and no acme"),
     }
+}
+
+fn traces(file: file::Traces) -> Result<Option<Traces>, ConfigError> {
+    let share = file.share.unwrap_or(1.0);
+    if !(0.0..=1.0).contains(&share) {
+        return value("traces.share", "0 to 1");
+    }
+    let Some(endpoint) = file.endpoint else {
+        return Ok(None);
+    };
+    let right = endpoint.parse::<http::Uri>().is_ok_and(|uri| {
+        let scheme = uri.scheme_str();
+        matches!(scheme, Some("http" | "https")) && uri.host().is_some() && uri.query().is_none()
+    });
+    if !right {
+        return value("traces.endpoint", "an address like http://collector:4318");
+    }
+    Ok(Some(Traces { endpoint, share }))
 }
 
 fn listeners(

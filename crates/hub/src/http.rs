@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 use tower_http::timeout::RequestBodyTimeoutLayer;
+use tracing::{Instrument as _, field};
 
 use crate::metrics::Metrics;
 use idle::Requests;
@@ -61,12 +62,24 @@ pub(crate) fn router(state: &crate::State) -> Router {
         ))
 }
 
-/// Counts an answer by the route that was asked, never by the path, which is the asker's.
+/// Counts and traces an answer by the route that was asked, never by the path, which is the asker's.
 async fn counted(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let response = next.run(request).await;
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    let span = tracing::debug_span!(
+        "request",
+        otel.name = format!("{} {route}", request.method()),
+        otel.kind = "server",
+        http.request.method = %request.method(),
+        http.route = route,
+        http.response.status_code = field::Empty,
+    );
+    let response = next.run(request).instrument(span.clone()).await;
+    span.record(
+        "http.response.status_code",
+        i64::from(response.status().as_u16()),
+    );
     metrics.request(route, response.status().as_u16(), began.elapsed());
     response
 }

@@ -10,6 +10,7 @@ mod http;
 mod hub;
 pub mod logs;
 pub mod metrics;
+mod traces;
 pub mod webhooks;
 
 pub use hub::{FINISHED_WITHIN, GONE_WITHIN, Hub, StartError, State};

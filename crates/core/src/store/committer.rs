@@ -104,12 +104,14 @@ impl Committer {
         if batch.writes.is_empty() {
             return batch.backup;
         }
+        let writes = batch.writes.len();
+        let _traced = tracing::debug_span!("commit", db.system.name = "sqlite", writes).entered();
         let began = Instant::now();
         let commit = self.commit(connection, &mut batch.writes);
         self.note(&commit);
         if commit.is_ok() {
             self.hook.tell(&Happening::Committed {
-                writes: batch.writes.len(),
+                writes,
                 took: began.elapsed(),
             });
         }

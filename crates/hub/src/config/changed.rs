@@ -22,6 +22,7 @@ pub(crate) fn only_at_start(before: &Config, after: &Config) -> Vec<&'static str
         log_format,
         log_filter: _,
         metrics_open_to: _,
+        traces,
         plain_webhooks_to,
         webhook_authority,
     } = before;
@@ -31,6 +32,7 @@ pub(crate) fn only_at_start(before: &Config, after: &Config) -> Vec<&'static str
         ("tls", *certificate == after.certificate),
         ("tls.names", *names == after.names),
         ("logs.format", *log_format == after.log_format),
+        ("traces", *traces == after.traces),
         (
             "webhooks.plain-http-to",
             *plain_webhooks_to == after.plain_webhooks_to,
@@ -62,6 +64,7 @@ mod tests {
             ("[tls]\ncertificate = 'a'\nkey = 'b'", "tls"),
             ("[tls]\nnames = ['a']", "tls.names"),
             ("[logs]\nformat = 'json'", "logs.format"),
+            ("[traces]\nendpoint = 'http://localhost:4318'", "traces"),
             (
                 "[webhooks]\nplain-http-to = ['10.0.0.0/8']",
                 "webhooks.plain-http-to",

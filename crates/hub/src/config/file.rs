@@ -20,6 +20,7 @@ pub(super) struct File {
     pub(super) mqtt: Mqtt,
     pub(super) logs: Logs,
     pub(super) metrics: Metrics,
+    pub(super) traces: Traces,
     pub(super) webhooks: Webhooks,
 }
 
@@ -122,6 +123,13 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(super) struct Traces {
+    pub(super) endpoint: Option<String>,
+    pub(super) share: Option<f64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

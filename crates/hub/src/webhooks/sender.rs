@@ -1,7 +1,7 @@
 //! One request to a webhook, and what came of it.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -90,7 +90,7 @@ impl Sender {
     pub(super) fn new(settings: &Settings) -> Result<Self, SenderError> {
         let tls_to = Destinations::new(&settings.trusted, Carrier::Tls);
         let plain_to = Destinations::new(&settings.trusted, Carrier::Plain);
-        let config = tls_config(settings)?;
+        let config = tls_config(settings.authority.as_deref())?;
         Ok(Self {
             tls: client(&config, settings, tls_to.clone())?,
             plain: client(&config, settings, plain_to.clone())?,
@@ -221,8 +221,8 @@ fn client(
         .map_err(SenderError::Client)
 }
 
-/// Trusts the system's authorities and the configured ones.
-fn tls_config(settings: &Settings) -> Result<ClientConfig, SenderError> {
+/// Trusts the system's authorities and those in the file `authority`.
+pub(crate) fn tls_config(authority: Option<&Path>) -> Result<ClientConfig, SenderError> {
     let mut roots = RootCertStore::empty();
     let system = rustls_native_certs::load_native_certs();
     for error in &system.errors {
@@ -230,9 +230,9 @@ fn tls_config(settings: &Settings) -> Result<ClientConfig, SenderError> {
     }
     // One that rustls does not take is passed over, as everywhere.
     roots.add_parsable_certificates(system.certs);
-    if let Some(file) = &settings.authority {
+    if let Some(file) = authority {
         let unreadable = |source| SenderError::Authority {
-            file: file.clone(),
+            file: file.to_owned(),
             source,
         };
         for certificate in CertificateDer::pem_file_iter(file).map_err(unreadable)? {

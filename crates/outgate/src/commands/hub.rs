@@ -114,6 +114,7 @@ impl HubArgs {
                 }
             }
         }
+        logs.finish().await;
         Ok(ExitCode::SUCCESS)
     }
 

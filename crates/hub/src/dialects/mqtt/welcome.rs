@@ -15,6 +15,7 @@ use outgate_mqtt::connection::{Connection, Event};
 use outgate_mqtt::packet::{ConnAck, Connect, Message, ReasonCode, Version};
 use outgate_mqtt::text::Text;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tracing::Instrument as _;
 
 use super::broker::{Arriving, Attached, consumer_of};
 use super::conversation::{Conversation, DeviceRole, End, Role, ServiceRole, resumed};
@@ -41,7 +42,9 @@ where
         return;
     };
     // On the heap, and gone before the conversation starts: most connections are idle in that.
-    let welcome = Box::pin(welcome(hub, connection, *connect, facts, &mut stream)).await;
+    let span = tracing::debug_span!("connect", otel.kind = "server", messaging.system = "mqtt");
+    let welcome = welcome(hub, connection, *connect, facts, &mut stream).instrument(span);
+    let welcome = Box::pin(welcome).await;
     match welcome {
         Ok(welcomed) => converse(hub, *welcomed, stream).await,
         Err(turned_away) => turn_away(*turned_away, &mut stream).await,

@@ -13,6 +13,7 @@ use outgate_core::refusal::Refusal;
 use outgate_mqtt::connection::{Incoming, Token};
 use outgate_mqtt::packet::{Delivery, Message, PublishProperties, QoS, ReasonCode, Version};
 use serde_json::Value;
+use tracing::Instrument as _;
 
 use super::job::{Done, Job, TwinPart};
 use super::{Conversation, Role, Stalled};
@@ -67,10 +68,17 @@ impl Conversation<'_> {
         let (events, pass) = (self.hub.core.events.clone(), self.session.pass());
         let again = event.clone();
         let packet = inbound.map(|inbound| inbound.packet);
-        let mut job: Job<'static> = Box::pin(async move {
+        let span = tracing::debug_span!(
+            "publish",
+            otel.kind = "server",
+            messaging.system = "mqtt",
+            client = %self.client.key,
+        );
+        let kept = async move {
             let kept = events.append_noting(pass, event, inbound).await;
             Done::Kept(token, packet, kept.map(drop))
-        });
+        };
+        let mut job: Job<'static> = Box::pin(kept.instrument(span));
         // The first poll hands it in; the rest only waits.
         let mut context = Context::from_waker(Waker::noop());
         match job.as_mut().poll(&mut context) {
