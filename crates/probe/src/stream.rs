@@ -19,15 +19,37 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
+/// A connection, whatever it goes through on its way.
+pub(crate) type BoxedStream = Box<dyn Stream>;
+
 /// Opens a TCP connection to the attempt's address.
-pub(crate) async fn connect(run: &mut Run<'_>) -> Result<TcpStream, Stop> {
-    let address = socket_address(run)?;
-    run.phase(PhaseName::Connect, dial(address, PhaseName::Connect))
-        .await
+pub(crate) async fn connect(run: &mut Run<'_>) -> Result<BoxedStream, Stop> {
+    let way = Way::of(run)?;
+    let dialling = dial(way.address, PhaseName::Connect);
+    let stream = run.phase(PhaseName::Connect, dialling).await?;
+    Ok(Box::new(stream))
+}
+
+/// What connections of an attempt go through.
+pub(crate) struct Way {
+    address: SocketAddr,
+}
+
+impl Way {
+    pub(crate) fn of(run: &Run<'_>) -> Result<Self, Stop> {
+        Ok(Self {
+            address: socket_address(run)?,
+        })
+    }
+
+    /// Opens a connection to where [`connect`] went, as a part of another phase.
+    pub(crate) async fn open(self, phase: PhaseName) -> Result<BoxedStream, Stop> {
+        Ok(Box::new(dial(self.address, phase).await?))
+    }
 }
 
 /// Opens a TCP connection.
-pub(crate) async fn dial(address: SocketAddr, phase: PhaseName) -> Result<TcpStream, Stop> {
+async fn dial(address: SocketAddr, phase: PhaseName) -> Result<TcpStream, Stop> {
     let start = Instant::now();
     let stream = TcpStream::connect(address)
         .await
@@ -48,7 +70,7 @@ pub(crate) fn socket_address(run: &Run<'_>) -> Result<SocketAddr, Stop> {
 
 /// An open connection, and what is wrong with it although it is open.
 pub(crate) struct Opened {
-    pub(crate) stream: Box<dyn Stream>,
+    pub(crate) stream: BoxedStream,
     /// What is wrong with the certificate: its dates, or nothing that fails.
     pub(crate) doubt: Option<Stop>,
 }
@@ -64,9 +86,8 @@ pub(crate) fn conclude(doubt: Option<Stop>, result: Result<(), Stop>) -> Result<
 
 /// Opens a plain connection.
 pub(crate) async fn open_plain(run: &mut Run<'_>) -> Result<Opened, Stop> {
-    let stream = connect(run).await?;
     Ok(Opened {
-        stream: Box::new(stream),
+        stream: connect(run).await?,
         doubt: None,
     })
 }

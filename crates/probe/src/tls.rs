@@ -19,7 +19,7 @@ use rustls::{
     crypto::CryptoProvider,
     pki_types::{CertificateDer, ServerName},
 };
-use tokio::{io::AsyncWriteExt, net::TcpStream, time::Instant};
+use tokio::{io::AsyncWriteExt, time::Instant};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 pub(crate) use client_certificate::{await_refusal, before_answer};
@@ -30,6 +30,7 @@ use crate::{
     evidence::{ExpectedTrust, PhaseName, TlsEvidence, Trouble},
     path::Roots,
     run::{Run, Stop},
+    stream::BoxedStream,
     text::cut,
 };
 use failure::Failure;
@@ -92,7 +93,7 @@ impl Tls {
 
 /// A connection after its handshake.
 pub(crate) struct Secured {
-    pub(crate) stream: TlsStream<TcpStream>,
+    pub(crate) stream: TlsStream<BoxedStream>,
     /// What is wrong with the server's certificate.
     pub(crate) doubt: Option<Stop>,
 }
@@ -101,7 +102,7 @@ pub(crate) struct Secured {
 /// fails.
 pub(crate) async fn secure(
     run: &mut Run<'_>,
-    stream: TcpStream,
+    stream: BoxedStream,
     alpn: &[&[u8]],
 ) -> Result<Secured, Stop> {
     let name = server_name(&run.ask.host, run.attempt.address)?;
@@ -145,7 +146,7 @@ pub(crate) async fn secure(
 }
 
 /// Says goodbye politely; what happens then does not matter.
-pub(crate) async fn close(run: &mut Run<'_>, mut stream: TlsStream<TcpStream>) {
+pub(crate) async fn close(run: &mut Run<'_>, mut stream: TlsStream<BoxedStream>) {
     let goodbye = async {
         let _ = stream.shutdown().await;
         Ok(())
@@ -153,7 +154,7 @@ pub(crate) async fn close(run: &mut Run<'_>, mut stream: TlsStream<TcpStream>) {
     let _ = run.phase(PhaseName::Close, goodbye).await;
 }
 
-fn note_agreement(run: &mut Run<'_>, stream: &TlsStream<TcpStream>) {
+fn note_agreement(run: &mut Run<'_>, stream: &TlsStream<BoxedStream>) {
     let (_, connection) = stream.get_ref();
     let Some(evidence) = &mut run.attempt.tls else {
         return;

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use tokio::{
     io::AsyncReadExt,
-    net::TcpStream,
     time::{Instant, timeout},
 };
 use tokio_rustls::client::TlsStream;
@@ -13,6 +12,7 @@ use crate::{
     ask::TlsVersion,
     evidence::{PhaseName, Trouble},
     run::{Run, Stop},
+    stream::BoxedStream,
 };
 
 /// Alerts with which servers answer when they asked for a client certificate and got none:
@@ -49,7 +49,7 @@ pub(super) fn refused(run: &Run<'_>, stop: &Stop) -> bool {
 /// it, so most that are content say nothing, and the wait ends with [`REFUSAL_WAIT`].
 pub(crate) async fn await_refusal(
     run: &mut Run<'_>,
-    stream: &mut TlsStream<TcpStream>,
+    stream: &mut TlsStream<BoxedStream>,
 ) -> Result<(), Stop> {
     let asked =
         run.attempt.tls.as_ref().is_some_and(|tls| {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use outgate_wire::tls_hello::{ANSWER_MAX, ClientHello, ServerFirst, Version, alert_name};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
     time::{Instant, timeout},
 };
 
@@ -13,7 +12,7 @@ use crate::{
     ask::{Host, TlsVersion},
     evidence::{LegacyTls, PhaseName, Trouble},
     run::{Run, Stop},
-    stream::{dial, socket_address},
+    stream::{BoxedStream, Way},
 };
 
 /// Offers, highest first. A server that copes with TLS's rules needs one; one that breaks off at
@@ -78,10 +77,10 @@ async fn ask(run: &mut Run<'_>, offer: Version) -> Result<LegacyTls, Stop> {
             what: error.to_string(),
         }
     })?;
-    let address = socket_address(run)?;
+    let way = Way::of(run)?;
     let exchange = async {
         let exchange = async {
-            let mut stream = dial(address, PhaseName::LegacyTls).await?;
+            let mut stream = way.open(PhaseName::LegacyTls).await?;
             let start = Instant::now();
             stream
                 .write_all(&hello.encode())
@@ -100,7 +99,7 @@ async fn ask(run: &mut Run<'_>, offer: Version) -> Result<LegacyTls, Stop> {
 }
 
 /// Reads until the server's first word is complete, at most [`ANSWER_MAX`] bytes.
-async fn read_first(stream: &mut TcpStream) -> Result<LegacyTls, Stop> {
+async fn read_first(stream: &mut BoxedStream) -> Result<LegacyTls, Stop> {
     let start = Instant::now();
     let mut answer = Vec::new();
     let mut warnings = 0;
