@@ -22,12 +22,14 @@ use outgate_door::Facts;
 use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::api::bodies::Bodies;
 use crate::api::bounds::{MAX_ADDRESS, MAX_ENROLMENTS, MAX_STREAMS, Places};
 use crate::api::problem::{Kind, Problem};
 use crate::hub::State;
 
 mod audit;
 mod authorities;
+mod bodies;
 mod bounds;
 mod caller;
 mod commands;
@@ -79,6 +81,8 @@ pub(crate) struct Api {
     /// Bodies of enrolments that are being read.
     enrolling: Places,
     streams: Places,
+    /// Bodies of callers with a token.
+    bodies: Bodies,
     open: Rates<IpAddr>,
     readiness: health::Readiness,
     /// Requests that run on tasks of their own.
@@ -99,6 +103,7 @@ pub fn router(state: State) -> Router {
         state,
         enrolling: Places::new(MAX_ENROLMENTS),
         streams: Places::new(MAX_STREAMS),
+        bodies: Bodies::default(),
         running: Arc::new(Semaphore::new(idempotency::MAX_RUNNING)),
         queries: document::queries(&document),
         document: document_text(&document).into(),

@@ -126,6 +126,9 @@ pub(crate) async fn authenticate(
         Err(problem) => return problem.into_response(),
     };
     request.extensions_mut().insert(caller.clone());
+    // Kept here until there is an answer: what was in the body is needed as long.
+    let held = api.bodies.none_yet(&caller.share());
+    request.extensions_mut().insert(held.clone());
     tokio::select! {
         response = next.run(request) => response,
         ending = caller.ended() => ended(ending).into_response(),

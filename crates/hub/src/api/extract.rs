@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
+use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, IF_MATCH};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::api::bodies::Held;
 use crate::api::bounds::{BODY_WITHIN, MAX_BODY};
 use crate::api::problem::{Kind, Problem};
 
@@ -85,7 +89,9 @@ pub(crate) async fn from_json_within<T: DeserializeOwned>(
         let detail = format!("Content-Type: {wanted} is needed");
         return Err(Problem::new(Kind::MediaType, detail));
     }
-    let bytes = whole_within(request.into_body(), most, within).await?;
+    let (parts, body) = request.into_parts();
+    let held = parts.extensions.get::<Held>();
+    let bytes = whole_within(body, held, most, within).await?;
     serde_json::from_slice(&bytes).map_err(|error| {
         let kind = match error.classify() {
             serde_json::error::Category::Data => Kind::Invalid,
@@ -105,26 +111,42 @@ fn is_of_type(headers: &HeaderMap, wanted: &str) -> bool {
 }
 
 /// All of a body, if it is not too large and comes in time.
-pub(crate) async fn whole(body: axum::body::Body) -> Result<bytes::Bytes, Problem> {
-    whole_within(body, MAX_BODY, BODY_WITHIN).await
+pub(crate) async fn whole(body: Body, held: Option<&Held>) -> Result<Bytes, Problem> {
+    whole_within(body, held, MAX_BODY, BODY_WITHIN).await
 }
 
 async fn whole_within(
-    body: axum::body::Body,
+    body: Body,
+    held: Option<&Held>,
     most: usize,
     within: Duration,
-) -> Result<bytes::Bytes, Problem> {
-    let limited = http_body_util::Limited::new(body, most);
-    let collected = http_body_util::BodyExt::collect(limited);
-    match tokio::time::timeout(within, collected).await {
-        Err(_) => Err(Problem::new(Kind::TooSlow, "the body came too slowly")),
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            let detail = format!("a body has at most {most} bytes here");
-            Err(Problem::new(Kind::TooLarge, detail))
+) -> Result<Bytes, Problem> {
+    let read = tokio::time::timeout(within, read(body, held, most)).await;
+    read.unwrap_or_else(|_| Err(Problem::new(Kind::TooSlow, "the body came too slowly")))
+}
+
+/// Reads a body; what has come of it counts as `held`.
+async fn read(body: Body, held: Option<&Held>, most: usize) -> Result<Bytes, Problem> {
+    let mut body = Limited::new(body, most);
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                let detail = format!("a body has at most {most} bytes here");
+                Problem::new(Kind::TooLarge, detail)
+            } else {
+                Problem::new(Kind::Malformed, "the body broke off")
+            }
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if let Some(held) = held {
+            held.reach(whole.len() + data.len())?;
         }
-        Ok(Err(_)) => Err(Problem::new(Kind::Malformed, "the body broke off")),
+        whole.extend_from_slice(&data);
     }
+    Ok(whole.freeze())
 }
 
 /// The version that `If-Match` (RFC 9110, section 13.1.1) says is the one to change; `None` when

@@ -23,6 +23,7 @@ use outgate_core::idempotency::{Begun, MAX_ANSWER};
 use outgate_core::secret::Secret;
 
 use crate::api::Api;
+use crate::api::bodies::Held;
 use crate::api::caller::{Caller, bearer, ended};
 use crate::api::extract::whole;
 use crate::api::problem::{Kind, Problem};
@@ -81,7 +82,9 @@ async fn carry_out(
 ) -> Result<Response, Problem> {
     let key = key(&request)?;
     let (parts, body) = request.into_parts();
-    let body = whole(body).await?;
+    // Taken along, so that the body counts until the request has been carried out.
+    let held = parts.extensions.get::<Held>().cloned();
+    let body = whole(body, held.as_ref()).await?;
     let fingerprint = fingerprint(&parts, &body);
     let request = Request::from_parts(parts, Body::from(body));
     let Ok(running) = Arc::clone(&api.running).try_acquire_owned() else {
@@ -90,7 +93,7 @@ async fn carry_out(
     };
     // From the mark on nothing may stop half-way: who hangs up leaves no key that is never settled.
     let task = tokio::spawn(async move {
-        let _running = running;
+        let _under_way = (running, held);
         match api
             .state
             .core
@@ -192,7 +195,7 @@ fn fingerprint(parts: &http::request::Parts, body: &[u8]) -> [u8; 32] {
 /// The response, and a copy of it to keep if it is small enough.
 async fn kept(response: Response) -> Result<(Response, Option<Kept>), Problem> {
     let (parts, body) = response.into_parts();
-    let body = whole(body).await?;
+    let body = whole(body, None).await?;
     let headers = KEPT_HEADERS.iter().filter_map(|name| {
         let value = parts.headers.get(name)?.to_str().ok()?;
         Some((name.as_str().to_owned(), value.to_owned()))

@@ -65,6 +65,8 @@ pub(crate) enum Kind {
     Internal,
     /// The hub is going down or starting.
     Draining,
+    /// All callers together ask for more than the hub carries at once.
+    Busy,
     /// The device is connected and takes no calls.
     TakesNoCalls,
     /// The device did not answer in time.
@@ -75,7 +77,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every kind, for the documentation.
-    pub(crate) const ALL: [Self; 27] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::Unauthenticated,
         Self::Forbidden,
         Self::Revoked,
@@ -101,6 +103,7 @@ impl Kind {
         Self::TooMany,
         Self::Internal,
         Self::Draining,
+        Self::Busy,
         Self::DeadlineExceeded,
         Self::Full,
     ];
@@ -158,6 +161,7 @@ impl Kind {
             Self::TooMany => (S::CONFLICT, "too-many", "One must go first"),
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "Trouble in the hub"),
             Self::Draining => (S::SERVICE_UNAVAILABLE, "draining", "Not ready"),
+            Self::Busy => (S::SERVICE_UNAVAILABLE, "busy", "Too much at once"),
             Self::DeadlineExceeded => (
                 S::GATEWAY_TIMEOUT,
                 "deadline-exceeded",
@@ -224,6 +228,17 @@ impl Problem {
     /// Too many of something.
     pub(crate) fn limited(what: &'static str, retry_after: Duration) -> Self {
         Refusal::Limited { what, retry_after }.into()
+    }
+
+    /// All callers together ask for more of something than there is.
+    pub(crate) fn busy(what: &str, retry_after: Duration) -> Self {
+        Self {
+            retry_after: Some(retry_after),
+            ..Self::new(
+                Kind::Busy,
+                format!("too much at once of all callers: {what}"),
+            )
+        }
     }
 
     /// The same problem where the request named the version it expects: a change meanwhile is

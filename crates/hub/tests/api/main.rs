@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod access;
+mod bodies;
 mod conditions;
 mod document;
 mod enrolling;
