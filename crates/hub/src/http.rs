@@ -49,12 +49,15 @@ const PING_EVERY: Duration = Duration::from_secs(30);
 /// How long requests on their way may take once the hub goes down.
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
-/// Everything that is served over HTTP, but for the dialects.
-pub(crate) fn router(state: &crate::State) -> Router {
+/// Everything that is served over HTTP; `dialects` are the routes of those.
+pub(crate) fn router(state: &crate::State, dialects: Router) -> Router {
+    // Layers hold for what there is before them: a router merged later brings its own answer for
+    // what there is not, which nobody would count.
     Router::new()
         .merge(crate::api::router(state.clone()))
         .merge(crate::console::router(state.clone()))
         .merge(whoami::router(state.core.clock.clone()))
+        .merge(dialects)
         .layer(RequestBodyTimeoutLayer::new(BODY_MOVES_WITHIN))
         .layer(middleware::from_fn_with_state(
             state.metrics.clone(),

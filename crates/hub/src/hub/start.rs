@@ -50,7 +50,7 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
     };
     Ok(Hub {
         receptionist: Receptionist {
-            router: crate::http::router(&state).merge(mqtt.router()),
+            router: crate::http::router(&state, mqtt.router()),
             mqtt: mqtt.clone(),
             metrics: state.metrics.clone(),
             listening: door.listening().iter().map(|one| one.address).collect(),

@@ -68,6 +68,7 @@ async fn requests_are_counted_by_their_routes_and_never_by_what_was_asked() {
         "outgate_http_requests_total{route=\"/healthz\",status=\"200\"} 2",
         "outgate_http_requests_total{route=\"/api/devices/{device}\",status=\"401\"} 1",
         "outgate_http_request_seconds_count{route=\"/healthz\"} 2",
+        "outgate_http_requests_total{route=\"none\",status=\"404\"} 1",
     ] {
         assert!(text.lines().any(|one| one == line), "{line} in {text}");
     }
