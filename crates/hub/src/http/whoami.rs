@@ -7,11 +7,13 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use http::{HeaderMap, StatusCode, Version, header};
+use http::{HeaderMap, Version, header};
 use outgate_core::Clock;
 use outgate_core::limits::{Rate, Rates, source};
 use outgate_door::{Facts, Whoami, WhoamiTls};
 use serde::Serialize;
+
+use crate::api::ApiProblem;
 
 /// How often one source may ask.
 const RATE: Rate = Rate {
@@ -64,12 +66,7 @@ async fn whoami(
     headers: HeaderMap,
 ) -> Response {
     if let Err(wait) = sources.take(&source(facts.peer.ip())) {
-        let seconds = wait.as_secs().max(1).to_string();
-        return (
-            StatusCode::TOO_MANY_REQUESTS,
-            [(header::RETRY_AFTER, seconds)],
-        )
-            .into_response();
+        return ApiProblem::limited("questions to /whoami", wait).into_response();
     }
     let seen = Whoami::from(&facts);
     let answer = Answer {
@@ -120,4 +117,42 @@ fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
         (name.to_string(), value)
     });
     shown.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use http::{Request, StatusCode};
+    use outgate_core::Timestamp;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_asks_too_often_is_told_when_to_come_again_and_others_are_answered() {
+        let clock = Clock::held(Timestamp::from_millis(1_790_000_000_000));
+        let router = router(clock.clone());
+        let ask = async |peer: &str| {
+            let mut request = Request::get("/whoami").body(Body::empty()).unwrap();
+            request.extensions_mut().insert(Facts {
+                peer: peer.parse().unwrap(),
+                local: "192.0.2.1:443".parse().unwrap(),
+                tls: None,
+            });
+            router.clone().oneshot(request).await.unwrap()
+        };
+        for _ in 0..RATE.burst {
+            assert_eq!(ask("192.0.2.7:1").await.status(), StatusCode::OK);
+        }
+        let refused = ask("192.0.2.7:2").await;
+        assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+        let wait: u64 = refused.headers()[header::RETRY_AFTER]
+            .to_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert_eq!(ask("192.0.2.8:1").await.status(), StatusCode::OK);
+        clock.advance(Duration::from_secs(wait));
+        assert_eq!(ask("192.0.2.7:3").await.status(), StatusCode::OK);
+    }
 }
