@@ -3,6 +3,7 @@
 mod cut;
 mod idle;
 mod patient;
+mod streams;
 mod whoami;
 
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use outgate_door::{Connection, Facts};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -25,6 +26,7 @@ use tracing::{Instrument as _, field};
 use crate::metrics::Metrics;
 use idle::Requests;
 use patient::Patient;
+use streams::Streams;
 
 pub(crate) use cut::{Cut, watched};
 
@@ -109,10 +111,12 @@ async fn serve_stream<S>(
     let service = hyper::service::service_fn(move |request: http::Request<Incoming>| {
         let begun = begun_by.begin();
         let mut request = with_facts(request);
-        request.extensions_mut().insert(cut.clone());
-        let answer = router.clone().oneshot(request);
+        let (router, whole) = (router.clone(), cut.clone());
         async move {
-            let answer = answer.await;
+            // Over HTTP/1.1 an answer has the connection to itself.
+            let cut = streams::cut().unwrap_or(whole);
+            request.extensions_mut().insert(cut);
+            let answer = router.oneshot(request).await;
             answer.map(|response| response.map(|body| begun.until_sent(body)))
         }
     });
@@ -148,8 +152,8 @@ pub(crate) async fn begun(mut draining: watch::Receiver<bool>) {
     drop(draining.wait_for(|draining| *draining).await);
 }
 
-fn builder() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn builder() -> Builder<Streams> {
+    let mut builder = Builder::new(Streams);
     builder
         .http1()
         .timer(TokioTimer::new())

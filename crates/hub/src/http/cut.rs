@@ -1,4 +1,4 @@
-//! Cutting connections from outside, for answers that go on while nobody takes them.
+//! Cutting connections, or streams of them, from outside, for answers that go on while nobody takes them.
 //!
 //! A body is asked for its next part only when there is room to send it. So what a client does not
 //! read holds its answer, and whatever that holds, until somebody else looks after it.
@@ -23,7 +23,8 @@ const STILL: Duration = Duration::from_secs(60);
 /// for this, and not for longer than [`outgate_core::identity::CLOSING_PATIENCE`].
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// Cuts the connection that a request came over; one that came over none, as in tests, goes on.
+/// Cuts what a request came over: its stream (HTTP/2) or its connection (HTTP/1.1). One that came
+/// over none, as in tests, goes on.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cut(CancellationToken);
 
@@ -54,7 +55,7 @@ struct Watched<S> {
     _gone: DropGuard,
 }
 
-/// Sees to it that an answer made of `parts` is done with: cuts its connection when it is not
+/// Sees to it that an answer made of `parts` is done with: cuts what it goes over when it is not
 /// taken for long, and when it is not soon done with after `over`.
 pub(crate) fn watched<S: Stream>(
     parts: S,

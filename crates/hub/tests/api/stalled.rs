@@ -3,6 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::body::Body;
+use http::Request;
+use http_body_util::BodyExt as _;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use outgate_core::identity::{Actor, Claim, Given, Issued, Role, Scope};
 use outgate_core::secret::Secret;
 use outgate_core::{Core, events::NewEvent};
@@ -21,6 +26,10 @@ const EVENT: usize = 200_000;
 
 /// The least of an answer that is waited for: its head, and the beginning of an event.
 const BEGUN: usize = 2_000;
+
+/// A kind of frame of HTTP/2 and a reason in it (RFC 9113, sections 6.4 and 7).
+const RST_STREAM: u8 = 3;
+const CANCEL: u32 = 8;
 
 /// A hub that listens without TLS, as on a trusted network.
 struct Running {
@@ -47,19 +56,57 @@ async fn a_stalled_stream_over_http_1_is_cut_when_its_token_is_revoked() {
 async fn a_stalled_stream_over_http_2_is_cut_when_its_token_is_revoked() {
     let hub = Running::new().await;
     let token = hub.operator("ann").await;
-    let stalled = hub.stall(&http2(&token)).await;
+    let mut stalled = hub.stall(&http2(&token)).await;
     hub.revoke("ann").await;
-    assert_closed(stalled).await;
+    assert_eq!(soon(reset(&mut stalled)).await, (1, CANCEL));
+}
+
+#[tokio::test]
+async fn a_stalled_stream_over_http_2_is_cut_and_its_connection_goes_on() {
+    let hub = Running::new().await;
+    let [ann, bob] = [hub.operator("ann").await, hub.operator("bob").await];
+    let stream = TcpStream::connect(hub.address).await.unwrap();
+    let (mut client, connection) = http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(16 * 1_024)
+        .initial_connection_window_size(1_024 * 1_024)
+        .handshake::<_, Body>(TokioIo::new(stream))
+        .await
+        .unwrap();
+    let connected = tokio::spawn(connection);
+    let mut stalled = soon(client.send_request(follow(&ann))).await.unwrap();
+    let mut going_on = soon(client.send_request(follow(&bob))).await.unwrap();
+    // An event is larger than the window: from here on there is more to send.
+    soon(stalled.frame()).await.unwrap().unwrap();
+    hub.revoke("ann").await;
+
+    let all = EVENTS as usize * EVENT;
+    let mut came = 0;
+    let end = loop {
+        match soon(stalled.frame()).await {
+            Some(Ok(frame)) => came += frame.into_data().map_or(0, |data| data.len()),
+            end => break end,
+        }
+    };
+    assert!(end.is_some_and(|end| end.is_err()), "it was not reset");
+    assert!(came < all, "the whole stream was sent");
+    let mut came = 0;
+    while came < all {
+        let frame = soon(going_on.frame()).await.unwrap().unwrap();
+        came += frame.into_data().map_or(0, |data| data.len());
+    }
+    let next = soon(client.send_request(follow(&bob))).await.unwrap();
+    assert_eq!(next.status(), 200);
+    assert!(!connected.is_finished());
 }
 
 #[tokio::test]
 async fn a_stalled_stream_of_somebody_else_goes_on() {
     let hub = Running::new().await;
     let [ann, bob] = [hub.operator("ann").await, hub.operator("bob").await];
-    let stalled = hub.stall(&http2(&ann)).await;
+    let mut stalled = hub.stall(&http2(&ann)).await;
     let mut going_on = hub.stall(&http2(&bob)).await;
     hub.revoke("ann").await;
-    assert_closed(stalled).await;
+    assert_eq!(soon(reset(&mut stalled)).await, (1, CANCEL));
     // The answer goes a little later than its connection.
     soon(async {
         while hub.core.sessions.count() > 1 {
@@ -136,6 +183,32 @@ async fn assert_closed(mut stream: TcpStream) {
     let _ = soon(stream.read_to_end(&mut rest)).await;
     let all = u64::from(EVENTS) * EVENT as u64;
     assert!((rest.len() as u64) < all, "the whole stream was sent");
+}
+
+/// The stream that is reset first, and why.
+async fn reset(stream: &mut TcpStream) -> (u32, u32) {
+    loop {
+        // A frame (RFC 9113, section 4.1): its length, its kind, its flags and its stream.
+        let [a, b, c, kind, _, stream_id @ ..] = {
+            let mut head = [0; 9];
+            stream.read_exact(&mut head).await.unwrap();
+            head
+        };
+        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+        stream.read_exact(&mut payload).await.unwrap();
+        if kind == RST_STREAM {
+            let why = payload.try_into().unwrap();
+            return (u32::from_be_bytes(stream_id), u32::from_be_bytes(why));
+        }
+    }
+}
+
+/// Asks for all events, and for those that come.
+fn follow(token: &str) -> Request<Body> {
+    let request = Request::get("http://hub/api/events?after=0")
+        .header("accept", "text/event-stream")
+        .header("authorization", format!("Bearer {token}"));
+    request.body(Body::empty()).unwrap()
 }
 
 /// A device's events, large ones.
