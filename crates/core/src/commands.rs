@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::sync::broadcast;
 
 use crate::acting;
 use crate::announcement::Announcement;
@@ -40,6 +41,9 @@ pub const MAX_TAKEN: u32 = 100;
 /// For how long a command may be worth doing.
 pub const LASTS: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(30 * 24 * 3600);
+
+/// The most changes that somebody who looks on may lag behind before they miss some.
+const MAX_UNSEEN_CHANGES: usize = 1_024;
 
 /// What a device is to do.
 #[derive(Clone, Debug)]
@@ -127,6 +131,7 @@ pub struct Commands {
     sessions: Sessions,
     leases: Leases,
     hook: Hook,
+    changed: broadcast::Sender<DeviceId>,
 }
 
 impl Commands {
@@ -137,6 +142,7 @@ impl Commands {
             store,
             clock,
             sessions,
+            changed: broadcast::Sender::new(MAX_UNSEEN_CHANGES),
         }
     }
 
@@ -164,7 +170,7 @@ impl Commands {
                 acting::act(connection, &actor, &device, (now, "command.send"), &detail)?;
                 table::tidy(connection, now)?;
                 let sent = table::insert(connection, &device, &id, &command, now)?;
-                Ok((sent, commands.news(device)))
+                Ok((sent, commands.news(device, true)))
             })
             .await?;
         drop(told);
@@ -208,7 +214,9 @@ impl Commands {
             })
             .await?;
         claim.keep();
-        if !taken.is_empty() {
+        if let Some(first) = taken.first() {
+            // Nobody may be looking on.
+            let _ = self.changed.send(first.device.clone());
             self.tell(taken.len(), "delivered");
         }
         for command in &mut taken {
@@ -257,7 +265,7 @@ impl Commands {
                     table::end(connection, &command, outcome, now)?;
                 }
                 let more = table::has_open(connection, &device)?;
-                Ok(more.then(|| commands.news(device)))
+                Ok(Some(commands.news(device, more)))
             })
             .await?;
         drop(told);
@@ -370,7 +378,7 @@ impl Commands {
                 commands.leases.release(&device, command.seq);
                 table::end(connection, &command, CommandState::Cancelled, now)?;
                 let cancelled = table::one(connection, &device, &id)?;
-                Ok((cancelled, Some(commands.news(device))))
+                Ok((cancelled, Some(commands.news(device, true))))
             })
             .await?;
         drop(told);
@@ -382,11 +390,24 @@ impl Commands {
         self.hook.tell(&Happening::Commands { count, became });
     }
 
-    /// Tells the sessions of `device`, once it is dropped, to look at the queue.
-    fn news(&self, device: DeviceId) -> Announcement<impl FnMut() + Send + use<>> {
-        let sessions = self.sessions.clone();
+    /// What has changed in any queue: its device's name, to those who look on. Who lags behind too
+    /// far is told so by the receiver, and reads again what they look at. That a command has
+    /// expired, or that the session which had it has ended, is not told.
+    #[must_use]
+    pub fn changes(&self) -> broadcast::Receiver<DeviceId> {
+        self.changed.subscribe()
+    }
+
+    /// Tells those who look on, once it is dropped, that the queue of `device` has changed; and the
+    /// device's sessions to look at it if there is something `to_take`.
+    fn news(&self, device: DeviceId, to_take: bool) -> Announcement<impl FnMut() + Send + use<>> {
+        let (sessions, changed) = (self.sessions.clone(), self.changed.clone());
         Announcement::new(move || {
-            sessions.signal(&device, &Signal::Commands);
+            if to_take {
+                sessions.signal(&device, &Signal::Commands);
+            }
+            // Nobody may be looking on.
+            let _ = changed.send(device.clone());
         })
     }
 

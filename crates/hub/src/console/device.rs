@@ -4,17 +4,15 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use maud::{Markup, Render as _, html};
-use outgate_core::Core;
-use outgate_core::commands::{Command, CommandState};
+use outgate_core::commands::Command;
 use outgate_core::events::EventFilter;
 use outgate_core::id::DeviceId;
-use outgate_core::identity::{Credential, CredentialKind, CredentialState, Page};
+use outgate_core::identity::{Actor, Credential, CredentialKind, CredentialState, Page};
 use outgate_core::sessions::Selector;
-use outgate_core::twin::{Half, Twin};
+use outgate_core::{Core, Refusal};
 
 use super::page::{Place, full, live};
-use super::preview::preview;
-use super::rows::{DeviceRow, SessionRow, moment};
+use super::rows::{CommandRow, DeviceRow, HalfShown, SessionRow, moment};
 use super::table::table;
 use super::trouble::Trouble;
 use super::visits::Visit;
@@ -39,11 +37,8 @@ pub(super) async fn show(
     let site = core.identity.site(&actor, &device.site).await?;
     let credentials = core.identity.credentials(&actor, &id).await?;
     let twin = core.twins.get(&actor, &id).await?;
-    let page = Page {
-        after: None,
-        limit: COMMANDS,
-    };
-    let commands = core.commands.list(&actor, &id, &page).await?;
+    let commands = commands(core, &actor, &id).await?;
+    let commands = commands.iter().map(CommandRow::new);
     let filter = EventFilter {
         scope: actor.scope,
         device: Some(id.clone()),
@@ -69,9 +64,9 @@ pub(super) async fn show(
         h2 { "Last events" }
         (events)
         h2 { "Twin" }
-        (halves(&twin))
+        div.halves { @for half in HalfShown::of(&twin) { (half) } }
         h2 { "Last commands" }
-        (commands_table(&commands.items))
+        (table("commands", CommandRow::COLUMNS, commands.map(|one| one.cells()), "None."))
         h2 { "Sessions" }
         (table("sessions", SessionRow::COLUMNS, sessions.iter().map(SessionRow::cells), "None."))
         h2 { "Credentials" }
@@ -80,60 +75,24 @@ pub(super) async fn show(
     Ok(full(id.as_str(), Place::Device, &visit, &body))
 }
 
+/// A device's last commands, as many as are shown.
+pub(super) async fn commands(
+    core: &Core,
+    actor: &Actor,
+    device: &DeviceId,
+) -> Result<Vec<Command>, Refusal> {
+    let page = Page {
+        after: None,
+        limit: COMMANDS,
+    };
+    Ok(core.commands.list(actor, device, &page).await?.items)
+}
+
 /// A device's live sessions, as many as are shown.
 pub(super) fn sessions(core: &Core, device: &DeviceId) -> Vec<SessionRow> {
     let present = core.sessions.present(&Selector::Device(device.clone()));
     let shown = present.iter().take(SESSIONS);
     shown.map(SessionRow::new).collect()
-}
-
-fn halves(twin: &Twin) -> Markup {
-    let half = |title: &str, half: &Half| {
-        let text = serde_json::to_string_pretty(&half.document).unwrap_or_default();
-        html! {
-            section {
-                h3 { (title) ", version " (half.version) }
-                pre tabindex="0" aria-label=(title) { (text) }
-            }
-        }
-    };
-    html! {
-        div.halves {
-            (half("Desired", &twin.desired))
-            (half("Reported", &twin.reported))
-        }
-    }
-}
-
-fn commands_table(commands: &[Command]) -> Markup {
-    let columns = [
-        ("sent", "Sent"),
-        ("command", "Command"),
-        ("state", "State"),
-        ("expires", "Expires"),
-        ("payload", "Payload"),
-    ];
-    let rows = commands.iter().map(|one| {
-        [
-            moment(Some(one.created)),
-            one.name.render(),
-            command_state(one.state).render(),
-            moment(Some(one.expires)),
-            preview(&one.payload).render(),
-        ]
-    });
-    table("commands", columns, rows, "None.")
-}
-
-fn command_state(state: CommandState) -> &'static str {
-    match state {
-        CommandState::Queued => "queued",
-        CommandState::Delivered => "delivered",
-        CommandState::Completed => "completed",
-        CommandState::Rejected => "rejected",
-        CommandState::Expired => "expired",
-        CommandState::Cancelled => "cancelled",
-    }
 }
 
 fn credentials_table(credentials: &[Credential]) -> Markup {

@@ -42,7 +42,7 @@ function settle(table) {
   table.parentElement.nextElementSibling.hidden = !none;
 }
 
-// What stands in the cells of a device, a session and an event.
+// What stands in the cells of a device, a session, a command and an event.
 const DEVICE = {
   device: (one) => link(one.device),
   site: (one) => one.site,
@@ -57,6 +57,14 @@ const SESSION = {
   via: (one) => one.via,
   peer: (one) => one.peer,
   credential: (one) => one.credential,
+};
+
+const COMMAND = {
+  sent: (one) => moment(one.sent),
+  command: (one) => one.command,
+  state: (one) => one.state,
+  expires: (one) => moment(one.expires),
+  payload: (one) => one.payload,
 };
 
 const EVENT = {
@@ -92,6 +100,13 @@ function fill(place, one) {
       cell.replaceChildren(...filled.childNodes);
     }
   }
+}
+
+// Shows these rows in place of those before.
+function refill(part, cells, rows) {
+  const filled = table(part);
+  filled.tBodies[0].replaceChildren(...rows.map((one) => row(filled, cells, one)));
+  settle(filled);
 }
 
 function nameOf(row) {
@@ -140,9 +155,19 @@ const shows = {
 
   device(one) {
     fill(document.querySelector('[data-part="device"]'), one.row);
-    const sessions = table("sessions");
-    sessions.tBodies[0].replaceChildren(...one.sessions.map((it) => row(sessions, SESSION, it)));
-    settle(sessions);
+    refill("sessions", SESSION, one.sessions);
+  },
+
+  twin(halves) {
+    for (const half of halves) {
+      const place = document.querySelector(`[data-part="${half.part}"]`);
+      place.querySelector('[data-cell="version"]').textContent = half.version;
+      place.querySelector("pre").textContent = half.document;
+    }
+  },
+
+  commands(rows) {
+    refill("commands", COMMAND, rows);
   },
 };
 

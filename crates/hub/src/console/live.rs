@@ -25,9 +25,11 @@ use crate::http::{Cut, begun, watched};
 
 mod of_devices;
 mod of_events;
+mod of_model;
 
 use of_devices::{Devices, Watched};
 use of_events::Events;
+use of_model::Model;
 
 /// Nobody reads faster, and a browser should not have to.
 const BETWEEN: Duration = Duration::from_millis(250);
@@ -35,7 +37,8 @@ const BETWEEN: Duration = Duration::from_millis(250);
 /// How often something is sent, so that everybody in between sees that it lives.
 const BEAT: Duration = Duration::from_secs(15);
 
-/// Which events are asked for. With those of one device comes how that device is.
+/// Which events are asked for. With those of one device comes how that device is, its twin and its
+/// commands.
 #[derive(Debug, Deserialize)]
 pub(super) struct Wanted {
     after: u64,
@@ -46,10 +49,16 @@ pub(super) struct Wanted {
 struct Reader {
     console: Arc<Console>,
     visit: Visit,
-    events: Option<Events>,
-    devices: Option<Devices>,
+    page: Page,
     next_at: Instant,
     _permit: OwnedSemaphorePermit,
+}
+
+/// What a page shows of what happens.
+struct Page {
+    events: Option<Events>,
+    devices: Option<Devices>,
+    model: Option<Model>,
 }
 
 /// `GET /console/live`.
@@ -77,10 +86,15 @@ pub(super) async fn events(
         prefix: None,
     };
     let events = Events::new(core, filter, last.unwrap_or(wanted.after));
-    let devices = wanted
-        .device
-        .map(|device| Devices::new(core, Watched::One(device)));
-    begin(Arc::clone(&console), (visit, cut), Some(events), devices)
+    let model = wanted.device.clone();
+    let page = Page {
+        events: Some(events),
+        model: model.map(|device| Model::new(core, device)),
+        devices: wanted
+            .device
+            .map(|device| Devices::new(core, Watched::One(device))),
+    };
+    begin(Arc::clone(&console), (visit, cut), page)
 }
 
 /// `GET /console/live/devices`.
@@ -94,7 +108,12 @@ pub(super) async fn devices(
         return Ok(thrown_out());
     };
     let devices = Devices::new(&console.state.core, Watched::List(search));
-    begin(Arc::clone(&console), (visit, cut), None, Some(devices))
+    let page = Page {
+        events: None,
+        devices: Some(devices),
+        model: None,
+    };
+    begin(Arc::clone(&console), (visit, cut), page)
 }
 
 /// A redirection to the login page would be followed and tell the script nothing.
@@ -105,8 +124,7 @@ fn thrown_out() -> Response {
 fn begin(
     console: Arc<Console>,
     (visit, cut): (Visit, Cut),
-    events: Option<Events>,
-    devices: Option<Devices>,
+    page: Page,
 ) -> Result<Response, Trouble> {
     let permit = Arc::clone(&visit.streams).try_acquire_owned();
     let permit = permit.map_err(|_| Refusal::Limited {
@@ -116,8 +134,7 @@ fn begin(
     let reader = Reader {
         console,
         visit,
-        events,
-        devices,
+        page,
         next_at: Instant::now(),
         _permit: permit,
     };
@@ -156,20 +173,26 @@ impl Reader {
             if !batch.is_empty() {
                 return Some(batch);
             }
+            let page = &mut self.page;
             tokio::select! {
-                news = either(self.events.as_mut().map(Events::changed)) => news?,
-                news = either(self.devices.as_mut().map(Devices::changed)) => news?,
+                news = either(page.events.as_mut().map(Events::changed)) => news?,
+                news = either(page.devices.as_mut().map(Devices::changed)) => news?,
+                news = either(page.model.as_mut().map(Model::changed)) => news?,
             }
         }
     }
 
     async fn take(&mut self, batch: &mut Vec<sse::Event>) -> Result<(), Refusal> {
         let core: &Core = &self.console.state.core;
-        if let Some(events) = &mut self.events {
+        let page = &mut self.page;
+        if let Some(events) = &mut page.events {
             events.take(core, batch).await?;
         }
-        if let Some(devices) = &mut self.devices {
+        if let Some(devices) = &mut page.devices {
             devices.take(core, &self.visit.actor()?, batch).await?;
+        }
+        if let Some(model) = &mut page.model {
+            model.take(core, &self.visit.actor()?, batch).await?;
         }
         Ok(())
     }

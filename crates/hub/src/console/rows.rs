@@ -1,12 +1,15 @@
-//! What is told of a device and its sessions in a row: as a page shows it, and as it comes live
+//! What is told of a device, its sessions, twin and commands: as a page shows it, and as it comes live
 //! for the script to show it the same.
 
 use maud::{Markup, Render, html};
 use outgate_core::Timestamp;
+use outgate_core::commands::{Command, CommandState};
 use outgate_core::identity::{Device, DeviceState};
 use outgate_core::sessions::{Presence, Sessions};
+use outgate_core::twin::{Half, Twin};
 use serde::Serialize;
 
+use super::preview::preview;
 use super::table::Column;
 
 /// A word, and the class that it is shown in.
@@ -34,6 +37,25 @@ pub(super) struct SessionRow {
     via: &'static str,
     peer: String,
     credential: String,
+}
+
+/// One of a device's commands.
+#[derive(Debug, Serialize)]
+pub(super) struct CommandRow {
+    sent: Timestamp,
+    command: String,
+    state: &'static str,
+    expires: Timestamp,
+    payload: String,
+}
+
+/// One half of a device's twin.
+#[derive(Debug, Serialize)]
+pub(super) struct HalfShown {
+    /// By which the script finds its place.
+    part: &'static str,
+    version: u64,
+    document: String,
 }
 
 impl DeviceRow {
@@ -99,6 +121,80 @@ impl SessionRow {
             self.peer.render(),
             self.credential.render(),
         ]
+    }
+}
+
+impl CommandRow {
+    /// What its cells are.
+    pub(super) const COLUMNS: [Column; 5] = [
+        ("sent", "Sent"),
+        ("command", "Command"),
+        ("state", "State"),
+        ("expires", "Expires"),
+        ("payload", "Payload"),
+    ];
+
+    /// A command as it is now.
+    pub(super) fn new(command: &Command) -> Self {
+        Self {
+            sent: command.created,
+            command: command.name.clone(),
+            state: command_state(command.state),
+            expires: command.expires,
+            payload: preview(&command.payload),
+        }
+    }
+
+    /// Its cells.
+    pub(super) fn cells(&self) -> [Markup; 5] {
+        [
+            moment(Some(self.sent)),
+            self.command.render(),
+            self.state.render(),
+            moment(Some(self.expires)),
+            self.payload.render(),
+        ]
+    }
+}
+
+impl HalfShown {
+    /// Both halves of a twin: what is desired, and what is reported.
+    pub(super) fn of(twin: &Twin) -> [Self; 2] {
+        let shown = |part, half: &Half| Self {
+            part,
+            version: half.version,
+            document: serde_json::to_string_pretty(&half.document).unwrap_or_default(),
+        };
+        [
+            shown("desired", &twin.desired),
+            shown("reported", &twin.reported),
+        ]
+    }
+}
+
+impl Render for HalfShown {
+    fn render(&self) -> Markup {
+        let title = match self.part {
+            "desired" => "Desired",
+            _ => "Reported",
+        };
+        html! {
+            section data-part=(self.part) {
+                h3 { (title) ", version " span data-cell="version" { (self.version) } }
+                pre tabindex="0" aria-label=(title) { (self.document) }
+            }
+        }
+    }
+}
+
+fn command_state(state: CommandState) -> &'static str {
+    match state {
+        CommandState::Queued => "queued",
+        CommandState::Delivered => "delivered",
+        CommandState::Completed => "completed",
+        CommandState::Rejected => "rejected",
+        CommandState::Expired => "expired",
+        CommandState::Cancelled => "cancelled",
     }
 }
 

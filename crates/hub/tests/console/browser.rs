@@ -222,6 +222,59 @@ async fn a_device_comes_and_goes_on_its_own_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_twin_and_the_commands_of_a_device_change_on_its_page() {
+    let (hub, mut browser, at) = stage("Shop").await;
+    let token = hub.operator("anna", Scope::All).await;
+    let session = hub.device().await;
+    log_in(&mut browser, &at, &token).await;
+    browser.go(&format!("{at}/console/device/till")).await;
+    browser.until(LIVE).await;
+    let loads = browser.loads();
+    let half =
+        |part: &str| format!("document.querySelector('section[data-part={part}]').innerText");
+    hub.desire(&serde_json::json!({ "sign": NASTY }).to_string())
+        .await;
+    let desired = half("desired");
+    browser
+        .until(&format!("{desired}.startsWith('Desired, version 1')"))
+        .await;
+    let shown = browser.run(&desired).await.to_string();
+    assert!(shown.contains("<script>"), "{shown}");
+    hub.report(&session, r#"{"on":true}"#).await;
+    browser
+        .until(&(half("reported") + r#".includes('"on": true')"#))
+        .await;
+
+    let commands = "document.querySelector('table[data-part=commands]')";
+    let row = format!("{commands}.tBodies[0].rows[0].innerText");
+    assert_eq!(
+        browser
+            .run(&format!("{commands}.parentElement.hidden"))
+            .await,
+        true
+    );
+    hub.command("reboot").await;
+    browser
+        .until(&format!(
+            "!{commands}.parentElement.hidden && {row}.includes('queued')"
+        ))
+        .await;
+    let shown = browser.run(&row).await.to_string();
+    assert!(shown.contains("reboot") && shown.contains("now"), "{shown}");
+    let core = &hub.whole.state().core;
+    core.commands.take(&session, 1).await.unwrap();
+    browser.until(&format!("{row}.includes('delivered')")).await;
+    assert_eq!(
+        browser
+            .run("document.querySelectorAll('main img, main script').length")
+            .await,
+        0
+    );
+    assert_eq!(browser.loads(), loads);
+    assert_eq!(browser.complaints, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_operator_is_thrown_out_of_a_page_that_is_open() {
     let (hub, mut browser, at) = stage("A").await;
     let token = hub.operator("anna", Scope::All).await;

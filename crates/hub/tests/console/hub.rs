@@ -1,6 +1,7 @@
 //! A hub of its own, with a device that says things.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -8,8 +9,9 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, COOKIE, HOST, ORIGIN, SET_COOKIE};
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
+use outgate_core::commands::NewCommand;
 use outgate_core::events::NewEvent;
-use outgate_core::id::{DeviceId, OperatorId};
+use outgate_core::id::{CommandId, DeviceId, OperatorId};
 use outgate_core::identity::{Actor, Claim, Given, Role, Scope};
 use outgate_core::secret::Secret;
 use outgate_core::sessions::Session;
@@ -127,6 +129,42 @@ impl Hub {
         };
         let events = &self.whole.state().core.events;
         events.append(session, event).await.unwrap();
+    }
+
+    /// Has the device's twin be wanted to be `patch`, too.
+    pub(crate) async fn desire(&self, patch: &str) {
+        let (twins, patch) = (
+            &self.whole.state().core.twins,
+            serde_json::from_str(patch).unwrap(),
+        );
+        let till = "till".parse().unwrap();
+        let desired = twins.desire(&Actor::hub(), &till, patch, None).await;
+        desired.unwrap();
+    }
+
+    /// Has the device say that its twin is `patch`, too.
+    pub(crate) async fn report(&self, session: &Session, patch: &str) {
+        let patch = serde_json::from_str(patch).unwrap();
+        let twins = &self.whole.state().core.twins;
+        twins.report(session, patch).await.unwrap();
+    }
+
+    /// Sends the device a command that is worth doing for long.
+    pub(crate) async fn command(&self, name: &str) -> CommandId {
+        self.command_for(name, Duration::from_secs(3_600)).await
+    }
+
+    pub(crate) async fn command_for(&self, name: &str, lasts: Duration) -> CommandId {
+        let new = NewCommand {
+            name: name.to_owned(),
+            content_type: String::new(),
+            properties: BTreeMap::new(),
+            payload: Bytes::from_static(b"now"),
+            lasts,
+        };
+        let (commands, till) = (&self.whole.state().core.commands, "till".parse().unwrap());
+        let sent = commands.send(&Actor::hub(), &till, new).await;
+        sent.unwrap().id
     }
 
     /// Asks for a page with a cookie, if there is one.

@@ -6,4 +6,5 @@ mod browser;
 #[cfg(feature = "peers")]
 mod chromium;
 mod hub;
+mod live;
 mod pages;
