@@ -321,6 +321,26 @@ pub(super) fn is_certificate_at(
         .query_row((digest, site), |row| row.get(0))?)
 }
 
+/// Whether a device of another site than `site` would come in by the certificate of that digest,
+/// dates aside.
+pub(super) fn is_held_beyond(
+    connection: &Connection,
+    digest: &Digest,
+    site: &SiteId,
+) -> Result<bool, Refusal> {
+    let sql = format!(
+        "{SELECT} WHERE c.digest = ?1 AND c.kind IN ('thumbprint', 'certificate')
+         AND d.site != ?2"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    for held in statement.query_map((digest, site), read)? {
+        if held?.holds() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 fn by_name(connection: &Connection, id: &CredentialId) -> Result<Option<Held>, Refusal> {
     Ok(connection
         .prepare_cached(&format!("{SELECT} WHERE c.id = ?1"))?

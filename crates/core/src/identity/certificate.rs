@@ -26,6 +26,8 @@ pub const MAX_CHAIN: usize = 8;
 struct Vouched {
     authority: AuthorityId,
     device: DeviceId,
+    /// Whether a device of another site has the certificate.
+    is_pinned_elsewhere: bool,
 }
 
 /// A certificate that the hub's own authority has signed.
@@ -59,8 +61,9 @@ impl Identity {
     /// Pins a certificate by its SHA-256 thumbprint. Who signed it does not matter; its dates do.
     ///
     /// A thumbprint is no secret, so that an operator may pin what is another site's. It gives
-    /// them nothing: a certificate that was signed for a device is that one's, and one that is
-    /// pinned at two sites is nobody's unless who shows it says who they are.
+    /// them nothing: a certificate that has been shown as one that was signed for a device is that
+    /// one's, and any other that two sites have a claim to is nobody's unless who shows it says who
+    /// they are.
     ///
     /// # Errors
     /// [`Refusal::Forbidden`], [`Refusal::NotFound`], [`Refusal::Exists`] when a device of the
@@ -202,7 +205,9 @@ impl Identity {
         match self.held_by(leaf, device).await? {
             Some(held) => held.judge(now),
             None if leaf.names.contains(device) => {
-                self.by_site_authority(chain, leaf, device, now).await
+                let vouched = self.vouched(chain, leaf, device, now).await?;
+                let vouched = vouched.ok_or(Refusal::Unauthenticated)?;
+                self.keep(vouched, leaf, now).await
             }
             None => Err(Refusal::Unauthenticated),
         }
@@ -210,6 +215,10 @@ impl Identity {
 
     /// Makes out which device shows this chain, when it does not say: the first that the
     /// certificate names, if it was signed for that one; else the only one that has it pinned.
+    ///
+    /// An authority's certificate is no secret: who runs a site may register another's authority,
+    /// and name a device as that one's certificates do. So what is shown for the first time and
+    /// pinned at another site is nobody's until its holder says who they are.
     async fn by_certificate_alone(
         &self,
         chain: &[Vec<u8>],
@@ -221,10 +230,14 @@ impl Identity {
                 Some(held) if held.is_signed() => return held.judge(now),
                 // What was pinned and is revoked does not come back by an authority's word.
                 Some(held) if !held.is_in_use() => {}
-                Some(_) | None => match self.by_site_authority(chain, leaf, named, now).await {
-                    Err(Refusal::Unauthenticated) => {}
-                    vouched => return vouched,
-                },
+                Some(_) | None => {
+                    if let Some(vouched) = self.vouched(chain, leaf, named, now).await? {
+                        if vouched.is_pinned_elsewhere {
+                            return Err(Refusal::Unauthenticated);
+                        }
+                        return self.keep(vouched, leaf, now).await;
+                    }
+                }
             }
         }
         let digest = leaf.thumbprint;
@@ -247,31 +260,42 @@ impl Identity {
             .await
     }
 
-    /// Asks the authorities of the device's site for their word, and keeps the certificate as a
-    /// credential of its own, so that it can be revoked by itself. The certificate names `device`.
-    async fn by_site_authority(
+    /// Asks the authorities of the device's site for their word. The certificate names `device`.
+    async fn vouched(
         &self,
         chain: &[Vec<u8>],
         leaf: &Leaf,
         device: &DeviceId,
         now: Timestamp,
-    ) -> Result<Identified, Refusal> {
-        let device = device.clone();
-        let (digest, subject, not_after) = (leaf.thumbprint, leaf.subject.clone(), leaf.not_after);
-        let chain = chain.to_vec();
-        let vouched = self
-            .store
+    ) -> Result<Option<Vouched>, Refusal> {
+        let (device, chain, digest) = (device.clone(), chain.to_vec(), leaf.thumbprint);
+        self.store
             .read_for_login(move |connection| {
-                let known = device::find(connection, &device)?.ok_or(Refusal::Unauthenticated)?;
+                let Some(known) = device::find(connection, &device)? else {
+                    return Ok(None);
+                };
                 let anchors = site_authority::in_use(connection, &known.site)?;
-                let anchor = site_authority::vouching(&anchors, &chain, now)
-                    .ok_or(Refusal::Unauthenticated)?;
-                Ok(Vouched {
+                let Some(anchor) = site_authority::vouching(&anchors, &chain, now) else {
+                    return Ok(None);
+                };
+                let site = &known.site;
+                Ok(Some(Vouched {
                     authority: anchor.id.clone(),
+                    is_pinned_elsewhere: authenticate::is_held_beyond(connection, &digest, site)?,
                     device,
-                })
+                }))
             })
-            .await?;
+            .await
+    }
+
+    /// Keeps a certificate as a credential of its own, so that it can be revoked by itself.
+    async fn keep(
+        &self,
+        vouched: Vouched,
+        leaf: &Leaf,
+        now: Timestamp,
+    ) -> Result<Identified, Refusal> {
+        let (digest, subject, not_after) = (leaf.thumbprint, leaf.subject.clone(), leaf.not_after);
         self.store
             .write(move |connection| keep(connection, &vouched, (digest, &subject, not_after), now))
             .await
@@ -285,7 +309,9 @@ fn keep(
     (digest, subject, expires): (Digest, &str, Timestamp),
     now: Timestamp,
 ) -> Result<Identified, Refusal> {
-    let Vouched { authority, device } = vouched;
+    let Vouched {
+        authority, device, ..
+    } = vouched;
     // Two connections may have come at once, and the authority may have been revoked meanwhile.
     if let Some(held) = authenticate::certificate_of(connection, &digest, device)? {
         return held.judge(now);

@@ -110,6 +110,7 @@ async fn pinning_another_sites_certificate_takes_none_of_its_devices() {
     let added = identity.add_authority(&hub.admin, &shop, &customer.pem);
     added.await.unwrap();
     let vouched = customer.leaf(&hub, "till-1", true);
+    show(&hub, &vouched, None).await.unwrap();
     let ours = hub_certificate(&hub, "till-1", DAY).await;
     for chain in [&vouched, &ours] {
         pin(&hub, "imp", chain).await.unwrap();
@@ -142,6 +143,28 @@ async fn a_certificate_pinned_at_two_sites_is_only_whose_who_shows_it_says() {
         .unwrap();
     let who = show(&hub, &chain, None).await.unwrap();
     assert_eq!(device_of(&who), "till-1");
+}
+
+#[tokio::test]
+async fn what_one_site_has_pinned_and_anothers_authority_vouches_for_is_whose_its_holder_says() {
+    let hub = Hub::with_device("shop", "till-1").await;
+    let customer = Customer::new(&hub);
+    let chain = customer.leaf(&hub, "imp", true);
+    let pinned = pin(&hub, "till-1", &chain).await.unwrap();
+    hub.add_site("evil").await;
+    hub.add_device("evil", "imp").await;
+    let (identity, evil) = (&hub.core.identity, id("evil"));
+    let added = identity.add_authority(&hub.admin, &evil, &customer.pem);
+    added.await.unwrap();
+    let refused = show(&hub, &chain, None).await;
+    assert!(matches!(refused, Err(Refusal::Unauthenticated)));
+    let who = show(&hub, &chain, Some("till-1")).await.unwrap();
+    assert_eq!(device_of(&who), "till-1");
+    let imps = identity.credentials(&hub.admin, &id("imp")).await.unwrap();
+    assert!(imps.is_empty(), "nothing has come of it at the other site");
+    revoke(&hub, "till-1", pinned).await;
+    let who = show(&hub, &chain, None).await.unwrap();
+    assert_eq!(device_of(&who), "imp", "no other site has a claim to it");
 }
 
 #[tokio::test]
