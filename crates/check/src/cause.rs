@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use crate::clock::{Clock, mends};
 use crate::judge::{ClockVerdict, Judged};
-use crate::words;
+use crate::words::{self, Language};
 
 /// The reason behind one or more lanes that did not work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +121,31 @@ impl CauseKind {
         Self::WebSocketBlocked,
         Self::NotPermitted,
     ];
+
+    /// Whose a cause of this kind is to mend.
+    pub const fn owner(self) -> Owner {
+        match self {
+            Self::ClockWrong | Self::ClocksDiffer | Self::NotPermitted => Owner::ThisMachine,
+            Self::TimeServerWrong | Self::TimeServerUnready => Owner::TimeServer,
+            Self::ResolverUnavailable | Self::NameNotFound | Self::NameWithoutAddress => Owner::Dns,
+            Self::Unreachable | Self::Prohibited | Self::Silent => Owner::Firewall,
+            Self::Refused
+            | Self::Stalled
+            | Self::Cut
+            | Self::WrongProtocol
+            | Self::TlsRefused
+            | Self::TlsTooOld
+            | Self::CertificateWrongName
+            | Self::SomebodyElse
+            | Self::WrongAnswer => Owner::FirewallOrVendor,
+            Self::TlsInspected
+            | Self::CertificateUntrusted
+            | Self::CertificateWrong
+            | Self::ProxyLogin
+            | Self::WebSocketBlocked => Owner::Proxy,
+            Self::CertificateOutOfDate | Self::ServerError => Owner::Vendor,
+        }
+    }
 }
 
 impl fmt::Display for CauseKind {
@@ -151,15 +176,7 @@ pub enum Owner {
 
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Firewall => "firewall",
-            Self::Dns => "DNS",
-            Self::Proxy => "proxy or TLS inspection",
-            Self::ThisMachine => "this machine",
-            Self::TimeServer => "time server",
-            Self::Vendor => "vendor",
-            Self::FirewallOrVendor => "firewall or vendor",
-        })
+        f.pad(Language::En.owner(*self))
     }
 }
 
@@ -171,7 +188,12 @@ pub(crate) struct Troubled<'a> {
 }
 
 /// Joins what went wrong into causes, the one that takes down most lanes first.
-pub(crate) fn join(lanes: &[Judged], clock: Clock, now: SystemTime) -> Vec<Cause> {
+pub(crate) fn join(
+    lanes: &[Judged],
+    clock: Clock,
+    now: SystemTime,
+    language: Language,
+) -> Vec<Cause> {
     let now = OffsetDateTime::from(now);
     let mut found: BTreeMap<(CauseKind, String), Vec<Troubled<'_>>> = BTreeMap::new();
     for (at, judged) in lanes
@@ -194,7 +216,7 @@ pub(crate) fn join(lanes: &[Judged], clock: Clock, now: SystemTime) -> Vec<Cause
     }
     let mut causes: Vec<Cause> = found
         .into_iter()
-        .map(|((kind, subject), probes)| words::cause(kind, subject, &probes))
+        .map(|((kind, subject), probes)| words::cause(kind, subject, &probes, language))
         .collect();
     causes.sort_by_key(|cause| std::cmp::Reverse(cause.lanes.len()));
     causes

@@ -21,3 +21,4 @@ pub use report::{
 };
 pub use run::{Event, MAX_CONCURRENT, run};
 pub use samples::{SampleError, Samples};
+pub use words::{Language, UnknownLanguage};

@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use crate::cause::{Cause, CauseKind, Owner};
 use crate::judge::{Judged, flow_outcome};
 use crate::plan::{Plan, Subject};
+use crate::words::Language;
 
 /// What was checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,6 +22,8 @@ pub struct Heading {
     pub version: String,
     /// The party in whose place the check was run.
     pub from: String,
+    /// The language of causes and what to do about them.
+    pub language: Language,
 }
 
 /// The result of a check.

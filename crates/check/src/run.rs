@@ -157,7 +157,7 @@ pub(crate) fn conclude(
             .cloned();
         judged.hold_back(first.collect());
     }
-    let causes = cause::join(&lanes, clock, now);
+    let causes = cause::join(&lanes, clock, now, heading.language);
     Report::new(heading, lanes, causes, now, took)
 }
 

@@ -1,200 +1,131 @@
-//! What a cause is called, whose it is, and what to do about it.
+//! What a cause is called, whose it is, and what to do about it, in the reader's language: one file
+//! a language, and one line here. A word that a language lacks does not compile.
+//!
+//! Raw reasons (`{seen}`) are technical terms and stay in English in every language, so that a
+//! vendor's support reads the same words that the customer read out.
+
+mod de;
+mod en;
+mod nb;
+mod sv;
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
 
 use outgate_probe::Trouble;
+use serde::Serialize;
 
 use crate::cause::{Cause, CauseKind, Owner, Troubled};
 
 /// The most names that a sentence lists.
 const MAX_LISTED: usize = 4;
 
-/// What is said of each kind: whose it is, what is wrong, what to do.
-///
-/// `{hosts}` are the destinations, `{subject}` what the cause is about, `{seen}` what the first
-/// of its probes met, `{clock}` how far the clocks are apart.
-const WORDS: &[(CauseKind, Owner, &str, &str)] = &[
-    (
-        CauseKind::ClockWrong,
-        Owner::ThisMachine,
-        "this machine's clock is {clock}",
-        "set the clock; certificates and signed keys are judged by it",
-    ),
-    (
-        CauseKind::TimeServerWrong,
-        Owner::TimeServer,
-        "by {hosts} this machine's clock is {clock}, but other servers agree with this machine",
-        "mend the clock of {hosts}, or have DHCP name another time server",
-    ),
-    (
-        CauseKind::ClocksDiffer,
-        Owner::ThisMachine,
-        "by {hosts} this machine's clock is {clock}",
-        "compare both with a clock that is known to be right, and set the wrong one",
-    ),
-    (
-        CauseKind::TimeServerUnready,
-        Owner::TimeServer,
-        "{hosts}: {seen}",
-        "let the time server find its own time first, or name another one",
-    ),
-    (
-        CauseKind::ResolverUnavailable,
-        Owner::Dns,
-        "names cannot be resolved: {seen} (asked for {hosts})",
-        "give this machine a name server that it may reach (port 53, UDP and TCP)",
-    ),
-    (
-        CauseKind::NameNotFound,
-        Owner::Dns,
-        "{subject} does not exist for this network's name servers",
-        "let the name servers resolve {subject}; a filter may be hiding it",
-    ),
-    (
-        CauseKind::NameWithoutAddress,
-        Owner::Dns,
-        "{subject} exists but has no address here",
-        "let the name servers answer for {subject} with its addresses",
-    ),
-    (
-        CauseKind::Unreachable,
-        Owner::Firewall,
-        "there is no way to {hosts}: {seen}",
-        "give this machine a route there, or allow it in the firewall",
-    ),
-    (
-        CauseKind::Prohibited,
-        Owner::Firewall,
-        "a packet filter forbids {subject} to {hosts}",
-        "allow {subject} to {hosts}",
-    ),
-    (
-        CauseKind::Refused,
-        Owner::FirewallOrVendor,
-        "{subject} to {hosts} is refused: closed there, or reset on the way",
-        "allow {subject} to {hosts}; if it is allowed, ask whether the server is up",
-    ),
-    (
-        CauseKind::Silent,
-        Owner::Firewall,
-        "{subject} to {hosts} stays without an answer: dropped on the way",
-        "allow {subject} to {hosts}",
-    ),
-    (
-        CauseKind::Stalled,
-        Owner::FirewallOrVendor,
-        "{subject} to {hosts} opens, but then nothing comes: {seen}",
-        "exempt it from inspection by firewall and proxy; else ask the vendor",
-    ),
-    (
-        CauseKind::Cut,
-        Owner::FirewallOrVendor,
-        "{subject} to {hosts} opens and is then cut: {seen}",
-        "exempt it from inspection by firewall and proxy; else ask the vendor",
-    ),
-    (
-        CauseKind::WrongProtocol,
-        Owner::FirewallOrVendor,
-        "{hosts}: {seen}",
-        "find out who answers there: a portal, a proxy or the vendor",
-    ),
-    (
-        CauseKind::TlsRefused,
-        Owner::FirewallOrVendor,
-        "{hosts}: {seen}",
-        "exempt it from TLS inspection; else ask the vendor",
-    ),
-    (
-        CauseKind::TlsTooOld,
-        Owner::FirewallOrVendor,
-        "{hosts}: {seen}",
-        "exempt it from TLS inspection if an old proxy answers; else ask the vendor",
-    ),
-    (
-        CauseKind::TlsInspected,
-        Owner::Proxy,
-        "{hosts}: the certificate is issued by {subject}, which only this machine's own store \
-         trusts: TLS is inspected on the way",
-        "exempt these names from TLS inspection",
-    ),
-    (
-        CauseKind::CertificateUntrusted,
-        Owner::Proxy,
-        "{hosts}: the certificate is issued by {subject}, which is not trusted here",
-        "exempt these names from TLS inspection, or name the authority with --ca",
-    ),
-    (
-        CauseKind::CertificateOutOfDate,
-        Owner::Vendor,
-        "{hosts}: {seen}",
-        "ask the vendor for a valid certificate; look at this machine's clock too",
-    ),
-    (
-        CauseKind::CertificateWrongName,
-        Owner::FirewallOrVendor,
-        "{hosts}: {seen}",
-        "find out who answers for this name: a portal, a proxy or the vendor",
-    ),
-    (
-        CauseKind::CertificateWrong,
-        Owner::Proxy,
-        "{hosts}: {seen}",
-        "exempt these names from TLS inspection; else ask the vendor",
-    ),
-    (
-        CauseKind::ProxyLogin,
-        Owner::Proxy,
-        "a proxy on the way to {hosts} wants a login",
-        "let these names pass the proxy without a login",
-    ),
-    (
-        CauseKind::ServerError,
-        Owner::Vendor,
-        "{hosts}: {seen}",
-        "the way is open; ask the vendor what is wrong with the server",
-    ),
-    (
-        CauseKind::SomebodyElse,
-        Owner::FirewallOrVendor,
-        "{hosts}: {seen}",
-        "find out who answers there: a captive portal, a proxy's block page, or the vendor",
-    ),
-    (
-        CauseKind::WrongAnswer,
-        Owner::FirewallOrVendor,
-        "{hosts}: {seen}",
-        "find out who answers there: a portal, a proxy or the vendor",
-    ),
-    (
-        CauseKind::WebSocketBlocked,
-        Owner::Proxy,
-        "WebSocket to {hosts} does not work: {seen}",
-        "let WebSocket upgrades pass the proxy, and keep them open",
-    ),
-    (
-        CauseKind::NotPermitted,
-        Owner::ThisMachine,
-        "{seen}",
-        "run the check with the rights that it asks for",
-    ),
-];
+/// The language of a report.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Language {
+    /// German.
+    De,
+    /// English.
+    #[default]
+    En,
+    /// Norwegian, bokmål.
+    Nb,
+    /// Swedish.
+    Sv,
+}
+
+impl Language {
+    /// Every language, in alphabetical order of their tags.
+    pub const ALL: [Self; 4] = [Self::De, Self::En, Self::Nb, Self::Sv];
+
+    /// Its tag (RFC 5646).
+    pub const fn tag(self) -> &'static str {
+        match self {
+            Self::De => "de",
+            Self::En => "en",
+            Self::Nb => "nb",
+            Self::Sv => "sv",
+        }
+    }
+
+    pub(crate) const fn words(self) -> &'static Words {
+        match self {
+            Self::De => &de::WORDS,
+            Self::En => &en::WORDS,
+            Self::Nb => &nb::WORDS,
+            Self::Sv => &sv::WORDS,
+        }
+    }
+
+    /// Whose something is, as a reader of this language says it.
+    pub fn owner(self, owner: Owner) -> &'static str {
+        (self.words().owners)(owner)
+    }
+}
+
+impl fmt::Display for Language {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.tag())
+    }
+}
+
+impl FromStr for Language {
+    type Err = UnknownLanguage;
+
+    fn from_str(tag: &str) -> Result<Self, UnknownLanguage> {
+        let known = Self::ALL.into_iter().find(|one| one.tag() == tag);
+        known.ok_or(UnknownLanguage)
+    }
+}
+
+/// There are no words in that language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected sv, nb, de or en")]
+pub struct UnknownLanguage;
+
+/// What is said of a kind of cause. `{hosts}` are the destinations, `{subject}` what the cause is
+/// about, `{seen}` what the first of its probes met, `{clock}` how far the clocks are apart.
+pub(crate) struct Said {
+    what: &'static str,
+    act: &'static str,
+}
+
+/// Everything that a report says by itself. Names in braces are gaps; every language has the same.
+pub(crate) struct Words {
+    kinds: fn(CauseKind) -> Said,
+    owners: fn(Owner) -> &'static str,
+    /// A clock that is late; {time}.
+    behind: &'static str,
+    /// A clock that is early; {time}.
+    ahead: &'static str,
+    /// One day.
+    day: &'static str,
+    /// Several days; {n}.
+    days: &'static str,
+    /// Some names, and how many more; {names}, {n}.
+    listed: &'static str,
+}
 
 /// Words the cause of what these probes met.
-pub(crate) fn cause(kind: CauseKind, subject: String, probes: &[Troubled<'_>]) -> Cause {
-    let seen = Seen::of(probes);
-    let row = WORDS.iter().find(|(known, ..)| *known == kind);
-    let (owner, what, act) = row.map_or(
-        (Owner::ThisMachine, "{seen}", ""),
-        |(_, owner, what, act)| (*owner, what, act),
-    );
-    let what = seen.fill(what, &subject);
-    let act = seen.fill(act, &subject);
+pub(crate) fn cause(
+    kind: CauseKind,
+    subject: String,
+    probes: &[Troubled<'_>],
+    language: Language,
+) -> Cause {
+    let words = language.words();
+    let seen = Seen::of(probes, words);
+    let said = (words.kinds)(kind);
+    let what = seen.fill(said.what, &subject);
+    let act = seen.fill(said.act, &subject);
     let mut lanes: Vec<usize> = probes.iter().map(|probe| probe.lane).collect();
     lanes.dedup();
     Cause {
         kind,
         subject,
-        owner,
+        owner: kind.owner(),
         what,
         act,
         lanes,
@@ -209,7 +140,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(probes: &[Troubled<'_>]) -> Self {
+    fn of(probes: &[Troubled<'_>], words: &Words) -> Self {
         let hosts: BTreeSet<String> = probes
             .iter()
             .map(|probe| probe.ask.host.to_string())
@@ -221,63 +152,106 @@ impl Seen {
             Some(*offset_millis)
         });
         Self {
-            hosts: listed(&hosts),
+            hosts: listed(&hosts, words),
             first: probes
                 .first()
                 .map_or_else(String::new, |probe| probe.trouble.to_string()),
-            clock: offset.map_or_else(String::new, apart),
+            clock: offset.map_or_else(String::new, |offset| apart(offset, words)),
         }
     }
 
     /// Fills the blanks in one pass, so that what a peer said is never taken for a blank.
     fn fill(&self, template: &str, subject: &str) -> String {
-        let mut parts = template.split('{');
-        let mut filled = parts.next().unwrap_or_default().to_owned();
-        for part in parts {
-            let (blank, rest) = part.split_once('}').unwrap_or(("", part));
-            filled.push_str(match blank {
-                "hosts" => &self.hosts,
-                "subject" => subject,
-                "seen" => &self.first,
-                "clock" => &self.clock,
-                _ => blank,
-            });
-            filled.push_str(rest);
-        }
-        filled
+        filled(template, |blank| match blank {
+            "hosts" => Some(&self.hosts),
+            "subject" => Some(subject),
+            "seen" => Some(&self.first),
+            "clock" => Some(&self.clock),
+            _ => None,
+        })
     }
 }
 
-fn listed(hosts: &BTreeSet<String>) -> String {
+/// Fills the blanks of a template in one pass. A blank that nobody knows stays as its name.
+pub(crate) fn filled<'a>(template: &'a str, value: impl Fn(&str) -> Option<&'a str>) -> String {
+    let mut parts = template.split('{');
+    let mut filled = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (blank, rest) = part.split_once('}').unwrap_or(("", part));
+        filled.push_str(value(blank).unwrap_or(blank));
+        filled.push_str(rest);
+    }
+    filled
+}
+
+fn listed(hosts: &BTreeSet<String>, words: &Words) -> String {
     let shown: Vec<&str> = hosts.iter().take(MAX_LISTED).map(String::as_str).collect();
     match hosts.len().saturating_sub(MAX_LISTED) {
         0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
+        more => {
+            let (names, more) = (shown.join(", "), more.to_string());
+            filled(words.listed, |blank| match blank {
+                "names" => Some(&names),
+                "n" => Some(&more),
+                _ => None,
+            })
+        }
     }
 }
 
 /// An offset in words: `1 day 0 h behind`.
-fn apart(offset_millis: i64) -> String {
+fn apart(offset_millis: i64, words: &Words) -> String {
     let seconds = offset_millis.unsigned_abs() / 1000;
-    let side = if offset_millis > 0 { "behind" } else { "ahead" };
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
-    match (days, hours) {
-        (0, 0) => format!("{minutes} min {} s {side}", seconds % 60),
-        (0, _) => format!("{hours} h {minutes} min {side}"),
-        (1, _) => format!("1 day {hours} h {side}"),
-        _ => format!("{days} days {hours} h {side}"),
-    }
+    let time = match (days, hours) {
+        (0, 0) => format!("{minutes} min {} s", seconds % 60),
+        (0, _) => format!("{hours} h {minutes} min"),
+        (1, _) => format!("{} {hours} h", words.day),
+        _ => {
+            let count = days.to_string();
+            let days = filled(words.days, |blank| (blank == "n").then_some(count.as_str()));
+            format!("{days} {hours} h")
+        }
+    };
+    let side = if offset_millis > 0 {
+        words.behind
+    } else {
+        words.ahead
+    };
+    filled(side, |blank| (blank == "time").then_some(time.as_str()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// The blanks of a template, in order of the alphabet.
+    fn blanks(template: &str) -> BTreeSet<&str> {
+        let parts = template.split('{').skip(1);
+        parts
+            .filter_map(|part| Some(part.split_once('}')?.0))
+            .collect()
+    }
+
     #[test]
-    fn every_kind_of_cause_has_its_words() {
+    fn every_language_leaves_the_same_blanks() {
         for kind in CauseKind::ALL {
-            assert!(WORDS.iter().any(|(known, ..)| known == kind), "{kind}");
+            let english = (en::WORDS.kinds)(*kind);
+            for language in Language::ALL {
+                let said = (language.words().kinds)(*kind);
+                assert_eq!(blanks(said.what), blanks(english.what), "{kind} {language}");
+                let (own, known) = (blanks(said.act), blanks(english.act));
+                assert!(own.is_subset(&known), "{kind} {language}: {own:?}");
+            }
         }
+    }
+
+    #[test]
+    fn a_language_is_found_by_its_tag_alone() {
+        for language in Language::ALL {
+            assert_eq!(language.tag().parse(), Ok(language));
+        }
+        assert_eq!("fr".parse::<Language>(), Err(UnknownLanguage));
     }
 
     #[test]
@@ -295,9 +269,11 @@ mod tests {
 
     #[test]
     fn an_offset_is_told_in_the_units_that_matter() {
-        assert_eq!(apart(86_400_000), "1 day 0 h behind");
-        assert_eq!(apart(-90_061_000), "1 day 1 h ahead");
-        assert_eq!(apart(-3_720_000), "1 h 2 min ahead");
-        assert_eq!(apart(61_500), "1 min 1 s behind");
+        let english = |offset| apart(offset, &en::WORDS);
+        assert_eq!(english(86_400_000), "1 day 0 h behind");
+        assert_eq!(english(-90_061_000), "1 day 1 h ahead");
+        assert_eq!(english(-3_720_000), "1 h 2 min ahead");
+        assert_eq!(english(61_500), "1 min 1 s behind");
+        assert_eq!(apart(172_800_000, &de::WORDS), "2 Tage 0 h nach");
     }
 }

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
-use outgate_check::{CauseKind, Heading, Owner, Plan, PlannedLane, Report, Subject, Verdict, run};
+use outgate_check::{
+    CauseKind, Heading, Language, Owner, Plan, PlannedLane, Report, Subject, Verdict, run,
+};
 use outgate_manifest::{Empty, Selection, parse};
 use outgate_probe::{
     Ask, Attempt, DateWitness, ExpectedTrust, Finding, Host, HttpEvidence, Outcome, Path,
@@ -123,6 +125,7 @@ where
         product: "box".into(),
         version: "1".into(),
         from: "device".into(),
+        language: Language::En,
     };
     let path = Path::new(PathConfig::default()).unwrap();
     let plan = Plan {

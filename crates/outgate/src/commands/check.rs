@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use indicatif::MultiProgress;
-use outgate_check::{Heading, MAX_CONCURRENT, Plan, PlanView, Report, Samples, run};
+use outgate_check::{Heading, Language, MAX_CONCURRENT, Plan, PlanView, Report, Samples, run};
 use outgate_manifest::view::NEWEST;
 use outgate_manifest::{Lane, Selection};
 use outgate_probe::{ConnectTo, Path, PathConfig, ResolverChoice, Roots};
@@ -51,6 +51,9 @@ pub(crate) struct CheckArgs {
     /// Print what would be sent, and send nothing
     #[arg(long)]
     plan: bool,
+    /// The language of causes and what to do about them: sv, nb, de or en
+    #[arg(long, value_name = "LANGUAGE", default_value_t)]
+    lang: Language,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -159,6 +162,7 @@ impl CheckArgs {
             product,
             version,
             from: self.from.clone(),
+            language: self.lang,
         };
         let plan = Plan::new(lanes, &samples, Duration::from_secs(self.way.hold));
         if self.plan {

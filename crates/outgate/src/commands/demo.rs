@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::Args;
 use futures_util::future::join_all;
 use indicatif::MultiProgress;
-use outgate_check::{Heading, MAX_CONCURRENT, Plan, Report, Verdict};
+use outgate_check::{Heading, Language, MAX_CONCURRENT, Plan, Report, Verdict};
 use outgate_manifest::view::NEWEST;
 use outgate_probe::{ConnectTo, Path, PathConfig, Roots};
 use outgate_standin::{Authority, Stage, SystemClock};
@@ -128,6 +128,7 @@ async fn play(
         product: scene.product.clone(),
         version: NEWEST.to_owned(),
         from: "all parties".to_owned(),
+        language: Language::default(),
     };
     let progress = Progress::new(&plan, lines);
     Ok(exercise(plan, heading, &path, MAX_CONCURRENT, progress).await)

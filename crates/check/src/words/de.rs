@@ -1,0 +1,145 @@
+//! German.
+
+use super::{Said, Words};
+use crate::cause::{CauseKind as K, Owner};
+
+/// The words.
+pub(super) const WORDS: Words = Words {
+    kinds,
+    owners,
+    behind: "{time} nach",
+    ahead: "{time} vor",
+    day: "1 Tag",
+    days: "{n} Tage",
+    listed: "{names} und {n} weitere",
+};
+
+fn owners(owner: Owner) -> &'static str {
+    match owner {
+        Owner::Firewall => "Firewall",
+        Owner::Dns => "DNS",
+        Owner::Proxy => "Proxy oder TLS-Inspektion",
+        Owner::ThisMachine => "dieses Gerät",
+        Owner::TimeServer => "Zeitserver",
+        Owner::Vendor => "Hersteller",
+        Owner::FirewallOrVendor => "Firewall oder Hersteller",
+    }
+}
+
+#[expect(
+    clippy::too_many_lines,
+    reason = "a line a kind, to be read side by side with the other languages"
+)]
+fn kinds(kind: K) -> Said {
+    let (what, act) = match kind {
+        K::ClockWrong => (
+            "die Uhr dieses Geräts geht {clock}",
+            "die Uhr stellen; Zertifikate und signierte Schlüssel werden nach ihr beurteilt",
+        ),
+        K::TimeServerWrong => (
+            "nach {hosts} geht die Uhr dieses Geräts {clock}, aber andere Server stimmen mit dem Gerät überein",
+            "die Uhr von {hosts} richtigstellen oder per DHCP einen anderen Zeitserver angeben",
+        ),
+        K::ClocksDiffer => (
+            "nach {hosts} geht die Uhr dieses Geräts {clock}",
+            "beide mit einer Uhr vergleichen, die sicher richtig geht, und die falsche stellen",
+        ),
+        K::TimeServerUnready => (
+            "{hosts}: {seen}",
+            "den Zeitserver zuerst seine eigene Zeit finden lassen oder einen anderen angeben",
+        ),
+        K::ResolverUnavailable => (
+            "Namen können nicht aufgelöst werden: {seen} (gefragt nach {hosts})",
+            "diesem Gerät einen Nameserver geben, den es erreicht (Port 53, UDP und TCP)",
+        ),
+        K::NameNotFound => (
+            "{subject} gibt es für die Nameserver dieses Netzes nicht",
+            "die Nameserver {subject} auflösen lassen; ein Filter verbirgt den Namen vielleicht",
+        ),
+        K::NameWithoutAddress => (
+            "{subject} gibt es, hat hier aber keine Adresse",
+            "die Nameserver mit den Adressen von {subject} antworten lassen",
+        ),
+        K::Unreachable => (
+            "es gibt keinen Weg zu {hosts}: {seen}",
+            "diesem Gerät eine Route dorthin geben oder es in der Firewall freigeben",
+        ),
+        K::Prohibited => (
+            "ein Paketfilter verbietet {subject} zu {hosts}",
+            "{subject} zu {hosts} freigeben",
+        ),
+        K::Refused => (
+            "{subject} zu {hosts} wird abgewiesen: dort geschlossen oder unterwegs zurückgesetzt",
+            "{subject} zu {hosts} freigeben; wenn es schon frei ist, fragen, ob der Server läuft",
+        ),
+        K::Silent => (
+            "{subject} zu {hosts} bleibt ohne Antwort: unterwegs verworfen",
+            "{subject} zu {hosts} freigeben",
+        ),
+        K::Stalled => (
+            "{subject} zu {hosts} wird geöffnet, aber dann kommt nichts: {seen}",
+            "von der Prüfung durch Firewall und Proxy ausnehmen; sonst den Hersteller fragen",
+        ),
+        K::Cut => (
+            "{subject} zu {hosts} wird geöffnet und dann abgebrochen: {seen}",
+            "von der Prüfung durch Firewall und Proxy ausnehmen; sonst den Hersteller fragen",
+        ),
+        K::WrongProtocol => (
+            "{hosts}: {seen}",
+            "herausfinden, wer dort antwortet: ein Portal, ein Proxy oder der Hersteller",
+        ),
+        K::TlsRefused => (
+            "{hosts}: {seen}",
+            "von der TLS-Inspektion ausnehmen; sonst den Hersteller fragen",
+        ),
+        K::TlsTooOld => (
+            "{hosts}: {seen}",
+            "von der TLS-Inspektion ausnehmen, falls ein alter Proxy antwortet; sonst den Hersteller fragen",
+        ),
+        K::TlsInspected => (
+            "{hosts}: das Zertifikat ist von {subject} ausgestellt, dem nur der eigene Zertifikatsspeicher dieses Geräts vertraut: TLS wird unterwegs aufgebrochen",
+            "diese Namen von der TLS-Inspektion ausnehmen",
+        ),
+        K::CertificateUntrusted => (
+            "{hosts}: das Zertifikat ist von {subject} ausgestellt, dem hier nicht vertraut wird",
+            "diese Namen von der TLS-Inspektion ausnehmen oder den Aussteller mit --ca angeben",
+        ),
+        K::CertificateOutOfDate => (
+            "{hosts}: {seen}",
+            "den Hersteller um ein gültiges Zertifikat bitten; auch die Uhr dieses Geräts prüfen",
+        ),
+        K::CertificateWrongName => (
+            "{hosts}: {seen}",
+            "herausfinden, wer für diesen Namen antwortet: ein Portal, ein Proxy oder der Hersteller",
+        ),
+        K::CertificateWrong => (
+            "{hosts}: {seen}",
+            "diese Namen von der TLS-Inspektion ausnehmen; sonst den Hersteller fragen",
+        ),
+        K::ProxyLogin => (
+            "ein Proxy auf dem Weg zu {hosts} verlangt eine Anmeldung",
+            "diese Namen ohne Anmeldung durch den Proxy lassen",
+        ),
+        K::ServerError => (
+            "{hosts}: {seen}",
+            "der Weg ist offen; den Hersteller fragen, was mit dem Server ist",
+        ),
+        K::SomebodyElse => (
+            "{hosts}: {seen}",
+            "herausfinden, wer dort antwortet: ein Anmeldeportal, die Sperrseite eines Proxys oder der Hersteller",
+        ),
+        K::WrongAnswer => (
+            "{hosts}: {seen}",
+            "herausfinden, wer dort antwortet: ein Portal, ein Proxy oder der Hersteller",
+        ),
+        K::WebSocketBlocked => (
+            "WebSocket zu {hosts} funktioniert nicht: {seen}",
+            "WebSocket-Upgrades durch den Proxy lassen und offen halten",
+        ),
+        K::NotPermitted => (
+            "{seen}",
+            "die Prüfung mit den Rechten ausführen, die sie verlangt",
+        ),
+    };
+    Said { what, act }
+}

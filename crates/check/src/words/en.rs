@@ -1,0 +1,142 @@
+//! English.
+
+use super::{Said, Words};
+use crate::cause::{CauseKind as K, Owner};
+
+/// The words.
+pub(super) const WORDS: Words = Words {
+    kinds,
+    owners,
+    behind: "{time} behind",
+    ahead: "{time} ahead",
+    day: "1 day",
+    days: "{n} days",
+    listed: "{names} and {n} more",
+};
+
+fn owners(owner: Owner) -> &'static str {
+    match owner {
+        Owner::Firewall => "firewall",
+        Owner::Dns => "DNS",
+        Owner::Proxy => "proxy or TLS inspection",
+        Owner::ThisMachine => "this machine",
+        Owner::TimeServer => "time server",
+        Owner::Vendor => "vendor",
+        Owner::FirewallOrVendor => "firewall or vendor",
+    }
+}
+
+#[expect(
+    clippy::too_many_lines,
+    reason = "a line a kind, to be read side by side with the other languages"
+)]
+fn kinds(kind: K) -> Said {
+    let (what, act) = match kind {
+        K::ClockWrong => (
+            "this machine's clock is {clock}",
+            "set the clock; certificates and signed keys are judged by it",
+        ),
+        K::TimeServerWrong => (
+            "by {hosts} this machine's clock is {clock}, but other servers agree with this machine",
+            "mend the clock of {hosts}, or have DHCP name another time server",
+        ),
+        K::ClocksDiffer => (
+            "by {hosts} this machine's clock is {clock}",
+            "compare both with a clock that is known to be right, and set the wrong one",
+        ),
+        K::TimeServerUnready => (
+            "{hosts}: {seen}",
+            "let the time server find its own time first, or name another one",
+        ),
+        K::ResolverUnavailable => (
+            "names cannot be resolved: {seen} (asked for {hosts})",
+            "give this machine a name server that it may reach (port 53, UDP and TCP)",
+        ),
+        K::NameNotFound => (
+            "{subject} does not exist for this network's name servers",
+            "let the name servers resolve {subject}; a filter may be hiding it",
+        ),
+        K::NameWithoutAddress => (
+            "{subject} exists but has no address here",
+            "let the name servers answer for {subject} with its addresses",
+        ),
+        K::Unreachable => (
+            "there is no way to {hosts}: {seen}",
+            "give this machine a route there, or allow it in the firewall",
+        ),
+        K::Prohibited => (
+            "a packet filter forbids {subject} to {hosts}",
+            "allow {subject} to {hosts}",
+        ),
+        K::Refused => (
+            "{subject} to {hosts} is refused: closed there, or reset on the way",
+            "allow {subject} to {hosts}; if it is allowed, ask whether the server is up",
+        ),
+        K::Silent => (
+            "{subject} to {hosts} stays without an answer: dropped on the way",
+            "allow {subject} to {hosts}",
+        ),
+        K::Stalled => (
+            "{subject} to {hosts} opens, but then nothing comes: {seen}",
+            "exempt it from inspection by firewall and proxy; else ask the vendor",
+        ),
+        K::Cut => (
+            "{subject} to {hosts} opens and is then cut: {seen}",
+            "exempt it from inspection by firewall and proxy; else ask the vendor",
+        ),
+        K::WrongProtocol => (
+            "{hosts}: {seen}",
+            "find out who answers there: a portal, a proxy or the vendor",
+        ),
+        K::TlsRefused => (
+            "{hosts}: {seen}",
+            "exempt it from TLS inspection; else ask the vendor",
+        ),
+        K::TlsTooOld => (
+            "{hosts}: {seen}",
+            "exempt it from TLS inspection if an old proxy answers; else ask the vendor",
+        ),
+        K::TlsInspected => (
+            "{hosts}: the certificate is issued by {subject}, which only this machine's own store trusts: TLS is inspected on the way",
+            "exempt these names from TLS inspection",
+        ),
+        K::CertificateUntrusted => (
+            "{hosts}: the certificate is issued by {subject}, which is not trusted here",
+            "exempt these names from TLS inspection, or name the authority with --ca",
+        ),
+        K::CertificateOutOfDate => (
+            "{hosts}: {seen}",
+            "ask the vendor for a valid certificate; look at this machine's clock too",
+        ),
+        K::CertificateWrongName => (
+            "{hosts}: {seen}",
+            "find out who answers for this name: a portal, a proxy or the vendor",
+        ),
+        K::CertificateWrong => (
+            "{hosts}: {seen}",
+            "exempt these names from TLS inspection; else ask the vendor",
+        ),
+        K::ProxyLogin => (
+            "a proxy on the way to {hosts} wants a login",
+            "let these names pass the proxy without a login",
+        ),
+        K::ServerError => (
+            "{hosts}: {seen}",
+            "the way is open; ask the vendor what is wrong with the server",
+        ),
+        K::SomebodyElse => (
+            "{hosts}: {seen}",
+            "find out who answers there: a captive portal, a proxy's block page, or the vendor",
+        ),
+        K::WrongAnswer => (
+            "{hosts}: {seen}",
+            "find out who answers there: a portal, a proxy or the vendor",
+        ),
+        K::WebSocketBlocked => (
+            "WebSocket to {hosts} does not work: {seen}",
+            "let WebSocket upgrades pass the proxy, and keep them open",
+        ),
+        K::NotPermitted => ("{seen}", "run the check with the rights that it asks for"),
+    };
+    Said { what, act }
+}

@@ -1,0 +1,145 @@
+//! Norwegian, bokmål.
+
+use super::{Said, Words};
+use crate::cause::{CauseKind as K, Owner};
+
+/// The words.
+pub(super) const WORDS: Words = Words {
+    kinds,
+    owners,
+    behind: "{time} etter",
+    ahead: "{time} foran",
+    day: "1 døgn",
+    days: "{n} døgn",
+    listed: "{names} og {n} til",
+};
+
+fn owners(owner: Owner) -> &'static str {
+    match owner {
+        Owner::Firewall => "brannmur",
+        Owner::Dns => "DNS",
+        Owner::Proxy => "proxy eller TLS-inspeksjon",
+        Owner::ThisMachine => "denne maskinen",
+        Owner::TimeServer => "tidsserver",
+        Owner::Vendor => "leverandør",
+        Owner::FirewallOrVendor => "brannmur eller leverandør",
+    }
+}
+
+#[expect(
+    clippy::too_many_lines,
+    reason = "a line a kind, to be read side by side with the other languages"
+)]
+fn kinds(kind: K) -> Said {
+    let (what, act) = match kind {
+        K::ClockWrong => (
+            "klokken på denne maskinen går {clock}",
+            "still klokken; sertifikater og signerte nøkler vurderes etter den",
+        ),
+        K::TimeServerWrong => (
+            "ifølge {hosts} går klokken på denne maskinen {clock}, men andre servere er enige med maskinen",
+            "rett klokken på {hosts}, eller la DHCP oppgi en annen tidsserver",
+        ),
+        K::ClocksDiffer => (
+            "ifølge {hosts} går klokken på denne maskinen {clock}",
+            "sammenlign begge med en klokke som sikkert går riktig, og still den som går feil",
+        ),
+        K::TimeServerUnready => (
+            "{hosts}: {seen}",
+            "la tidsserveren først finne sin egen tid, eller oppgi en annen",
+        ),
+        K::ResolverUnavailable => (
+            "navn kan ikke slås opp: {seen} (spurte etter {hosts})",
+            "gi denne maskinen en navneserver som den når (port 53, UDP og TCP)",
+        ),
+        K::NameNotFound => (
+            "{subject} finnes ikke ifølge nettverkets navneservere",
+            "la navneserverne slå opp {subject}; et filter kan skjule navnet",
+        ),
+        K::NameWithoutAddress => (
+            "{subject} finnes, men har ingen adresse her",
+            "la navneserverne svare med adressene til {subject}",
+        ),
+        K::Unreachable => (
+            "det finnes ingen vei til {hosts}: {seen}",
+            "gi denne maskinen en rute dit, eller tillat det i brannmuren",
+        ),
+        K::Prohibited => (
+            "et pakkefilter forbyr {subject} til {hosts}",
+            "tillat {subject} til {hosts}",
+        ),
+        K::Refused => (
+            "{subject} til {hosts} avvises: stengt der, eller avbrutt underveis",
+            "tillat {subject} til {hosts}; er det allerede tillatt, spør om serveren er oppe",
+        ),
+        K::Silent => (
+            "{subject} til {hosts} får ikke svar: forkastes underveis",
+            "tillat {subject} til {hosts}",
+        ),
+        K::Stalled => (
+            "{subject} til {hosts} åpnes, men så kommer ingenting: {seen}",
+            "unnta det fra inspeksjon i brannmur og proxy; spør ellers leverandøren",
+        ),
+        K::Cut => (
+            "{subject} til {hosts} åpnes og brytes så: {seen}",
+            "unnta det fra inspeksjon i brannmur og proxy; spør ellers leverandøren",
+        ),
+        K::WrongProtocol => (
+            "{hosts}: {seen}",
+            "finn ut hvem som svarer der: en portal, en proxy eller leverandøren",
+        ),
+        K::TlsRefused => (
+            "{hosts}: {seen}",
+            "unnta det fra TLS-inspeksjon; spør ellers leverandøren",
+        ),
+        K::TlsTooOld => (
+            "{hosts}: {seen}",
+            "unnta det fra TLS-inspeksjon hvis en gammel proxy svarer; spør ellers leverandøren",
+        ),
+        K::TlsInspected => (
+            "{hosts}: sertifikatet er utstedt av {subject}, som bare denne maskinens eget sertifikatlager stoler på: TLS inspiseres underveis",
+            "unnta disse navnene fra TLS-inspeksjon",
+        ),
+        K::CertificateUntrusted => (
+            "{hosts}: sertifikatet er utstedt av {subject}, som ikke er klarert her",
+            "unnta disse navnene fra TLS-inspeksjon, eller oppgi utstederen med --ca",
+        ),
+        K::CertificateOutOfDate => (
+            "{hosts}: {seen}",
+            "be leverandøren om et gyldig sertifikat; se også på klokken til denne maskinen",
+        ),
+        K::CertificateWrongName => (
+            "{hosts}: {seen}",
+            "finn ut hvem som svarer for dette navnet: en portal, en proxy eller leverandøren",
+        ),
+        K::CertificateWrong => (
+            "{hosts}: {seen}",
+            "unnta disse navnene fra TLS-inspeksjon; spør ellers leverandøren",
+        ),
+        K::ProxyLogin => (
+            "en proxy på veien til {hosts} krever innlogging",
+            "slipp disse navnene gjennom proxyen uten innlogging",
+        ),
+        K::ServerError => (
+            "{hosts}: {seen}",
+            "veien er åpen; spør leverandøren hva som er galt med serveren",
+        ),
+        K::SomebodyElse => (
+            "{hosts}: {seen}",
+            "finn ut hvem som svarer der: en innloggingsportal, sperresiden til en proxy eller leverandøren",
+        ),
+        K::WrongAnswer => (
+            "{hosts}: {seen}",
+            "finn ut hvem som svarer der: en portal, en proxy eller leverandøren",
+        ),
+        K::WebSocketBlocked => (
+            "WebSocket til {hosts} virker ikke: {seen}",
+            "slipp WebSocket-oppgraderinger gjennom proxyen, og hold dem åpne",
+        ),
+        K::NotPermitted => (
+            "{seen}",
+            "kjør kontrollen med de rettighetene som den ber om",
+        ),
+    };
+    Said { what, act }
+}

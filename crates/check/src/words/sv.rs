@@ -1,0 +1,142 @@
+//! Swedish.
+
+use super::{Said, Words};
+use crate::cause::{CauseKind as K, Owner};
+
+/// The words.
+pub(super) const WORDS: Words = Words {
+    kinds,
+    owners,
+    behind: "{time} efter",
+    ahead: "{time} före",
+    day: "1 dygn",
+    days: "{n} dygn",
+    listed: "{names} och {n} till",
+};
+
+fn owners(owner: Owner) -> &'static str {
+    match owner {
+        Owner::Firewall => "brandvägg",
+        Owner::Dns => "DNS",
+        Owner::Proxy => "proxy eller TLS-inspektion",
+        Owner::ThisMachine => "den här maskinen",
+        Owner::TimeServer => "tidsserver",
+        Owner::Vendor => "leverantör",
+        Owner::FirewallOrVendor => "brandvägg eller leverantör",
+    }
+}
+
+#[expect(
+    clippy::too_many_lines,
+    reason = "a line a kind, to be read side by side with the other languages"
+)]
+fn kinds(kind: K) -> Said {
+    let (what, act) = match kind {
+        K::ClockWrong => (
+            "den här maskinens klocka går {clock}",
+            "ställ klockan; certifikat och signerade nycklar bedöms efter den",
+        ),
+        K::TimeServerWrong => (
+            "enligt {hosts} går den här maskinens klocka {clock}, men andra servrar håller med maskinen",
+            "rätta klockan på {hosts}, eller låt DHCP ange en annan tidsserver",
+        ),
+        K::ClocksDiffer => (
+            "enligt {hosts} går den här maskinens klocka {clock}",
+            "jämför båda med en klocka som säkert går rätt, och ställ den som går fel",
+        ),
+        K::TimeServerUnready => (
+            "{hosts}: {seen}",
+            "låt tidsservern först få sin egen tid, eller ange en annan",
+        ),
+        K::ResolverUnavailable => (
+            "namn kan inte slås upp: {seen} (frågade efter {hosts})",
+            "ge den här maskinen en namnserver som den når (port 53, UDP och TCP)",
+        ),
+        K::NameNotFound => (
+            "{subject} finns inte enligt nätverkets namnservrar",
+            "låt namnservrarna slå upp {subject}; ett filter kan dölja namnet",
+        ),
+        K::NameWithoutAddress => (
+            "{subject} finns men har ingen adress här",
+            "låt namnservrarna svara med adresserna för {subject}",
+        ),
+        K::Unreachable => (
+            "det finns ingen väg till {hosts}: {seen}",
+            "ge den här maskinen en väg dit, eller tillåt det i brandväggen",
+        ),
+        K::Prohibited => (
+            "ett paketfilter förbjuder {subject} till {hosts}",
+            "tillåt {subject} till {hosts}",
+        ),
+        K::Refused => (
+            "{subject} till {hosts} avvisas: stängt där, eller avbrutet på vägen",
+            "tillåt {subject} till {hosts}; om det redan är tillåtet, fråga om servern är i gång",
+        ),
+        K::Silent => (
+            "{subject} till {hosts} får inget svar: kastas på vägen",
+            "tillåt {subject} till {hosts}",
+        ),
+        K::Stalled => (
+            "{subject} till {hosts} öppnas, men sedan kommer inget: {seen}",
+            "undanta det från inspektion i brandvägg och proxy; fråga annars leverantören",
+        ),
+        K::Cut => (
+            "{subject} till {hosts} öppnas och bryts sedan: {seen}",
+            "undanta det från inspektion i brandvägg och proxy; fråga annars leverantören",
+        ),
+        K::WrongProtocol => (
+            "{hosts}: {seen}",
+            "ta reda på vem som svarar där: en portal, en proxy eller leverantören",
+        ),
+        K::TlsRefused => (
+            "{hosts}: {seen}",
+            "undanta det från TLS-inspektion; fråga annars leverantören",
+        ),
+        K::TlsTooOld => (
+            "{hosts}: {seen}",
+            "undanta det från TLS-inspektion om en gammal proxy svarar; fråga annars leverantören",
+        ),
+        K::TlsInspected => (
+            "{hosts}: certifikatet är utfärdat av {subject}, som bara den här maskinens eget certifikatlager litar på: TLS inspekteras på vägen",
+            "undanta dessa namn från TLS-inspektion",
+        ),
+        K::CertificateUntrusted => (
+            "{hosts}: certifikatet är utfärdat av {subject}, som inte är betrodd här",
+            "undanta dessa namn från TLS-inspektion, eller ange utfärdaren med --ca",
+        ),
+        K::CertificateOutOfDate => (
+            "{hosts}: {seen}",
+            "be leverantören om ett giltigt certifikat; kontrollera även den här maskinens klocka",
+        ),
+        K::CertificateWrongName => (
+            "{hosts}: {seen}",
+            "ta reda på vem som svarar för detta namn: en portal, en proxy eller leverantören",
+        ),
+        K::CertificateWrong => (
+            "{hosts}: {seen}",
+            "undanta dessa namn från TLS-inspektion; fråga annars leverantören",
+        ),
+        K::ProxyLogin => (
+            "en proxy på vägen till {hosts} vill ha inloggning",
+            "släpp igenom dessa namn i proxyn utan inloggning",
+        ),
+        K::ServerError => (
+            "{hosts}: {seen}",
+            "vägen är öppen; fråga leverantören vad som är fel med servern",
+        ),
+        K::SomebodyElse => (
+            "{hosts}: {seen}",
+            "ta reda på vem som svarar där: en inloggningsportal, en proxys spärrsida eller leverantören",
+        ),
+        K::WrongAnswer => (
+            "{hosts}: {seen}",
+            "ta reda på vem som svarar där: en portal, en proxy eller leverantören",
+        ),
+        K::WebSocketBlocked => (
+            "WebSocket till {hosts} fungerar inte: {seen}",
+            "släpp igenom WebSocket-uppgraderingar i proxyn och håll dem öppna",
+        ),
+        K::NotPermitted => ("{seen}", "kör kontrollen med de rättigheter som den ber om"),
+    };
+    Said { what, act }
+}
