@@ -2,13 +2,14 @@
 
 use std::io::BufRead as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-use crate::hub::Hub;
+use crate::device::Device;
+use crate::hub::{Hub, start};
 use crate::support::{json, stderr, stdout, text};
 
 fn is_for_its_owner_alone(file: &Path) -> bool {
@@ -147,35 +148,36 @@ fn a_command_waits_for_its_device_and_a_call_does_not() {
 fn a_viewer_sees_and_changes_nothing_until_revoked() {
     let hub = Hub::entered();
     hub.get("site add a");
+    hub.get("device add till --site a");
+    let issued = hub.get("device credential till --token test");
+    let token = text(&issued["issued"][0]["given"]["token"]);
+    let mut device = Device::connect(hub.plain, "till", &token);
     let made = hub.run("operator add anna --role viewer --out anna.token");
     assert!(made.status.success(), "{}", stderr(&made));
     // As in a pipeline: no login, only the environment.
-    let as_anna = |line: &str| {
-        hub.command(line.split(' '))
+    let of_anna = |line: &str| {
+        let mut command = hub.command(line.split(' '));
+        command
             .env("OUTGATE_HUB", &hub.address)
             .env("OUTGATE_TOKEN_FILE", hub.file("anna.token"))
-            .env("OUTGATE_CA", hub.file("data/tls/ca.pem"))
-            .output()
-            .expect("outgate starts")
+            .env("OUTGATE_CA", hub.file("data/tls/ca.pem"));
+        command
     };
+    let as_anna = |line: &str| of_anna(line).output().expect("outgate starts");
     let seen = as_anna("site list --json");
     assert_eq!(json(&seen)["sites"][0]["id"], "a", "{}", stderr(&seen));
     assert_eq!(as_anna("site add b").status.code(), Some(3));
 
-    let mut follow = hub.command(["events", "tail", "--follow"]);
-    let follow = follow
-        .env("OUTGATE_HUB", &hub.address)
-        .env("OUTGATE_TOKEN_FILE", hub.file("anna.token"))
-        .env("OUTGATE_CA", hub.file("data/tls/ca.pem"))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let follow = follow.expect("outgate starts");
+    device.say("till", "opened", "{}");
+    let (follow, mut followed) = start(&mut of_anna("events tail --follow --after 0"));
+    // Once it follows it is cut off, rather than refused when it comes.
+    let mut first = String::new();
+    followed.read_line(&mut first).expect("an event");
+    assert!(first.contains("opened"), "{first}");
     let said = hub.fails("operator revoke anna", 2);
     assert!(said.contains("--yes"), "{said}");
     hub.get("operator revoke anna --yes");
-    let ended = follow.wait_with_output().expect("it ends");
-    assert_eq!(ended.status.code(), Some(3), "{}", stderr(&ended));
+    assert_eq!(follow.code(), Some(3));
     assert_eq!(as_anna("site list").status.code(), Some(3));
 }
 

@@ -13,6 +13,13 @@ use crate::support::{json, stderr};
 /// A process that ends with the test.
 pub(crate) struct Ends(Child);
 
+impl Ends {
+    /// Waits until it ends by itself, and gives its code.
+    pub(crate) fn code(mut self) -> Option<i32> {
+        self.0.wait().expect("it ends").code()
+    }
+}
+
 impl Drop for Ends {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -150,9 +157,13 @@ impl Hub {
 
     /// Starts one that goes on until the test ends.
     pub(crate) fn start(&self, line: &str) -> (Ends, BufReader<ChildStdout>) {
-        let mut command = self.command(line.split(' '));
-        let mut process = command.stdout(Stdio::piped()).spawn().expect("it starts");
-        let lines = BufReader::new(process.stdout.take().expect("its output"));
-        (Ends(process), lines)
+        start(&mut self.command(line.split(' ')))
     }
+}
+
+/// Starts a command that goes on until the test ends.
+pub(crate) fn start(command: &mut Command) -> (Ends, BufReader<ChildStdout>) {
+    let mut process = command.stdout(Stdio::piped()).spawn().expect("it starts");
+    let lines = BufReader::new(process.stdout.take().expect("its output"));
+    (Ends(process), lines)
 }
