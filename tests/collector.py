@@ -33,6 +33,8 @@ class Collector(BaseHTTPRequestHandler):
                         "service": service,
                         "name": span.name,
                         "kind": span.kind,
+                        "trace": span.trace_id.hex(),
+                        "parent": span.parent_span_id.hex(),
                         "took": took,
                         "attributes": plain(span.attributes),
                         "events": [event.name for event in span.events],

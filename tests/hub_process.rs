@@ -469,6 +469,42 @@ impl Drop for Collector {
     }
 }
 
+/// A trace that a caller is in, and their span.
+#[cfg(feature = "peers")]
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+#[cfg(feature = "peers")]
+const PARENT: &str = "00f067aa0ba902b7";
+
+/// Asks within a trace: as somebody who has logged in, as that says too that it is not told of, as
+/// a stranger, and with what names no trace.
+#[cfg(feature = "peers")]
+fn follow_traces(hub: &Hub) {
+    let ask = |path: &str, headers: &str| {
+        let mut stream = hub.connect();
+        let head = hub.head(&format!("GET {path}"), "");
+        write!(stream, "{head}{headers}\r\n").unwrap();
+        answer(stream).0
+    };
+    let header = |flags: &str| format!("traceparent: 00-{TRACE}-{PARENT}-{flags}\r\n");
+    assert_eq!(ask("/api/status", &header("01")), 200);
+    assert_eq!(ask("/api/status", &header("00")), 200);
+    // A second token is nobody's.
+    let stranger = format!("{}authorization: Bearer x\r\n", header("01"));
+    assert_eq!(ask("/api/sites/a", &stranger), 401);
+    for wrong in [
+        format!("traceparent: 00-{TRACE}-{PARENT}\r\n"),
+        format!("traceparent: ff-{TRACE}-{PARENT}-01\r\n"),
+        format!("traceparent: 00-{}-{PARENT}-01\r\n", "0".repeat(32)),
+        format!(
+            "traceparent: 01-{TRACE}-{PARENT}-01-{}\r\n",
+            "0".repeat(128)
+        ),
+        format!("{0}{0}", header("01")),
+    ] {
+        assert_eq!(ask("/api/devices", &wrong), 200);
+    }
+}
+
 #[test]
 #[cfg(feature = "peers")]
 fn traces_of_requests_messages_and_commits_reach_a_collector_without_secrets() {
@@ -479,6 +515,7 @@ fn traces_of_requests_messages_and_commits_reach_a_collector_without_secrets() {
     let hub = Hub::new(folder.path(), &traces);
     let mut device = hub.device();
     device.say("opened");
+    follow_traces(&hub);
     let secrets = [hub.token.clone(), device.token.clone()];
     hub.signal("TERM");
     // What waits is sent before it ends.
@@ -495,6 +532,21 @@ fn traces_of_requests_messages_and_commits_reach_a_collector_without_secrets() {
     assert_eq!(made["attributes"]["http.response.status_code"], 201);
     for name in ["connect", "publish", "commit"] {
         assert!(named(name)["took"].as_u64().unwrap() > 0, "{name}");
+    }
+    let all = |name: &str| {
+        let found = spans.iter().filter(|span| span["name"] == name);
+        found.collect::<Vec<_>>()
+    };
+    let goes_on = |span: &&&Json| span["trace"] == TRACE && span["parent"] == PARENT;
+    let [followed] = all("GET /api/status")[..] else {
+        panic!("only the caller that wants to be told of is: {told:?}");
+    };
+    assert!(goes_on(&&followed), "{followed}");
+    for (name, count) in [("GET /api/devices", 5), ("GET /api/sites/{site}", 1)] {
+        let spans = all(name);
+        assert_eq!(spans.iter().filter(goes_on).count(), 0, "{name}");
+        let begun = spans.iter().filter(|span| span["parent"] == "");
+        assert_eq!(begun.count(), count, "{name}: {told:?}");
     }
     for secret in &secrets {
         assert!(!told.iter().any(|line| line.contains(secret.as_str())));

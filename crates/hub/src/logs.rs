@@ -38,7 +38,11 @@ impl Logs {
         }];
         let traces = config.traces.as_ref().map(Traces::start).transpose()?;
         if let Some(traces) = &traces {
-            let spans = tracing_opentelemetry::layer().with_tracer(traces.tracer());
+            // Whose trace a span belongs to is known only after it has been entered, once a caller
+            // has logged in. Nothing here asks OpenTelemetry where it is.
+            let spans = tracing_opentelemetry::layer()
+                .with_tracer(traces.tracer())
+                .with_context_activation(false);
             listeners.push(spans.with_filter(traced()).boxed());
         }
         // An error means that this process logs already.

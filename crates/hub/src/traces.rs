@@ -6,15 +6,20 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use opentelemetry::KeyValue;
-use opentelemetry::trace::TracerProvider as _;
+use http::HeaderMap;
+use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
+use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
+use opentelemetry::{Context, KeyValue};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracer, SdkTracerProvider,
 };
 use tokio::runtime::Handle;
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::config::{self, ConfigError};
 use crate::webhooks;
@@ -30,6 +35,12 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// The most bytes of an answer.
 const MAX_ANSWER: usize = 64 * 1024;
+
+/// The header that says which trace a request belongs to (W3C Trace Context, section 3.2).
+const TRACEPARENT: &str = "traceparent";
+
+/// The most bytes of it: 55 in the version that there is, and room for what later ones add.
+const MAX_TRACEPARENT: usize = 128;
 
 /// What collects spans and sends them.
 #[derive(Clone, Debug)]
@@ -82,6 +93,45 @@ impl Traces {
         if let Ok(Err(error)) = sent.await {
             tracing::warn!(%error, "the last traces were not sent");
         }
+    }
+}
+
+/// Has `span`, which nothing has come of yet, go on with the trace that `headers` name, if they
+/// name one.
+///
+/// Only to be called for somebody who has logged in. Who goes on with a caller's trace takes their
+/// word for whether it is told to the collector, whatever share is configured: a stranger could so
+/// have the hub tell of each of many requests, until there is no room for those of others (its
+/// security considerations, "Denial of Service"), and put them among anybody's spans.
+///
+/// `tracestate` is not read: the hub sends nothing on that would have to carry it.
+pub(crate) fn follow(span: &Span, headers: &HeaderMap) {
+    let mut all = headers.get_all(TRACEPARENT).iter();
+    let (Some(parent), None) = (all.next(), all.next()) else {
+        return;
+    };
+    let parent = parent.to_str().ok();
+    let Some(parent) = parent.filter(|text| text.len() <= MAX_TRACEPARENT) else {
+        return;
+    };
+    let propagator = TraceContextPropagator::new();
+    let context = propagator.extract_with_context(&Context::new(), &Parent(parent));
+    if context.span().span_context().is_valid() {
+        // An error means that no traces are made.
+        let _ = span.set_parent(context);
+    }
+}
+
+/// The one header that is read.
+struct Parent<'a>(&'a str);
+
+impl Extractor for Parent<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        (key == TRACEPARENT).then_some(self.0)
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        vec![TRACEPARENT]
     }
 }
 

@@ -125,6 +125,7 @@ pub(crate) async fn authenticate(
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
+    crate::traces::follow(&tracing::Span::current(), request.headers());
     request.extensions_mut().insert(caller.clone());
     // Kept here until there is an answer: what was in the body is needed as long.
     let held = api.bodies.none_yet(&caller.share());
