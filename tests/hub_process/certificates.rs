@@ -275,11 +275,13 @@ fn a_tls_session_that_is_resumed_with_a_revoked_certificate_gets_nowhere() {
     place.device("d", "s");
     let pair = self_signed(place.folder(), "d", P256, "-1d");
     let pinned = pin(&place, "d", &pair);
-    for version in ["-tls1_3", "-tls1_2"] {
-        let file = format!("session{version}");
-        let first = resume(&place, &pair, &[version, "-sess_out", &file]);
+    let versions = ["-tls1_3", "-tls1_2"];
+    let ways = [Way::Mqtt, Way::WebSocket].map(|way| versions.map(|version| (way, version)));
+    for (way, version) in ways.concat() {
+        let file = format!("session-{way:?}{version}");
+        let first = resume(&place, &pair, way, &[version, "-sess_out", &file]);
         assert!(first.contains("New, TLS") && first.contains(IN), "{first}");
-        let again = resume(&place, &pair, &[version, "-sess_in", &file]);
+        let again = resume(&place, &pair, way, &[version, "-sess_in", &file]);
         assert!(
             again.contains("Reused, TLS") && again.contains(IN),
             "{again}"
@@ -287,11 +289,39 @@ fn a_tls_session_that_is_resumed_with_a_revoked_certificate_gets_nowhere() {
     }
     let revoke = format!("{pinned}/revoke");
     place.hub.ask("POST", &revoke, &Json::Null);
-    for version in ["-tls1_3", "-tls1_2"] {
-        let file = format!("session{version}");
-        let after = resume(&place, &pair, &[version, "-sess_in", &file]);
+    for (way, version) in ways.concat() {
+        let file = format!("session-{way:?}{version}");
+        let after = resume(&place, &pair, way, &[version, "-sess_in", &file]);
         assert!(after.contains("Reused, TLS"), "{after}");
         assert!(after.contains(OUT) && !after.contains(IN), "{after}");
+    }
+}
+
+/// Where a certificate lets a device in.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// MQTT itself.
+    Mqtt,
+    /// HTTPS, by MQTT over WebSocket.
+    WebSocket,
+}
+
+impl Way {
+    /// What TLS agrees on (ALPN), and what is sent to come in with MQTT 3.1.1.
+    fn said(self) -> (&'static str, Vec<u8>) {
+        let connect = b"\x10\x10\0\x04MQTT\x04\x82\0\x3c\0\x01d\0\x01d";
+        match self {
+            Self::Mqtt => ("mqtt", connect.to_vec()),
+            Self::WebSocket => {
+                let upgrade = b"GET /mqtt HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\n\
+                    upgrade: websocket\r\nsec-websocket-version: 13\r\n\
+                    sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                    sec-websocket-protocol: mqtt\r\n\r\n";
+                // A binary frame (RFC 6455, section 5.2) whose mask changes nothing.
+                let frame = [0x82, 0x80 | 18, 0, 0, 0, 0];
+                ("http/1.1", [&upgrade[..], &frame, connect].concat())
+            }
+        }
     }
 }
 
@@ -301,9 +331,10 @@ const OUT: &str = "\u{20}\u{2}\0\u{5}";
 
 /// Connects with `openssl s_client`, and with MQTT through it; gives all that it wrote up to the
 /// CONNACK.
-fn resume(place: &Place, pair: &Pair, options: &[&str]) -> String {
+fn resume(place: &Place, pair: &Pair, way: Way, options: &[&str]) -> String {
+    let (alpn, connect) = way.said();
     let mut process = Command::new("openssl")
-        .args(["s_client", "-ign_eof", "-alpn", "mqtt", "-connect"])
+        .args(["s_client", "-ign_eof", "-alpn", alpn, "-connect"])
         .arg(format!("localhost:{}", place.hub.tls_port))
         .arg("-CAfile")
         .arg(place.hub.authority())
@@ -318,11 +349,6 @@ fn resume(place: &Place, pair: &Pair, options: &[&str]) -> String {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let connect = [
-        &b"\x10\x10\0\x04MQTT\x04\x82\0\x3c"[..],
-        &b"\0\x01d\0\x01d"[..],
-    ]
-    .concat();
     process.stdin.as_mut().unwrap().write_all(&connect).unwrap();
     let mut output = process.stdout.take().unwrap();
     let _process = Ends(process);
