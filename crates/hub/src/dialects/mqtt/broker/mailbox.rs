@@ -247,11 +247,18 @@ impl Mailbox {
         }
     }
 
-    /// The commit of the place `seq` has gone through, or not.
-    pub(in super::super) fn committed(&self, seq: u64, size: u64, went_through: bool) {
+    /// The commit of the place `seq` of `mailbox` has gone through, or not. Another may have taken
+    /// that one's place meanwhile, whose places begin anew.
+    pub(in super::super) fn committed(
+        &self,
+        mailbox: MailboxId,
+        seq: u64,
+        size: u64,
+        went_through: bool,
+    ) {
         let mut guard = self.inside.lock();
         let inside = &mut *guard;
-        if let Some(kept) = &mut inside.kept {
+        if let Some(kept) = inside.kept.as_mut().filter(|kept| kept.id == mailbox) {
             kept.pending.remove(&seq);
             if !went_through {
                 kept.let_go(size);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use outgate_core::messages::{Inbound, Keep, Retain, Slot, WillId};
+use outgate_core::messages::{Inbound, Keep, MailboxId, Retain, Slot, WillId};
 use outgate_core::refusal::Refusal;
 use outgate_core::sessions::Pass;
 use outgate_mqtt::topics::RetainedFull;
@@ -37,8 +37,8 @@ pub(in super::super) enum Unpublished {
     TooManyRetained,
 }
 
-/// What has to be on the disk before a message is acknowledged. Must be seen through: mailboxes
-/// wait for it.
+/// What has to be on the disk before a message is acknowledged. Mailboxes wait for it; dropped, it
+/// does not come to be.
 #[derive(Debug)]
 pub(in super::super) struct Commit {
     keep: Keep,
@@ -48,11 +48,20 @@ pub(in super::super) struct Commit {
     places: Places,
 }
 
-/// Mailboxes that wait for a commit. Dropped without an outcome they stop to wait.
+/// Places of mailboxes that wait for a commit. They go along with what is handed to the store, so
+/// that they learn what became of it whoever waits for that; dropped, they were not kept.
 #[derive(Debug)]
 struct Places {
     size: u64,
-    waiting: Vec<(Arc<Client>, u64)>,
+    waiting: Vec<Place>,
+}
+
+/// A place of a client's mailbox.
+#[derive(Debug)]
+struct Place {
+    client: Arc<Client>,
+    mailbox: MailboxId,
+    seq: u64,
 }
 
 impl Broker {
@@ -109,18 +118,20 @@ impl Broker {
         Ok((count, Some(commit)))
     }
 
-    /// Sees a commit through.
+    /// Hands a commit to the store when it is first polled, and waits for it. Once it is handed in,
+    /// what becomes of it is seen to, whether or not it is waited for.
     pub(in super::super) async fn commit(&self, commit: Commit) -> Result<(), Refusal> {
         let Commit {
             keep,
             pass,
             retained,
-            mut places,
+            places,
         } = commit;
-        let seen = move || retained.into_iter().for_each(Pending::apply);
-        let done = self.core.messages.keep_then(pass, keep, seen).await;
-        places.settle(done.is_ok());
-        done
+        let seen = move || {
+            retained.into_iter().for_each(Pending::apply);
+            places.are_kept();
+        };
+        self.core.messages.keep_then(pass, keep, seen).await
     }
 
     /// Takes room for a message that is to be retained.
@@ -148,7 +159,7 @@ impl Broker {
         client: &Arc<Client>,
         delivery: Delivery,
         slots: &mut Vec<Slot>,
-        waiting: &mut Vec<(Arc<Client>, u64)>,
+        waiting: &mut Vec<Place>,
     ) {
         let (qos, retain) = (delivery.qos.number(), delivery.retain);
         // Only what is kept on the disk needs them twice.
@@ -166,7 +177,11 @@ impl Broker {
                     retain,
                     identifiers,
                 });
-                waiting.push((Arc::clone(client), seq));
+                waiting.push(Place {
+                    client: Arc::clone(client),
+                    mailbox,
+                    seq,
+                });
             }
             Pushed::Waits => {}
             Pushed::Dropped => self.metrics.message_dropped("no-room"),
@@ -182,7 +197,11 @@ impl Commit {
             retained: None,
             places: Places {
                 size: message.size,
-                waiting: vec![(Arc::clone(client), slot.seq)],
+                waiting: vec![Place {
+                    client: Arc::clone(client),
+                    mailbox: slot.mailbox,
+                    seq: slot.seq,
+                }],
             },
             keep: Keep {
                 message: message.kept(),
@@ -196,15 +215,24 @@ impl Commit {
 }
 
 impl Places {
+    /// They are on the disk.
+    fn are_kept(mut self) {
+        self.settle(true);
+    }
+
     fn settle(&mut self, went_through: bool) {
-        for (client, seq) in self.waiting.drain(..) {
-            client.mailbox.committed(seq, self.size, went_through);
+        for place in self.waiting.drain(..) {
+            let mailbox = &place.client.mailbox;
+            mailbox.committed(place.mailbox, place.seq, self.size, went_through);
         }
     }
 }
 
 impl Drop for Places {
     fn drop(&mut self) {
-        self.settle(true);
+        self.settle(false);
     }
 }
+
+#[cfg(test)]
+mod tests;
