@@ -19,7 +19,7 @@ use crate::happening::{Happening, Hook};
 use crate::id::{DeviceId, SiteId};
 use crate::identity::{Principal, Scope};
 use crate::limits::{self, Limits, Rate, Rates};
-use crate::messages::Inbound;
+use crate::messages::{Inbound, WillId};
 use crate::refusal::Refusal;
 use crate::sessions::{Pass, Session};
 use crate::store::Store;
@@ -62,6 +62,17 @@ pub struct NewEvent {
     pub properties: BTreeMap<String, String>,
     /// The payload, at most [`crate::limits::MAX_EVENT`] bytes.
     pub payload: Bytes,
+}
+
+/// What else is done in the commit that keeps an event.
+#[derive(Debug)]
+enum Along {
+    /// Nothing.
+    Nothing,
+    /// The packet that brought it is noted.
+    Packet(Inbound),
+    /// The will that it was is forgotten.
+    Will(WillId),
 }
 
 /// An event as it is kept.
@@ -168,8 +179,32 @@ impl Events {
         event: NewEvent,
         inbound: Option<Inbound>,
     ) -> Result<u64, Refusal> {
+        let along = inbound.map_or(Along::Nothing, Along::Packet);
+        self.append_along(pass, event, along).await
+    }
+
+    /// Keeps what a device that has gone left to be said, and forgets that will in the same
+    /// commit. It counts like any other event, but does not wait: there is nobody to say it again.
+    ///
+    /// # Errors
+    /// As [`Events::append`]; [`Refusal::Limited`] only when devices may send no events at all.
+    pub async fn append_will(
+        &self,
+        pass: Pass,
+        event: NewEvent,
+        will: WillId,
+    ) -> Result<u64, Refusal> {
+        self.append_along(pass, event, Along::Will(will)).await
+    }
+
+    async fn append_along(
+        &self,
+        pass: Pass,
+        event: NewEvent,
+        along: Along,
+    ) -> Result<u64, Refusal> {
         let (began, bytes, via) = (Instant::now(), event.payload.len(), pass.via());
-        let kept = self.keep_event(pass, event, inbound).await;
+        let kept = self.keep_event(pass, event, along).await;
         self.hook.tell(&match &kept {
             Ok(_) => Happening::EventKept {
                 via,
@@ -183,22 +218,19 @@ impl Events {
         kept
     }
 
-    async fn keep_event(
-        &self,
-        pass: Pass,
-        event: NewEvent,
-        inbound: Option<Inbound>,
-    ) -> Result<u64, Refusal> {
+    async fn keep_event(&self, pass: Pass, event: NewEvent, along: Along) -> Result<u64, Refusal> {
         pass.check()?;
         let device = pass.device()?;
         event.check()?;
         let bytes = event.payload.len();
-        self.rates
-            .take(device)
-            .map_err(|retry_after| Refusal::Limited {
-                what: "events",
-                retry_after,
-            })?;
+        let allowed = match &along {
+            Along::Nothing | Along::Packet(_) => self.rates.take(device),
+            Along::Will(_) => self.rates.take_ahead(device),
+        };
+        allowed.map_err(|retry_after| Refusal::Limited {
+            what: "events",
+            retry_after,
+        })?;
         let (clock, bound) = (self.clock.clone(), Arc::clone(&self.bound));
         let newest = self.newest.clone();
         let keep = move |connection: &Connection| {
@@ -208,9 +240,7 @@ impl Events {
                 return Err(Refusal::forbidden("acting as a device"));
             };
             bound.make_room(connection, event.payload.len())?;
-            inbound
-                .iter()
-                .try_for_each(|inbound| inbound.note(connection))?;
+            along.apply(connection)?;
             row::insert(connection, device, site, clock.now(), &event)
         };
         self.store
@@ -288,8 +318,22 @@ impl Events {
     }
 }
 
+impl Along {
+    fn apply(&self, connection: &Connection) -> Result<(), Refusal> {
+        match self {
+            Self::Nothing => Ok(()),
+            Self::Packet(inbound) => inbound.note(connection),
+            Self::Will(will) => will.forget(connection),
+        }
+    }
+}
+
 impl NewEvent {
-    fn check(&self) -> Result<(), Refusal> {
+    /// Whether it can be an event at all, whoever says it and whenever.
+    ///
+    /// # Errors
+    /// [`Refusal::TooLarge`], [`Refusal::Invalid`].
+    pub fn check(&self) -> Result<(), Refusal> {
         limits::check_path("name", &self.name, limits::MAX_PATH)?;
         limits::check_content_type(&self.content_type)?;
         limits::check_properties(&self.properties)?;

@@ -87,25 +87,52 @@ impl<K: Hash + Eq + Clone> Rates<K> {
         let now = self.clock.uptime();
         let mut kept = self.kept.lock();
         let full_from = kept.after_one_more(who, now)?;
-        if let Some(known) = kept.full_from.get_mut(who) {
-            *known = full_from;
-            return Ok(());
+        kept.note(who, full_from, now);
+        Ok(())
+    }
+
+    /// Lets `who` do it once, also when it is too soon: what comes after waits for that much
+    /// longer.
+    ///
+    /// # Errors
+    /// How long to wait, when nobody may do it ever.
+    pub fn take_ahead(&self, who: &K) -> Result<(), Duration> {
+        let now = self.clock.uptime();
+        let mut kept = self.kept.lock();
+        if kept.rate.burst == 0 {
+            return Err(kept.rate.every);
         }
-        if kept.full_from.len() >= MAX_REMEMBERED {
-            kept.make_room(now);
-        }
-        kept.full_from.insert(who.clone(), full_from);
+        let full_from = now + kept.owed(who, now).saturating_add(kept.rate.every);
+        kept.note(who, full_from, now);
         Ok(())
     }
 }
 
+impl<K: Hash + Eq + Clone> Kept<K> {
+    /// Notes from when on the bucket of `who` is full.
+    fn note(&mut self, who: &K, full_from: Duration, now: Duration) {
+        if let Some(known) = self.full_from.get_mut(who) {
+            *known = full_from;
+            return;
+        }
+        if self.full_from.len() >= MAX_REMEMBERED {
+            self.make_room(now);
+        }
+        self.full_from.insert(who.clone(), full_from);
+    }
+}
+
 impl<K: Hash + Eq> Kept<K> {
+    /// How long it takes until the bucket of `who` is full.
+    fn owed(&self, who: &K, now: Duration) -> Duration {
+        let full_from = self.full_from.get(who);
+        full_from.map_or(Duration::ZERO, |full| full.saturating_sub(now))
+    }
+
     /// From when on the bucket of `who` is full if one more is taken from it at `now`.
     fn after_one_more(&self, who: &K, now: Duration) -> Result<Duration, Duration> {
         let Rate { burst, every } = self.rate;
-        let owed = self.full_from.get(who);
-        let owed = owed.map_or(Duration::ZERO, |full| full.saturating_sub(now));
-        let then = owed + every;
+        let then = self.owed(who, now).saturating_add(every);
         match then.checked_sub(every.saturating_mul(burst)) {
             None | Some(Duration::ZERO) => Ok(now + then),
             Some(wait) => Err(wait),
@@ -163,6 +190,19 @@ mod tests {
         assert_eq!(rates.check(&1), Err(wait));
         clock.advance(wait + Duration::from_millis(1));
         rates.take(&1).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_wait_passes_and_what_follows_waits_for_it() {
+        let (rates, clock) = held(SOME);
+        assert_eq!(allowed(&rates, 1, 20), 5);
+        rates.take_ahead(&1).unwrap();
+        rates.take_ahead(&1).unwrap();
+        clock.advance(Duration::from_millis(200));
+        assert_eq!(allowed(&rates, 1, 20), 0, "these two were taken before");
+        clock.advance(Duration::from_millis(100));
+        assert_eq!(allowed(&rates, 1, 20), 1);
+        assert_eq!(held(Rate::a_second(0, 7)).0.take_ahead(&1), Err(NEVER));
     }
 
     #[test]

@@ -255,6 +255,13 @@ impl Inbound {
     }
 }
 
+impl WillId {
+    /// Forgets the will. One that has taken its place stays.
+    pub(crate) fn forget(&self, connection: &Connection) -> Result<(), Refusal> {
+        drop_will(connection, self)
+    }
+}
+
 impl Message {
     /// How many bytes it counts for in limits.
     #[must_use]

@@ -11,6 +11,7 @@
 
 mod broker;
 mod conversation;
+mod events;
 mod io;
 mod login;
 pub mod methods;

@@ -6,6 +6,7 @@ mod authentication;
 mod bounds;
 mod client;
 mod counted;
+mod event_wills;
 mod hub;
 mod login;
 mod messages;

@@ -100,6 +100,24 @@ pub(crate) async fn mosquitto(case: &Case) -> String {
         .collect()
 }
 
+/// Goes in with last words that are an event, and is killed once it has heard of itself.
+pub(crate) async fn mosquitto_will(case: &Case) -> String {
+    let topic = |name: &str| format!("devices/{}/{name}", case.device);
+    let [online, offline, state] = ["events/online", "events/offline", "state"].map(topic);
+    let mut publish = common(case);
+    publish.extend(["-q", "1", "-t", &online, "-m", "x"].map(str::to_owned));
+    let mut said = run(Command::new("mosquitto_pub").args(publish)).await;
+    let mut kept = common(case);
+    kept.extend(["-q", "1", "-r", "-t", &state, "-m", "kept"].map(str::to_owned));
+    said += &run(Command::new("mosquitto_pub").args(kept)).await;
+    let mut hear = common(case);
+    hear.extend(["-q", "1", "-t", &state].map(str::to_owned));
+    let will = ["--will-topic", &offline, "--will-payload", "gone"];
+    hear.extend(will.map(str::to_owned));
+    let hearing = tokio::task::spawn_blocking(move || hear_and_die(&hear, 1));
+    said + &hearing.await.unwrap()
+}
+
 /// A process that does not outlive its test.
 struct Killed(Child);
 

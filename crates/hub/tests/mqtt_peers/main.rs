@@ -24,7 +24,7 @@ use self::ways::Carrier::{Tcp, Tls, Wss};
 use self::ways::{Address, Carrier, Proxies, Way};
 
 /// A client that somebody else wrote.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Peer {
     Mosquitto,
     Rumqttc,
@@ -137,6 +137,37 @@ async fn make_round(running: &Running, case: &Case) -> Result<(), String> {
         return Err(format!("{names:?}: {what}"));
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_words_of_a_client_that_breaks_off_are_an_event() {
+    let running = Running::start().await;
+    let address = Address {
+        port: running.port(Listener::Plain),
+        proxy: 0,
+    };
+    for five in [false, true] {
+        for peer in [Mosquitto, Python("paho_will.py")] {
+            let device = format!("w{}{}", u8::from(five), u8::from(peer == Mosquitto));
+            let case = Case {
+                peer,
+                carrier: Tcp,
+                way: Way::Direct,
+                five,
+                address,
+                authority: running.authority(),
+                token: running.device(&device).await,
+                device,
+            };
+            let said = match peer {
+                Mosquitto => clients::mosquitto_will(&case).await,
+                Python(script) | Node(script) => clients::python(script, &case).await,
+                Rumqttc => String::new(),
+            };
+            let names = running.events(&case.device, 2).await;
+            assert_eq!(names, ["online", "offline"], "{peer:?} {five} {said}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,12 +11,13 @@ pub(super) mod retained;
 pub(super) mod subscribers;
 
 mod attach;
+mod last_words;
 mod load;
 mod publish;
 mod subscribe;
 mod sweep;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -47,6 +48,8 @@ pub(super) struct Broker {
     retained: Arc<RetainedMessages>,
     /// Of clients that have gone, by the client's key.
     wills: Mutex<BTreeMap<Arc<str>, messages::Will>>,
+    /// Of those, events that were due and had no room, and when they are tried again.
+    put_off: Mutex<VecDeque<(Timestamp, messages::Will)>>,
     next_number: AtomicU64,
 }
 
@@ -69,6 +72,7 @@ impl Broker {
             clients: Mutex::default(),
             subscribers: RwLock::default(),
             wills: Mutex::default(),
+            put_off: Mutex::default(),
             next_number: AtomicU64::new(1),
         }
     }

@@ -19,6 +19,7 @@ use tracing::Instrument as _;
 
 use super::broker::{Arriving, Attached, consumer_of};
 use super::conversation::{Conversation, DeviceRole, End, Role, ServiceRole, resumed};
+use super::events::new_event;
 use super::io::{Moved, Outbox, poll_move};
 use super::methods::{self, Agreed};
 use super::policies::Subject;
@@ -368,27 +369,36 @@ fn role(hub: &Inner, identified: &Identified) -> Result<Role, ReasonCode> {
     }
 }
 
-/// Whether the client may leave the will of its CONNECT. That is a message between devices, as the
-/// policy allows.
+/// Whether the client may leave the will of its CONNECT. That is an event of its own, or a message
+/// between devices, as the policy allows.
 fn permit_will(hub: &Inner, connect: &Connect, role: &Role) -> Result<(), ReasonCode> {
     let Some(will) = &connect.will else {
         return Ok(());
     };
-    let allowed = match role {
-        Role::Device(device) => {
-            topics::meaning(&will.topic, &device.id) == Meaning::Message
-                && hub
-                    .rules
-                    .load()
-                    .policies
-                    .permit_publish(&device.subject, &will.topic)
-        }
-        Role::Service(_) => false,
+    let Role::Device(device) = role else {
+        return Err(ReasonCode::NotAuthorized);
     };
-    if allowed {
-        Ok(())
-    } else {
-        Err(ReasonCode::NotAuthorized)
+    match topics::meaning(&will.topic, &device.id) {
+        Meaning::Event(name) => {
+            let event = new_event(name, &will.properties, &will.payload);
+            event
+                .check()
+                .map_err(|refusal| reasons::to_publish(&refusal))
+        }
+        Meaning::Message
+            if hub
+                .rules
+                .load()
+                .policies
+                .permit_publish(&device.subject, &will.topic) =>
+        {
+            Ok(())
+        }
+        Meaning::Message
+        | Meaning::Answer(..)
+        | Meaning::TwinGet
+        | Meaning::Reported
+        | Meaning::Refused => Err(ReasonCode::NotAuthorized),
     }
 }
 

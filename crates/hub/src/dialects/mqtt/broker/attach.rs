@@ -174,6 +174,10 @@ impl Broker {
         let fresh = over || arriving.clean_start;
         // The store first: when it refuses, all is as it was.
         let mailbox = self.open_mailbox(client, fresh, arriving).await?;
+        if fresh {
+            // It ends with its session, and is said before another takes its place.
+            self.settle_old_will(client, true).await;
+        }
         if let Some(will) = &arriving.will {
             let pass = arriving.session.pass();
             self.core
@@ -181,10 +185,11 @@ impl Broker {
                 .keep_will(Some(pass), will.clone())
                 .await?;
         }
-        self.settle_old_will(client, fresh).await;
         if fresh {
             self.unroute(client);
             self.forget_consumer(client).await;
+        } else {
+            self.settle_old_will(client, false).await;
         }
         match mailbox {
             Some(id) if client.mailbox.kept() != Some(id) => client.mailbox.keep_in(id, 0, 0, 0),

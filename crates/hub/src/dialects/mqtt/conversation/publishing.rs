@@ -1,6 +1,5 @@
 //! What a client publishes.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -11,7 +10,7 @@ use outgate_core::id::CallId;
 use outgate_core::messages::Inbound;
 use outgate_core::refusal::Refusal;
 use outgate_mqtt::connection::{Incoming, Token};
-use outgate_mqtt::packet::{Delivery, Message, PublishProperties, QoS, ReasonCode, Version};
+use outgate_mqtt::packet::{Delivery, Message, QoS, ReasonCode, Version};
 use serde_json::Value;
 use tracing::Instrument as _;
 
@@ -19,6 +18,7 @@ use super::job::{Done, Job, TwinPart};
 use super::{Conversation, Role, Stalled};
 use crate::dialects::mqtt::broker::message::Routed;
 use crate::dialects::mqtt::broker::{Publisher, Unpublished};
+use crate::dialects::mqtt::events::{content_type, new_event};
 use crate::dialects::mqtt::reasons;
 use crate::dialects::mqtt::topics::{self, Meaning};
 use crate::metrics::Direction;
@@ -35,7 +35,7 @@ impl Conversation<'_> {
         };
         match topics::meaning(&incoming.topic, &device.id) {
             Meaning::Event(name) => {
-                let event = event(name, &incoming);
+                let event = new_event(name, &incoming.properties, &incoming.payload);
                 self.append(incoming.token, self.inbound(&incoming), event);
             }
             Meaning::Answer(call, status) => self.on_answer(&call, status, &incoming),
@@ -241,27 +241,6 @@ impl Conversation<'_> {
             (None, _) => tracing::debug!(?reason, "a message of QoS 0 is not taken"),
         }
     }
-}
-
-fn event(name: &str, incoming: &Incoming) -> NewEvent {
-    let properties = incoming.properties.user_properties.iter();
-    let properties: BTreeMap<String, String> = properties
-        .map(|(name, value)| (name.as_str().to_owned(), value.as_str().to_owned()))
-        .collect();
-    NewEvent {
-        name: name.to_owned(),
-        content_type: content_type(&incoming.properties),
-        properties,
-        payload: incoming.payload.clone(),
-    }
-}
-
-fn content_type(properties: &PublishProperties) -> String {
-    properties
-        .content_type
-        .as_ref()
-        .map(|text| text.as_str().to_owned())
-        .unwrap_or_default()
 }
 
 /// The quality of service as messages of the hub's own have it: at least once, or less where the
