@@ -137,6 +137,7 @@ impl Hub {
     /// streams of the API end, requests under way get their answers.
     pub fn drain(&self) {
         self.draining.send_replace(true);
+        self.mqtt.drain();
         self.door.drain();
     }
 

@@ -25,6 +25,7 @@ mod welcome;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -67,8 +68,17 @@ struct Inner {
     rules: Current,
     broker: Arc<Broker>,
     methods: Methods,
+    /// Whether the hub is going down.
+    draining: AtomicBool,
     /// By source and the name that was said.
     failed_logins: Rates<(IpAddr, String)>,
+}
+
+impl Inner {
+    /// Whether the hub is going down.
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
 }
 
 /// Why MQTT cannot be served.
@@ -114,6 +124,7 @@ impl Mqtt {
         Ok(Self(Arc::new(Inner {
             broker: Arc::new(broker),
             methods,
+            draining: AtomicBool::new(false),
             failed_logins: Rates::new(FAILED_LOGINS, core.clock.clone()),
             core,
             metrics,
@@ -126,6 +137,11 @@ impl Mqtt {
     pub fn take_up(&self, rules: Rules) {
         self.0.rules.store(Arc::new(rules));
         self.0.broker.heed_rules();
+    }
+
+    /// Lets nobody in from now on: the hub is going down, and who comes is told where else to go.
+    pub fn drain(&self) {
+        self.0.draining.store(true, Ordering::Relaxed);
     }
 
     /// Publishes wills that are due, ends sessions whose time is over, and forgets what has

@@ -28,7 +28,6 @@ use outgate_core::messages::{Inbound, Progress};
 use outgate_core::sessions::{Ending, Session};
 use outgate_mqtt::connection::{Connection, DropReason, Event, Token};
 use outgate_mqtt::packet::{Disconnect, QoS, ReasonCode, SubAck, UnsubAck, Version};
-use outgate_mqtt::text::Text;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::delivering::Letter;
@@ -449,9 +448,7 @@ impl<'a> Conversation<'a> {
     fn farewell(&self, why: Ending) -> Disconnect {
         let mut farewell = Disconnect::new(reasons::to_disconnect(why));
         if why == Ending::Draining {
-            let rules = self.hub.rules.load();
-            let elsewhere = rules.settings.server_reference.as_deref();
-            farewell.server_reference = elsewhere.map(Text::lossy);
+            farewell.server_reference = self.hub.rules.load().elsewhere();
             if farewell.server_reference.is_some() {
                 farewell.reason = ReasonCode::UseAnotherServer;
             }

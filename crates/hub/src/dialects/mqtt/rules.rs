@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use outgate_mqtt::connection::Limits;
+use outgate_mqtt::text::Text;
 
 use super::policies::{Policies, PolicyError};
 use super::settings::Settings;
@@ -31,5 +32,10 @@ impl Rules {
             limits: Arc::new(settings.limits()),
             settings,
         })
+    }
+
+    /// Where clients are sent when this hub goes down, if anywhere.
+    pub(super) fn elsewhere(&self) -> Option<Text> {
+        self.settings.server_reference.as_deref().map(Text::lossy)
     }
 }

@@ -115,14 +115,18 @@ where
 {
     let proved = prove(hub, &mut connection, &connect, facts, stream).await;
     let arrived = match &proved {
+        // Only who has proved who it is learns where else to go.
+        Ok(_) if hub.is_draining() => Err(ReasonCode::ServerUnavailable),
         Ok((identified, _)) => arrive(hub, &connect, facts, identified).await,
         Err(reason) => Err(*reason),
     };
     let (session, role, arrived) = match arrived {
         Ok(arrived) => arrived,
         Err(reason) => {
-            hub.metrics.login_refused(VIA);
-            let answer = ConnAck::new(reason);
+            if !hub.is_draining() {
+                hub.metrics.login_refused(VIA);
+            }
+            let answer = refusal(hub, reason);
             return Err(Box::new(TurnedAway { connection, answer }));
         }
     };
@@ -144,8 +148,8 @@ where
     let inflight = connection.limits().outgoing;
     let (kept, tags) = match resumed(hub, &attached.client, inflight).await {
         Ok(resumed) => resumed,
-        Err(refusal) => {
-            let answer = ConnAck::new(reasons::to_connect(&refusal));
+        Err(why) => {
+            let answer = refusal(hub, reasons::to_connect(&why));
             hub.broker.detach(attached, lasts, None).await;
             return Err(Box::new(TurnedAway { connection, answer }));
         }
@@ -297,6 +301,19 @@ async fn depart(hub: &Inner, attached: Attached, end: End, lasts: u32, will: Opt
         hub.broker.drop_will(&will.id).await;
     }
     hub.broker.detach(attached, lasts, left).await;
+}
+
+/// What a client is told that may not stay; of a hub that goes down, where else it may go (MQTT
+/// 5.0, section 4.11).
+fn refusal(hub: &Inner, reason: ReasonCode) -> ConnAck {
+    let mut answer = ConnAck::new(reason);
+    if reason == ReasonCode::ServerUnavailable && hub.is_draining() {
+        answer.server_reference = hub.rules.load().elsewhere();
+        if answer.server_reference.is_some() {
+            answer.reason = ReasonCode::UseAnotherServer;
+        }
+    }
+    answer
 }
 
 /// Tells a client why it may not stay, if it reads that.
