@@ -82,6 +82,7 @@ impl Stage {
             "data = '{}'\n[[listen]]\naddress = '127.0.0.1:{port}'\n\
              [tls]\ncertificate = '{}'\nkey = '{}'\n\
              [limits]\nconnections = 100000\nconnections-a-source = 100000\nevents-a-second = 1000000\n\
+             messages-a-second = 1000000\nreports-a-second = 1000000\nsubscriptions-a-second = 1000000\n\
              [mqtt.limits]\nsessions = 100000\nin-flight = 1000\nwaiting = 1000000\nwaiting-mebibytes = 4096\n\
              [mqtt.policies.bench]\npublish = ['bench/#', 'devices/{{device}}/#']\nsubscribe = ['bench/#']\n\
              [logs]\nfilter = 'warn'\n",

@@ -29,6 +29,11 @@ pub enum Happening {
         /// Why, as [`Refusal::label`](crate::Refusal::label) says it.
         why: &'static str,
     },
+    /// A device did something sooner than it may: it was refused, or held up.
+    Limited {
+        /// What: `messages`, `reports`, `subscriptions`.
+        what: &'static str,
+    },
     /// Something became of commands: `sent`, `delivered`, `completed`, `rejected`, `abandoned`,
     /// `cancelled`.
     Commands {

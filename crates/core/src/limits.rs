@@ -8,9 +8,11 @@ use crate::refusal::Refusal;
 
 mod rate;
 mod share;
+mod turns;
 
 pub use rate::{MAX_REMEMBERED, Rate, Rates};
 pub use share::{InUse, Quota, Share};
+pub(crate) use turns::Turns;
 
 /// The most bytes of an event's, command's or call's payload (that of Azure IoT Hub).
 pub const MAX_EVENT: usize = 262_144;
@@ -41,6 +43,19 @@ pub struct Limits {
     pub events_a_second: u32,
     /// Events that one device may send at once after it has been quiet.
     pub event_burst: u32,
+    /// Messages to other devices a second that one device may send in the long run; 0 is none at
+    /// all.
+    pub messages_a_second: u32,
+    /// Messages to other devices that one device may send at once after it has been quiet.
+    pub message_burst: u32,
+    /// Reports of its twin a second that one device may make in the long run; 0 is none at all.
+    pub reports_a_second: u32,
+    /// Reports that one device may make at once after it has been quiet.
+    pub report_burst: u32,
+    /// Subscriptions a second that one device may make or renew in the long run; 0 is none at all.
+    pub subscriptions_a_second: u32,
+    /// Subscriptions that one device may make at once after it has been quiet.
+    pub subscription_burst: u32,
     /// How long events are kept, unless a consumer has yet to take them.
     pub keep: Duration,
     /// The most bytes of the store. Above, the oldest events are cleared away, or, when a
@@ -56,6 +71,13 @@ impl Default for Limits {
         Self {
             events_a_second: 1_000,
             event_burst: 2_000,
+            messages_a_second: 1_000,
+            message_burst: 2_000,
+            reports_a_second: 100,
+            report_burst: 200,
+            subscriptions_a_second: 100,
+            // As many as all sessions of a device may have by default, so that it can come back.
+            subscription_burst: 4_096,
             keep: Duration::from_hours(30 * 24),
             store_bytes: 10 << 30,
             reserve: 64 << 20,

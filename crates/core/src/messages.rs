@@ -5,11 +5,15 @@
 //! matching, order, limits) is the dialect's; here is only what lies on the disk, in the words of
 //! no protocol.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use rusqlite::Connection;
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
+use crate::happening::Hook;
 use crate::id::{CredentialId, SessionId};
+use crate::limits::{Limits, Rate, Turns};
 use crate::refusal::Refusal;
 use crate::sessions::Pass;
 use crate::store::Store;
@@ -190,11 +194,49 @@ pub struct Kept {
 #[derive(Clone, Debug)]
 pub struct Messages {
     store: Store,
+    sending: Arc<Turns>,
+    subscribing: Arc<Turns>,
 }
 
 impl Messages {
-    pub(crate) fn new(store: Store) -> Self {
-        Self { store }
+    pub(crate) fn new(store: Store, clock: &Clock, limits: &Limits, hook: &Hook) -> Self {
+        let turns = |what, rate| Arc::new(Turns::new(what, rate, clock.clone(), hook.clone()));
+        Self {
+            store,
+            sending: turns("messages", sending(limits)),
+            subscribing: turns("subscriptions", subscribing(limits)),
+        }
+    }
+
+    /// Goes on with other limits.
+    pub fn limit(&self, limits: &Limits) {
+        self.sending.set(sending(limits));
+        self.subscribing.set(subscribing(limits));
+    }
+
+    /// Lets a device send one message to others now. Whoever routes messages asks before it does.
+    ///
+    /// # Errors
+    /// [`Refusal::Limited`].
+    pub fn may_send(&self, pass: &Pass) -> Result<(), Refusal> {
+        self.sending.take(pass)
+    }
+
+    /// As [`Messages::may_send`], for a will: there is nobody to send it again, so that what comes
+    /// after it waits instead.
+    ///
+    /// # Errors
+    /// [`Refusal::Limited`] only when devices may send no messages at all.
+    pub fn may_send_will(&self, pass: &Pass) -> Result<(), Refusal> {
+        self.sending.take_ahead(pass)
+    }
+
+    /// Lets a device make or renew one subscription now. A service is not held up.
+    ///
+    /// # Errors
+    /// [`Refusal::Limited`].
+    pub fn may_subscribe(&self, pass: &Pass) -> Result<(), Refusal> {
+        self.subscribing.take(pass)
     }
 
     /// All that is kept, without the messages that wait in mailboxes.
@@ -410,6 +452,14 @@ impl Messages {
             })
             .await
     }
+}
+
+fn sending(limits: &Limits) -> Rate {
+    Rate::a_second(limits.messages_a_second, limits.message_burst)
+}
+
+fn subscribing(limits: &Limits) -> Rate {
+    Rate::a_second(limits.subscriptions_a_second, limits.subscription_burst)
 }
 
 #[cfg(test)]

@@ -98,16 +98,30 @@ impl Core {
             identity,
             events: Events::new(store.clone(), clock.clone(), &settings.limits, hook.clone())?,
             commands: Commands::new(store.clone(), clock.clone(), sessions.clone(), hook.clone()),
-            calls: Calls::new(store.clone(), clock.clone(), sessions.clone(), hook),
-            twins: Twins::new(store.clone(), clock.clone(), sessions.clone()),
+            calls: Calls::new(store.clone(), clock.clone(), sessions.clone(), hook.clone()),
+            twins: Twins::new(
+                store.clone(),
+                clock.clone(),
+                sessions.clone(),
+                &settings.limits,
+                hook.clone(),
+            ),
             consumers: Consumers::new(store.clone(), clock.clone()),
-            messages: Messages::new(store.clone()),
+            messages: Messages::new(store.clone(), &clock, &settings.limits, &hook),
             audit: Audit::new(store.clone()),
             idempotency: Idempotency::new(store.clone(), clock.clone()),
             store,
             clock,
             sessions,
         })
+    }
+
+    /// Goes on with other limits: how often devices may do what, how long events are kept, and how
+    /// large the store may be. How much of the disk is left free stays as it was.
+    pub fn limit(&self, limits: &Limits) {
+        self.events.limit(limits);
+        self.messages.limit(limits);
+        self.twins.limit(limits);
     }
 
     /// Clears away what is past its time. The hub calls it every minute or so.

@@ -1,5 +1,7 @@
 //! The twin: what a device is wanted to be, and what it says it is.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
@@ -7,8 +9,10 @@ use tokio::sync::broadcast;
 use crate::acting;
 use crate::announcement::Announcement;
 use crate::clock::{Clock, Timestamp};
+use crate::happening::Hook;
 use crate::id::DeviceId;
 use crate::identity::Actor;
+use crate::limits::{Limits, Rate, Turns};
 use crate::messages::Inbound;
 use crate::refusal::Refusal;
 use crate::sessions::{Pass, Session, Sessions, Signal};
@@ -54,16 +58,30 @@ pub struct Twins {
     clock: Clock,
     sessions: Sessions,
     changed: broadcast::Sender<DeviceId>,
+    reporting: Arc<Turns>,
 }
 
 impl Twins {
-    pub(crate) fn new(store: Store, clock: Clock, sessions: Sessions) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        clock: Clock,
+        sessions: Sessions,
+        limits: &Limits,
+        hook: Hook,
+    ) -> Self {
+        let turns = Turns::new("reports", reporting(limits), clock.clone(), hook);
         Self {
+            reporting: Arc::new(turns),
             store,
             clock,
             sessions,
             changed: broadcast::Sender::new(MAX_UNSEEN_CHANGES),
         }
+    }
+
+    /// Goes on with other limits.
+    pub fn limit(&self, limits: &Limits) {
+        self.reporting.set(reporting(limits));
     }
 
     /// A device's twin, as an operator sees it.
@@ -141,7 +159,8 @@ impl Twins {
     /// # Errors
     /// [`Refusal::Invalid`] when the patch is not an object; [`Refusal::TooLarge`] when it or what
     /// comes of it is too large or too deep; [`Refusal::Forbidden`] when the session is not a
-    /// device's; [`Refusal::Revoked`], [`Refusal::Draining`] when it has ended; as the store.
+    /// device's; [`Refusal::Limited`] when it comes too soon after others; [`Refusal::Revoked`],
+    /// [`Refusal::Draining`] when it has ended; as the store.
     pub async fn report(&self, session: &Session, patch: Value) -> Result<Half, Refusal> {
         self.report_noting(session.pass(), patch, None).await
     }
@@ -159,6 +178,7 @@ impl Twins {
     ) -> Result<Half, Refusal> {
         merge::check(&patch)?;
         let device = pass.device()?.clone();
+        self.reporting.take(&pass)?;
         let twins = self.clone();
         let (half, told) = self
             .store
@@ -200,6 +220,10 @@ impl Twins {
             let _ = changed.send(device.clone());
         })
     }
+}
+
+fn reporting(limits: &Limits) -> Rate {
+    Rate::a_second(limits.reports_a_second, limits.report_burst)
 }
 
 impl Half {

@@ -3,6 +3,7 @@
 pub(crate) mod changed;
 mod file;
 mod mqtt;
+mod rates;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -13,6 +14,7 @@ use ipnet::IpNet;
 
 pub use file::{Acme, Carries, LogFormat, Policy};
 pub use mqtt::MqttLimits;
+pub use rates::DeviceRates;
 
 /// The port that is listened on when nothing else is said.
 pub const DEFAULT_PORT: u16 = 8443;
@@ -43,8 +45,8 @@ pub struct Config {
     pub connections: u32,
     /// The most connections at a time from one source (an IPv4 address, or an IPv6 /64).
     pub connections_a_source: u32,
-    /// The most events a second of one device, on average.
-    pub events_a_second: u32,
+    /// How often one device may do what.
+    pub rates: DeviceRates,
     /// How long events are kept.
     pub keep_events: Duration,
     /// How many bytes of events are kept.
@@ -170,12 +172,7 @@ impl Config {
                 2_000,
                 1..=1_000_000,
             )?,
-            events_a_second: within(
-                "limits.events-a-second",
-                file.limits.events_a_second,
-                1_000,
-                1..=1_000_000,
-            )?,
+            rates: DeviceRates::new(&file.limits)?,
             keep_events: Duration::from_secs(u64::from(days) * 86_400),
             keep_event_bytes: mebibytes * 1024 * 1024,
             mqtt: file.mqtt.limits.checked()?,
@@ -361,6 +358,10 @@ mod tests {
             (
                 "[limits]\nconnections = 0\n",
                 "limits.connections: 1 to 1000000",
+            ),
+            (
+                "[limits]\nreports-a-second = 0\n",
+                "limits.reports-a-second: 1 to 1000000",
             ),
             (
                 "[mqtt.limits]\nin-flight = 65536\n",

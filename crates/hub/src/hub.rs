@@ -158,7 +158,7 @@ impl Hub {
         self.keeper.reload(&self.door)?;
         self.mqtt.take_up(rules);
         self.door.limit(&start::connections(&config));
-        self.state.core.events.limit(&start::limits(&config));
+        self.state.core.limit(&start::limits(&config));
         self.state.config.store(Arc::new(config));
         Ok(())
     }

@@ -48,6 +48,7 @@ struct Counted {
     messages_in: [Counter; 3],
     messages_out: [Counter; 3],
     messages_dropped: Family<Reason, Counter>,
+    limited: Family<Limited, Counter>,
     commit_writes: Histogram,
     commit_seconds: Histogram,
     requests: Family<Request, Counter>,
@@ -93,6 +94,11 @@ struct Connection {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reason {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Limited {
+    what: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -208,6 +214,9 @@ impl Metrics {
             Happening::EventRefused { why } => {
                 let refused = &self.0.events_refused;
                 refused.get_or_create(&Reason { reason: why }).inc();
+            }
+            Happening::Limited { what } => {
+                self.0.limited.get_or_create(&Limited { what }).inc();
             }
             Happening::Commands { count, became } => {
                 let count = u64::try_from(*count).unwrap_or(u64::MAX);

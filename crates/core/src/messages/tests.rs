@@ -49,7 +49,8 @@ fn will(session: &str, payload: &'static str) -> Will {
 }
 
 fn messages(folder: &Path) -> Messages {
-    Messages::new(Store::open(folder).unwrap())
+    let store = Store::open(folder).unwrap();
+    Messages::new(store, &Clock::System, &Limits::default(), &Hook::default())
 }
 
 /// A mailbox made without a session, as the broker's own acts are.
@@ -184,9 +185,9 @@ async fn a_fresh_mailbox_is_empty_and_a_removed_one_leaves_nothing() {
 async fn what_follows_a_publish_runs_in_the_order_of_the_disk_and_not_for_what_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let messages = messages(folder.path());
-    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
     let note = |number: u32| {
-        let seen = std::sync::Arc::clone(&seen);
+        let seen = Arc::clone(&seen);
         move || seen.lock().unwrap().push(number)
     };
     let retained = |payload| Keep {

@@ -14,7 +14,7 @@ pub(crate) fn only_at_start(before: &Config, after: &Config) -> Vec<&'static str
         names,
         connections: _,
         connections_a_source: _,
-        events_a_second: _,
+        rates: _,
         keep_events: _,
         keep_event_bytes: _,
         policies: _,
@@ -83,6 +83,7 @@ mod tests {
             "[mqtt.policies.p]\npublish = []",
             "[mqtt.limits]\nin-flight = 7",
             "[limits]\nconnections = 7\nconnections-a-source = 7\nevents-a-second = 7",
+            "[limits]\nmessages-a-second = 7\nreports-a-second = 7\nsubscriptions-a-second = 7",
             "[events]\nkeep-days = 7\nkeep-mebibytes = 77",
         ] {
             let keys = only_at_start(&read(""), &read(text));

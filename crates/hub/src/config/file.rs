@@ -81,6 +81,9 @@ pub(super) struct Limits {
     pub(super) connections: Option<u32>,
     pub(super) connections_a_source: Option<u32>,
     pub(super) events_a_second: Option<u32>,
+    pub(super) messages_a_second: Option<u32>,
+    pub(super) reports_a_second: Option<u32>,
+    pub(super) subscriptions_a_second: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -78,7 +78,10 @@ fn open(config: &Config, metrics: Metrics) -> Result<Core, StartError> {
 /// How much the core takes and keeps.
 pub(super) fn limits(config: &Config) -> outgate_core::Limits {
     outgate_core::Limits {
-        events_a_second: config.events_a_second,
+        events_a_second: config.rates.events,
+        messages_a_second: config.rates.messages,
+        reports_a_second: config.rates.reports,
+        subscriptions_a_second: config.rates.subscriptions,
         keep: config.keep_events,
         store_bytes: config.keep_event_bytes,
         ..outgate_core::Limits::default()

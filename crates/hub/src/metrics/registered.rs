@@ -32,6 +32,7 @@ impl Counted {
             messages_out: of("out"),
             messages: messages.clone(),
             messages_dropped: Family::default(),
+            limited: Family::default(),
             commit_writes: Histogram::new(exponential_buckets(1.0, 2.0, 12)),
             commit_seconds: seconds(),
             requests: Family::default(),
@@ -125,6 +126,11 @@ impl Counted {
             "messages_dropped",
             "Messages between devices that were not delivered",
             self.messages_dropped.clone(),
+        );
+        to.register(
+            "limited",
+            "How often devices came too soon, with what",
+            self.limited.clone(),
         );
     }
 

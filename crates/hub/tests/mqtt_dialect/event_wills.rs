@@ -117,6 +117,27 @@ async fn a_device_that_breaks_off_leaves_an_event_that_services_hear() {
 }
 
 #[tokio::test]
+async fn who_left_no_will_says_nothing_when_it_goes() {
+    for version in [Version::V3_1_1, Version::V5] {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site::new(folder.path()).await;
+        let mut two = site.device(Version::V5, "two").await;
+        two.subscribe("talk/#", 1).await;
+        drop(site.device(version, "one").await);
+        let going = async {
+            while site.core.sessions.count() > 1 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, going).await.unwrap();
+        // Whoever takes its seat waits until all is done that it has left to do.
+        let _again = site.device(version, "one").await;
+        two.ping().await;
+        assert!(events(&site).await.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn it_waits_for_its_delay_and_not_beyond_its_session() {
     for (delay, lasts) in [(60, 600), (600, 60)] {
         let folder = tempfile::tempdir().unwrap();

@@ -12,6 +12,7 @@ mod login;
 mod messages;
 mod model;
 mod once;
+mod rates;
 mod retained;
 mod rules;
 mod site;

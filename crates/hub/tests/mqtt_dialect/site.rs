@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
+use outgate_core::happening::Hook;
 use outgate_core::id::{DeviceId, ServiceId, SiteId};
 use outgate_core::identity::{Actor, Given, Issued, Scope};
 use outgate_core::{Clock, Core, Settings, Timestamp};
@@ -21,6 +22,7 @@ use crate::client::{Client, connect, text};
 pub(crate) struct Site {
     pub(crate) core: Core,
     pub(crate) mqtt: Mqtt,
+    pub(crate) metrics: Metrics,
     tokens: Tokens,
     folder: PathBuf,
 }
@@ -34,7 +36,8 @@ struct Tokens {
 
 impl Site {
     pub(crate) async fn new(folder: &Path) -> Self {
-        let core = core(folder);
+        let metrics = Metrics::default();
+        let core = core(folder, &metrics);
         let hub = Actor::hub();
         let site: SiteId = "s".parse().unwrap();
         core.identity
@@ -69,7 +72,8 @@ impl Site {
             back: token(issued),
         };
         Self {
-            mqtt: mqtt(&core).await,
+            mqtt: mqtt(&core, &metrics, Methods::new()).await,
+            metrics,
             core,
             tokens,
             folder: folder.to_owned(),
@@ -86,9 +90,11 @@ impl Site {
                 std::fs::copy(file.path(), folder.join(file.file_name())).unwrap();
             }
         }
-        let (core, tokens) = (core(folder), self.tokens.clone());
+        let metrics = Metrics::default();
+        let (core, tokens) = (core(folder, &metrics), self.tokens.clone());
         Self {
-            mqtt: mqtt(&core).await,
+            mqtt: mqtt(&core, &metrics, Methods::new()).await,
+            metrics,
             core,
             tokens,
             folder: folder.to_owned(),
@@ -97,7 +103,7 @@ impl Site {
 
     /// Takes up methods of enhanced authentication.
     pub(crate) async fn speak(&mut self, methods: Methods) {
-        self.mqtt = mqtt_with(&self.core, methods).await;
+        self.mqtt = mqtt(&self.core, &self.metrics, methods).await;
     }
 
     /// A device's token.
@@ -155,17 +161,15 @@ impl Site {
     }
 }
 
-fn core(folder: &Path) -> Core {
+fn core(folder: &Path, metrics: &Metrics) -> Core {
     let mut settings = Settings::new(folder);
+    let metrics = metrics.clone();
+    settings.hook = Hook::new(move |happening| metrics.happened(happening));
     settings.clock = Clock::held(Timestamp::from_millis(1_800_000_000_000));
     Core::open(&settings).unwrap()
 }
 
-async fn mqtt(core: &Core) -> Mqtt {
-    mqtt_with(core, Methods::new()).await
-}
-
-async fn mqtt_with(core: &Core, methods: Methods) -> Mqtt {
+async fn mqtt(core: &Core, metrics: &Metrics, methods: Methods) -> Mqtt {
     let talk = outgate_hub::config::Policy {
         publish: vec!["talk/#".to_owned(), "devices/{device}/#".to_owned()],
         subscribe: vec!["talk/#".to_owned(), "devices/{device}/#".to_owned()],
@@ -174,7 +178,7 @@ async fn mqtt_with(core: &Core, methods: Methods) -> Mqtt {
         policies: [("talk".to_owned(), talk)].into(),
         ..mqtt::Settings::default()
     };
-    Mqtt::open_with(core.clone(), Metrics::default(), settings, methods)
+    Mqtt::open_with(core.clone(), metrics.clone(), settings, methods)
         .await
         .unwrap()
 }

@@ -26,7 +26,7 @@ use outgate_core::id::{CommandId, DeviceId};
 use outgate_core::identity::Scope;
 use outgate_core::messages::{Inbound, Progress};
 use outgate_core::sessions::{Ending, Session};
-use outgate_mqtt::connection::{Connection, DropReason, Event, Token};
+use outgate_mqtt::connection::{Connection, DropReason, Event, Incoming, Token};
 use outgate_mqtt::packet::{Disconnect, QoS, ReasonCode, SubAck, UnsubAck, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -142,13 +142,20 @@ struct CommandQueue {
     more: bool,
 }
 
-/// An event that came too soon after the others.
+/// Something that came too soon after others. Nothing more is read before its turn.
 #[derive(Debug)]
 struct Stalled {
-    token: Option<Token>,
-    inbound: Option<Inbound>,
-    event: NewEvent,
+    held: Held,
     until: Instant,
+}
+
+/// What waits for its turn.
+#[derive(Debug)]
+enum Held {
+    /// An event.
+    Event(Option<Token>, Option<Inbound>, NewEvent),
+    /// A message to other devices, or a report.
+    Message(Box<Incoming>),
 }
 
 /// What is left of a conversation, and others wait for.

@@ -115,7 +115,7 @@ fn live(running: &Running) -> u64 {
     let text = running.hub.state().metrics.text();
     let is_live =
         |line: &&str| line.starts_with("outgate_connections{") && line.contains("\"mqtt\"");
-    text.lines().find(is_live).map_or(0, |line| {
-        line.rsplit(' ').next().unwrap().parse().unwrap()
-    })
+    text.lines()
+        .find(is_live)
+        .map_or(0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
 }

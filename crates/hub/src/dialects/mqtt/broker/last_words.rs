@@ -131,6 +131,7 @@ impl Broker {
         if !self.permits(&pass, &will.message.topic) {
             return Err(Refusal::forbidden("publishing a will"));
         }
+        self.core.messages.may_send_will(&pass)?;
         self.publish_for(pass, will).await
     }
 

@@ -22,10 +22,12 @@ pub(in super::super) struct Granted {
 }
 
 impl Broker {
-    /// Adds a subscription that is allowed; `None` when the client has too many, or all have.
+    /// Adds a subscription that is allowed; `None` when the client has too many, or all have, or
+    /// it comes too soon after others.
     pub(in super::super) fn subscribe(
         &self,
         client: &Arc<Client>,
+        pass: &Pass,
         subscription: Subscription,
     ) -> Option<Granted> {
         let filter = &subscription.filter.filter;
@@ -34,6 +36,7 @@ impl Broker {
         if too_many && !client.has_subscription(filter) {
             return None;
         }
+        self.core.messages.may_subscribe(pass).ok()?;
         if !self.subscribers.write().insert(client, &subscription) {
             return None;
         }

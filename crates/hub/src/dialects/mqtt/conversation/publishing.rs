@@ -15,7 +15,7 @@ use serde_json::Value;
 use tracing::Instrument as _;
 
 use super::job::{Done, Job, TwinPart};
-use super::{Conversation, Role, Stalled};
+use super::{Conversation, Held, Role, Stalled};
 use crate::dialects::mqtt::broker::message::Routed;
 use crate::dialects::mqtt::broker::{Publisher, Unpublished};
 use crate::dialects::mqtt::events::{content_type, new_event};
@@ -84,9 +84,7 @@ impl Conversation<'_> {
         match job.as_mut().poll(&mut context) {
             Poll::Ready(Done::Kept(_, _, Err(Refusal::Limited { retry_after, .. }))) => {
                 self.stalled = Some(Stalled {
-                    token,
-                    inbound,
-                    event: again,
+                    held: Held::Event(token, inbound, again),
                     until: Instant::now() + retry_after,
                 });
             }
@@ -131,6 +129,12 @@ impl Conversation<'_> {
 
     /// A message between devices.
     fn on_message(&mut self, incoming: &Incoming, now: Instant) {
+        if let Err(refusal) = self.hub.core.messages.may_send(&self.session.pass()) {
+            if !self.hold(incoming, &refusal) {
+                self.on_refused(incoming.token, &refusal);
+            }
+            return;
+        }
         let qos = incoming.delivery.qos();
         let message = Message::new(
             incoming.topic.clone(),
@@ -206,11 +210,33 @@ impl Conversation<'_> {
         let (twins, pass) = (self.hub.core.twins.clone(), self.session.pass());
         let (token, inbound) = (incoming.token, self.inbound(incoming));
         let packet = inbound.map(|inbound| inbound.packet);
-        let job: Job<'static> = Box::pin(async move {
+        let mut job: Job<'static> = Box::pin(async move {
             let half = twins.report_noting(pass, patch, inbound).await;
             Done::Reported(token, packet, half)
         });
-        self.wait_for(job, inbound);
+        // The first poll hands it in; the rest only waits.
+        let mut context = Context::from_waker(Waker::noop());
+        match job.as_mut().poll(&mut context) {
+            Poll::Ready(Done::Reported(_, _, Err(refusal))) if self.hold(incoming, &refusal) => {}
+            Poll::Ready(done) => self.on_done(done),
+            Poll::Pending => self.wait_for(job, inbound),
+        }
+    }
+
+    /// Holds a message that came too soon until its turn, if its client waits for an answer and
+    /// cannot be told that it came too soon. Nothing more is read before.
+    fn hold(&mut self, incoming: &Incoming, refusal: &Refusal) -> bool {
+        let Refusal::Limited { retry_after, .. } = refusal else {
+            return false;
+        };
+        if incoming.token.is_none() || self.version() == Version::V5 {
+            return false;
+        }
+        self.stalled = Some(Stalled {
+            held: Held::Message(Box::new(incoming.clone())),
+            until: Instant::now() + *retry_after,
+        });
+        true
     }
 
     /// A message was not taken. One that never can be is acknowledged to a client of 3.1.1, which

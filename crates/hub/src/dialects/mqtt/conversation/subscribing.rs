@@ -116,7 +116,9 @@ impl Conversation<'_> {
             self.desired_sent = false;
         }
         let subscription = Subscription { filter, identifier };
-        let Some(found) = self.hub.broker.subscribe(self.client, subscription) else {
+        let pass = self.session.pass();
+        let granting = self.hub.broker.subscribe(self.client, &pass, subscription);
+        let Some(found) = granting else {
             return ReasonCode::QuotaExceeded;
         };
         let qos = found.subscription.filter.qos;

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
 use super::job::Done;
-use super::{Conversation, End, MAX_JOBS, MAX_READY, Role};
+use super::{Conversation, End, Held, MAX_JOBS, MAX_READY, Role};
 use crate::dialects::mqtt::io::{Moved, Outbox, poll_move};
 
 /// What comes first.
@@ -114,7 +114,10 @@ impl Conversation<'_> {
                     .is_some_and(|stalled| stalled.until <= now)
                     && let Some(stalled) = self.stalled.take()
                 {
-                    self.append(stalled.token, stalled.inbound, stalled.event);
+                    match stalled.held {
+                        Held::Event(token, inbound, event) => self.append(token, inbound, event),
+                        Held::Message(incoming) => self.on_publish(*incoming, now),
+                    }
                 }
                 let next = self.deadline(now);
                 alarm.as_mut().reset(next);

@@ -73,7 +73,7 @@ impl Post {
             identifier: None,
         };
         self.broker
-            .subscribe(&attached.client, subscription)
+            .subscribe(&attached.client, &self.session.pass(), subscription)
             .unwrap();
         // It has read all that was there.
         assert!(matches!(attached.client.mailbox.take(true), Next::Nothing));
