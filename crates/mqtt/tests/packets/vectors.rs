@@ -267,7 +267,13 @@ const REFUSED: &[(&str, Version, &[u8], ReasonCode)] = &[
     (
         "will QoS 3",
         V5,
-        b"\x10\x10\x00\x04MQTT\x04\x1e\x00\x00\x00\x00\x00\x01a\x00",
+        b"\x10\x11\x00\x04MQTT\x04\x1e\x00\x00\x00\x00\x00\x01a\x00\x00",
+        MalformedPacket,
+    ),
+    (
+        "will QoS 3 in 5.0",
+        V5,
+        b"\x10\x13\x00\x04MQTT\x05\x1e\x00\x00\x00\x00\x00\x00\x00\x01a\x00\x00",
         MalformedPacket,
     ),
     (
