@@ -4,6 +4,7 @@
 //! committed corpora through them on any compiler; the programs in `fuzz_targets` hand them to
 //! libFuzzer (`cargo xtask fuzz TARGET`).
 
+mod challenge;
 mod door;
 mod icmp;
 mod manifest;
@@ -11,6 +12,7 @@ mod mqtt;
 mod ntp;
 mod tls;
 
+pub use self::challenge::challenges;
 pub use self::door::door_first_bytes;
 pub use self::icmp::icmp_reply;
 pub use self::manifest::manifest;
@@ -23,7 +25,8 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz_targets` and of its folder in
 /// `corpus`.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
+    ("challenges", challenges),
     ("door_first_bytes", door_first_bytes),
     ("icmp_reply", icmp_reply),
     ("manifest", manifest),

@@ -77,6 +77,16 @@ pub enum CauseKind {
     CertificateWrong,
     /// A proxy wants a login.
     ProxyLogin,
+    /// A proxy refuses to lead to a destination.
+    ProxyForbids,
+    /// A proxy does not get through to a destination.
+    ProxyCannotReach,
+    /// A proxy is not there, or no proxy.
+    ProxyUnreachable,
+    /// Only through a proxy there is a way.
+    ProxyNeeded,
+    /// A proxy script cannot be had, or does not work.
+    ProxyScript,
     /// The server is out of order.
     ServerError,
     /// Somebody answers, but nothing shows that it is the vendor.
@@ -115,6 +125,11 @@ impl CauseKind {
         Self::CertificateWrongName,
         Self::CertificateWrong,
         Self::ProxyLogin,
+        Self::ProxyForbids,
+        Self::ProxyCannotReach,
+        Self::ProxyUnreachable,
+        Self::ProxyNeeded,
+        Self::ProxyScript,
         Self::ServerError,
         Self::SomebodyElse,
         Self::WrongAnswer,
@@ -125,7 +140,9 @@ impl CauseKind {
     /// Whose a cause of this kind is to mend.
     pub const fn owner(self) -> Owner {
         match self {
-            Self::ClockWrong | Self::ClocksDiffer | Self::NotPermitted => Owner::ThisMachine,
+            Self::ClockWrong | Self::ClocksDiffer | Self::NotPermitted | Self::ProxyNeeded => {
+                Owner::ThisMachine
+            }
             Self::TimeServerWrong | Self::TimeServerUnready => Owner::TimeServer,
             Self::ResolverUnavailable | Self::NameNotFound | Self::NameWithoutAddress => Owner::Dns,
             Self::Unreachable | Self::Prohibited | Self::Silent => Owner::Firewall,
@@ -142,6 +159,10 @@ impl CauseKind {
             | Self::CertificateUntrusted
             | Self::CertificateWrong
             | Self::ProxyLogin
+            | Self::ProxyForbids
+            | Self::ProxyCannotReach
+            | Self::ProxyUnreachable
+            | Self::ProxyScript
             | Self::WebSocketBlocked => Owner::Proxy,
             Self::CertificateOutOfDate | Self::ServerError => Owner::Vendor,
         }
@@ -264,6 +285,9 @@ fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, String) {
         Trouble::TimedOut {
             phase: PhaseName::Connect | PhaseName::Exchange,
         } => (K::Silent, port),
+        Trouble::TimedOut {
+            phase: PhaseName::Proxy,
+        } => (K::ProxyCannotReach, none),
         Trouble::TimedOut { .. } => (K::Stalled, port),
         Trouble::Reset { .. } | Trouble::Closed { .. } => (K::Cut, port),
         Trouble::NotTls | Trouble::NotHttp | Trouble::Malformed { .. } => (K::WrongProtocol, host),
@@ -281,9 +305,15 @@ fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, String) {
         Trouble::CertificateInvalid { .. } | Trouble::PinMismatch { .. } => {
             (K::CertificateWrong, host)
         }
-        Trouble::HttpStatus { status: 407 } | Trouble::UpgradeRefused { status: 407 } => {
-            (K::ProxyLogin, none)
-        }
+        Trouble::ProxyForbids { .. } => (K::ProxyForbids, none),
+        Trouble::ProxyCannotReach { .. } => (K::ProxyCannotReach, none),
+        Trouble::ProxyUnreachable { proxy, .. } => (K::ProxyUnreachable, proxy.clone()),
+        Trouble::ProxyNeeded { proxy, .. } => (K::ProxyNeeded, proxy.clone()),
+        Trouble::ProxyScript { .. } => (K::ProxyScript, none),
+        Trouble::ProxyBroken { .. } => (K::ProxyUnreachable, none),
+        Trouble::ProxyLogin { .. }
+        | Trouble::HttpStatus { status: 407 }
+        | Trouble::UpgradeRefused { status: 407 } => (K::ProxyLogin, none),
         Trouble::HttpStatus { status: 511 } => (K::SomebodyElse, host),
         Trouble::HttpStatus { status: 500.. } => (K::ServerError, host),
         Trouble::NotShownToBeTheVendor { .. } => (K::SomebodyElse, host),

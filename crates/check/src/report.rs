@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use outgate_manifest::document::product::Need;
 use outgate_manifest::view::{LaneView, SCHEMA};
-use outgate_probe::{Ask, Finding, Outcome, Sent, Trouble};
+use outgate_probe::{Ask, Finding, Outcome, Path, Sent, Trouble};
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -303,8 +303,8 @@ pub struct PlannedProbe {
 }
 
 impl PlanView {
-    /// The view of a plan.
-    pub fn new(plan: &Plan, heading: Heading) -> Self {
+    /// The view of a plan, carried out on this path.
+    pub fn new(plan: &Plan, heading: Heading, path: &Path) -> Self {
         let lanes = plan.lanes.iter().map(|planned| {
             let lane = LaneView::from(&planned.lane);
             match &planned.subject {
@@ -317,7 +317,7 @@ impl PlanView {
                     let probes = asks.iter().map(|ask| PlannedProbe {
                         host: ask.host.to_string(),
                         port: ask.port,
-                        sends: probe.sends(ask),
+                        sends: [probe.sends(ask), path.sends(ask)].concat(),
                     });
                     PlannedView {
                         lane,

@@ -286,7 +286,7 @@ mod tests {
         let host = Host::Address(server.ip());
         let wanted = Ask::new("ntp", host, Some(server.port()), Transport::Udp);
         let attempt = Attempt::new(server.ip(), Some(server.port()));
-        let mut run = Run::new(&wanted, path, attempt);
+        let mut run = Run::new(&wanted, path, attempt, None);
         let socket = connected(&run).await.unwrap();
         let question = |_| vec![0];
         let hear = |_: &[u8]| Heard::<()>::Stray(None);

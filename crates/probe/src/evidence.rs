@@ -5,6 +5,7 @@
 
 mod http;
 mod names;
+mod proxy;
 mod tls;
 mod trouble;
 
@@ -14,6 +15,7 @@ use serde::{Serialize, Serializer};
 
 pub use http::{DateWitness, HttpEvidence, WebSocketEvidence};
 pub use names::{AddressRecord, Alias, DnsEvidence, DnsRecord, FamilyAnswer, Resolution};
+pub use proxy::{ProxyEvidence, ResolvedBy};
 pub use tls::{CertificateEvidence, ExpectedTrust, LegacyTls, RootSource, TlsEvidence};
 pub use trouble::{Trouble, Unit};
 
@@ -77,6 +79,8 @@ pub struct Attempt {
     pub trouble: Option<Trouble>,
     /// How long each part took, in order. A part that failed is the last one.
     pub phases: Vec<Phase>,
+    /// The proxy that the packets went to, in place of the far end; `None` on a direct way.
+    pub proxy: Option<ProxyEvidence>,
     /// What TLS showed, as far as it got.
     pub tls: Option<TlsEvidence>,
     /// What HTTP answered, as far as it got.
@@ -101,6 +105,7 @@ impl Attempt {
             outcome: Outcome::Pass,
             trouble: None,
             phases: Vec::new(),
+            proxy: None,
             tls: None,
             http: None,
             websocket: None,
@@ -147,6 +152,10 @@ pub struct Phase {
 pub enum PhaseName {
     /// Opening the connection.
     Connect,
+    /// The TLS handshake with a proxy.
+    ProxyTls,
+    /// Asking a proxy to lead on, until its answer.
+    Proxy,
     /// The TLS handshake.
     Tls,
     /// Finding the highest version of a server that refused TLS 1.2 and 1.3.
@@ -202,6 +211,8 @@ impl std::fmt::Display for PhaseName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Connect => "connect",
+            Self::ProxyTls => "TLS handshake with the proxy",
+            Self::Proxy => "wait for the proxy",
             Self::Tls => "TLS handshake",
             Self::LegacyTls => "older TLS handshake",
             Self::FirstByte => "wait for the first byte",
@@ -256,6 +267,7 @@ mod tests {
                     "not_after": "2026-01-02T03:04:05Z",
                 },
                 "phases": [{ "name": "first-byte", "took_micros": 2000 }],
+                "proxy": null,
                 "tls": null,
                 "http": null,
                 "websocket": null,

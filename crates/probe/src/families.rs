@@ -1,32 +1,84 @@
 //! From a lane to its addresses, and from attempts to a finding: IPv4 and IPv6 apart, at once.
 
+mod locate;
 mod route;
 
-use std::net::IpAddr;
+use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join};
 use tokio::time::Instant;
 
 use crate::{
-    ask::{Ask, Host},
-    evidence::{Attempt, Family, FamilyAnswer, Finding, Outcome, Resolution, Trouble},
-    path::Path,
+    ask::Ask,
+    evidence::{Attempt, Family, FamilyAnswer, Finding, Outcome, PhaseName, Resolution, Trouble},
+    path::{Path, Proxy},
     run::{Run, Stop},
 };
+use locate::Target;
 use route::Route;
-
-/// Addresses of one family that are tried, the second only if the first fails.
-const TRIES_PER_FAMILY: usize = 2;
 
 /// What is done with one address.
 pub(crate) type Exercise = for<'r, 'a> fn(&'r mut Run<'a>) -> BoxFuture<'r, Result<(), Stop>>;
 
-/// Finds the lane's addresses and exercises them.
+/// Finds the lane's addresses and exercises them, through a proxy where the path says so. Where
+/// there is no direct way and a proxy is known that was not used, it is tried once, too.
 pub(crate) async fn exercise(ask: &Ask, path: &Path, exercise: Exercise) -> Finding {
     let start = Instant::now();
-    let located = match locate(ask, path).await {
+    let mut finding = go(ask, path, exercise, path.proxy_of(ask)).await;
+    if let (Some(direct), Some(spare)) = (no_way(&finding), path.spare_proxy(ask)) {
+        let through = go(ask, path, exercise, Some(spare)).await;
+        if matches!(through.outcome, Outcome::Pass | Outcome::Warn) {
+            finding.trouble = Some(Trouble::ProxyNeeded {
+                proxy: spare.to_string(),
+                direct: Box::new(direct.clone()),
+            });
+            finding.attempts.extend(through.attempts);
+        }
+    }
+    finding.took = start.elapsed();
+    finding
+}
+
+/// Why nothing came of an ask, if it is that the far end cannot be found or reached.
+fn no_way(finding: &Finding) -> Option<&Trouble> {
+    let trouble = finding.trouble.as_ref()?;
+    let on_the_way = matches!(
+        trouble,
+        Trouble::NameNotFound
+            | Trouble::NoAddress
+            | Trouble::ResolverSilent
+            | Trouble::ResolverUnreachable
+            | Trouble::ResolverRefused { .. }
+            | Trouble::Refused
+            | Trouble::NetworkUnreachable
+            | Trouble::HostUnreachable { .. }
+            | Trouble::AdminProhibited
+            | Trouble::TimedOut {
+                phase: PhaseName::Connect
+            }
+            | Trouble::Reset {
+                phase: PhaseName::Connect | PhaseName::Tls
+            }
+            | Trouble::Closed {
+                phase: PhaseName::Tls
+            }
+    );
+    (finding.outcome == Outcome::Fail && on_the_way).then_some(trouble)
+}
+
+async fn go(ask: &Ask, path: &Path, exercise: Exercise, proxy: Option<&Proxy>) -> Finding {
+    let located = match proxy {
+        None => locate::direct(ask, path).await,
+        Some(proxy) => locate::behind(ask, path, proxy).await,
+    };
+    let located = match located {
         Ok(located) => located,
-        Err(trouble) => return Finding::not_run(trouble),
+        Err(Stop { outcome, trouble }) => {
+            return Finding {
+                outcome,
+                ..Finding::not_run(trouble)
+            };
+        }
     };
     let (v4, v6) = join(
         family(ask, path, exercise, located.of(Family::V4)),
@@ -45,70 +97,16 @@ pub(crate) async fn exercise(ask: &Ask, path: &Path, exercise: Exercise) -> Find
         trouble,
         resolution: located.resolution,
         attempts,
-        took: start.elapsed(),
+        took: Duration::ZERO,
     }
 }
 
-/// Where the packets of a lane go.
-struct Located {
-    targets: Vec<(IpAddr, Option<u16>)>,
-    resolution: Option<Resolution>,
-}
-
-impl Located {
-    fn of(&self, family: Family) -> Vec<(IpAddr, Option<u16>)> {
-        let of_family = self
-            .targets
-            .iter()
-            .filter(|(address, _)| Family::of(*address) == family);
-        of_family.take(TRIES_PER_FAMILY).copied().collect()
-    }
-}
-
-async fn locate(ask: &Ask, path: &Path) -> Result<Located, Trouble> {
-    let (host, port) = path.detour(&ask.host, ask.port);
-    let unresolved = |targets| Located {
-        targets,
-        resolution: None,
-    };
-    match host {
-        Host::Address(address) => Ok(unresolved(vec![(address, port)])),
-        Host::SystemResolvers => {
-            let servers = path.resolvers()?;
-            let usual = port.is_none_or(|port| port == DNS_PORT);
-            Ok(unresolved(
-                servers
-                    .iter()
-                    .map(|server| (server.ip(), if usual { Some(server.port()) } else { port }))
-                    .collect(),
-            ))
-        }
-        Host::Role(role) => Err(Trouble::AddressUnknown { role }),
-        Host::Name(name) => {
-            let resolution = path.resolve(&name).await;
-            let answers = [&resolution.ipv4, &resolution.ipv6];
-            let records = answers.into_iter().flat_map(|answer| &answer.addresses);
-            let targets = records.map(|record| (record.address, port)).collect();
-            Ok(Located {
-                targets,
-                resolution: Some(resolution),
-            })
-        }
-    }
-}
-
-/// The port resolvers listen on (RFC 1035 §4.2).
-const DNS_PORT: u16 = 53;
-
-async fn family(
-    ask: &Ask,
-    path: &Path,
-    exercise: Exercise,
-    targets: Vec<(IpAddr, Option<u16>)>,
-) -> Vec<Attempt> {
+async fn family(ask: &Ask, path: &Path, exercise: Exercise, targets: Vec<Target>) -> Vec<Attempt> {
     let mut attempts = Vec::new();
-    for (address, port) in targets {
-        let mut run = Run::new(ask, path, Attempt::new(address, port));
+    for target in targets {
+        let address = target.address;
+        let attempt = Attempt::new(address, target.port);
+        let mut run = Run::new(ask, path, attempt, target.through);
         let result = match route::to(address) {
             Route::Known => exercise(&mut run).await,
             Route::None => Err(Stop {

@@ -37,7 +37,7 @@ pub(crate) fn authority(run: &Run<'_>, usual_port: u16) -> String {
     let host = match &run.ask.host {
         Host::Name(name) => name.trim_end_matches('.').to_owned(),
         Host::Address(address) => bracketed(*address),
-        Host::SystemResolvers | Host::Role(_) => bracketed(run.attempt.address),
+        Host::SystemResolvers | Host::Role(_) => bracketed(run.far_address()),
     };
     match run.ask.port {
         Some(port) if port != usual_port => format!("{host}:{port}"),
@@ -123,7 +123,7 @@ fn own_host(run: &Run<'_>) -> String {
     match &run.ask.host {
         Host::Name(name) => normalised(name),
         Host::Address(address) => address.to_string(),
-        Host::SystemResolvers | Host::Role(_) => run.attempt.address.to_string(),
+        Host::SystemResolvers | Host::Role(_) => run.far_address().to_string(),
     }
 }
 

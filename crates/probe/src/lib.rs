@@ -27,11 +27,12 @@ pub use ask::{Ask, DEFAULT_HOLD, Host, HttpAsk, TlsAsk, TlsVersion, Transport, T
 pub use evidence::{
     AddressRecord, Alias, Attempt, CertificateEvidence, DateWitness, DnsEvidence, DnsRecord,
     ExpectedTrust, Family, FamilyAnswer, Finding, HttpEvidence, IcmpEvidence, LegacyTls,
-    NtpEvidence, Outcome, Phase, PhaseName, Resolution, RootSource, TlsEvidence, Trouble, Unit,
-    WebSocketEvidence,
+    NtpEvidence, Outcome, Phase, PhaseName, ProxyEvidence, Resolution, ResolvedBy, RootSource,
+    TlsEvidence, Trouble, Unit, WebSocketEvidence,
 };
 pub use path::{
-    ConnectTo, ConnectToError, DEFAULT_TIMEOUT, Path, PathConfig, PathError, ResolverChoice, Roots,
-    RootsError, SystemClock, WallClock,
+    ConnectTo, ConnectToError, DEFAULT_TIMEOUT, Login, LoginError, NoProxy, Path, PathConfig,
+    PathError, Proxy, ProxyChoice, ProxyEnvironment, ProxyError, ProxyKind, Proxying,
+    ResolverChoice, Roots, RootsError, SystemClock, WallClock,
 };
 pub use registry::{Probe, Sent, probe_for, protocols};

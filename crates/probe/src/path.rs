@@ -3,6 +3,7 @@
 mod connect_to;
 mod echo_gate;
 mod names;
+mod proxy;
 mod roots;
 mod silence;
 
@@ -16,12 +17,17 @@ use std::{
 pub(crate) use connect_to::normalised;
 pub use connect_to::{ConnectTo, ConnectToError};
 pub(crate) use echo_gate::Turn;
+pub use proxy::{
+    Login, LoginError, NoProxy, Proxy, ProxyChoice, ProxyEnvironment, ProxyError, ProxyKind,
+    Proxying,
+};
 pub(crate) use roots::anchor;
 pub use roots::{Roots, RootsError};
 
 use crate::{
-    ask::Host,
+    ask::{Ask, Host},
     evidence::{Resolution, Trouble},
+    registry::Sent,
     tls::Tls,
 };
 use echo_gate::EchoGate;
@@ -30,11 +36,17 @@ use names::Names;
 /// How long a probe takes with one address unless the caller says otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How often a proxy is asked at most for one address: for the exercise itself, and for the three
+/// older TLS handshakes that may follow.
+const REQUESTS_AT_MOST: u32 = 4;
+
 /// What a [`Path`] is made from.
 #[derive(Clone)]
 pub struct PathConfig {
     /// Detours; the first that fits counts.
     pub connect_to: Vec<ConnectTo>,
+    /// Which proxies TCP connections go through.
+    pub proxying: Proxying,
     /// Who may vouch for servers.
     pub roots: Roots,
     /// Whom to ask for names.
@@ -46,10 +58,11 @@ pub struct PathConfig {
 }
 
 impl Default for PathConfig {
-    /// No detours, Mozilla's roots only, the system's resolver, ten seconds, the system's clock.
+    /// No detours, no proxy, Mozilla's roots only, the system's resolver, ten seconds, the system's clock.
     fn default() -> Self {
         Self {
             connect_to: Vec::new(),
+            proxying: Proxying::default(),
             roots: Roots::mozilla(),
             resolver: ResolverChoice::System,
             timeout: DEFAULT_TIMEOUT,
@@ -138,6 +151,33 @@ impl Path {
             .unwrap_or_else(|| (host.clone(), port))
     }
 
+    /// What is sent to proxies, on top of what the probe sends: to each address of the one that an
+    /// ask goes through, and to one that is tried where there is no direct way.
+    pub fn sends(&self, ask: &Ask) -> Vec<Sent> {
+        let through = self.proxy_of(ask).into_iter();
+        let through = through.map(|proxy| (format!("a request to {proxy} to lead there"), proxy));
+        let spare = self.spare_proxy(ask).into_iter();
+        let spare = spare.map(|proxy| {
+            let what = format!("all of it again through {proxy}, if there is no direct way");
+            (what, proxy)
+        });
+        let host = ask.host.word().len();
+        let sends = through.chain(spare);
+        sends
+            .map(|(what, proxy)| Sent::new(&what, proxy.request_at_most(host), REQUESTS_AT_MOST))
+            .collect()
+    }
+
+    /// The proxy that an ask goes through.
+    pub(crate) fn proxy_of(&self, ask: &Ask) -> Option<&Proxy> {
+        self.inner.config.proxying.of(ask)
+    }
+
+    /// A proxy that an ask which goes direct could have gone through.
+    pub(crate) fn spare_proxy(&self, ask: &Ask) -> Option<&Proxy> {
+        self.inner.config.proxying.spare(ask)
+    }
+
     pub(crate) async fn resolve(&self, name: &str) -> Resolution {
         self.inner.names.resolve(name).await
     }
@@ -161,6 +201,7 @@ impl fmt::Debug for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Path")
             .field("connect_to", &self.inner.config.connect_to)
+            .field("proxying", &self.inner.config.proxying)
             .field("resolver", &self.inner.config.resolver)
             .field("timeout", &self.inner.config.timeout)
             .finish_non_exhaustive()

@@ -1,6 +1,6 @@
 //! One attempt under way: its evidence so far, its clock, and how it stops.
 
-use std::{future::Future, io, time::Duration};
+use std::{future::Future, io, net::IpAddr, time::Duration};
 
 use tokio::time::{Instant, timeout_at};
 
@@ -8,6 +8,7 @@ use crate::{
     ask::Ask,
     evidence::{Attempt, Outcome, Phase, PhaseName, Trouble},
     path::Path,
+    stream::Through,
     tls::{read_trouble, tls_error},
 };
 
@@ -20,17 +21,31 @@ pub(crate) struct Run<'a> {
     pub(crate) path: &'a Path,
     /// What is known so far. Kept when the attempt stops in the middle.
     pub(crate) attempt: Attempt,
+    /// The proxy that the attempt goes through; its address is then the attempt's.
+    pub(crate) through: Option<Through>,
     deadline: Instant,
 }
 
 impl<'a> Run<'a> {
-    pub(crate) fn new(ask: &'a Ask, path: &'a Path, attempt: Attempt) -> Self {
+    pub(crate) fn new(
+        ask: &'a Ask,
+        path: &'a Path,
+        attempt: Attempt,
+        through: Option<Through>,
+    ) -> Self {
         Self {
             ask,
             path,
             attempt,
+            through,
             deadline: Instant::now() + path.timeout(),
         }
+    }
+
+    /// The far end's address, also behind a proxy where it is known here.
+    pub(crate) fn far_address(&self) -> IpAddr {
+        let behind = self.through.as_ref().and_then(Through::address);
+        behind.unwrap_or(self.attempt.address)
     }
 
     /// When the attempt must be over.

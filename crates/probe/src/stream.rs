@@ -1,5 +1,7 @@
 //! Opening connections.
 
+mod through;
+
 use std::net::SocketAddr;
 
 use tokio::{
@@ -9,10 +11,13 @@ use tokio::{
 };
 
 use crate::{
+    ask::Host,
     evidence::{Outcome, PhaseName, Trouble},
+    path::{Path, ProxyKind},
     run::{Run, Stop},
     tls,
 };
+pub(crate) use through::{Through, schemes};
 
 /// Anything bytes flow through both ways.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -22,34 +27,126 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// A connection, whatever it goes through on its way.
 pub(crate) type BoxedStream = Box<dyn Stream>;
 
-/// Opens a TCP connection to the attempt's address.
+/// Opens a TCP connection to the lane's far end, directly or through the attempt's proxy.
 pub(crate) async fn connect(run: &mut Run<'_>) -> Result<BoxedStream, Stop> {
     let way = Way::of(run)?;
-    let dialling = dial(way.address, PhaseName::Connect);
-    let stream = run.phase(PhaseName::Connect, dialling).await?;
-    Ok(Box::new(stream))
+    let stream = reach(run, &way).await?;
+    match &way.through {
+        None => Ok(stream),
+        Some(through) => lead_on(run, through, stream).await,
+    }
 }
 
-/// What connections of an attempt go through.
-pub(crate) struct Way {
+/// Opens a connection for a plain HTTP request. With `Through` it ends at a proxy that is to be
+/// handed the request as it is, URL and all.
+pub(crate) async fn connect_for_http(
+    run: &mut Run<'_>,
+) -> Result<(BoxedStream, Option<Through>), Stop> {
+    let way = Way::of(run)?;
+    let stream = reach(run, &way).await?;
+    match way.through {
+        None => Ok((stream, None)),
+        Some(through) if through.forwards_http() => Ok((stream, Some(through))),
+        Some(through) => Ok((lead_on(run, &through, stream).await?, None)),
+    }
+}
+
+/// Opens the first leg: to the far end, or to the proxy.
+async fn reach(run: &mut Run<'_>, way: &Way<'_>) -> Result<BoxedStream, Stop> {
+    if let Some(through) = &way.through {
+        let was_name = matches!(run.ask.host, Host::Name(_));
+        run.attempt.proxy = Some(through.evidence(was_name));
+    }
+    let dialling = dial(way.path, way.address, PhaseName::Connect);
+    let stream = run.phase(PhaseName::Connect, dialling).await;
+    let stream = stream.map_err(|stop| way.blame(stop))?;
+    if !way.has_tls() {
+        return Ok(Box::new(stream));
+    }
+    let securing = way.secure(Box::new(stream), PhaseName::ProxyTls);
+    run.phase(PhaseName::ProxyTls, securing)
+        .await
+        .map_err(|stop| way.blame(stop))
+}
+
+/// Has the proxy lead on, and notes what it says.
+async fn lead_on(
+    run: &mut Run<'_>,
+    through: &Through,
+    stream: BoxedStream,
+) -> Result<BoxedStream, Stop> {
+    let asking = async { Ok(through.ask(stream).await) };
+    let asked = run.phase(PhaseName::Proxy, asking).await?;
+    if let Some(evidence) = &mut run.attempt.proxy {
+        evidence.status = asked.status;
+        evidence.schemes = asked.schemes;
+    }
+    asked.result
+}
+
+/// What the connections of an attempt go through.
+pub(crate) struct Way<'a> {
+    path: &'a Path,
+    /// The far end's, or the proxy's.
     address: SocketAddr,
+    through: Option<Through>,
 }
 
-impl Way {
-    pub(crate) fn of(run: &Run<'_>) -> Result<Self, Stop> {
+impl<'a> Way<'a> {
+    pub(crate) fn of(run: &Run<'a>) -> Result<Self, Stop> {
         Ok(Self {
+            path: run.path,
             address: socket_address(run)?,
+            through: run.through.clone(),
         })
     }
 
     /// Opens a connection to where [`connect`] went, as a part of another phase.
     pub(crate) async fn open(self, phase: PhaseName) -> Result<BoxedStream, Stop> {
-        Ok(Box::new(dial(self.address, phase).await?))
+        let stream: BoxedStream = Box::new(dial(self.path, self.address, phase).await?);
+        let stream = if self.has_tls() {
+            self.secure(stream, phase).await?
+        } else {
+            stream
+        };
+        match &self.through {
+            None => Ok(stream),
+            Some(through) => through.ask(stream).await.result,
+        }
+    }
+
+    fn has_tls(&self) -> bool {
+        let kind = self.through.as_ref().map(|through| through.proxy.kind());
+        kind == Some(ProxyKind::Https)
+    }
+
+    async fn secure(&self, stream: BoxedStream, phase: PhaseName) -> Result<BoxedStream, Stop> {
+        match &self.through {
+            None => Ok(stream),
+            Some(through) => {
+                let host = through.proxy.host();
+                tls::secure_to_proxy(self.path, stream, host, self.address.ip(), phase).await
+            }
+        }
+    }
+
+    /// What goes wrong before the proxy is reached is the proxy's.
+    fn blame(&self, stop: Stop) -> Stop {
+        match &self.through {
+            Some(through) if !matches!(stop.trouble, Trouble::Local { .. }) => {
+                Trouble::ProxyUnreachable {
+                    proxy: through.proxy.to_string(),
+                    why: Box::new(stop.trouble),
+                }
+                .into()
+            }
+            Some(_) | None => stop,
+        }
     }
 }
 
 /// Opens a TCP connection.
-async fn dial(address: SocketAddr, phase: PhaseName) -> Result<TcpStream, Stop> {
+async fn dial(_path: &Path, address: SocketAddr, phase: PhaseName) -> Result<TcpStream, Stop> {
     let start = Instant::now();
     let stream = TcpStream::connect(address)
         .await

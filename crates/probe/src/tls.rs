@@ -26,9 +26,9 @@ pub(crate) use client_certificate::{await_refusal, before_answer};
 pub(crate) use failure::{read_trouble, tls_error};
 
 use crate::{
-    ask::{Host, TlsVersion, Trust},
+    ask::{Host, TlsAsk, TlsVersion, Trust},
     evidence::{ExpectedTrust, PhaseName, TlsEvidence, Trouble},
-    path::Roots,
+    path::{Path, Roots},
     run::{Run, Stop},
     stream::BoxedStream,
     text::cut,
@@ -105,7 +105,7 @@ pub(crate) async fn secure(
     stream: BoxedStream,
     alpn: &[&[u8]],
 ) -> Result<Secured, Stop> {
-    let name = server_name(&run.ask.host, run.attempt.address)?;
+    let name = server_name(&run.ask.host, run.far_address())?;
     let path = run.path;
     let witness = Arc::new(Witness::new(path.tls().provider.clone()));
     let config = path.tls().config(&witness, alpn)?;
@@ -142,6 +142,30 @@ pub(crate) async fn secure(
             let failure = Failure::of(&error, start);
             Err(explain(run, failure, &chain, judgement.doubt).await)
         }
+    }
+}
+
+/// Makes the handshake with a proxy that is spoken to inside TLS. Its certificate must be right.
+pub(crate) async fn secure_to_proxy(
+    path: &Path,
+    stream: BoxedStream,
+    host: &Host,
+    address: IpAddr,
+    phase: PhaseName,
+) -> Result<BoxedStream, Stop> {
+    let name = server_name(host, address)?;
+    let witness = Arc::new(Witness::new(path.tls().provider.clone()));
+    let config = path.tls().config(&witness, &[b"http/1.1"])?;
+    let connector = TlsConnector::from(Arc::new(config));
+    let start = Instant::now();
+    let handshake = connector.connect(name.clone(), stream).await;
+    let stream = handshake.map_err(|error| Stop::io(&error, phase, start))?;
+    let ask = TlsAsk::default();
+    let judge = &path.tls().judge;
+    let judgement = judge.judge(&witness.chain(), &name, &ask, path.now());
+    match judgement.doubt {
+        Some(doubt) => Err(doubt),
+        None => Ok(Box::new(stream)),
     }
 }
 

@@ -4,6 +4,7 @@
 //! clock, draws a random number or waits: the caller passes bytes, times and cookies in. The
 //! crate's `clippy.toml` holds this.
 
+pub mod challenge;
 pub mod http_date;
 pub mod icmp;
 pub mod ntp;

@@ -117,8 +117,28 @@ fn kinds(kind: K) -> Said {
             "diese Namen von der TLS-Inspektion ausnehmen; sonst den Hersteller fragen",
         ),
         K::ProxyLogin => (
-            "ein Proxy auf dem Weg zu {hosts} verlangt eine Anmeldung",
-            "diese Namen ohne Anmeldung durch den Proxy lassen",
+            "ein Proxy auf dem Weg zu {hosts} verlangt eine Anmeldung: {seen}",
+            "dem Produkt eine Anmeldung für den Proxy geben (und der Prüfung, mit --proxy) oder diese Namen ohne Anmeldung durch den Proxy lassen",
+        ),
+        K::ProxyForbids => (
+            "der Proxy führt nicht zu {hosts}: {seen}",
+            "diese Namen und Ports im Proxy erlauben",
+        ),
+        K::ProxyCannotReach => (
+            "der Proxy kommt nicht zu {hosts} durch: {seen}",
+            "prüfen, ob der Proxy selbst dorthin darf; wenn ja, fragen, ob der Server läuft",
+        ),
+        K::ProxyUnreachable => (
+            "{seen}",
+            "den Proxy starten, seine Adresse berichtigen oder diesem Rechner den Weg zu ihm erlauben",
+        ),
+        K::ProxyNeeded => (
+            "{hosts}: {seen}",
+            "das Produkt den Proxy {subject} benutzen lassen oder den direkten Weg in der Firewall öffnen",
+        ),
+        K::ProxyScript => (
+            "das Proxy-Skript sagt nicht, wie es weitergeht: {seen}",
+            "das Proxy-Skript berichtigen oder den Proxy mit --proxy nennen",
         ),
         K::ServerError => (
             "{hosts}: {seen}",

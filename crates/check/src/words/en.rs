@@ -117,8 +117,28 @@ fn kinds(kind: K) -> Said {
             "exempt these names from TLS inspection; else ask the vendor",
         ),
         K::ProxyLogin => (
-            "a proxy on the way to {hosts} wants a login",
-            "let these names pass the proxy without a login",
+            "a proxy on the way to {hosts} wants a login: {seen}",
+            "give the product a login for the proxy (and the check, with --proxy), or let these names pass the proxy without one",
+        ),
+        K::ProxyForbids => (
+            "the proxy does not lead to {hosts}: {seen}",
+            "allow these names and ports in the proxy",
+        ),
+        K::ProxyCannotReach => (
+            "the proxy does not get through to {hosts}: {seen}",
+            "see whether the proxy itself may go there; if it may, ask whether the server is up",
+        ),
+        K::ProxyUnreachable => (
+            "{seen}",
+            "start the proxy, correct its address, or allow this machine to reach it",
+        ),
+        K::ProxyNeeded => (
+            "{hosts}: {seen}",
+            "have the product use the proxy {subject}, or open the direct way in the firewall",
+        ),
+        K::ProxyScript => (
+            "the proxy script does not say how to go: {seen}",
+            "correct the proxy script, or name the proxy with --proxy",
         ),
         K::ServerError => (
             "{hosts}: {seen}",

@@ -117,8 +117,28 @@ fn kinds(kind: K) -> Said {
             "unnta disse navnene fra TLS-inspeksjon; spør ellers leverandøren",
         ),
         K::ProxyLogin => (
-            "en proxy på veien til {hosts} krever innlogging",
-            "slipp disse navnene gjennom proxyen uten innlogging",
+            "en proxy på veien til {hosts} krever innlogging: {seen}",
+            "gi produktet en innlogging for proxyen (og sjekken, med --proxy), eller slipp disse navnene gjennom proxyen uten",
+        ),
+        K::ProxyForbids => (
+            "proxyen fører ikke til {hosts}: {seen}",
+            "tillat disse navnene og portene i proxyen",
+        ),
+        K::ProxyCannotReach => (
+            "proxyen kommer ikke fram til {hosts}: {seen}",
+            "se om proxyen selv har lov til å gå dit; har den det, spør om serveren er oppe",
+        ),
+        K::ProxyUnreachable => (
+            "{seen}",
+            "start proxyen, rett adressen dens, eller la denne maskinen nå den",
+        ),
+        K::ProxyNeeded => (
+            "{hosts}: {seen}",
+            "la produktet bruke proxyen {subject}, eller åpne den direkte veien i brannmuren",
+        ),
+        K::ProxyScript => (
+            "proxyskriptet sier ikke hvilken vei som gjelder: {seen}",
+            "rett proxyskriptet, eller oppgi proxyen med --proxy",
         ),
         K::ServerError => (
             "{hosts}: {seen}",

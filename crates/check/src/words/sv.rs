@@ -117,8 +117,28 @@ fn kinds(kind: K) -> Said {
             "undanta dessa namn från TLS-inspektion; fråga annars leverantören",
         ),
         K::ProxyLogin => (
-            "en proxy på vägen till {hosts} vill ha inloggning",
-            "släpp igenom dessa namn i proxyn utan inloggning",
+            "en proxy på vägen till {hosts} vill ha inloggning: {seen}",
+            "ge produkten en inloggning till proxyn (och kontrollen, med --proxy), eller släpp igenom dessa namn utan",
+        ),
+        K::ProxyForbids => (
+            "proxyn leder inte till {hosts}: {seen}",
+            "tillåt dessa namn och portar i proxyn",
+        ),
+        K::ProxyCannotReach => (
+            "proxyn kommer inte fram till {hosts}: {seen}",
+            "se om proxyn själv får gå dit; får den det, fråga om servern är uppe",
+        ),
+        K::ProxyUnreachable => (
+            "{seen}",
+            "starta proxyn, rätta dess adress eller låt den här maskinen nå den",
+        ),
+        K::ProxyNeeded => (
+            "{hosts}: {seen}",
+            "låt produkten använda proxyn {subject}, eller öppna den direkta vägen i brandväggen",
+        ),
+        K::ProxyScript => (
+            "proxyskriptet säger inte vilken väg som gäller: {seen}",
+            "rätta proxyskriptet, eller ange proxyn med --proxy",
         ),
         K::ServerError => (
             "{hosts}: {seen}",

@@ -13,12 +13,14 @@ use outgate_manifest::view::NEWEST;
 use outgate_manifest::{Lane, Selection};
 use outgate_probe::{ConnectTo, Path, PathConfig, ResolverChoice, Roots};
 
+use crate::commands::check::proxy::ProxyArgs;
 use crate::commands::check::table::{plan_table, report_tables};
 use crate::library;
 use crate::output::{Failure, json, print, read_bounded};
 use crate::progress::Progress;
 use crate::site::{SiteArgs, pair};
 
+mod proxy;
 pub(crate) mod table;
 
 /// The party in whose place a check is run when nobody says otherwise.
@@ -70,6 +72,8 @@ pub(crate) struct WayArgs {
     /// A host to probe for a wildcard, a cloud's region or a network (may be repeated)
     #[arg(long, value_name = "DESTINATION=HOST", value_parser = pair)]
     sample: Vec<(String, String)>,
+    #[command(flatten)]
+    proxy: ProxyArgs,
     /// Certificates to trust beside the system's and Mozilla's, in PEM
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
@@ -114,6 +118,7 @@ impl WayArgs {
         }
         let config = PathConfig {
             connect_to: self.connect_to.clone(),
+            proxying: self.proxy.proxying()?,
             roots,
             resolver: self
                 .resolver
@@ -165,8 +170,9 @@ impl CheckArgs {
             language: self.lang,
         };
         let plan = Plan::new(lanes, &samples, Duration::from_secs(self.way.hold));
+        let path = self.way.path()?;
         if self.plan {
-            let view = PlanView::new(&plan, heading);
+            let view = PlanView::new(&plan, heading, &path);
             if self.json {
                 json(&view)?
             } else {
@@ -174,7 +180,6 @@ impl CheckArgs {
             }
             return Ok(ExitCode::SUCCESS);
         }
-        let path = self.way.path()?;
         let progress = Progress::new(&plan, &MultiProgress::new());
         let concurrent = self.way.concurrent;
         let report = runtime()?.block_on(exercise(plan, heading, &path, concurrent, progress));

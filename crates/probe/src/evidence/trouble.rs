@@ -57,6 +57,47 @@ pub enum Trouble {
     },
     /// Forbidden by a packet filter here or on the way (EACCES, EPERM).
     AdminProhibited,
+    /// A proxy wants a login, or refuses the one that was given.
+    ProxyLogin {
+        /// The kinds of login that it asks for, such as `Basic`, `NTLM` or `Negotiate`.
+        schemes: Vec<String>,
+        /// Whether a login was given.
+        given: bool,
+    },
+    /// A proxy refuses to lead there.
+    ProxyForbids {
+        /// What it answered.
+        answer: String,
+    },
+    /// A proxy tried to lead there and could not.
+    ProxyCannotReach {
+        /// What it answered.
+        answer: String,
+    },
+    /// A proxy cannot be reached, or not be trusted.
+    ProxyUnreachable {
+        /// Its URL, without a login.
+        proxy: String,
+        /// What happened on the way to it.
+        why: Box<Trouble>,
+    },
+    /// A proxy script cannot be had, or does not say how to go.
+    ProxyScript {
+        /// Why.
+        what: String,
+    },
+    /// What answers in a proxy's place is none.
+    ProxyBroken {
+        /// What is wrong with the answer.
+        what: String,
+    },
+    /// There is no direct way, but it works through a proxy that is known and not used.
+    ProxyNeeded {
+        /// Its URL, without a login.
+        proxy: String,
+        /// What happened without it.
+        direct: Box<Trouble>,
+    },
     /// The server ended the handshake with an alert.
     TlsAlert {
         /// RFC 8446 §6.

@@ -1,7 +1,7 @@
 //! One GET over HTTP/1.1, with or without TLS. Redirections are recorded and not followed.
 
 use futures_util::future::{BoxFuture, FutureExt};
-use http::{HeaderMap, Request, Response, header, response::Parts};
+use http::{HeaderMap, Request, Response, StatusCode, header, response::Parts};
 use http_body_util::{BodyExt, Empty};
 use hyper::{
     body::{Bytes, Incoming},
@@ -21,7 +21,7 @@ use crate::{
     path::Path,
     registry::{Probe, Sent},
     run::{Run, Stop},
-    stream::{Stream, conclude, open_plain, open_tls},
+    stream::{BoxedStream, Through, conclude, connect_for_http, open_tls, schemes},
     tls::before_answer,
 };
 
@@ -72,24 +72,36 @@ fn sent(ask: &Ask) -> Sent {
 }
 
 async fn attempt_plain(run: &mut Run<'_>) -> Result<(), Stop> {
-    let opened = open_plain(run).await?;
-    let head = ask(run, opened.stream, 80).await?;
+    let (stream, proxy) = connect_for_http(run).await?;
+    let head = ask(run, stream, 80, proxy.as_ref()).await?;
     judge_origin(run, head.status, &head.headers)
 }
 
 async fn attempt_tls(run: &mut Run<'_>) -> Result<(), Stop> {
     let opened = open_tls(run).await?;
-    let asked = ask(run, opened.stream, 443).await;
+    let asked = ask(run, opened.stream, 443, None).await;
     conclude(opened.doubt, asked.map(|_| ()))
 }
 
-/// Asks, judges the status, and returns the head of the answer.
-async fn ask(run: &mut Run<'_>, stream: Box<dyn Stream>, usual_port: u16) -> Result<Parts, Stop> {
-    let request = Request::get(&run.ask.http.path)
+/// Asks, judges the status, and returns the head of the answer. With a proxy the request is one
+/// for it to hand on (RFC 9112 §3.2.2).
+async fn ask(
+    run: &mut Run<'_>,
+    stream: BoxedStream,
+    usual_port: u16,
+    proxy: Option<&Through>,
+) -> Result<Parts, Stop> {
+    let request = Request::get(target(run, usual_port, proxy))
         .header(header::HOST, authority(run, usual_port))
         .header(header::USER_AGENT, USER_AGENT)
         .header(header::ACCEPT, "*/*")
-        .header(header::CONNECTION, "close")
+        .header(header::CONNECTION, "close");
+    let login = proxy.and_then(|through| through.proxy.login());
+    let request = login
+        .into_iter()
+        .fold(request, |request, login| {
+            request.header(header::PROXY_AUTHORIZATION, login.basic())
+        })
         .body(Empty::<Bytes>::new())
         .map_err(|error| Trouble::BadAsk {
             what: error.to_string(),
@@ -99,11 +111,36 @@ async fn ask(run: &mut Run<'_>, stream: Box<dyn Stream>, usual_port: u16) -> Res
         .await
         .map_err(|stop| before_answer(run, stop))?;
     let (head, body) = response.into_parts();
+    if let Some(through) = proxy {
+        judge_proxy(run, through, &head)?;
+    }
     run.attempt.http = Some(evidence(head.status, &head.headers, run.path.now()));
     let until_close = ends_with_connection(&head.headers);
     let read = read_body(run, body, until_close).await;
     judge_status(run.ask, head.status.as_u16())?;
     read.map(|()| head)
+}
+
+/// What is asked for: the path, or the whole URL where a proxy is to hand the request on.
+fn target(run: &Run<'_>, usual_port: u16, proxy: Option<&Through>) -> String {
+    let path = &run.ask.http.path;
+    match proxy {
+        None => path.clone(),
+        Some(_) => format!("http://{}{path}", authority(run, usual_port)),
+    }
+}
+
+/// Whether an answer is the proxy's own, about itself.
+fn judge_proxy(run: &mut Run<'_>, through: &Through, head: &Parts) -> Result<(), Stop> {
+    if head.status != StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        return Ok(());
+    }
+    let schemes = schemes(&head.headers);
+    if let Some(evidence) = &mut run.attempt.proxy {
+        evidence.status = Some(head.status.as_u16());
+        evidence.schemes.clone_from(&schemes);
+    }
+    Err(through.wants_login(schemes).into())
 }
 
 /// Drives a connection in the background until it is dropped.
@@ -116,7 +153,7 @@ impl Drop for Connection {
 }
 
 async fn send(
-    stream: Box<dyn Stream>,
+    stream: BoxedStream,
     request: Request<Empty<Bytes>>,
 ) -> Result<(Response<Incoming>, Connection), Stop> {
     let start = Instant::now();

@@ -24,6 +24,8 @@ mod names;
 #[cfg(test)]
 mod ntp;
 #[cfg(test)]
+mod proxy;
+#[cfg(test)]
 #[path = "../support/resolver.rs"]
 mod resolver;
 #[cfg(test)]

@@ -13,7 +13,8 @@ use crate::{
 /// A question for the root's name servers.
 const ROOT_NS: [u8; 17] = [0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1];
 
-fn serve() -> Peer {
+/// It knows `api.example`, `www.example` and `localhost`, and that nothing below `invalid` is.
+pub(crate) fn serve() -> Peer {
     let directory = TempDir::new().unwrap();
     let port = free_port();
     let mut command = Command::new("dnsmasq");
@@ -26,7 +27,8 @@ fn serve() -> Peer {
         "--listen-address=127.0.0.1",
         "--bind-interfaces",
         "--pid-file=",
-        "--local=/example/",
+        "--local=/example/invalid/localhost/",
+        "--host-record=localhost,127.0.0.1,::1",
         "--host-record=api.example,127.0.0.1",
         "--cname=www.example,api.example",
     ]);

@@ -1,4 +1,5 @@
-//! Probes against real servers: OpenSSL, nginx, chrony, dnsmasq, and Python's websockets.
+//! Probes against real servers: OpenSSL, nginx, chrony, dnsmasq, squid, tinyproxy,
+//! microsocks, and Python's websockets.
 //!
 //! Built only with the feature `peers`, which says that these are installed. Each server runs on
 //! loopback, on a port of its own, in a directory of its own, and is killed when its test ends.
@@ -18,6 +19,10 @@ mod nginx;
 mod openssl;
 #[cfg(test)]
 mod peer;
+#[cfg(test)]
+mod proxies;
+#[cfg(test)]
+mod set_ups;
 #[cfg(test)]
 mod unshare;
 #[cfg(test)]

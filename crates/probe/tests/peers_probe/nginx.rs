@@ -15,7 +15,7 @@ use crate::{
     peer::{Peer, free_port, write},
 };
 
-fn serve(identity: Option<&Identity>) -> Peer {
+pub(crate) fn serve(identity: Option<&Identity>) -> Peer {
     let directory = TempDir::new().unwrap();
     let root = directory.path().display().to_string();
     let port = free_port();
@@ -37,7 +37,7 @@ fn serve(identity: Option<&Identity>) -> Peer {
             fastcgi_temp_path {root}/fastcgi; uwsgi_temp_path {root}/uwsgi;
             scgi_temp_path {root}/scgi;
             server {{
-                listen 127.0.0.1:{port} {ssl}; {tls}
+                listen 127.0.0.1:{port} {ssl}; listen [::1]:{port} {ssl}; {tls}
                 location / {{ return 200 'here'; }}
                 location /moved {{ return 301 https://elsewhere.example/; }}
                 location /down {{ return 503; }}

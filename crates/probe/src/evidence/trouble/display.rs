@@ -24,6 +24,13 @@ impl fmt::Display for Trouble {
             Self::BadAsk { what } => write!(f, "cannot be asked: {what}"),
             Self::Malformed { what } => write!(f, "malformed answer: {what}"),
             Self::Local { what } => write!(f, "this machine failed: {what}"),
+            Self::ProxyLogin { .. }
+            | Self::ProxyForbids { .. }
+            | Self::ProxyCannotReach { .. }
+            | Self::ProxyUnreachable { .. }
+            | Self::ProxyScript { .. }
+            | Self::ProxyBroken { .. }
+            | Self::ProxyNeeded { .. } => self.write_proxy(f),
             Self::TlsAlert { .. }
             | Self::TlsTooOld { .. }
             | Self::TlsNoCommonCipher { .. }
@@ -53,6 +60,35 @@ impl fmt::Display for Trouble {
 }
 
 impl Trouble {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "Display lists every variant once"
+    )]
+    fn write_proxy(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ProxyLogin { schemes, given } => {
+                f.write_str(if *given {
+                    "the proxy refuses the login"
+                } else {
+                    "the proxy wants a login"
+                })?;
+                if schemes.is_empty() {
+                    return Ok(());
+                }
+                write!(f, " ({})", schemes.join(", "))
+            }
+            Self::ProxyForbids { answer } => write!(f, "the proxy forbids it: {answer}"),
+            Self::ProxyCannotReach { answer } => write!(f, "the proxy cannot reach it: {answer}"),
+            Self::ProxyUnreachable { proxy, why } => write!(f, "no way to proxy {proxy}: {why}"),
+            Self::ProxyScript { what } => write!(f, "proxy script: {what}"),
+            Self::ProxyBroken { what } => write!(f, "the answer is not a proxy's: {what}"),
+            Self::ProxyNeeded { proxy, direct } => {
+                write!(f, "{direct}, but it works through {proxy}")
+            }
+            _ => Ok(()),
+        }
+    }
+
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "Display lists every variant once"

@@ -1,0 +1,168 @@
+//! Where the packets of a lane go: to its own addresses, or to a proxy's.
+
+use std::net::IpAddr;
+
+use super::{no_address, route, route::Route};
+use crate::{
+    ask::{Ask, Host},
+    evidence::{Family, Resolution, Trouble},
+    path::{Path, Proxy},
+    run::Stop,
+    stream::Through,
+};
+
+/// Addresses of one family that are tried, the second only if the first fails.
+const TRIES_PER_FAMILY: usize = 2;
+/// The port resolvers listen on (RFC 1035 §4.2).
+const DNS_PORT: u16 = 53;
+
+/// An address that is to be tried.
+#[derive(Clone)]
+pub(super) struct Target {
+    /// Where the packets go.
+    pub(super) address: IpAddr,
+    pub(super) port: Option<u16>,
+    /// The proxy that is there, and where it leads.
+    pub(super) through: Option<Through>,
+    /// The family that it counts for: that of the far end, where this machine resolves its name.
+    family: Family,
+}
+
+/// Where the packets of a lane go.
+pub(super) struct Located {
+    targets: Vec<Target>,
+    pub(super) resolution: Option<Resolution>,
+}
+
+impl Located {
+    pub(super) fn of(&self, family: Family) -> Vec<Target> {
+        let of_family = self.targets.iter().filter(|target| target.family == family);
+        of_family.take(TRIES_PER_FAMILY).cloned().collect()
+    }
+}
+
+/// The lane's own addresses.
+pub(super) async fn direct(ask: &Ask, path: &Path) -> Result<Located, Stop> {
+    let (host, port) = path.detour(&ask.host, ask.port);
+    let target = |address, port| Target {
+        address,
+        port,
+        through: None,
+        family: Family::of(address),
+    };
+    match host {
+        Host::Address(address) => Ok(Located {
+            targets: vec![target(address, port)],
+            resolution: None,
+        }),
+        Host::SystemResolvers => {
+            let servers = path.resolvers().map_err(Stop::not_run)?;
+            let usual = port.is_none_or(|port| port == DNS_PORT);
+            let targets = servers.iter().map(|server| {
+                let port = if usual { Some(server.port()) } else { port };
+                target(server.ip(), port)
+            });
+            Ok(Located {
+                targets: targets.collect(),
+                resolution: None,
+            })
+        }
+        Host::Role(role) => Err(Stop::not_run(Trouble::AddressUnknown { role })),
+        Host::Name(name) => {
+            let resolution = path.resolve(&name).await;
+            let addresses = addresses(&resolution).into_iter();
+            Ok(Located {
+                targets: addresses.map(|address| target(address, port)).collect(),
+                resolution: Some(resolution),
+            })
+        }
+    }
+}
+
+/// The addresses of a proxy, each with the far end as the proxy is told it: by name if it
+/// resolves names, else by each of the addresses that this machine finds.
+pub(super) async fn behind(ask: &Ask, path: &Path, proxy: &Proxy) -> Result<Located, Stop> {
+    let (host, port) = path.detour(&ask.host, ask.port);
+    if let Host::Role(role) = host {
+        return Err(Stop::not_run(Trouble::AddressUnknown { role }));
+    }
+    let no_port = || Trouble::BadAsk {
+        what: format!("{} without a port", ask.protocol),
+    };
+    let port = port.ok_or_else(no_port)?;
+    let detoured = (&host, Some(port)) != (&ask.host, ask.port);
+    let proxies = addresses_of(path, proxy).await?;
+    let target = |address: IpAddr, host: Host, family| Target {
+        address,
+        port: Some(proxy.port()),
+        through: Some(Through {
+            proxy: proxy.clone(),
+            host,
+            port,
+            detoured,
+        }),
+        family,
+    };
+    match host {
+        Host::Name(name) if !proxy.kind().resolves() => {
+            let resolution = path.resolve(&name).await;
+            let proxy = nearest(&proxies);
+            let far = addresses(&resolution).into_iter();
+            let targets =
+                far.filter_map(|far| Some(target(proxy?, Host::Address(far), Family::of(far))));
+            Ok(Located {
+                targets: targets.collect(),
+                resolution: Some(resolution),
+            })
+        }
+        host @ (Host::Name(_) | Host::Address(_) | Host::SystemResolvers | Host::Role(_)) => {
+            Ok(Located {
+                targets: proxies
+                    .iter()
+                    .map(|proxy| target(*proxy, host.clone(), Family::of(*proxy)))
+                    .collect(),
+                resolution: None,
+            })
+        }
+    }
+}
+
+/// Where a proxy is.
+async fn addresses_of(path: &Path, proxy: &Proxy) -> Result<Vec<IpAddr>, Stop> {
+    let name = match proxy.host() {
+        Host::Address(address) => return Ok(vec![*address]),
+        Host::Name(name) => name,
+        Host::SystemResolvers | Host::Role(_) => {
+            let what = format!("the proxy {proxy} is no host");
+            return Err(Stop::not_run(Trouble::BadAsk { what }));
+        }
+    };
+    let resolution = path.resolve(name).await;
+    let found = addresses(&resolution);
+    if found.is_empty() {
+        let answers = [&resolution.ipv4, &resolution.ipv6];
+        let worse = answers.into_iter().find_map(|answer| {
+            let trouble = answer.trouble.clone()?;
+            (!matches!(trouble, Trouble::NoAddress | Trouble::NameNotFound)).then_some(trouble)
+        });
+        return Err(Trouble::ProxyUnreachable {
+            proxy: proxy.to_string(),
+            why: Box::new(worse.unwrap_or_else(|| no_address(&resolution))),
+        }
+        .into());
+    }
+    Ok(found)
+}
+
+/// The first address to which there is a way, else the first.
+fn nearest(addresses: &[IpAddr]) -> Option<IpAddr> {
+    let mut known = addresses.iter();
+    let known = known.find(|address| route::to(**address) == Route::Known);
+    known.or(addresses.first()).copied()
+}
+
+fn addresses(resolution: &Resolution) -> Vec<IpAddr> {
+    let answers = [&resolution.ipv4, &resolution.ipv6];
+    let records = answers.into_iter().flat_map(|answer| &answer.addresses);
+    records.map(|record| record.address).collect()
+}
