@@ -124,7 +124,10 @@ async fn subscribe_all(client: &mut Client, filters: Vec<String>) -> Vec<ReasonC
         };
         client.say(Packet::Subscribe(subscribe)).await;
         match client.hear().await {
-            Some(Packet::SubAck(answer)) => reasons.extend(answer.reasons),
+            Some(Packet::SubAck(answer)) => {
+                assert_eq!(answer.packet_id.get(), number);
+                reasons.extend(answer.reasons);
+            }
             other => panic!("{other:?}"),
         }
     }
