@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use crate::support::{outgate, stderr, stdout};
 
 /// Protocols that have no probe yet, and so are not run.
-const NO_PROBE: [&str; 12] = [
+const NO_PROBE: [&str; 11] = [
     "active-directory",
     "dhcp",
     "ldap",
@@ -14,7 +14,6 @@ const NO_PROBE: [&str; 12] = [
     "llmnr",
     "long-polling",
     "mdns",
-    "mqtt-wss",
     "rtp",
     "ssh",
     "stun",

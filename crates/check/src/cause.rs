@@ -96,6 +96,23 @@ pub enum CauseKind {
     /// A WebSocket does not come about or does not last.
     #[serde(rename = "websocket-blocked")]
     WebSocketBlocked,
+    /// Somebody on the way takes the WebSocket handshake away.
+    #[serde(rename = "websocket-stripped")]
+    WebSocketStripped,
+    /// A WebSocket is accepted and closed at once.
+    #[serde(rename = "websocket-closed")]
+    WebSocketClosed,
+    /// A WebSocket works and is cut after a while.
+    #[serde(rename = "websocket-cut")]
+    WebSocketCut,
+    /// A stream is gathered on the way, and what it carries comes late.
+    StreamBuffered,
+    /// A question whose answer takes its time is cut off.
+    PollCut,
+    /// A portal answers in everybody's place until somebody logs in.
+    CaptivePortal,
+    /// MQTT does not get through although its connection opens.
+    MqttBlocked,
     /// This machine does not let a probe do its work.
     NotPermitted,
 }
@@ -134,6 +151,13 @@ impl CauseKind {
         Self::SomebodyElse,
         Self::WrongAnswer,
         Self::WebSocketBlocked,
+        Self::WebSocketStripped,
+        Self::WebSocketClosed,
+        Self::WebSocketCut,
+        Self::StreamBuffered,
+        Self::PollCut,
+        Self::CaptivePortal,
+        Self::MqttBlocked,
         Self::NotPermitted,
     ];
 
@@ -145,7 +169,9 @@ impl CauseKind {
             }
             Self::TimeServerWrong | Self::TimeServerUnready => Owner::TimeServer,
             Self::ResolverUnavailable | Self::NameNotFound | Self::NameWithoutAddress => Owner::Dns,
-            Self::Unreachable | Self::Prohibited | Self::Silent => Owner::Firewall,
+            Self::Unreachable | Self::Prohibited | Self::Silent | Self::CaptivePortal => {
+                Owner::Firewall
+            }
             Self::Refused
             | Self::Stalled
             | Self::Cut
@@ -154,7 +180,9 @@ impl CauseKind {
             | Self::TlsTooOld
             | Self::CertificateWrongName
             | Self::SomebodyElse
-            | Self::WrongAnswer => Owner::FirewallOrVendor,
+            | Self::WrongAnswer
+            | Self::WebSocketClosed
+            | Self::MqttBlocked => Owner::FirewallOrVendor,
             Self::TlsInspected
             | Self::CertificateUntrusted
             | Self::CertificateWrong
@@ -163,7 +191,11 @@ impl CauseKind {
             | Self::ProxyCannotReach
             | Self::ProxyUnreachable
             | Self::ProxyScript
-            | Self::WebSocketBlocked => Owner::Proxy,
+            | Self::WebSocketBlocked
+            | Self::WebSocketStripped
+            | Self::WebSocketCut
+            | Self::StreamBuffered
+            | Self::PollCut => Owner::Proxy,
             Self::CertificateOutOfDate | Self::ServerError => Owner::Vendor,
         }
     }
@@ -288,13 +320,115 @@ fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, String) {
         Trouble::TimedOut {
             phase: PhaseName::Proxy,
         } => (K::ProxyCannotReach, none),
-        Trouble::TimedOut { .. } => (K::Stalled, port),
-        Trouble::Reset { .. } | Trouble::Closed { .. } => (K::Cut, port),
-        Trouble::NotTls | Trouble::NotHttp | Trouble::Malformed { .. } => (K::WrongProtocol, host),
+        Trouble::TimedOut { phase } => key_of_break(*phase, K::Stalled, host, port),
+        Trouble::Reset { phase } | Trouble::Closed { phase } => {
+            key_of_break(*phase, K::Cut, host, port)
+        }
+        Trouble::NotTls | Trouble::NotHttp | Trouble::NotMqtt | Trouble::Malformed { .. } => {
+            (K::WrongProtocol, host)
+        }
         Trouble::TlsAlert { .. }
         | Trouble::TlsNoCommonCipher { .. }
         | Trouble::TlsBroken { .. }
-        | Trouble::ClientCertificateWanted => (K::TlsRefused, host),
+        | Trouble::TlsTooOld { .. }
+        | Trouble::ClientCertificateWanted
+        | Trouble::CertificateNotPublic { .. }
+        | Trouble::CertificateUntrusted { .. }
+        | Trouble::CertificateExpired { .. }
+        | Trouble::CertificateNotYetValid { .. }
+        | Trouble::CertificateWrongName { .. }
+        | Trouble::CertificateInvalid { .. }
+        | Trouble::PinMismatch { .. } => key_of_tls(trouble, host),
+        Trouble::ProxyForbids { .. }
+        | Trouble::ProxyCannotReach { .. }
+        | Trouble::ProxyUnreachable { .. }
+        | Trouble::ProxyNeeded { .. }
+        | Trouble::ProxyScript { .. }
+        | Trouble::ProxyBroken { .. }
+        | Trouble::ProxyLogin { .. } => key_of_proxy(trouble),
+        Trouble::HttpStatus { .. }
+        | Trouble::NotShownToBeTheVendor { .. }
+        | Trouble::MqttRefused { .. }
+        | Trouble::TooMuch { .. }
+        | Trouble::UpgradeRefused { .. }
+        | Trouble::UpgradeBroken { .. }
+        | Trouble::WebSocketClosed { .. }
+        | Trouble::EchoMissing => key_of_answer(trouble, host),
+        Trouble::ClockOff { .. } => (K::ClocksDiffer, host),
+        Trouble::NtpKiss { .. } | Trouble::NtpUnsynchronised { .. } => (K::TimeServerUnready, host),
+        Trouble::NotPermitted { .. }
+        | Trouble::AddressUnknown { .. }
+        | Trouble::BadAsk { .. }
+        | Trouble::Local { .. } => (K::NotPermitted, none),
+    }
+}
+
+/// A connection that stood and of which nothing more came: `otherwise`, unless what was under way
+/// says more.
+fn key_of_break(
+    phase: PhaseName,
+    otherwise: CauseKind,
+    host: String,
+    port: String,
+) -> (CauseKind, String) {
+    if phase == PhaseName::MqttConnect {
+        (CauseKind::MqttBlocked, host)
+    } else {
+        (otherwise, port)
+    }
+}
+
+/// The same for what a server, or somebody in its place, answered above TCP and TLS.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the caller passes only troubles about answers"
+)]
+fn key_of_answer(trouble: &Trouble, host: String) -> (CauseKind, String) {
+    use CauseKind as K;
+    let kind = match trouble {
+        Trouble::HttpStatus { status: 407 } | Trouble::UpgradeRefused { status: 407 } => {
+            return (K::ProxyLogin, String::new());
+        }
+        Trouble::HttpStatus { status: 511 } | Trouble::NotShownToBeTheVendor { .. } => {
+            K::SomebodyElse
+        }
+        Trouble::HttpStatus { status: 500.. } | Trouble::MqttRefused { .. } => K::ServerError,
+        Trouble::UpgradeRefused { .. }
+        | Trouble::UpgradeBroken { .. }
+        | Trouble::WebSocketClosed { .. }
+        | Trouble::EchoMissing => K::WebSocketBlocked,
+        _ => K::WrongAnswer,
+    };
+    (kind, host)
+}
+
+/// The same for what a proxy said or did not say.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the caller passes only troubles with proxies"
+)]
+fn key_of_proxy(trouble: &Trouble) -> (CauseKind, String) {
+    use CauseKind as K;
+    let none = String::new();
+    match trouble {
+        Trouble::ProxyForbids { .. } => (K::ProxyForbids, none),
+        Trouble::ProxyCannotReach { .. } => (K::ProxyCannotReach, none),
+        Trouble::ProxyUnreachable { proxy, .. } => (K::ProxyUnreachable, proxy.clone()),
+        Trouble::ProxyNeeded { proxy, .. } => (K::ProxyNeeded, proxy.clone()),
+        Trouble::ProxyScript { .. } => (K::ProxyScript, none),
+        Trouble::ProxyBroken { .. } => (K::ProxyUnreachable, none),
+        _ => (K::ProxyLogin, none),
+    }
+}
+
+/// The same for TLS and its certificates.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the caller passes only troubles about TLS"
+)]
+fn key_of_tls(trouble: &Trouble, host: String) -> (CauseKind, String) {
+    use CauseKind as K;
+    match trouble {
         Trouble::TlsTooOld { .. } => (K::TlsTooOld, host),
         Trouble::CertificateNotPublic { issuer } => (K::TlsInspected, issuer.clone()),
         Trouble::CertificateUntrusted { issuer } => (K::CertificateUntrusted, issuer.clone()),
@@ -305,28 +439,6 @@ fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, String) {
         Trouble::CertificateInvalid { .. } | Trouble::PinMismatch { .. } => {
             (K::CertificateWrong, host)
         }
-        Trouble::ProxyForbids { .. } => (K::ProxyForbids, none),
-        Trouble::ProxyCannotReach { .. } => (K::ProxyCannotReach, none),
-        Trouble::ProxyUnreachable { proxy, .. } => (K::ProxyUnreachable, proxy.clone()),
-        Trouble::ProxyNeeded { proxy, .. } => (K::ProxyNeeded, proxy.clone()),
-        Trouble::ProxyScript { .. } => (K::ProxyScript, none),
-        Trouble::ProxyBroken { .. } => (K::ProxyUnreachable, none),
-        Trouble::ProxyLogin { .. }
-        | Trouble::HttpStatus { status: 407 }
-        | Trouble::UpgradeRefused { status: 407 } => (K::ProxyLogin, none),
-        Trouble::HttpStatus { status: 511 } => (K::SomebodyElse, host),
-        Trouble::HttpStatus { status: 500.. } => (K::ServerError, host),
-        Trouble::NotShownToBeTheVendor { .. } => (K::SomebodyElse, host),
-        Trouble::HttpStatus { .. } | Trouble::TooMuch { .. } => (K::WrongAnswer, host),
-        Trouble::UpgradeRefused { .. }
-        | Trouble::UpgradeBroken { .. }
-        | Trouble::WebSocketClosed { .. }
-        | Trouble::EchoMissing => (K::WebSocketBlocked, host),
-        Trouble::ClockOff { .. } => (K::ClocksDiffer, host),
-        Trouble::NtpKiss { .. } | Trouble::NtpUnsynchronised { .. } => (K::TimeServerUnready, host),
-        Trouble::NotPermitted { .. }
-        | Trouble::AddressUnknown { .. }
-        | Trouble::BadAsk { .. }
-        | Trouble::Local { .. } => (K::NotPermitted, none),
+        _ => (K::TlsRefused, host),
     }
 }

@@ -60,6 +60,9 @@ impl Judged {
         if outcome == Outcome::Pass && lane.protocol.is_unspecified() {
             reason = Some("the port opens; the document does not say what is spoken here".into());
         }
+        if outcome == Outcome::Pass && probes.iter().any(|(_, finding)| wants_login(finding)) {
+            reason = Some("the server speaks MQTT and asks for a login, as it should".into());
+        }
         if let Some(Trouble::AddressUnknown { role }) = &trouble {
             let port = lane
                 .ports
@@ -125,6 +128,12 @@ fn judge_mutual(finding: &mut Finding) -> Option<String> {
         );
     }
     None
+}
+
+/// Whether an MQTT server asked who is there.
+fn wants_login(finding: &Finding) -> bool {
+    let answers = finding.attempts.iter().filter_map(|it| it.mqtt.as_ref());
+    answers.into_iter().any(|answer| answer.login_wanted)
 }
 
 /// Which of several outcomes a lane takes on.

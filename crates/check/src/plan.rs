@@ -173,7 +173,17 @@ fn http(lane: &Lane) -> HttpAsk {
     let path = hints.and_then(|hints| hints.path.as_ref());
     let statuses = hints.into_iter().flat_map(|hints| &hints.status);
     HttpAsk {
-        path: path.map_or_else(|| "/".into(), |path| path.0.clone()),
+        path: path.map_or_else(|| usual_path(lane).into(), |path| path.0.clone()),
         statuses: statuses.map(|status| status.0..=status.0).collect(),
+    }
+}
+
+/// What is asked for where the manifest does not say.
+fn usual_path(lane: &Lane) -> &'static str {
+    if lane.protocol.as_str() == "mqtt-wss" {
+        // Where MQTT servers have their WebSocket: AWS IoT, and Outgate's hub.
+        "/mqtt"
+    } else {
+        "/"
     }
 }

@@ -4,6 +4,7 @@
 //! end in `_micros`, times as RFC 3339.
 
 mod http;
+mod mqtt;
 mod names;
 mod proxy;
 mod tls;
@@ -14,6 +15,7 @@ use std::{net::IpAddr, time::Duration};
 use serde::{Serialize, Serializer};
 
 pub use http::{DateWitness, HttpEvidence, WebSocketEvidence};
+pub use mqtt::MqttEvidence;
 pub use names::{AddressRecord, Alias, DnsEvidence, DnsRecord, FamilyAnswer, Resolution};
 pub use proxy::{ProxyEvidence, ResolvedBy};
 pub use tls::{CertificateEvidence, ExpectedTrust, LegacyTls, RootSource, TlsEvidence};
@@ -87,6 +89,8 @@ pub struct Attempt {
     pub http: Option<HttpEvidence>,
     /// What the WebSocket did, as far as it got.
     pub websocket: Option<WebSocketEvidence>,
+    /// What the MQTT server answered.
+    pub mqtt: Option<MqttEvidence>,
     /// What the time server said.
     pub ntp: Option<NtpEvidence>,
     /// What the echo said.
@@ -109,6 +113,7 @@ impl Attempt {
             tls: None,
             http: None,
             websocket: None,
+            mqtt: None,
             ntp: None,
             icmp: None,
             dns: None,
@@ -170,6 +175,8 @@ pub enum PhaseName {
     Ping,
     /// Holding the connection open.
     Hold,
+    /// An MQTT CONNECT until its CONNACK.
+    MqttConnect,
     /// Saying goodbye.
     Close,
     /// A question until its answer (DNS, NTP, ICMP).
@@ -220,6 +227,7 @@ impl std::fmt::Display for PhaseName {
             Self::Upgrade => "WebSocket handshake",
             Self::Ping => "ping",
             Self::Hold => "hold",
+            Self::MqttConnect => "wait for the MQTT server's answer",
             Self::Close => "close",
             Self::Exchange => "exchange",
         })
@@ -271,6 +279,7 @@ mod tests {
                 "tls": null,
                 "http": null,
                 "websocket": null,
+                "mqtt": null,
                 "ntp": null,
                 "icmp": null,
                 "dns": null,

@@ -22,13 +22,14 @@ mod run;
 mod stream;
 mod text;
 mod tls;
+mod websocket;
 
 pub use ask::{Ask, DEFAULT_HOLD, Host, HttpAsk, TlsAsk, TlsVersion, Transport, Trust};
 pub use evidence::{
     AddressRecord, Alias, Attempt, CertificateEvidence, DateWitness, DnsEvidence, DnsRecord,
     ExpectedTrust, Family, FamilyAnswer, Finding, HttpEvidence, IcmpEvidence, LegacyTls,
-    NtpEvidence, Outcome, Phase, PhaseName, ProxyEvidence, Resolution, ResolvedBy, RootSource,
-    TlsEvidence, Trouble, Unit, WebSocketEvidence,
+    MqttEvidence, NtpEvidence, Outcome, Phase, PhaseName, ProxyEvidence, Resolution, ResolvedBy,
+    RootSource, TlsEvidence, Trouble, Unit, WebSocketEvidence,
 };
 pub use path::{
     ConnectTo, ConnectToError, DEFAULT_TIMEOUT, Login, LoginError, NoProxy, Path, PathConfig,

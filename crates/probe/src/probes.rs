@@ -3,6 +3,7 @@
 pub(crate) mod dns;
 pub(crate) mod http;
 pub(crate) mod icmp;
+pub(crate) mod mqtt;
 pub(crate) mod ntp;
 pub(crate) mod tcp;
 pub(crate) mod tls;

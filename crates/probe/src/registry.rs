@@ -10,6 +10,7 @@ use crate::{
         dns::Dns,
         http::{Http, Https},
         icmp::IcmpEcho,
+        mqtt::{Mqtt, MqttWss, Mqtts},
         ntp::Ntp,
         tcp::Tcp,
         tls::Tls,
@@ -55,7 +56,9 @@ impl Sent {
 }
 
 /// Every probe there is.
-const PROBES: &[&dyn Probe] = &[&Dns, &Http, &Https, &IcmpEcho, &Ntp, &Tcp, &Tls, &Ws, &Wss];
+const PROBES: &[&dyn Probe] = &[
+    &Dns, &Http, &Https, &IcmpEcho, &Mqtt, &MqttWss, &Mqtts, &Ntp, &Tcp, &Tls, &Ws, &Wss,
+];
 
 /// The probe for a protocol id, if there is one yet.
 pub fn probe_for(protocol: &str) -> Option<&'static dyn Probe> {
@@ -84,6 +87,9 @@ mod tests {
             "http",
             "https",
             "icmp-echo",
+            "mqtt",
+            "mqtt-wss",
+            "mqtts",
             "ntp",
             "tcp",
             "tls",

@@ -193,8 +193,14 @@ pub(crate) async fn open_plain(run: &mut Run<'_>) -> Result<Opened, Stop> {
 /// not stop it, because the server's own `Date` header then tells whose clock is wrong; nor does
 /// one that is only to be warned of.
 pub(crate) async fn open_tls(run: &mut Run<'_>) -> Result<Opened, Stop> {
+    open_tls_for(run, &[b"http/1.1"]).await
+}
+
+/// Opens a connection with TLS as [`open_tls`] does, offering these protocols (RFC 7301); none: the
+/// handshake does not speak of any.
+pub(crate) async fn open_tls_for(run: &mut Run<'_>, alpn: &[&[u8]]) -> Result<Opened, Stop> {
     let stream = connect(run).await?;
-    let secured = tls::secure(run, stream, &[b"http/1.1"]).await?;
+    let secured = tls::secure(run, stream, alpn).await?;
     match secured.doubt {
         Some(doubt) if doubt.outcome == Outcome::Fail && !is_about_dates(&doubt.trouble) => {
             Err(doubt)

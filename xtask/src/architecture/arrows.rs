@@ -7,11 +7,11 @@ const ALLOWED: [(&str, &[&str]); 15] = [
     ("outgate-manifest", &[]),
     ("outgate-render", &["outgate-manifest"]),
     ("outgate-wire", &[]),
-    ("outgate-probe", &["outgate-wire"]),
+    ("outgate-mqtt", &[]),
+    ("outgate-probe", &["outgate-mqtt", "outgate-wire"]),
     ("outgate-check", &["outgate-manifest", "outgate-probe"]),
     ("outgate-standin", &["outgate-wire"]),
     ("outgate-core", &[]),
-    ("outgate-mqtt", &[]),
     ("outgate-door", &[]),
     (
         "outgate-hub",

@@ -156,6 +156,34 @@ fn kinds(kind: K) -> Said {
             "WebSocket zu {hosts} funktioniert nicht: {seen}",
             "WebSocket-Upgrades durch den Proxy lassen und offen halten",
         ),
+        K::WebSocketStripped => (
+            "WebSocket zu {hosts} wird nicht durchgelassen: jemand auf dem Weg entfernt den Handshake ({seen})",
+            "WebSocket-Upgrades durchlassen: HTTP/1.1 mit den Kopfzeilen Upgrade und Connection; oder diese Namen am Proxy ausnehmen",
+        ),
+        K::WebSocketClosed => (
+            "WebSocket zu {hosts} wird angenommen und sofort geschlossen: {seen}",
+            "diese Namen von der Prüfung durch Firewall und Proxy ausnehmen; sonst den Hersteller fragen",
+        ),
+        K::WebSocketCut => (
+            "WebSocket zu {hosts} funktioniert und wird dann getrennt: {seen}",
+            "in Firewall und Proxy für diese Namen die Zeit bis zur Trennung bei Ruhe erhöhen",
+        ),
+        K::StreamBuffered => (
+            "was {hosts} Stück für Stück sendet, wird unterwegs zurückgehalten: {seen}",
+            "den Proxy Antworten weitergeben lassen, wie sie kommen, ohne sie zu puffern oder ganz zu prüfen; sonst den Hersteller fragen",
+        ),
+        K::PollCut => (
+            "eine Anfrage an {hosts}, die auf ihre Antwort wartet, wird abgebrochen: {seen}",
+            "die Zeit erhöhen, die der Proxy auf Antworten dieser Namen wartet",
+        ),
+        K::CaptivePortal => (
+            "ein Portal antwortet anstelle von {hosts}: {seen}",
+            "dieses Gerät am Portal anmelden oder vom Portal ausnehmen",
+        ),
+        K::MqttBlocked => (
+            "MQTT zu {hosts} kommt nicht durch, obwohl sich die Verbindung öffnet: {seen}",
+            "MQTT dorthin in der Anwendungskontrolle der Firewall erlauben; sonst den Hersteller fragen",
+        ),
         K::NotPermitted => (
             "{seen}",
             "die Prüfung mit den Rechten ausführen, die sie verlangt",

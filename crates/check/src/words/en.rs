@@ -156,6 +156,34 @@ fn kinds(kind: K) -> Said {
             "WebSocket to {hosts} does not work: {seen}",
             "let WebSocket upgrades pass the proxy, and keep them open",
         ),
+        K::WebSocketStripped => (
+            "WebSocket to {hosts} is not let through: somebody on the way takes the handshake away ({seen})",
+            "let WebSocket upgrades pass: HTTP/1.1 with the headers Upgrade and Connection; or exempt these names from the proxy",
+        ),
+        K::WebSocketClosed => (
+            "WebSocket to {hosts} is accepted and closed at once: {seen}",
+            "exempt these names from inspection by firewall and proxy; else ask the vendor",
+        ),
+        K::WebSocketCut => (
+            "WebSocket to {hosts} works and is then cut off: {seen}",
+            "raise the idle time-out for these names in firewall and proxy",
+        ),
+        K::StreamBuffered => (
+            "what {hosts} sends bit by bit is held back on the way: {seen}",
+            "let the proxy pass answers on as they come, without buffering or scanning them whole; else ask the vendor",
+        ),
+        K::PollCut => (
+            "a question to {hosts} that waits for its answer is cut off: {seen}",
+            "raise the time that the proxy waits for an answer from these names",
+        ),
+        K::CaptivePortal => (
+            "a portal answers in place of {hosts}: {seen}",
+            "log this machine in at the portal, or exempt it from the portal",
+        ),
+        K::MqttBlocked => (
+            "MQTT to {hosts} does not get through although the connection opens: {seen}",
+            "allow MQTT there in the firewall's application control; else ask the vendor",
+        ),
         K::NotPermitted => ("{seen}", "run the check with the rights that it asks for"),
     };
     Said { what, act }

@@ -156,6 +156,34 @@ fn kinds(kind: K) -> Said {
             "WebSocket til {hosts} virker ikke: {seen}",
             "slipp WebSocket-oppgraderinger gjennom proxyen, og hold dem åpne",
         ),
+        K::WebSocketStripped => (
+            "WebSocket til {hosts} slippes ikke gjennom: noen på veien fjerner oppkoblingen ({seen})",
+            "slipp gjennom WebSocket-oppgraderinger: HTTP/1.1 med feltene Upgrade og Connection; eller unnta disse navnene i proxyen",
+        ),
+        K::WebSocketClosed => (
+            "WebSocket til {hosts} godtas og lukkes straks: {seen}",
+            "unnta disse navnene fra inspeksjon i brannmur og proxy; spør ellers leverandøren",
+        ),
+        K::WebSocketCut => (
+            "WebSocket til {hosts} virker og brytes så: {seen}",
+            "øk tiden en stille forbindelse til disse navnene får stå i brannmur og proxy",
+        ),
+        K::StreamBuffered => (
+            "det {hosts} sender bit for bit, holdes tilbake på veien: {seen}",
+            "la proxyen sende svar videre etter hvert som de kommer, uten å mellomlagre eller kontrollere dem i sin helhet; spør ellers leverandøren",
+        ),
+        K::PollCut => (
+            "en forespørsel til {hosts} som venter på svar, brytes: {seen}",
+            "øk tiden proxyen venter på svar fra disse navnene",
+        ),
+        K::CaptivePortal => (
+            "en portal svarer i stedet for {hosts}: {seen}",
+            "logg denne maskinen inn i portalen, eller unnta den fra portalen",
+        ),
+        K::MqttBlocked => (
+            "MQTT til {hosts} kommer ikke gjennom selv om forbindelsen åpnes: {seen}",
+            "tillat MQTT dit i brannmurens programkontroll; spør ellers leverandøren",
+        ),
         K::NotPermitted => (
             "{seen}",
             "kjør kontrollen med de rettighetene som den ber om",

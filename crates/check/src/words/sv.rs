@@ -156,6 +156,34 @@ fn kinds(kind: K) -> Said {
             "WebSocket till {hosts} fungerar inte: {seen}",
             "släpp igenom WebSocket-uppgraderingar i proxyn och håll dem öppna",
         ),
+        K::WebSocketStripped => (
+            "WebSocket till {hosts} släpps inte igenom: någon på vägen tar bort handskakningen ({seen})",
+            "släpp igenom WebSocket-uppgraderingar: HTTP/1.1 med fälten Upgrade och Connection; eller undanta dessa namn i proxyn",
+        ),
+        K::WebSocketClosed => (
+            "WebSocket till {hosts} godtas och stängs genast: {seen}",
+            "undanta dessa namn från inspektion i brandvägg och proxy; fråga annars leverantören",
+        ),
+        K::WebSocketCut => (
+            "WebSocket till {hosts} fungerar och bryts sedan: {seen}",
+            "höj tiden som en tyst anslutning till dessa namn får stå i brandvägg och proxy",
+        ),
+        K::StreamBuffered => (
+            "det som {hosts} sänder bit för bit hålls kvar på vägen: {seen}",
+            "låt proxyn skicka svar vidare allteftersom de kommer, utan att buffra eller granska dem hela; fråga annars leverantören",
+        ),
+        K::PollCut => (
+            "en fråga till {hosts} som väntar på sitt svar bryts: {seen}",
+            "höj tiden som proxyn väntar på svar från dessa namn",
+        ),
+        K::CaptivePortal => (
+            "en portal svarar i stället för {hosts}: {seen}",
+            "logga in den här maskinen i portalen, eller undanta den från portalen",
+        ),
+        K::MqttBlocked => (
+            "MQTT till {hosts} kommer inte fram trots att anslutningen öppnas: {seen}",
+            "tillåt MQTT dit i brandväggens programkontroll; fråga annars leverantören",
+        ),
         K::NotPermitted => ("{seen}", "kör kontrollen med de rättigheter som den ber om"),
     };
     Said { what, act }

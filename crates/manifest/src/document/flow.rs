@@ -173,7 +173,8 @@ impl FromText for Pin {
 record! {
     /// What a probe sends and what answer is right.
     pub struct ProbeHints = "`probe`" {
-        /// The path that an HTTP or WebSocket probe asks for; `/` when absent.
+        /// The path that an HTTP or WebSocket probe asks for. When absent `/mqtt` for MQTT over
+        /// WebSocket, `/` for everything else.
         path: Option<HttpPath> = optional "path",
         /// The HTTP statuses that count as a right answer; any below 500 when absent.
         status: Vec<HttpStatus> = optional "status",

@@ -212,6 +212,15 @@ pub enum Trouble {
     },
     /// The WebSocket stayed open, but no pong came.
     EchoMissing,
+    /// The MQTT server refused the connection, for another reason than a missing login.
+    MqttRefused {
+        /// The reason code (MQTT 5.0 section 2.4).
+        code: u8,
+        /// What it means.
+        reason: String,
+    },
+    /// What came back is not MQTT.
+    NotMqtt,
     /// The local clock is more than a minute off.
     ClockOff {
         /// Milliseconds to add to the local clock; positive when it is behind.

@@ -6,33 +6,21 @@
 use std::time::Duration;
 
 use futures_util::{FutureExt, SinkExt, StreamExt, future::BoxFuture};
-use http::{Request, header};
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_tungstenite::{
-    WebSocketStream, client_async_with_config,
-    tungstenite::{
-        Error, Message,
-        handshake::client::generate_key,
-        protocol::{WebSocketConfig, frame::coding::CloseCode},
-    },
-};
+use tokio_tungstenite::tungstenite::{Error, Message, protocol::frame::coding::CloseCode};
 
 use super::tls;
 use crate::{
     ask::Ask,
-    evidence::{Finding, Outcome, PhaseName, Trouble, Unit, WebSocketEvidence},
+    evidence::{Finding, Outcome, PhaseName, Trouble, Unit},
     families::exercise,
-    http::{USER_AGENT, authority, evidence},
     path::Path,
     registry::{Probe, Sent},
     run::{Run, Stop},
-    stream::{Opened, Stream, conclude, open_plain, open_tls},
-    text::cut,
-    tls::before_answer,
+    stream::{Opened, conclude, open_plain, open_tls},
+    websocket::{Socket, stop_of, upgrade},
 };
 
-/// Longest message that is taken.
-const MESSAGE_MAX: usize = 65_536;
 /// Most messages that are taken while the socket is held.
 const MESSAGES_MAX: u32 = 1000;
 /// Longest control frame of a client (RFC 6455 §5.5): head, mask and payload. Pongs repeat what the
@@ -40,8 +28,6 @@ const MESSAGES_MAX: u32 = 1000;
 const CONTROL_FRAME_MAX: usize = 2 + 4 + 125;
 /// Our ping: head, mask and payload.
 const PING_LEN: usize = 2 + 4 + 8;
-/// Longest subprotocol that is kept, in characters.
-const TEXT_MAX: usize = 256;
 /// How long a pong may take beyond the hold, if the time-out leaves as much.
 const PONG_WAIT: Duration = Duration::from_secs(5);
 /// How long a goodbye may take, likewise.
@@ -120,7 +106,7 @@ async fn attempt(
     scheme: &str,
     usual_port: u16,
 ) -> Result<(), Stop> {
-    let mut socket = match upgrade(run, opened.stream, scheme, usual_port).await {
+    let mut socket = match upgrade(run, opened.stream, (scheme, usual_port), None).await {
         Ok(socket) => socket,
         Err(stop) => return conclude(opened.doubt, Err(stop)),
     };
@@ -134,69 +120,6 @@ async fn attempt(
     };
     let _ = run.phase(PhaseName::Close, goodbye).await;
     conclude(opened.doubt, held)
-}
-
-type Socket = WebSocketStream<Box<dyn Stream>>;
-
-async fn upgrade(
-    run: &mut Run<'_>,
-    stream: Box<dyn Stream>,
-    scheme: &str,
-    usual_port: u16,
-) -> Result<Socket, Stop> {
-    let authority = authority(run, usual_port);
-    let request = Request::get(format!("{scheme}://{authority}{}", run.ask.http.path))
-        .header(header::HOST, &authority)
-        .header(header::USER_AGENT, USER_AGENT)
-        .header(header::CONNECTION, "Upgrade")
-        .header(header::UPGRADE, "websocket")
-        .header(header::SEC_WEBSOCKET_VERSION, "13")
-        .header(header::SEC_WEBSOCKET_KEY, generate_key())
-        .body(())
-        .map_err(|error| Trouble::BadAsk {
-            what: error.to_string(),
-        })?;
-    let config = WebSocketConfig::default()
-        .max_message_size(Some(MESSAGE_MAX))
-        .max_frame_size(Some(MESSAGE_MAX));
-    let handshake = client_async_with_config(request, stream, Some(config));
-    let start = Instant::now();
-    match run
-        .phase(PhaseName::Upgrade, async { Ok(handshake.await) })
-        .await?
-    {
-        Ok((socket, response)) => {
-            let headers = response.headers();
-            run.attempt.http = Some(evidence(response.status(), headers, run.path.now()));
-            let subprotocol = headers.get(header::SEC_WEBSOCKET_PROTOCOL);
-            run.attempt.websocket = Some(WebSocketEvidence {
-                subprotocol: subprotocol
-                    .map(|value| cut(&String::from_utf8_lossy(value.as_bytes()), TEXT_MAX)),
-                pong: None,
-                held: Duration::ZERO,
-                messages: 0,
-            });
-            Ok(socket)
-        }
-        Err(Error::Http(response)) => {
-            let status = response.status();
-            run.attempt.http = Some(evidence(status, response.headers(), run.path.now()));
-            let trouble = Trouble::UpgradeRefused {
-                status: status.as_u16(),
-            };
-            // The server was reached, but whether a WebSocket gets through was not shown.
-            let reached = status.as_u16() < 500 && status.as_u16() != 407;
-            Err(if reached {
-                Stop::warn(trouble)
-            } else {
-                trouble.into()
-            })
-        }
-        Err(error) => {
-            let stop = stop_of(&error, PhaseName::Upgrade, start);
-            Err(before_answer(run, stop))
-        }
-    }
 }
 
 /// Pings, and sees whether the socket stays open for as long as the ask says.
@@ -324,35 +247,5 @@ impl Watch {
         let stop = stop_of(error, PhaseName::Hold, self.start);
         let closed = matches!(stop.trouble, Trouble::Closed { .. } | Trouble::Reset { .. });
         if closed { self.closed(None) } else { stop }
-    }
-}
-
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the rest are answers that break the protocol"
-)]
-fn stop_of(error: &Error, phase: PhaseName, since: Instant) -> Stop {
-    use tokio_tungstenite::tungstenite::error::ProtocolError;
-
-    match error {
-        Error::Io(error) => Stop::io(error, phase, since),
-        Error::ConnectionClosed | Error::AlreadyClosed => Trouble::Closed { phase }.into(),
-        Error::Protocol(
-            ProtocolError::HandshakeIncomplete | ProtocolError::ResetWithoutClosingHandshake,
-        ) => Trouble::Closed { phase }.into(),
-        Error::Protocol(ProtocolError::HttparseError(_)) => Trouble::NotHttp.into(),
-        Error::Capacity(_) | Error::AttackAttempt => Trouble::TooMuch {
-            bound: MESSAGE_MAX as u64,
-            unit: Unit::MessageBytes,
-        }
-        .into(),
-        other if phase == PhaseName::Upgrade => Trouble::UpgradeBroken {
-            why: other.to_string(),
-        }
-        .into(),
-        other => Trouble::Malformed {
-            what: other.to_string(),
-        }
-        .into(),
     }
 }

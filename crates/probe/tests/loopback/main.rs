@@ -18,6 +18,8 @@ mod http;
 #[cfg(test)]
 mod icmp;
 #[cfg(test)]
+mod mqtt;
+#[cfg(test)]
 mod mutual;
 #[cfg(test)]
 mod names;

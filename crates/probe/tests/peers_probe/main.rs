@@ -1,4 +1,4 @@
-//! Probes against real servers: OpenSSL, nginx, chrony, dnsmasq, squid, tinyproxy,
+//! Probes against real servers: OpenSSL, nginx, chrony, dnsmasq, mosquitto, squid, tinyproxy,
 //! microsocks, and Python's websockets.
 //!
 //! Built only with the feature `peers`, which says that these are installed. Each server runs on
@@ -13,6 +13,8 @@ mod authority;
 mod chrony;
 #[cfg(test)]
 mod dnsmasq;
+#[cfg(test)]
+mod mosquitto;
 #[cfg(test)]
 mod nginx;
 #[cfg(test)]

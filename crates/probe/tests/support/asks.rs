@@ -33,6 +33,7 @@ pub(crate) fn ask(protocol: &str) -> Ask {
         "ntp" => (Some(123), Transport::Udp),
         "dns" => (Some(53), Transport::Udp),
         "icmp-echo" => (None, Transport::Icmp),
+        "mqtt" => (Some(1883), Transport::Tcp),
         "http" | "ws" => (Some(80), Transport::Tcp),
         _ => (Some(443), Transport::Tcp),
     };

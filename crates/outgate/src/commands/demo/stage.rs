@@ -155,7 +155,7 @@ fn asks(plan: &Plan) -> Vec<(&Lane, &Ask)> {
 
 /// The servers of one scene: one for each kind, for all names.
 struct Servers {
-    /// The hub: HTTPS.
+    /// The hub: HTTPS and MQTT.
     hub: SocketAddr,
     /// WebSocket over TLS, and HTTPS at the same name: the hub has no SignalR yet.
     wss: SocketAddr,
@@ -213,7 +213,7 @@ impl Servers {
         let mutual = lane.tls.as_ref().is_some_and(|tls| tls.mutual);
         let server = match ask.protocol.as_str() {
             "https" | "tls" if mutual => self.mutual,
-            "https" | "tls" if !realtime => self.hub,
+            "https" | "tls" | "mqtt-wss" | "mqtts" if !realtime => self.hub,
             "https" | "tls" | "wss" => self.wss,
             "http" | "ws" | "tcp" => self.http,
             "ntp" => self.ntp,

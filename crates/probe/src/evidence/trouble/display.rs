@@ -52,6 +52,8 @@ impl fmt::Display for Trouble {
             | Self::UpgradeBroken { .. }
             | Self::WebSocketClosed { .. }
             | Self::EchoMissing
+            | Self::MqttRefused { .. }
+            | Self::NotMqtt
             | Self::ClockOff { .. }
             | Self::NtpKiss { .. }
             | Self::NtpUnsynchronised { .. } => self.write_application(f),
@@ -158,6 +160,10 @@ impl Trouble {
                 f.write_str("WebSocket accepted and closed")
             }
             Self::EchoMissing => f.write_str("no pong to the WebSocket ping"),
+            Self::MqttRefused { reason, .. } => {
+                write!(f, "the MQTT server refused: {reason}")
+            }
+            Self::NotMqtt => f.write_str("the answer is not MQTT"),
             Self::ClockOff { offset_millis } => {
                 write!(f, "local clock off by {} s", offset_millis / 1000)
             }
