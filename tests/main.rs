@@ -13,6 +13,8 @@ mod device;
 mod documents;
 mod hub;
 mod hub_process;
+#[cfg(feature = "namespaces")]
+mod lab;
 mod operations;
 mod support;
 #[cfg(feature = "peers")]

@@ -8,9 +8,9 @@ use crate::commands::{
     audit::AuditArgs, call::CallArgs, check::CheckArgs, command::CommandArgs,
     completions::CompletionsArgs, consumer::ConsumerArgs, context::ContextArgs, demo::DemoArgs,
     device::DeviceArgs, events::EventsArgs, fleet_key::FleetKeyArgs, flows::FlowsArgs,
-    hub::HubArgs, lint::LintArgs, login::LoginArgs, operator::OperatorArgs, page::PageArgs,
-    profiles::ProfilesArgs, rules::RulesArgs, service::ServiceArgs, session::SessionArgs,
-    site::SiteArgs, status::StatusArgs, twin::TwinArgs, webhook::WebhookArgs,
+    hub::HubArgs, lab::LabArgs, lint::LintArgs, login::LoginArgs, operator::OperatorArgs,
+    page::PageArgs, profiles::ProfilesArgs, rules::RulesArgs, service::ServiceArgs,
+    session::SessionArgs, site::SiteArgs, status::StatusArgs, twin::TwinArgs, webhook::WebhookArgs,
 };
 use crate::output::{Failure, finish};
 
@@ -42,6 +42,8 @@ enum Command {
     Lint(LintArgs),
     /// Exercise every lane from here; say what does not work, why, and whose it is.
     Check(CheckArgs),
+    /// Play a customer's network in which something is wrong, and see what a check says.
+    Lab(LabArgs),
     /// Write firewall rules for a product.
     Rules(RulesArgs),
     /// Write the customer's page for a product.
@@ -95,6 +97,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Flows(args) => args.run(),
         Command::Lint(args) => args.run(),
         Command::Check(args) => args.run(),
+        Command::Lab(args) => args.run(),
         Command::Rules(args) => args.run(),
         Command::Page(args) => args.run(),
         Command::Login(args) => args.run(),

@@ -13,6 +13,7 @@ pub(crate) mod events;
 pub(crate) mod fleet_key;
 pub(crate) mod flows;
 pub(crate) mod hub;
+pub(crate) mod lab;
 pub(crate) mod lint;
 pub(crate) mod login;
 pub(crate) mod operator;

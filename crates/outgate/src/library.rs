@@ -105,9 +105,22 @@ impl Found {
     }
 }
 
+/// A manifest that another part of this program brings along.
+pub(crate) fn parse_text(id: &str, text: &'static str) -> Result<Manifest, Failure> {
+    let found = Found {
+        name: format!("{id}.yaml"),
+        text: text.to_owned(),
+        shelf: Shelf { folder: None },
+    };
+    parsed(id, &found)
+}
+
 /// The manifest that a *profile* argument means. Its mistakes are printed.
 pub(crate) fn load(profile: &str) -> Result<Manifest, Failure> {
-    let found = find(profile)?;
+    parsed(profile, &find(profile)?)
+}
+
+fn parsed(profile: &str, found: &Found) -> Result<Manifest, Failure> {
     found.parse().map_err(|diagnostics| {
         say(diagnostics::rendered(&diagnostics, found.text(), false).trim_end());
         say(&format!(

@@ -55,6 +55,11 @@ pub enum HttpFault {
     Status(StatusCode),
     /// Accepts a WebSocket and drops it before the first message.
     WebSocketDropped,
+    /// Answers the request for a WebSocket as if it were any other, as a proxy that strips the
+    /// upgrade makes a server do.
+    WebSocketStripped,
+    /// Sends everybody to a login page, as a captive portal does: `http://portal.test/login`.
+    Portal,
 }
 
 /// What the answers depend on beside the request.
@@ -80,7 +85,11 @@ where
     match site.fault {
         HttpFault::Silent => return listen::hold_silently(stream).await,
         HttpFault::CloseAtOnce => return listen::close(stream).await,
-        HttpFault::None | HttpFault::Status(_) | HttpFault::WebSocketDropped => {}
+        HttpFault::None
+        | HttpFault::Status(_)
+        | HttpFault::WebSocketDropped
+        | HttpFault::WebSocketStripped
+        | HttpFault::Portal => {}
     }
 
     let upgrade = Mutex::new(None);
@@ -137,13 +146,19 @@ fn judge<B>(request: &Request<B>, sni: Option<&str>, fault: HttpFault) -> (Respo
     if let HttpFault::Status(status) = fault {
         return error(status, "this is a fault on purpose");
     }
+    if fault == HttpFault::Portal {
+        let (mut response, text) = error(StatusCode::FOUND, "log in first");
+        let login = HeaderValue::from_static("http://portal.test/login");
+        response.headers_mut().insert(header::LOCATION, login);
+        return (response, text);
+    }
     if sni.is_some_and(|sni| !sni.eq_ignore_ascii_case(without_port(name))) {
         return error(
             StatusCode::MISDIRECTED_REQUEST,
             "TLS was asked for another name",
         );
     }
-    if websocket::is_asked_for(request.headers()) {
+    if fault != HttpFault::WebSocketStripped && websocket::is_asked_for(request.headers()) {
         return (websocket::handshake(request), String::new());
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -229,6 +244,24 @@ mod tests {
     fn a_request_for_another_name_than_the_handshakes_is_misdirected() {
         let request = Request::get("/").header("host", "y.example");
         assert_eq!(judged(request, Some("x.example")).0, 421);
+    }
+
+    #[test]
+    fn a_portal_sends_everybody_to_its_login_page() {
+        let request = Request::get("/any").header("host", "x.example").body(());
+        let (response, _) = judge(&request.unwrap(), None, HttpFault::Portal);
+        assert_eq!(response.status(), 302);
+        assert_eq!(response.headers()["location"], "http://portal.test/login");
+    }
+
+    #[test]
+    fn a_stripped_websocket_is_answered_as_any_other_request() {
+        let request = Request::get("/")
+            .header("host", "x.example")
+            .header("upgrade", "websocket")
+            .body(());
+        let (response, _) = judge(&request.unwrap(), None, HttpFault::WebSocketStripped);
+        assert_eq!(response.status(), 200);
     }
 
     #[test]

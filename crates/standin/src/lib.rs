@@ -3,7 +3,8 @@
 //! `outgate demo` and the tests check a manifest against them. They speak their protocols as the
 //! real servers would, with real TLS under a certificate authority made on the spot, and each can
 //! be told to go wrong in the ways that real networks do. They answer for names that belong to
-//! others, so they listen on loopback only: [`Place`] has no other addresses.
+//! others, so they listen on loopback and in private network namespaces only: [`Place`] has no
+//! other addresses.
 //!
 //! A [`Stage`] holds the servers that run together:
 //!
@@ -15,6 +16,8 @@
 //! | [`Stage::tcp`] | TCP echo | [`TcpFault`] |
 //! | [`Stage::ntp`] | NTP, with a clock as wrong as wanted | [`NtpFault`] |
 //! | [`Stage::dns`] | DNS over UDP and TCP | [`DnsFault`] |
+//! | [`Stage::proxy`] | HTTP CONNECT and absolute requests, as customers' proxies do | [`ProxyRules`] |
+//! | [`Stage::inspector`] | TLS to both sides, with certificates of its own: TLS inspection | |
 //!
 //! No server takes more than its share: connections, handshakes, heads, messages and silences all
 //! have limits, named where they are used.
@@ -23,9 +26,11 @@ mod authority;
 mod clock;
 mod dns;
 mod http;
+mod inspector;
 mod listen;
 mod ntp;
 mod place;
+mod proxy;
 mod stage;
 mod tcp;
 mod tls;
@@ -36,8 +41,10 @@ pub use authority::{Authority, AuthorityError, Identity, Validity};
 pub use clock::{Clock, SystemClock};
 pub use dns::{Answers, BadName, DnsFault};
 pub use http::HttpFault;
+pub use inspector::Inspection;
 pub use ntp::NtpFault;
-pub use place::{NotLoopback, Place};
+pub use place::{NotLoopback, NotPrivate, Place};
+pub use proxy::{Directory, ProxyRules};
 pub use stage::{Stage, StageError};
 pub use tcp::TcpFault;
 pub use tls::{TlsError, TlsFault};

@@ -1,11 +1,15 @@
-//! Where a stand-in listens: on loopback, and nowhere else.
+//! Where a stand-in listens: on loopback, or in a network that is cut off from all others.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
 
-/// A loopback address and port to listen on. Port 0 lets the system choose.
+/// An address and port to listen on. Port 0 lets the system choose.
 ///
 /// There is no way to make one of an address that other machines can reach: stand-ins answer for
-/// names that belong to others, so they must never be seen outside this machine.
+/// names that belong to others, so they must never be seen outside this machine. Other addresses
+/// than loopback's are places only in a network namespace of the process's own making.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Place(SocketAddr);
 
@@ -38,9 +42,31 @@ impl Place {
         }
     }
 
+    /// Any address and port of the network namespace that this thread is in, for a lab.
+    ///
+    /// # Errors
+    /// The thread is in the network that process 1 is in, which other machines may reach, or it
+    /// cannot be told (Linux alone can).
+    pub fn in_private_network(address: SocketAddr) -> Result<Self, NotPrivate> {
+        let own = fs::read_link("/proc/thread-self/ns/net");
+        let first = fs::read_link("/proc/1/ns/net");
+        match (own, first) {
+            (Ok(own), Ok(first)) if own != first => Ok(Self(address)),
+            (Ok(_) | Err(_), Ok(_) | Err(_)) => Err(NotPrivate { address }),
+        }
+    }
+
     pub(crate) fn address(self) -> SocketAddr {
         self.0
     }
+}
+
+/// A stand-in was to listen at an address of the machine's own network.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{address} is not in a private network namespace")]
+pub struct NotPrivate {
+    /// The address that was refused.
+    pub address: SocketAddr,
 }
 
 /// A stand-in was to listen where other machines could reach it.
@@ -54,6 +80,16 @@ pub struct NotLoopback {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_machines_own_network_is_no_private_one() {
+        // Even where process 1 hides its own from us, nothing is shown, and it is refused.
+        let address = "192.0.2.1:443".parse().unwrap();
+        assert_eq!(
+            Place::in_private_network(address),
+            Err(NotPrivate { address })
+        );
+    }
 
     #[test]
     fn only_loopback_addresses_are_places() {

@@ -8,10 +8,11 @@ use tokio::{
 };
 
 use crate::{
-    Answers, Authority, Clock, DnsFault, HttpFault, NtpFault, Place, TcpFault, TlsError, TlsFault,
-    dns,
+    Answers, Authority, Clock, Directory, DnsFault, HttpFault, Inspection, NtpFault, Place,
+    ProxyRules, TcpFault, TlsError, TlsFault, dns,
     http::{self, Site},
-    ntp, tcp,
+    inspector::{self, Inspector},
+    ntp, proxy, tcp,
     tls::{self, Door},
 };
 
@@ -134,6 +135,38 @@ impl Stage {
         let server = Arc::new(dns::Server { answers, fault });
         self.servers.spawn(dns::serve_tcp(listener, server.clone()));
         self.servers.spawn(dns::serve_udp(socket, server));
+        Ok(address)
+    }
+
+    /// Starts an HTTP proxy that finds hosts in `directory`.
+    ///
+    /// # Errors
+    /// The place is taken.
+    pub async fn proxy(
+        &mut self,
+        place: Place,
+        directory: Directory,
+        rules: ProxyRules,
+    ) -> Result<SocketAddr, StageError> {
+        let (listener, address) = listen(place).await?;
+        self.servers.spawn(proxy::serve(listener, directory, rules));
+        Ok(address)
+    }
+
+    /// Starts a middlebox that ends TLS and begins it again towards the real server.
+    ///
+    /// # Errors
+    /// A name cannot stand in a certificate, TLS cannot be set up, or the place is taken.
+    pub async fn inspector(
+        &mut self,
+        place: Place,
+        inspection: &Inspection,
+    ) -> Result<SocketAddr, StageError> {
+        let inspector = Inspector::new(inspection, self.clock.now())
+            .map_err(|source| StageError::Tls { source })?;
+        let (listener, address) = listen(place).await?;
+        self.servers
+            .spawn(inspector::serve(listener, Arc::new(inspector)));
         Ok(address)
     }
 

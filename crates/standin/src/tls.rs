@@ -1,6 +1,6 @@
 //! The TLS door: many names behind one port, and what can be wrong with it.
 
-mod names;
+pub(crate) mod names;
 mod old;
 
 use std::{sync::Arc, time::Duration};
@@ -270,7 +270,7 @@ async fn close_with(mut stream: TcpStream, last: &[u8]) {
 }
 
 /// TLS 1.2 and 1.3, HTTP/1.1, no resumption: a client sees the whole chain each time.
-fn config(
+pub(crate) fn config(
     names: Arc<Names>,
     clients: Arc<dyn ClientCertVerifier>,
 ) -> Result<Arc<ServerConfig>, TlsError> {
@@ -285,6 +285,6 @@ fn config(
     Ok(Arc::new(config))
 }
 
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }

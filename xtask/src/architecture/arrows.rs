@@ -3,7 +3,7 @@
 use crate::workspace::Package;
 
 /// What each package of the workspace may need of the others. The arrows only point up.
-const ALLOWED: [(&str, &[&str]); 15] = [
+const ALLOWED: [(&str, &[&str]); 16] = [
     ("outgate-manifest", &[]),
     ("outgate-render", &["outgate-manifest"]),
     ("outgate-wire", &[]),
@@ -11,6 +11,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
     ("outgate-probe", &["outgate-mqtt", "outgate-wire"]),
     ("outgate-check", &["outgate-manifest", "outgate-probe"]),
     ("outgate-standin", &["outgate-wire"]),
+    ("outgate-lab", &["outgate-manifest", "outgate-standin"]),
     ("outgate-core", &[]),
     ("outgate-door", &[]),
     (
@@ -31,6 +32,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
             "outgate-probe",
             "outgate-check",
             "outgate-standin",
+            "outgate-lab",
             "outgate-hub",
             "outgate-client",
         ],

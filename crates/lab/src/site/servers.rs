@@ -1,0 +1,273 @@
+//! The servers of a site: a thread a namespace, with a runtime of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, mpsc};
+use std::time::SystemTime;
+
+use outgate_standin::{
+    Answers, Authority, Directory, DnsFault, HttpFault, Inspection, NtpFault, Place, ProxyRules,
+    Stage,
+};
+use tokio::sync::oneshot;
+
+use super::{START_TIMEOUT, SiteError, World};
+use crate::fault::{DnsAnswer, Fault, Serving};
+use crate::network;
+use crate::topology::{INSPECTION_PORTS, NEIGHBOUR, PORTAL_PORT, PROXY_PORT, SERVICES};
+use crate::world::{Service, Speaks, http_fault, tcp_fault, tls_fault};
+
+/// The port of name servers (RFC 1035 §4.2).
+const DNS_PORT: u16 = 53;
+
+/// An address of IPv6 that is routed nowhere (RFC 6666).
+const NOWHERE: Ipv6Addr = Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1);
+
+/// What a proxy that wants a login would take; nobody at the site has it.
+const PROXY_LOGIN: &str = "Basic bGFiOmxhYi1wYXNzd29yZA==";
+
+type Failed = Box<dyn Error + Send + Sync>;
+
+/// Servers in a thread; they stop when this is dropped.
+pub(super) struct Running(
+    #[expect(dead_code, reason = "what counts is its drop")] oneshot::Sender<()>,
+);
+
+/// Who serves in which namespace.
+#[derive(Clone, Copy)]
+enum Part {
+    Internet,
+    Services,
+    Router,
+}
+
+impl Part {
+    fn namespace(self) -> &'static str {
+        match self {
+            Self::Internet => "internet",
+            Self::Services => "services",
+            Self::Router => "router",
+        }
+    }
+}
+
+/// Starts all servers and returns when all of them listen. Those of the internet have their
+/// certificates from `public`.
+pub(super) fn start(world: &Arc<World>, public: Authority) -> Result<Vec<Running>, SiteError> {
+    let other = || {
+        Authority::new(SystemTime::now()).map_err(|source| SiteError::Serve {
+            source: source.into(),
+        })
+    };
+    Ok(vec![
+        start_in(Part::Internet, public, world.clone())?,
+        start_in(Part::Services, other()?, world.clone())?,
+        start_in(Part::Router, other()?, world.clone())?,
+    ])
+}
+
+fn start_in(part: Part, authority: Authority, world: Arc<World>) -> Result<Running, SiteError> {
+    let (told, tell) = mpsc::channel();
+    let (running, stopped) = oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        let serve = || -> Result<(), SiteError> {
+            network::join(part.namespace())?;
+            let failed = |source| SiteError::Serve { source };
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(|error| failed(error.into()))?;
+            runtime.block_on(async {
+                let stage = play(part, authority, &world).await.map_err(failed)?;
+                let _told = told.send(Ok(()));
+                // Either way the site is over.
+                let _ended = stopped.await;
+                drop(stage);
+                Ok(())
+            })
+        };
+        if let Err(error) = serve() {
+            let _told = told.send(Err(error));
+        }
+    });
+    tell.recv_timeout(START_TIMEOUT)
+        .map_err(|_| SiteError::Thread)??;
+    Ok(Running(running))
+}
+
+async fn play(part: Part, authority: Authority, world: &World) -> Result<Stage, Failed> {
+    let ahead = world.ahead;
+    let clock = move || SystemTime::now() + ahead;
+    let mut stage = Stage::new(authority, clock);
+    match part {
+        Part::Internet => {
+            for service in &world.services {
+                for address in addresses(world, &service.name) {
+                    serve(&mut stage, service, address, world).await?;
+                }
+            }
+        }
+        Part::Services => serve_site(&mut stage, world).await?,
+        Part::Router => serve_on_the_way(&mut stage, world).await?,
+    }
+    Ok(stage)
+}
+
+fn addresses(world: &World, name: &str) -> Vec<IpAddr> {
+    world
+        .names
+        .get(name)
+        .map_or_else(Vec::new, |both| both.to_vec())
+}
+
+async fn serve(
+    stage: &mut Stage,
+    service: &Service,
+    address: IpAddr,
+    world: &World,
+) -> Result<(), Failed> {
+    let place = Place::in_private_network(SocketAddr::new(address, service.port))?;
+    let names = [service.name.clone(), address.to_string()];
+    let serving = serving(world, &service.name);
+    match service.speaks {
+        Speaks::MutualHttps if serving.is_none() => {
+            stage.https_mutual(place, &names).await?;
+        }
+        Speaks::MutualHttps | Speaks::Https => {
+            if let Some(fault) = tls_fault(serving) {
+                stage.https(place, &names, fault).await?;
+            }
+        }
+        Speaks::Http => {
+            if let Some(fault) = http_fault(serving) {
+                stage.http(place, fault).await?;
+            }
+        }
+        Speaks::Echo => {
+            if let Some(fault) = tcp_fault(serving) {
+                stage.tcp(place, fault).await?;
+            }
+        }
+        Speaks::Ntp => {
+            let unready = world.faults.contains(&Fault::TimeServerUnready);
+            let fault = match serving {
+                Some(Serving::Closed) => return Ok(()),
+                Some(_) => NtpFault::Silent,
+                None if unready => NtpFault::Unsynchronised,
+                None => NtpFault::None,
+            };
+            stage.ntp(place, time_server_ahead(world), fault).await?;
+        }
+    }
+    Ok(())
+}
+
+fn serving(world: &World, wanted: &str) -> Option<Serving> {
+    world.faults.iter().find_map(|fault| {
+        if let Fault::Server { name, serving } = fault
+            && name == wanted
+        {
+            return Some(*serving);
+        }
+        None
+    })
+}
+
+fn time_server_ahead(world: &World) -> time::Duration {
+    let seconds = world.faults.iter().find_map(|fault| {
+        if let Fault::TimeServerAhead { seconds } = fault {
+            return Some(*seconds);
+        }
+        None
+    });
+    time::Duration::seconds(seconds.unwrap_or_default())
+}
+
+/// The name server and the proxy.
+async fn serve_site(stage: &mut Stage, world: &World) -> Result<(), Failed> {
+    let (answers, fault) = answers(world)?;
+    for address in SERVICES {
+        let place = Place::in_private_network(SocketAddr::new(address, DNS_PORT))?;
+        stage.dns(place, answers.clone(), fault).await?;
+    }
+    for fault in &world.faults {
+        if let Fault::ProxyNeeded { login, refused } = fault {
+            let rules = ProxyRules {
+                login: login.then(|| PROXY_LOGIN.to_owned()),
+                refused: refused.iter().cloned().collect::<BTreeSet<_>>(),
+            };
+            let known = world.names.iter();
+            let directory = Directory::new(known.map(|(name, both)| (name.clone(), both[0])));
+            let place = Place::in_private_network(SocketAddr::new(SERVICES[0], PROXY_PORT))?;
+            stage.proxy(place, directory, rules).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What the name server says.
+fn answers(world: &World) -> Result<(Answers, DnsFault), Failed> {
+    let mut all = DnsFault::None;
+    let mut by_name: BTreeMap<&str, DnsAnswer> = BTreeMap::new();
+    for fault in &world.faults {
+        if let Fault::Dns { answer, name } = fault {
+            match (answer, name) {
+                (DnsAnswer::Silent, _) => all = DnsFault::Silent,
+                (DnsAnswer::Refused, _) => all = DnsFault::Refused,
+                (DnsAnswer::Failure, _) => all = DnsFault::ServerFailure,
+                (answer, Some(name)) => {
+                    by_name.insert(name, *answer);
+                }
+                (answer, None) => {
+                    by_name.extend(world.names.keys().map(|name| (name.as_str(), *answer)));
+                }
+            }
+        }
+    }
+    let mut answers = Answers::new();
+    for (name, [v4, v6]) in &world.names {
+        let right = [*v4, *v6];
+        let said: Vec<IpAddr> = match by_name.get(name.as_str()) {
+            None | Some(DnsAnswer::Silent | DnsAnswer::Refused | DnsAnswer::Failure) => {
+                right.to_vec()
+            }
+            Some(DnsAnswer::NoSuchName) => Vec::new(),
+            Some(DnsAnswer::NoAddress) => {
+                // Something below it exists, so it does too, and has nothing.
+                answers = answers.address(&format!("below.{name}"), *v4)?;
+                Vec::new()
+            }
+            Some(DnsAnswer::Sinkhole) => {
+                vec![IpAddr::from([0, 0, 0, 0]), Ipv6Addr::UNSPECIFIED.into()]
+            }
+            Some(DnsAnswer::Private) => vec![NEIGHBOUR[0]],
+            Some(DnsAnswer::WrongIpv6) => vec![*v4, NOWHERE.into()],
+        };
+        for address in said {
+            answers = answers.address(name, address)?;
+        }
+    }
+    Ok((answers, all))
+}
+
+/// The middleboxes on the router.
+async fn serve_on_the_way(stage: &mut Stage, world: &World) -> Result<(), Failed> {
+    let any = |port| Place::in_private_network(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port));
+    if world.faults.contains(&Fault::CaptivePortal) {
+        stage.http(any(PORTAL_PORT)?, HttpFault::Portal).await?;
+    }
+    if let Some((authority, _)) = &world.company {
+        for port in &world.tls_ports {
+            let known = world.names.iter();
+            let inspection = Inspection {
+                authority: authority.clone(),
+                servers: known.map(|(name, both)| (name.clone(), both[0])).collect(),
+                port: *port,
+            };
+            let at = INSPECTION_PORTS + port % INSPECTION_PORTS;
+            stage.inspector(any(at)?, &inspection).await?;
+        }
+    }
+    Ok(())
+}
