@@ -16,8 +16,8 @@ mod words;
 pub use cause::{Cause, CauseKind, Owner};
 pub use plan::{Plan, PlannedLane, Subject};
 pub use report::{
-    CauseView, Counts, Heading, LaneReport, PlanView, PlannedProbe, PlannedView, ProbeReport,
-    Report, Verdict,
+    CauseView, Counts, Heading, LaneReport, Mask, PlanView, PlannedProbe, PlannedView, ProbeReport,
+    Report, Verdict, html, junit, metrics,
 };
 pub use run::{Event, MAX_CONCURRENT, run};
 pub use samples::{SampleError, Samples};

@@ -1,5 +1,10 @@
 //! The result of a check, in the stable form that programs read.
 
+mod html;
+mod junit;
+mod mask;
+mod metrics;
+
 use std::time::{Duration, SystemTime};
 
 use outgate_manifest::document::product::Need;
@@ -12,6 +17,11 @@ use crate::cause::{Cause, CauseKind, Owner};
 use crate::judge::{Judged, flow_outcome};
 use crate::plan::{Plan, Subject};
 use crate::words::Language;
+
+pub use html::html;
+pub use junit::junit;
+pub use mask::Mask;
+pub use metrics::metrics;
 
 /// What was checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -262,6 +272,14 @@ impl From<(Ask, Finding)> for ProbeReport {
             finding,
         }
     }
+}
+
+/// A time as JSON has it, to the second.
+fn rfc3339(time: OffsetDateTime) -> String {
+    let whole = time.replace_nanosecond(0).unwrap_or(time);
+    whole
+        .format(&time::format_description::well_known::Rfc3339)
+        .unwrap_or_else(|_| whole.to_string())
 }
 
 fn micros(took: Duration) -> u64 {

@@ -106,6 +106,62 @@ pub(crate) struct Words {
     days: &'static str,
     /// Some names, and how many more; {names}, {n}.
     listed: &'static str,
+    /// Title of a report; {product}.
+    pub(crate) title: &'static str,
+    /// Under the title; {version}, {party}.
+    pub(crate) version: &'static str,
+    /// A verdict, in words.
+    pub(crate) verdict_pass: &'static str,
+    /// A verdict, in words.
+    pub(crate) verdict_warn: &'static str,
+    /// A verdict, in words.
+    pub(crate) verdict_incomplete: &'static str,
+    /// A verdict, in words.
+    pub(crate) verdict_fail: &'static str,
+    /// Heading.
+    pub(crate) causes: &'static str,
+    /// In place of causes.
+    pub(crate) no_causes: &'static str,
+    /// Label.
+    pub(crate) cause: &'static str,
+    /// Label.
+    pub(crate) owner: &'static str,
+    /// Label.
+    pub(crate) act: &'static str,
+    /// Label: the connections that a cause takes down.
+    pub(crate) lanes_down: &'static str,
+    /// Heading.
+    pub(crate) lanes: &'static str,
+    /// Label.
+    pub(crate) lane: &'static str,
+    /// Label.
+    pub(crate) need: &'static str,
+    /// Label.
+    pub(crate) need_required: &'static str,
+    /// Label.
+    pub(crate) need_optional: &'static str,
+    /// Label.
+    pub(crate) need_diagnostic: &'static str,
+    /// Label.
+    pub(crate) outcome: &'static str,
+    /// Label.
+    pub(crate) outcome_pass: &'static str,
+    /// Label.
+    pub(crate) outcome_warn: &'static str,
+    /// Label.
+    pub(crate) outcome_fail: &'static str,
+    /// Label.
+    pub(crate) outcome_not_applicable: &'static str,
+    /// Label.
+    pub(crate) outcome_not_run: &'static str,
+    /// Label.
+    pub(crate) detail: &'static str,
+    /// Heading.
+    pub(crate) evidence: &'static str,
+    /// When, and how long; {when}, {seconds}.
+    pub(crate) started: &'static str,
+    /// Said where addresses are masked.
+    pub(crate) masked: &'static str,
 }
 
 /// Words the cause of what these probes met.

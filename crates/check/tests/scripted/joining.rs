@@ -1,143 +1,14 @@
 //! Running plans of scripted probes in virtual time: order, limits, and joining to causes.
-#![cfg(test)]
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use futures_util::future::BoxFuture;
-use outgate_check::{
-    CauseKind, Heading, Language, Owner, Plan, PlannedLane, Report, Subject, Verdict, run,
-};
-use outgate_manifest::{Empty, Selection, parse};
+use outgate_check::{CauseKind, Owner, Report, Verdict};
 use outgate_probe::{
-    Ask, Attempt, DateWitness, ExpectedTrust, Finding, Host, HttpEvidence, Outcome, Path,
-    PathConfig, PhaseName, Probe, Sent, TlsEvidence, Transport, Trouble,
+    Ask, Attempt, ExpectedTrust, Finding, Outcome, PhaseName, TlsEvidence, Trouble,
 };
 
-/// A probe that answers by script: the host and port of an ask decide.
-struct Scripted<F> {
-    script: F,
-    running: AtomicUsize,
-    most: AtomicUsize,
-    order: Mutex<Vec<String>>,
-}
-
-impl<F: Fn(&Ask) -> Finding + Send + Sync> Probe for Scripted<F> {
-    fn protocols(&self) -> &'static [&'static str] {
-        &[]
-    }
-
-    fn sends(&self, _: &Ask) -> Vec<Sent> {
-        Vec::new()
-    }
-
-    /// Takes a second of virtual time.
-    fn run<'a>(&'a self, ask: &'a Ask, _: &'a Path) -> BoxFuture<'a, Finding> {
-        Box::pin(async move {
-            let now = self.running.fetch_add(1, Ordering::SeqCst) + 1;
-            self.most.fetch_max(now, Ordering::SeqCst);
-            self.order
-                .lock()
-                .unwrap()
-                .push(format!("start {}", ask.host));
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            self.order.lock().unwrap().push(format!("end {}", ask.host));
-            self.running.fetch_sub(1, Ordering::SeqCst);
-            (self.script)(ask)
-        })
-    }
-}
-
-fn scripted<F: Fn(&Ask) -> Finding>(script: F) -> &'static Scripted<F> {
-    Box::leak(Box::new(Scripted {
-        script,
-        running: AtomicUsize::new(0),
-        most: AtomicUsize::new(0),
-        order: Mutex::new(Vec::new()),
-    }))
-}
-
-fn passed() -> Finding {
-    Finding {
-        outcome: Outcome::Pass,
-        trouble: None,
-        resolution: None,
-        attempts: Vec::new(),
-        took: Duration::from_millis(3),
-    }
-}
-
-fn failed(trouble: Trouble) -> Finding {
-    Finding {
-        outcome: Outcome::Fail,
-        trouble: Some(trouble),
-        ..passed()
-    }
-}
-
-/// A pass with the clock of an HTTP server, which is this much ahead of ours.
-fn passed_at(offset_millis: i64) -> Finding {
-    let mut attempt = Attempt::new("192.0.2.1".parse().unwrap(), Some(443));
-    attempt.http = Some(HttpEvidence {
-        status: 200,
-        server: None,
-        via: None,
-        location: None,
-        content_type: None,
-        date: Some(DateWitness {
-            server: SystemTime::UNIX_EPOCH.into(),
-            offset_millis,
-        }),
-        body_bytes: 0,
-        body_cut: false,
-    });
-    Finding {
-        attempts: vec![attempt],
-        ..passed()
-    }
-}
-
-const HEAD: &str = "manifest: 1
-product: { id: box, name: Box, vendor: Boxes }
-source: { document: box, language: en }
-parties: { device: { at: site, name: { en: Box } } }
-flows:
-";
-
-/// Checks a manifest of these flows, every lane of which is asked by the probe.
-async fn check<F>(flows: &str, probe: &'static Scripted<F>, concurrent: u16) -> Report
-where
-    F: Fn(&Ask) -> Finding + Send + Sync,
-{
-    let manifest = parse("box.yaml", &format!("{HEAD}{flows}"), &Empty).unwrap();
-    let lanes = manifest.lanes(&Selection::default()).unwrap();
-    let lanes = lanes.into_iter().map(|lane| {
-        let port = lane.ports.map(|ports| ports.low());
-        let host = Host::Name(lane.to.value());
-        let asks = vec![Ask::new(lane.protocol.as_str(), host, port, Transport::Tcp)];
-        PlannedLane {
-            lane,
-            subject: Subject::Probe { probe, asks },
-        }
-    });
-    let heading = Heading {
-        product: "box".into(),
-        version: "1".into(),
-        from: "device".into(),
-        language: Language::En,
-    };
-    let path = Path::new(PathConfig::default()).unwrap();
-    let plan = Plan {
-        lanes: lanes.collect(),
-    };
-    run(plan, heading, &path, concurrent, |_| {}).await
-}
-
-fn flow(id: &str, to: &str, more: &str) -> String {
-    let rest = "speaks: https, need: required, why: { en: x }";
-    format!("  {id}: {{ from: device, to: [{to}], {rest}{more} }}\n")
-}
+use crate::support::{check, failed, flow, passed, passed_at, scripted};
 
 fn outcomes(report: &Report) -> Vec<Outcome> {
     report.lanes.iter().map(|lane| lane.outcome).collect()
