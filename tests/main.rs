@@ -16,6 +16,7 @@ mod hub_process;
 #[cfg(feature = "namespaces")]
 mod lab;
 mod operations;
+mod reports;
 mod support;
 #[cfg(feature = "peers")]
 mod tutorial;

@@ -110,6 +110,8 @@ pub(crate) struct Words {
     pub(crate) title: &'static str,
     /// Under the title; {version}, {party}.
     pub(crate) version: &'static str,
+    /// In place of a version.
+    pub(crate) newest: &'static str,
     /// A verdict, in words.
     pub(crate) verdict_pass: &'static str,
     /// A verdict, in words.

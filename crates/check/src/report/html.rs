@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use outgate_manifest::document::product::Need;
-use outgate_manifest::view::LaneView;
+use outgate_manifest::view::{LaneView, NEWEST};
 use outgate_probe::Outcome;
 use serde_json::Value as Json;
 
@@ -61,6 +61,7 @@ fn lead(report: &Report, words: &Words, masked: bool) -> Markup {
     };
     let heading = &report.heading;
     let version = filled(words.version, |blank| match blank {
+        "version" if heading.version == NEWEST => Some(words.newest),
         "version" => Some(&heading.version),
         "party" => Some(&heading.from),
         _ => None,

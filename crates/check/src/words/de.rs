@@ -14,6 +14,7 @@ pub(super) const WORDS: Words = Words {
     listed: "{names} und {n} weitere",
     title: "Prüfung von {product}",
     version: "Version {version}, von {party}",
+    newest: "neueste",
     verdict_pass: "Alles Erforderliche funktioniert",
     verdict_warn: "Alles Erforderliche funktioniert, aber nicht alles so, wie es soll",
     verdict_incomplete: "Etwas Erforderliches wurde nicht geprüft",

@@ -14,6 +14,7 @@ pub(super) const WORDS: Words = Words {
     listed: "{names} and {n} more",
     title: "Check of {product}",
     version: "version {version}, from {party}",
+    newest: "newest",
     verdict_pass: "Everything required works",
     verdict_warn: "Everything required works, but not all as it should",
     verdict_incomplete: "Something required was not exercised",

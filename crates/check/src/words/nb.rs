@@ -14,6 +14,7 @@ pub(super) const WORDS: Words = Words {
     listed: "{names} og {n} til",
     title: "Kontroll av {product}",
     version: "versjon {version}, fra {party}",
+    newest: "nyeste",
     verdict_pass: "Alt som kreves, virker",
     verdict_warn: "Alt som kreves, virker, men ikke alt som det skal",
     verdict_incomplete: "Noe som kreves, ble ikke prøvd",

@@ -14,6 +14,7 @@ pub(super) const WORDS: Words = Words {
     listed: "{names} och {n} till",
     title: "Kontroll av {product}",
     version: "version {version}, från {party}",
+    newest: "senaste",
     verdict_pass: "Allt som krävs fungerar",
     verdict_warn: "Allt som krävs fungerar, men inte allt som det ska",
     verdict_incomplete: "Något som krävs prövades inte",

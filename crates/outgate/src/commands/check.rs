@@ -8,20 +8,23 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use indicatif::MultiProgress;
-use outgate_check::{Heading, Language, MAX_CONCURRENT, Plan, PlanView, Report, Samples, run};
+use outgate_check::{Heading, MAX_CONCURRENT, Plan, PlanView, Report, Samples, run};
 use outgate_manifest::view::NEWEST;
 use outgate_manifest::{Lane, Selection};
 use outgate_probe::{ConnectTo, Path, PathConfig, ResolverChoice, Roots};
 
+use crate::commands::check::form::FormArgs;
 use crate::commands::check::proxy::ProxyArgs;
-use crate::commands::check::table::{plan_table, report_tables};
+use crate::commands::check::watch::{WatchArgs, watch};
 use crate::library;
-use crate::output::{Failure, json, print, read_bounded};
+use crate::output::{Failure, read_bounded};
 use crate::progress::Progress;
 use crate::site::{SiteArgs, pair};
 
+mod form;
 mod proxy;
 pub(crate) mod table;
+mod watch;
 
 /// The party in whose place a check is run when nobody says otherwise.
 const DEVICE: &str = "device";
@@ -37,6 +40,8 @@ const MAX_CA_BYTES: usize = 4 << 20;
   outgate check starface --without yealink-cloud --plan
   outgate check homag-cube --from technician --connect-to device:80:10.0.0.7:80
   outgate check homag-cube --sample '*.tapio.one=api.tapio.one' --json
+  outgate check starface --html --lang de --mask-addresses --output report.html
+  outgate check open-pos --watch --every 300 --metrics 0.0.0.0:9464
 
 Exit codes: 0 pass, 2 bad input, 3 a required flow failed, 4 only warnings,
             5 incomplete: something required was not run")]
@@ -53,12 +58,10 @@ pub(crate) struct CheckArgs {
     /// Print what would be sent, and send nothing
     #[arg(long)]
     plan: bool,
-    /// The language of causes and what to do about them: sv, nb, de or en
-    #[arg(long, value_name = "LANGUAGE", default_value_t)]
-    lang: Language,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    form: FormArgs,
+    #[command(flatten)]
+    watch: WatchArgs,
 }
 
 /// How the probes go.
@@ -167,27 +170,31 @@ impl CheckArgs {
             product,
             version,
             from: self.from.clone(),
-            language: self.lang,
+            language: self.form.lang,
         };
-        let plan = Plan::new(lanes, &samples, Duration::from_secs(self.way.hold));
-        let path = self.way.path()?;
+        let plan = || {
+            let hold = Duration::from_secs(self.way.hold);
+            Plan::new(lanes.clone(), &samples, hold)
+        };
         if self.plan {
-            let view = PlanView::new(&plan, heading, &path);
-            if self.json {
-                json(&view)?
-            } else {
-                print(&plan_table(&view))?
-            }
+            let path = self.way.path()?;
+            let view = PlanView::new(&plan(), heading, &path);
+            self.form.tell_plan(&view)?;
             return Ok(ExitCode::SUCCESS);
         }
-        let progress = Progress::new(&plan, &MultiProgress::new());
-        let concurrent = self.way.concurrent;
-        let report = runtime()?.block_on(exercise(plan, heading, &path, concurrent, progress));
-        if self.json {
-            json(&report)?
-        } else {
-            print(&report_tables(&report))?
+        let once = || async {
+            // A new path each time: names are asked for again.
+            let path = self.way.path()?;
+            let plan = plan();
+            let progress = Progress::new(&plan, &MultiProgress::new());
+            let heading = heading.clone();
+            Ok(exercise(plan, heading, &path, self.way.concurrent, progress).await)
+        };
+        if self.watch.watch {
+            return runtime()?.block_on(watch(&self.watch, &self.form, once));
         }
+        let report = runtime()?.block_on(once())?;
+        self.form.tell(&report, &manifest.product().name)?;
         Ok(ExitCode::from(report.verdict.exit_code()))
     }
 }

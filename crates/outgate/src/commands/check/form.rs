@@ -1,0 +1,86 @@
+//! In which form a check's result is told, and where.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use outgate_check::{Language, Mask, PlanView, Report, html, junit};
+use serde::Serialize;
+
+use super::table::{plan_table, report_tables};
+use crate::output::{Failure, deliver};
+
+/// How the result is told.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "How the result is told")]
+pub(crate) struct FormArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Print JUnit's XML, for continuous integration
+    #[arg(long, conflicts_with_all = ["json", "plan"])]
+    junit: bool,
+    /// Print one HTML page to send to support: verdict, causes, evidence
+    #[arg(long, conflicts_with_all = ["json", "junit", "plan"])]
+    html: bool,
+    /// Write to FILE instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The language of causes, of what to do about them, and of the page: sv, nb, de or en
+    #[arg(long, value_name = "LANGUAGE", default_value_t)]
+    pub(super) lang: Language,
+    /// Replace the addresses of this network by names, before the result is sent on
+    #[arg(long)]
+    mask_addresses: bool,
+}
+
+impl FormArgs {
+    /// Tells what would be sent.
+    pub(super) fn tell_plan(&self, view: &PlanView) -> Result<(), Failure> {
+        let text = if self.json {
+            self.json(view, true)?
+        } else {
+            self.masked(plan_table(view))
+        };
+        deliver(&text, self.output.as_deref())
+    }
+
+    /// Tells what was found. `product` is the product's name.
+    pub(super) fn tell(&self, report: &Report, product: &str) -> Result<(), Failure> {
+        let text = if self.json {
+            self.json(report, true)?
+        } else if self.junit {
+            let xml = junit(report).context("failed to write XML");
+            self.masked(xml.map_err(Failure::Internal)?)
+        } else if self.html {
+            self.masked(html(report, product, self.mask_addresses))
+        } else {
+            self.masked(report_tables(report))
+        };
+        deliver(&text, self.output.as_deref())
+    }
+
+    /// JSON on several lines, or on one.
+    pub(super) fn json(&self, value: &impl Serialize, pretty: bool) -> Result<String, Failure> {
+        let written = serde_json::to_value(value).and_then(|mut value| {
+            if self.mask_addresses {
+                Mask::default().json(&mut value);
+            }
+            if pretty {
+                serde_json::to_string_pretty(&value)
+            } else {
+                serde_json::to_string(&value)
+            }
+        });
+        let text = written.context("failed to write JSON");
+        Ok(text.map_err(Failure::Internal)? + "\n")
+    }
+
+    pub(super) fn masked(&self, text: String) -> String {
+        if self.mask_addresses {
+            Mask::default().text(&text)
+        } else {
+            text
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The forms in which `outgate check` tells what it found, through the command line.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command, Output, Stdio};
+
+use crate::support::{Faults, Site, outgate, stderr, stdout};
+
+const CUBE: [&str; 4] = [
+    "homag-cube",
+    "--set=homag-cloud-host=cloud.homag.test",
+    "--sample=*.tapio.one=api.tapio.one",
+    "--timeout=2",
+];
+
+/// A site where nothing listens behind the names.
+fn shut() -> Site {
+    Site::new(
+        &["api.tapio.one", "cloud.homag.test"],
+        Faults {
+            closed: true,
+            ..Faults::default()
+        },
+    )
+}
+
+fn arguments(site: &Site, more: &[&str]) -> Vec<String> {
+    let fixed = ["check"].iter().chain(&CUBE).chain(more);
+    let fixed = fixed.map(ToString::to_string);
+    fixed.chain(site.way.iter().cloned()).collect()
+}
+
+fn check(site: &Site, more: &[&str]) -> Output {
+    outgate(arguments(site, more))
+}
+
+#[test]
+fn a_page_for_support_is_written_in_the_customers_language_without_their_addresses() {
+    let site = shut();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.html");
+    let name = file.display().to_string();
+    let told = check(
+        &site,
+        &["--html", "--lang=de", "--mask-addresses", "--output", &name],
+    );
+    assert_eq!(told.status.code(), Some(3), "{}", stderr(&told));
+    assert_eq!(stdout(&told), "");
+    let page = std::fs::read_to_string(&file).unwrap();
+    for wanted in [
+        "Prüfung von HOMAG CUBE",
+        "Firewall oder Hersteller",
+        "cloud.homag.test tcp 443 https",
+        "address-1",
+    ] {
+        assert!(page.contains(wanted), "{wanted}\n{page}");
+    }
+    assert!(!page.contains("127.0.0.1"), "{page}");
+}
+
+#[test]
+fn junit_counts_failures_and_what_was_skipped() {
+    let told = check(&shut(), &["--junit"]);
+    assert_eq!(told.status.code(), Some(3), "{}", stderr(&told));
+    let xml = stdout(&told);
+    assert!(xml.contains("failures=\"2\""), "{xml}");
+    assert_eq!(xml.matches("<failure ").count(), 2, "{xml}");
+    assert!(
+        xml.contains("classname=\"homag-cube.homag-cloud\""),
+        "{xml}"
+    );
+}
+
+#[test]
+fn the_table_is_told_in_the_language_asked_for_and_in_no_unknown_one() {
+    let site = shut();
+    let told = stdout(&check(&site, &["--lang=sv"]));
+    assert!(told.contains("avvisas"), "{told}");
+    let refused = check(&site, &["--lang=fr"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("expected sv, nb, de or en"));
+}
+
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What `GET /metrics` says at an address.
+fn scrape(address: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream
+        .write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn watching_tells_what_changes_and_gives_prometheus_the_reason() {
+    let site = shut();
+    let more = ["--watch", "--every=5", "--metrics=127.0.0.1:0"];
+    let child = Command::new(env!("CARGO_BIN_EXE_outgate"))
+        .args(arguments(&site, &more))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut child = Guard(child);
+    let mut errors = BufReader::new(child.0.stderr.take().unwrap());
+    let mut output = BufReader::new(child.0.stdout.take().unwrap());
+    let mut line = String::new();
+    errors.read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("metrics at http://").unwrap();
+    let address = address.strip_suffix("/metrics").unwrap();
+    let mut first = String::new();
+    output.read_line(&mut first).unwrap();
+    assert!(first.contains("FAIL: "), "{first}");
+    let figures = scrape(address);
+    assert!(figures.starts_with("HTTP/1.0 200"), "{figures}");
+    let wanted = "flow=\"homag-cloud\",to=\"cloud.homag.test\",transport=\"tcp\",ports=\"443\",\
+                  protocol=\"https\",need=\"required\",outcome=\"fail\",reason=\"refused\"} 1";
+    assert!(figures.contains(wanted), "{figures}");
+    let told = Command::new("kill")
+        .args(["-TERM", &child.0.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(told.success());
+    assert_eq!(child.0.wait().unwrap().code(), Some(3));
+}
