@@ -162,9 +162,12 @@ fn realtime_falls_back_when_websocket_is_stripped() {
         .collect();
     assert_eq!(
         (realtime[0].1.as_str(), realtime[0].2.as_slice()),
-        ("fail", ["websocket-blocked".to_owned()].as_slice())
+        ("fail", ["websocket-closed".to_owned()].as_slice())
     );
-    assert_eq!(realtime[1].1, "not-run", "long polling has no probe yet");
+    assert_eq!(
+        realtime[1].1, "pass",
+        "long polling works where WebSocket does not"
+    );
 }
 
 /// Checks with the site's authority in this machine's own store, as an inspecting proxy has it.

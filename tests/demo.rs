@@ -6,13 +6,12 @@ use std::process::{Command, Stdio};
 use crate::support::{outgate, stderr, stdout};
 
 /// Protocols that have no probe yet, and so are not run.
-const NO_PROBE: [&str; 11] = [
+const NO_PROBE: [&str; 10] = [
     "active-directory",
     "dhcp",
     "ldap",
     "ldaps",
     "llmnr",
-    "long-polling",
     "mdns",
     "rtp",
     "ssh",

@@ -302,6 +302,10 @@ fn key_of(
 }
 
 /// The kind of a trouble, and what it is about: what shares both has one cause.
+#[expect(
+    clippy::too_many_lines,
+    reason = "every trouble has its line, so that a new one cannot be forgotten"
+)]
 fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, String) {
     use CauseKind as K;
     let none = String::new();
@@ -353,6 +357,14 @@ fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, String) {
         | Trouble::UpgradeRefused { .. }
         | Trouble::UpgradeBroken { .. }
         | Trouble::WebSocketClosed { .. }
+        | Trouble::WebSocketSilent { .. }
+        | Trouble::NotEventStream
+        | Trouble::StreamBuffered
+        | Trouble::StreamQuiet
+        | Trouble::PollCut { .. }
+        | Trouble::NotSignalR
+        | Trouble::SignalRRefused { .. }
+        | Trouble::SignalRElsewhere { .. }
         | Trouble::EchoMissing => key_of_answer(trouble, host),
         Trouble::ClockOff { .. } => (K::ClocksDiffer, host),
         Trouble::NtpKiss { .. } | Trouble::NtpUnsynchronised { .. } => (K::TimeServerUnready, host),
@@ -393,10 +405,22 @@ fn key_of_answer(trouble: &Trouble, host: String) -> (CauseKind, String) {
             K::SomebodyElse
         }
         Trouble::HttpStatus { status: 500.. } | Trouble::MqttRefused { .. } => K::ServerError,
-        Trouble::UpgradeRefused { .. }
-        | Trouble::UpgradeBroken { .. }
-        | Trouble::WebSocketClosed { .. }
-        | Trouble::EchoMissing => K::WebSocketBlocked,
+        // What a server says that sees no handshake: to a plain request (2xx), and to one that asks
+        // for less than it must (400, and 426 of RFC 9110 §15.5.22).
+        Trouble::UpgradeRefused {
+            status: 200..=299 | 400 | 426,
+        }
+        | Trouble::UpgradeBroken { .. } => K::WebSocketStripped,
+        Trouble::WebSocketClosed {
+            answered: false, ..
+        } => K::WebSocketClosed,
+        Trouble::WebSocketClosed { answered: true, .. } | Trouble::WebSocketSilent { .. } => {
+            K::WebSocketCut
+        }
+        Trouble::UpgradeRefused { .. } | Trouble::EchoMissing => K::WebSocketBlocked,
+        Trouble::StreamBuffered | Trouble::StreamQuiet => K::StreamBuffered,
+        Trouble::PollCut { .. } => K::PollCut,
+        Trouble::SignalRRefused { .. } => K::ServerError,
         _ => K::WrongAnswer,
     };
     (kind, host)

@@ -175,6 +175,7 @@ fn http(lane: &Lane) -> HttpAsk {
     HttpAsk {
         path: path.map_or_else(|| usual_path(lane).into(), |path| path.0.clone()),
         statuses: statuses.map(|status| status.0..=status.0).collect(),
+        events_apart: None,
     }
 }
 

@@ -174,6 +174,9 @@ pub struct HttpAsk {
     pub path: String,
     /// Status codes that count as an answer; empty: any below 500 but 407.
     pub statuses: Vec<RangeInclusive<u16>>,
+    /// How far apart a stream's events are sent; `None` where nobody says. Only with it can
+    /// Server-Sent Events that are gathered on the way be told from a server with little to say.
+    pub events_apart: Option<Duration>,
 }
 
 impl Default for HttpAsk {
@@ -181,6 +184,7 @@ impl Default for HttpAsk {
         Self {
             path: "/".to_owned(),
             statuses: Vec::new(),
+            events_apart: None,
         }
     }
 }

@@ -7,6 +7,7 @@ mod http;
 mod mqtt;
 mod names;
 mod proxy;
+mod stream;
 mod tls;
 mod trouble;
 
@@ -18,6 +19,7 @@ pub use http::{DateWitness, HttpEvidence, WebSocketEvidence};
 pub use mqtt::MqttEvidence;
 pub use names::{AddressRecord, Alias, DnsEvidence, DnsRecord, FamilyAnswer, Resolution};
 pub use proxy::{ProxyEvidence, ResolvedBy};
+pub use stream::{EventsEvidence, PollEvidence, SignalREvidence, SignalRTransportEvidence};
 pub use tls::{CertificateEvidence, ExpectedTrust, LegacyTls, RootSource, TlsEvidence};
 pub use trouble::{Trouble, Unit};
 
@@ -89,6 +91,12 @@ pub struct Attempt {
     pub http: Option<HttpEvidence>,
     /// What the WebSocket did, as far as it got.
     pub websocket: Option<WebSocketEvidence>,
+    /// What came on the stream of events.
+    pub events: Option<EventsEvidence>,
+    /// What came of the long poll.
+    pub poll: Option<PollEvidence>,
+    /// What the SignalR hub offers.
+    pub signalr: Option<SignalREvidence>,
     /// What the MQTT server answered.
     pub mqtt: Option<MqttEvidence>,
     /// What the time server said.
@@ -113,6 +121,9 @@ impl Attempt {
             tls: None,
             http: None,
             websocket: None,
+            events: None,
+            poll: None,
+            signalr: None,
             mqtt: None,
             ntp: None,
             icmp: None,
@@ -214,6 +225,17 @@ pub(crate) fn micros<S: Serializer>(took: &Duration, serializer: S) -> Result<S:
     serializer.serialize_u64(u64::try_from(took.as_micros()).unwrap_or(u64::MAX))
 }
 
+/// Serialises a duration that may be missing as whole microseconds.
+pub(crate) fn optional_micros<S: Serializer>(
+    took: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match took {
+        Some(took) => micros(took, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 impl std::fmt::Display for PhaseName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -279,6 +301,9 @@ mod tests {
                 "tls": null,
                 "http": null,
                 "websocket": null,
+                "events": null,
+                "poll": null,
+                "signalr": null,
                 "mqtt": null,
                 "ntp": null,
                 "icmp": null,

@@ -1,5 +1,6 @@
 //! What HTTP and WebSocket probes share: how requests look and what an answer shows.
 
+mod client;
 mod location;
 
 use std::{error::Error, io, time::SystemTime};
@@ -16,7 +17,8 @@ use crate::{
     run::{Run, Stop},
     text::cut,
 };
-use location::{Location, LocationHost};
+pub(crate) use client::{Client, ask_witness, read_whole, request};
+pub(crate) use location::{Location, LocationHost};
 
 /// Most headers of an answer.
 pub(crate) const HEADERS_MAX: usize = 100;
@@ -144,6 +146,42 @@ pub(crate) fn judge_status(ask: &Ask, status: u16) -> Result<(), Stop> {
     }
 }
 
+/// Judges an answer that what comes next needs. A refusal shows that the server was reached and
+/// leaves the rest unshown.
+pub(crate) fn judge_reached(ask: &Ask, status: u16) -> Result<(), Stop> {
+    if !ask.http.statuses.is_empty() {
+        return judge_status(ask, status);
+    }
+    let trouble = Trouble::HttpStatus { status };
+    match status {
+        200..=299 => Ok(()),
+        407 | 500.. => Err(trouble.into()),
+        _ => Err(Stop::warn(trouble)),
+    }
+}
+
+/// Whether a request did what it asked for.
+pub(crate) fn judge_ok(status: StatusCode) -> Result<(), Stop> {
+    if status.is_success() {
+        return Ok(());
+    }
+    Err(Trouble::HttpStatus {
+        status: status.as_u16(),
+    }
+    .into())
+}
+
+/// The media type of event streams (WHATWG HTML, section 9.2.5).
+pub(crate) const EVENT_STREAM: &str = "text/event-stream";
+
+/// Whether a `Content-Type` is that of an event stream.
+pub(crate) fn is_event_stream(kind: &[u8]) -> bool {
+    let essence = kind.split(|byte| *byte == b';').next().unwrap_or_default();
+    essence
+        .trim_ascii()
+        .eq_ignore_ascii_case(EVENT_STREAM.as_bytes())
+}
+
 /// What an error of the HTTP client means.
 pub(crate) fn stop_of(error: &hyper::Error, phase: PhaseName, since: Instant) -> Stop {
     // The method that says so exists on hyper's server side only.
@@ -165,4 +203,16 @@ pub(crate) fn stop_of(error: &hyper::Error, phase: PhaseName, since: Instant) ->
         cause = error.source();
     }
     Trouble::Closed { phase }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_media_type_may_have_parameters_and_any_case() {
+        assert!(is_event_stream(b"text/event-stream"));
+        assert!(is_event_stream(b"Text/Event-Stream; charset=utf-8"));
+        assert!(!is_event_stream(b"text/html") && !is_event_stream(b""));
+    }
 }

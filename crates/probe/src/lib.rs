@@ -27,9 +27,10 @@ mod websocket;
 pub use ask::{Ask, DEFAULT_HOLD, Host, HttpAsk, TlsAsk, TlsVersion, Transport, Trust};
 pub use evidence::{
     AddressRecord, Alias, Attempt, CertificateEvidence, DateWitness, DnsEvidence, DnsRecord,
-    ExpectedTrust, Family, FamilyAnswer, Finding, HttpEvidence, IcmpEvidence, LegacyTls,
-    MqttEvidence, NtpEvidence, Outcome, Phase, PhaseName, ProxyEvidence, Resolution, ResolvedBy,
-    RootSource, TlsEvidence, Trouble, Unit, WebSocketEvidence,
+    EventsEvidence, ExpectedTrust, Family, FamilyAnswer, Finding, HttpEvidence, IcmpEvidence,
+    LegacyTls, MqttEvidence, NtpEvidence, Outcome, Phase, PhaseName, PollEvidence, ProxyEvidence,
+    Resolution, ResolvedBy, RootSource, SignalREvidence, SignalRTransportEvidence, TlsEvidence,
+    Trouble, Unit, WebSocketEvidence,
 };
 pub use path::{
     ConnectTo, ConnectToError, DEFAULT_TIMEOUT, Login, LoginError, NoProxy, Path, PathConfig,

@@ -1,10 +1,13 @@
 //! One file a protocol.
 
 pub(crate) mod dns;
+pub(crate) mod events;
 pub(crate) mod http;
 pub(crate) mod icmp;
 pub(crate) mod mqtt;
 pub(crate) mod ntp;
+pub(crate) mod polling;
+pub(crate) mod signalr;
 pub(crate) mod tcp;
 pub(crate) mod tls;
 pub(crate) mod websocket;

@@ -8,10 +8,13 @@ use crate::{
     path::Path,
     probes::{
         dns::Dns,
+        events::ServerSentEvents,
         http::{Http, Https},
         icmp::IcmpEcho,
         mqtt::{Mqtt, MqttWss, Mqtts},
         ntp::Ntp,
+        polling::LongPolling,
+        signalr::SignalR,
         tcp::Tcp,
         tls::Tls,
         websocket::{Ws, Wss},
@@ -57,7 +60,21 @@ impl Sent {
 
 /// Every probe there is.
 const PROBES: &[&dyn Probe] = &[
-    &Dns, &Http, &Https, &IcmpEcho, &Mqtt, &MqttWss, &Mqtts, &Ntp, &Tcp, &Tls, &Ws, &Wss,
+    &Dns,
+    &Http,
+    &Https,
+    &IcmpEcho,
+    &LongPolling,
+    &Mqtt,
+    &MqttWss,
+    &Mqtts,
+    &Ntp,
+    &ServerSentEvents,
+    &SignalR,
+    &Tcp,
+    &Tls,
+    &Ws,
+    &Wss,
 ];
 
 /// The probe for a protocol id, if there is one yet.
@@ -87,10 +104,13 @@ mod tests {
             "http",
             "https",
             "icmp-echo",
+            "long-polling",
             "mqtt",
             "mqtt-wss",
             "mqtts",
             "ntp",
+            "server-sent-events",
+            "signalr",
             "tcp",
             "tls",
             "ws",

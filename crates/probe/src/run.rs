@@ -42,6 +42,17 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Another attempt at the same address beside this one, which must be over by the same time.
+    pub(crate) fn beside(&self) -> Self {
+        Self {
+            ask: self.ask,
+            path: self.path,
+            attempt: Attempt::new(self.attempt.address, self.attempt.port),
+            through: self.through.clone(),
+            deadline: self.deadline,
+        }
+    }
+
     /// The far end's address, also behind a proxy where it is known here.
     pub(crate) fn far_address(&self) -> IpAddr {
         let behind = self.through.as_ref().and_then(Through::address);
@@ -98,6 +109,11 @@ impl Stop {
         } else {
             self
         }
+    }
+
+    /// Whether the other side hung up, in good order or not.
+    pub(crate) fn is_hang_up(&self) -> bool {
+        matches!(self.trouble, Trouble::Closed { .. } | Trouble::Reset { .. })
     }
 
     /// It could not be tried.

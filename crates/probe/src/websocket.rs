@@ -32,10 +32,11 @@ pub(crate) async fn upgrade(
     run: &mut Run<'_>,
     stream: Box<dyn Stream>,
     (scheme, usual_port): (&str, u16),
+    path: &str,
     subprotocol: Option<&str>,
 ) -> Result<Socket, Stop> {
     let authority = authority(run, usual_port);
-    let mut request = Request::get(format!("{scheme}://{authority}{}", run.ask.http.path))
+    let mut request = Request::get(format!("{scheme}://{authority}{path}"))
         .header(header::HOST, &authority)
         .header(header::USER_AGENT, USER_AGENT)
         .header(header::CONNECTION, "Upgrade")

@@ -5,7 +5,9 @@
 //! crate's `clippy.toml` holds this.
 
 pub mod challenge;
+pub mod event_stream;
 pub mod http_date;
 pub mod icmp;
 pub mod ntp;
+pub mod signalr;
 pub mod tls_hello;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::micros;
+use super::{micros, optional_micros};
 
 /// What an HTTP server answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,14 +53,4 @@ pub struct WebSocketEvidence {
     pub held: Duration,
     /// Messages that the server sent by itself; no more are read after 1,000.
     pub messages: u32,
-}
-
-fn optional_micros<S: serde::Serializer>(
-    took: &Option<Duration>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match took {
-        Some(took) => micros(took, serializer),
-        None => serializer.serialize_none(),
-    }
 }

@@ -209,9 +209,48 @@ pub enum Trouble {
         code: Option<u16>,
         /// Microseconds after the handshake.
         after_micros: u64,
+        /// Whether it had answered a ping by then.
+        answered: bool,
+    },
+    /// The WebSocket stayed open and had answered a ping, but after a quiet time it answers no more:
+    /// somebody on the way has forgotten it.
+    #[serde(rename = "websocket-silent")]
+    WebSocketSilent {
+        /// Microseconds after the handshake at which it was asked again.
+        after_micros: u64,
     },
     /// The WebSocket stayed open, but no pong came.
     EchoMissing,
+    /// What was to be a stream of events is something else.
+    NotEventStream,
+    /// Events that are sent one after another come in lumps, or not at all: somebody on the way
+    /// gathers them.
+    StreamBuffered,
+    /// The stream stayed open, but nothing came on it, so that nothing shows that events come when
+    /// they are sent.
+    StreamQuiet,
+    /// A poll whose answer took its time was cut off before it came.
+    PollCut {
+        /// Microseconds after the poll was sent.
+        after_micros: u64,
+        /// The status with which somebody ended the wait; `None` if the connection was closed.
+        status: Option<u16>,
+    },
+    /// What answers is not SignalR.
+    #[serde(rename = "not-signalr")]
+    NotSignalR,
+    /// The SignalR hub refused, in its own words.
+    #[serde(rename = "signalr-refused")]
+    SignalRRefused {
+        /// The words, at most 256 characters.
+        error: String,
+    },
+    /// The SignalR hub sends its clients to another server, which was not asked.
+    #[serde(rename = "signalr-elsewhere")]
+    SignalRElsewhere {
+        /// That server; `None` if it cannot be read.
+        host: Option<String>,
+    },
     /// The MQTT server refused the connection, for another reason than a missing login.
     MqttRefused {
         /// The reason code (MQTT 5.0 section 2.4).
@@ -266,6 +305,8 @@ pub enum Unit {
     MessageBytes,
     /// Bytes of the head of an HTTP answer, which may also have no more than 100 fields.
     HeadBytes,
+    /// Bytes of a stream.
+    StreamBytes,
     /// WebSocket messages.
     Messages,
     /// Datagrams.

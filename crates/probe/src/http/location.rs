@@ -3,7 +3,7 @@
 use crate::path::normalised;
 
 /// A `Location` header, taken apart.
-pub(super) struct Location {
+pub(crate) struct Location {
     /// With the colon; empty if there is none.
     scheme: String,
     /// What stands between `//` and the path; `None` without `//`.
@@ -16,7 +16,7 @@ pub(super) struct Location {
 
 /// The host of a `Location`.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum LocationHost {
+pub(crate) enum LocationHost {
     /// The one that was asked.
     Unchanged,
     /// This one, compared as [`normalised`] does.
@@ -29,7 +29,7 @@ pub(super) enum LocationHost {
 const HIDDEN: &str = "…";
 
 impl Location {
-    pub(super) fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         let text = text.trim();
         let (scheme, rest) = match text.split_once(':') {
             Some((scheme, rest)) if is_scheme(scheme) => (format!("{scheme}:"), rest),
@@ -62,7 +62,7 @@ impl Location {
         }
     }
 
-    pub(super) fn host(&self) -> LocationHost {
+    pub(crate) fn host(&self) -> LocationHost {
         let Some(authority) = &self.authority else {
             return if self.scheme.is_empty() {
                 LocationHost::Unchanged
@@ -85,7 +85,7 @@ impl Location {
 
     /// The text without what may be a secret: user name and password, the values of the query, the
     /// fragment.
-    pub(super) fn without_secrets(&self) -> String {
+    pub(crate) fn without_secrets(&self) -> String {
         let mut text = self.scheme.clone();
         if let Some(authority) = &self.authority {
             text.push_str("//");

@@ -1,23 +1,17 @@
 //! One GET over HTTP/1.1, with or without TLS. Redirections are recorded and not followed.
 
 use futures_util::future::{BoxFuture, FutureExt};
-use http::{HeaderMap, Request, Response, StatusCode, header, response::Parts};
-use http_body_util::{BodyExt, Empty};
-use hyper::{
-    body::{Bytes, Incoming},
-    client::conn::http1,
-};
-use hyper_util::rt::TokioIo;
-use tokio::{task::JoinHandle, time::Instant};
+use http::{HeaderMap, Request, StatusCode, header, response::Parts};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use tokio::time::Instant;
 
 use super::tls;
 use crate::{
     ask::Ask,
     evidence::{Finding, PhaseName, Trouble},
     families::exercise,
-    http::{
-        HEAD_MAX, HEADERS_MAX, USER_AGENT, authority, evidence, judge_origin, judge_status, stop_of,
-    },
+    http::{Client, USER_AGENT, authority, evidence, judge_origin, judge_status, stop_of},
     path::Path,
     registry::{Probe, Sent},
     run::{Run, Stop},
@@ -102,12 +96,13 @@ async fn ask(
         .fold(request, |request, login| {
             request.header(header::PROXY_AUTHORIZATION, login.basic())
         })
-        .body(Empty::<Bytes>::new())
+        .body(Full::<Bytes>::default())
         .map_err(|error| Trouble::BadAsk {
             what: error.to_string(),
         })?;
-    let (response, _connection) = run
-        .phase(PhaseName::FirstByte, send(stream, request))
+    let mut client = Client::over(stream).await?;
+    let response = run
+        .phase(PhaseName::FirstByte, client.send(request))
         .await
         .map_err(|stop| before_answer(run, stop))?;
     let (head, body) = response.into_parts();
@@ -141,32 +136,6 @@ fn judge_proxy(run: &mut Run<'_>, through: &Through, head: &Parts) -> Result<(),
         evidence.schemes.clone_from(&schemes);
     }
     Err(through.wants_login(schemes).into())
-}
-
-/// Drives a connection in the background until it is dropped.
-struct Connection(JoinHandle<()>);
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-async fn send(
-    stream: BoxedStream,
-    request: Request<Empty<Bytes>>,
-) -> Result<(Response<Incoming>, Connection), Stop> {
-    let start = Instant::now();
-    let stop = |error| stop_of(&error, PhaseName::FirstByte, start);
-    let (mut sender, connection) = http1::Builder::new()
-        .max_buf_size(HEAD_MAX)
-        .max_headers(HEADERS_MAX)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(stop)?;
-    let connection = Connection(tokio::spawn(connection.map(|_| ())));
-    let response = sender.send_request(request).await.map_err(stop)?;
-    Ok((response, connection))
 }
 
 /// Whether nothing but the end of the connection ends the body (RFC 9112 §6.3).

@@ -165,7 +165,8 @@ async fn connect(run: &mut Run<'_>, way: Way, version: Version) -> Result<Answer
         Way::Tcp | Way::Tls => Carrier::Bytes(opened.stream),
         Way::WebSocket => {
             let scheme = ("wss", 443);
-            match upgrade(run, opened.stream, scheme, Some(SUBPROTOCOL)).await {
+            let path = run.ask.http.path.as_str();
+            match upgrade(run, opened.stream, scheme, path, Some(SUBPROTOCOL)).await {
                 Ok(socket) => Carrier::Socket(Box::new(socket)),
                 Err(stop) => return conclude(opened.doubt, Err(stop)).map(|()| Answer::Given),
             }

@@ -1,7 +1,8 @@
 //! A WebSocket: handshake, ping, hold, close (RFC 6455), with or without TLS.
 //!
 //! An open port says little: some proxies accept the handshake and hang up at once, so the socket
-//! is held and must answer a ping.
+//! is held and must answer a ping. What forgets a quiet connection says nothing when it does, so
+//! the socket is left alone for as long as it is held, and must then answer a ping again.
 
 use std::time::Duration;
 
@@ -78,8 +79,8 @@ fn sent(ask: &Ask) -> [Sent; 3] {
             1,
         ),
         Sent::new(
-            "a WebSocket ping and a goodbye",
-            PING_LEN + CONTROL_FRAME_MAX,
+            "a WebSocket ping before and after a quiet time, and a goodbye",
+            2 * PING_LEN + CONTROL_FRAME_MAX,
             1,
         ),
         Sent::new(
@@ -106,7 +107,8 @@ async fn attempt(
     scheme: &str,
     usual_port: u16,
 ) -> Result<(), Stop> {
-    let mut socket = match upgrade(run, opened.stream, (scheme, usual_port), None).await {
+    let path = run.ask.http.path.as_str();
+    let mut socket = match upgrade(run, opened.stream, (scheme, usual_port), path, None).await {
         Ok(socket) => socket,
         Err(stop) => return conclude(opened.doubt, Err(stop)),
     };
@@ -122,7 +124,7 @@ async fn attempt(
     conclude(opened.doubt, held)
 }
 
-/// Pings, and sees whether the socket stays open for as long as the ask says.
+/// Pings, sees whether the socket stays open for as long as the ask says, and pings again.
 async fn hold(run: &mut Run<'_>, socket: &mut Socket) -> Result<(), Stop> {
     let hold = run.ask.hold.min(HOLD_MAX);
     run.extend(hold);
@@ -132,59 +134,96 @@ async fn hold(run: &mut Run<'_>, socket: &mut Socket) -> Result<(), Stop> {
         start,
         payload,
         pong: None,
+        answered: false,
         messages: 0,
     };
-    let held = run
-        .phase(PhaseName::Hold, watch.until(socket, start + hold))
-        .await;
-    let waited = match held {
-        Ok(()) if watch.pong.is_none() => {
-            let end = start + hold + PONG_WAIT;
-            match run
-                .phase(PhaseName::Ping, watch.for_pong(socket, end))
-                .await
-            {
-                Err(Stop {
-                    trouble: Trouble::TimedOut { .. },
-                    ..
-                }) => Ok(()),
-                other => other,
-            }
-        }
-        other => other,
-    };
+    let held = watch_all(run, socket, &mut watch, start + hold).await;
     if let Some(evidence) = &mut run.attempt.websocket {
         evidence.pong = watch.pong;
         evidence.held = start.elapsed();
         evidence.messages = watch.messages;
     }
-    waited?;
-    match watch.pong {
-        Some(_) => Ok(()),
-        None => Err(Stop::warn(Trouble::EchoMissing)),
+    held
+}
+
+async fn watch_all(
+    run: &mut Run<'_>,
+    socket: &mut Socket,
+    watch: &mut Watch,
+    end: Instant,
+) -> Result<(), Stop> {
+    run.phase(PhaseName::Hold, watch.until(socket, end)).await?;
+    if watch.pong.is_none() {
+        let waiting = watch.for_pong(socket, end + PONG_WAIT);
+        in_time(run.phase(PhaseName::Ping, waiting).await)?;
+        return match watch.pong {
+            Some(_) => Ok(()),
+            None => Err(Stop::warn(Trouble::EchoMissing)),
+        };
     }
+    if watch.has_heard_enough() {
+        return Ok(());
+    }
+    let quiet = watch.start.elapsed();
+    watch.answered = false;
+    let asking = async {
+        watch.ping(socket).await?;
+        watch.for_pong(socket, Instant::now() + PONG_WAIT).await
+    };
+    in_time(run.phase(PhaseName::Ping, asking).await)?;
+    if watch.answered || watch.has_heard_enough() {
+        return Ok(());
+    }
+    Err(Trouble::WebSocketSilent {
+        after_micros: micros(quiet),
+    }
+    .into())
+}
+
+/// That the attempt's time ends before a pong comes is a missing pong, and judged as such.
+fn in_time(waited: Result<(), Stop>) -> Result<(), Stop> {
+    match waited {
+        Err(Stop {
+            trouble: Trouble::TimedOut { .. },
+            ..
+        }) => Ok(()),
+        other => other,
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// What happens on a socket that is held.
 struct Watch {
     start: Instant,
     payload: [u8; 8],
+    /// Until the first pong.
     pong: Option<Duration>,
+    /// Whether the latest ping was answered.
+    answered: bool,
     messages: u32,
 }
 
 impl Watch {
     async fn until(&mut self, socket: &mut Socket, end: Instant) -> Result<(), Stop> {
-        let ping = Message::Ping(self.payload.to_vec().into());
-        socket
-            .send(ping)
-            .await
-            .map_err(|error| self.stop_of(&error))?;
+        self.ping(socket).await?;
         self.watch(socket, end, |_| false).await
     }
 
+    async fn ping(&mut self, socket: &mut Socket) -> Result<(), Stop> {
+        // No ping is like the one before it, so that no pong counts twice.
+        if let Some(last) = self.payload.last_mut() {
+            *last = !*last;
+        }
+        let ping = Message::Ping(self.payload.to_vec().into());
+        let sent = socket.send(ping).await;
+        sent.map_err(|error| self.stop_of(&error))
+    }
+
     async fn for_pong(&mut self, socket: &mut Socket, end: Instant) -> Result<(), Stop> {
-        self.watch(socket, end, |watch| watch.pong.is_some()).await
+        self.watch(socket, end, |watch| watch.answered).await
     }
 
     async fn watch(
@@ -208,6 +247,7 @@ impl Watch {
             Some(Ok(Message::Pong(payload))) => {
                 if *payload == self.payload {
                     self.pong.get_or_insert(self.start.elapsed());
+                    self.answered = true;
                 }
             }
             Some(Ok(Message::Close(frame))) => {
@@ -235,10 +275,10 @@ impl Watch {
     }
 
     fn closed(&self, code: Option<CloseCode>) -> Stop {
-        let after_micros = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
         Trouble::WebSocketClosed {
             code: code.map(u16::from),
-            after_micros,
+            after_micros: micros(self.start.elapsed()),
+            answered: self.pong.is_some(),
         }
         .into()
     }

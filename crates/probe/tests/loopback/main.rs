@@ -31,7 +31,13 @@ mod proxy;
 #[path = "../support/resolver.rs"]
 mod resolver;
 #[cfg(test)]
+mod secure;
+#[cfg(test)]
 mod server;
+#[cfg(test)]
+mod signalr;
+#[cfg(test)]
+mod streams;
 #[cfg(test)]
 mod tcp;
 #[cfg(test)]

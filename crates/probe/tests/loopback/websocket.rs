@@ -69,6 +69,7 @@ async fn a_socket_that_answers_pings_and_stays_open_passes() {
         PhaseName::Connect,
         PhaseName::Upgrade,
         PhaseName::Hold,
+        PhaseName::Ping,
         PhaseName::Close,
     ];
     assert_eq!(phases, expected);
@@ -258,4 +259,43 @@ async fn waiting_for_a_pong_counts_towards_the_time_out() {
     assert_eq!(finding.trouble, Some(Trouble::EchoMissing));
     let held = finding.attempts[0].websocket.clone().unwrap().held;
     assert!(held <= PATIENCE + Duration::from_millis(250), "{held:?}");
+}
+
+#[tokio::test]
+async fn a_socket_that_is_forgotten_in_a_quiet_time_fails_although_nobody_closes_it() {
+    let server = Server::start(|mut stream| async move {
+        accept(&mut stream).await;
+        pong(&mut stream).await;
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    let finding = asked(&server).await;
+    assert_eq!(finding.outcome, Outcome::Fail);
+    let silent = matches!(
+        finding.trouble,
+        Some(Trouble::WebSocketSilent { after_micros }) if after_micros >= 200_000
+    );
+    assert!(silent, "{:?}", finding.trouble);
+}
+
+#[tokio::test]
+async fn a_socket_that_is_cut_in_a_quiet_time_says_when_and_that_it_had_worked() {
+    let server = Server::start(|mut stream| async move {
+        accept(&mut stream).await;
+        pong(&mut stream).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    })
+    .await;
+    let long = Ask {
+        hold: Duration::from_secs(60),
+        ..ask("ws")
+    };
+    let finding = run(&long, config_to(server.address)).await;
+    assert_eq!(finding.outcome, Outcome::Fail);
+    let cut = matches!(
+        finding.trouble,
+        Some(Trouble::WebSocketClosed { answered: true, after_micros, .. })
+            if after_micros >= 300_000
+    );
+    assert!(cut, "{:?}", finding.trouble);
 }

@@ -14,6 +14,8 @@ mod chrony;
 #[cfg(test)]
 mod dnsmasq;
 #[cfg(test)]
+mod middlebox;
+#[cfg(test)]
 mod mosquitto;
 #[cfg(test)]
 mod nginx;

@@ -214,7 +214,7 @@ impl Servers {
         let server = match ask.protocol.as_str() {
             "https" | "tls" if mutual => self.mutual,
             "https" | "tls" | "mqtt-wss" | "mqtts" if !realtime => self.hub,
-            "https" | "tls" | "wss" => self.wss,
+            "https" | "tls" | "wss" | "long-polling" => self.wss,
             "http" | "ws" | "tcp" => self.http,
             "ntp" => self.ntp,
             "dns" => self.dns,

@@ -44,14 +44,22 @@ impl fmt::Display for Trouble {
             | Self::CertificateInvalid { .. }
             | Self::PinMismatch { .. }
             | Self::NotTls => self.write_tls(f),
+            Self::UpgradeRefused { .. }
+            | Self::UpgradeBroken { .. }
+            | Self::WebSocketClosed { .. }
+            | Self::WebSocketSilent { .. }
+            | Self::NotEventStream
+            | Self::StreamBuffered
+            | Self::StreamQuiet
+            | Self::PollCut { .. }
+            | Self::NotSignalR
+            | Self::SignalRRefused { .. }
+            | Self::SignalRElsewhere { .. }
+            | Self::EchoMissing => self.write_stream(f),
             Self::HttpStatus { .. }
             | Self::NotShownToBeTheVendor { .. }
             | Self::NotHttp
             | Self::TooMuch { .. }
-            | Self::UpgradeRefused { .. }
-            | Self::UpgradeBroken { .. }
-            | Self::WebSocketClosed { .. }
-            | Self::EchoMissing
             | Self::MqttRefused { .. }
             | Self::NotMqtt
             | Self::ClockOff { .. }
@@ -134,6 +142,54 @@ impl Trouble {
         clippy::wildcard_enum_match_arm,
         reason = "Display lists every variant once"
     )]
+    fn write_stream(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UpgradeRefused { status } => {
+                write!(f, "WebSocket handshake answered with status {status}")
+            }
+            Self::UpgradeBroken { why } => write!(f, "WebSocket handshake broke: {why}"),
+            Self::WebSocketClosed {
+                code, after_micros, ..
+            } => {
+                write!(
+                    f,
+                    "WebSocket accepted and closed after {}",
+                    seconds(*after_micros)
+                )?;
+                code.map_or(Ok(()), |code| write!(f, " with code {code}"))
+            }
+            Self::WebSocketSilent { after_micros } => write!(
+                f,
+                "no pong to the WebSocket ping after {} of quiet",
+                seconds(*after_micros)
+            ),
+            Self::NotEventStream => f.write_str("the answer is not a stream of events"),
+            Self::StreamBuffered => f.write_str("events do not come when they are sent"),
+            Self::StreamQuiet => f.write_str("nothing came on the stream"),
+            Self::PollCut {
+                after_micros,
+                status,
+            } => {
+                write!(f, "poll cut off after {}", seconds(*after_micros))?;
+                status.map_or(Ok(()), |status| write!(f, " with HTTP status {status}"))
+            }
+            Self::NotSignalR => f.write_str("the answer is not SignalR"),
+            Self::SignalRRefused { error } => write!(f, "the SignalR hub refused: {error}"),
+            Self::SignalRElsewhere { host: Some(host) } => {
+                write!(f, "the SignalR hub leads to {host}")
+            }
+            Self::SignalRElsewhere { host: None } => {
+                f.write_str("the SignalR hub leads to somewhere else")
+            }
+            Self::EchoMissing => f.write_str("no pong to the WebSocket ping"),
+            _ => Ok(()),
+        }
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "Display lists every variant once"
+    )]
     fn write_application(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::HttpStatus { status } => write!(f, "HTTP status {status}"),
@@ -147,19 +203,6 @@ impl Trouble {
             } => write!(f, "HTTP status {status}, from whomever"),
             Self::NotHttp => f.write_str("the answer is not HTTP"),
             Self::TooMuch { bound, unit } => write!(f, "more than {bound} {unit} came"),
-            Self::UpgradeRefused { status } => {
-                write!(f, "WebSocket handshake answered with status {status}")
-            }
-            Self::UpgradeBroken { why } => write!(f, "WebSocket handshake broke: {why}"),
-            Self::WebSocketClosed {
-                code: Some(code), ..
-            } => {
-                write!(f, "WebSocket accepted and closed with code {code}")
-            }
-            Self::WebSocketClosed { code: None, .. } => {
-                f.write_str("WebSocket accepted and closed")
-            }
-            Self::EchoMissing => f.write_str("no pong to the WebSocket ping"),
             Self::MqttRefused { reason, .. } => {
                 write!(f, "the MQTT server refused: {reason}")
             }
@@ -181,8 +224,14 @@ impl fmt::Display for Unit {
         f.write_str(match self {
             Self::MessageBytes => "bytes of one message",
             Self::HeadBytes => "bytes (or 100 fields) of head",
+            Self::StreamBytes => "bytes of the stream",
             Self::Messages => "messages",
             Self::Datagrams => "datagrams",
         })
     }
+}
+
+/// A time in seconds, to a tenth.
+fn seconds(micros: u64) -> String {
+    format!("{}.{} s", micros / 1_000_000, micros / 100_000 % 10)
 }
