@@ -5,33 +5,33 @@
 //! before it takes effect. So when [`Sessions::end`] returns, nothing that the ended sessions sent
 //! is acted on any more, and their connections are closed.
 
+mod live;
 mod seat;
+mod selector;
+mod session;
 mod stand_in;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicI64;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, broadcast, watch};
+use tokio::sync::broadcast;
 
 use crate::clock::{Clock, Timestamp};
-use crate::id::{CredentialId, DeviceId, OperatorId, ServiceId, SessionId, SiteId};
-use crate::identity::{Principal, Scope, Seen};
-use crate::refusal::Refusal;
+use crate::id::{CredentialId, DeviceId, SessionId, SiteId};
+use crate::identity::{Principal, Seen};
+use live::Live;
 use seat::{Life, Seat};
+
+pub use selector::Selector;
+pub use session::{Pass, Session};
 
 /// The most calls that wait for one session to take them.
 pub const MAX_WAITING_CALLS: usize = 64;
 
 /// The most changes of presence that somebody who looks on may lag behind.
 const MAX_CHANGES: usize = 1_024;
-
-/// How long a session that waits for its credential's end sleeps at most, so that it notices when
-/// the machine's clock has been put right.
-const MAX_NAP: Duration = Duration::from_secs(60);
 
 /// Why a session ended, other than by its own connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,27 +57,6 @@ pub enum Signal {
     Desired,
     /// Somebody calls and waits.
     Call(crate::calls::Call),
-}
-
-/// Which sessions are meant.
-#[derive(Clone, Debug)]
-pub enum Selector {
-    /// All that came in by this credential.
-    Credential(CredentialId),
-    /// All of a device.
-    Device(DeviceId),
-    /// All of a site's devices, and of operators and services who see only that site.
-    Site(SiteId),
-    /// All of an operator.
-    Operator(OperatorId),
-    /// All of a service.
-    Service(ServiceId),
-    /// All over a dialect, as [`Presence::via`] names it.
-    Via(&'static str),
-    /// One.
-    Session(SessionId),
-    /// Every one.
-    All,
 }
 
 /// What is told of a live session.
@@ -120,27 +99,13 @@ struct Registry {
     changes: broadcast::Sender<PresenceChange>,
 }
 
-#[derive(Debug, Default)]
-struct Live {
-    by_id: HashMap<SessionId, Arc<Seat>>,
-    by_device: HashMap<DeviceId, Vec<SessionId>>,
-    by_credential: HashMap<CredentialId, Vec<SessionId>>,
-    /// Sessions whose connection has closed while something they sent was still under way: a
-    /// revocation must reach that too.
-    departed: Vec<Weak<Seat>>,
-    /// At how many of those it is time to look which are really gone.
-    prune_at: usize,
-}
-
-/// The right to act that a session gives: may be copied to wherever the act takes place.
-#[derive(Clone, Debug)]
-pub struct Pass(Arc<Seat>);
-
-/// One live connection. Dropping it says that the connection is closed.
-#[derive(Debug)]
-pub struct Session {
-    seat: Arc<Seat>,
-    registry: Arc<Registry>,
+/// What came of ending sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// How many were live.
+    pub ended: usize,
+    /// How many of them had not closed in time.
+    pub lingering: usize,
 }
 
 impl Default for Sessions {
@@ -165,28 +130,13 @@ impl Sessions {
     /// credential still holds: then no revocation can fall between.
     #[must_use]
     pub(crate) fn take_up(&self, presence: Presence) -> Session {
-        let seat = Arc::new(Seat {
-            presence,
-            clock: self.0.clock.clone(),
-            until: AtomicI64::new(i64::MAX),
-            life: watch::Sender::new(Life::Live),
-            waiting: Mutex::default(),
-            bell: Notify::new(),
-        });
+        let seat = Arc::new(Seat::new(presence, self.0.clock.clone(), Life::Live));
         let mut live = self.0.live.lock();
-        let presence = &seat.presence;
-        if let Principal::Device { device, site, .. } = &presence.principal {
-            let of_device = live.by_device.entry(device.clone()).or_default();
-            of_device.push(presence.id.clone());
-            if of_device.len() == 1 {
-                self.0.tell(device, site, true);
-            }
+        if live.enter(&seat)
+            && let Principal::Device { device, site, .. } = &seat.presence.principal
+        {
+            self.0.tell(device, site, true);
         }
-        live.by_credential
-            .entry(presence.credential.clone())
-            .or_default()
-            .push(presence.id.clone());
-        live.by_id.insert(presence.id.clone(), Arc::clone(&seat));
         drop(live);
         Session {
             seat,
@@ -205,7 +155,11 @@ impl Sessions {
     pub(crate) async fn end_each(&self, ends: &[(Selector, Ending)], patience: Duration) -> Ended {
         let mut closings = Vec::new();
         for (selector, why) in ends {
-            let (seats, departed) = self.seats_and_departed(selector);
+            // Both as of one moment.
+            let (seats, departed) = {
+                let live = self.0.live.lock();
+                (live.seats(selector), live.departed(selector))
+            };
             for seat in &departed {
                 seat.end(*why);
             }
@@ -269,8 +223,7 @@ impl Sessions {
     #[must_use]
     pub fn is_live(&self, id: &SessionId) -> bool {
         let live = self.0.live.lock();
-        live.by_id
-            .get(id)
+        live.seat(id)
             .is_some_and(|seat| *seat.life.borrow() == Life::Live)
     }
 
@@ -290,30 +243,17 @@ impl Sessions {
     /// How many sessions are live.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.0.live.lock().by_id.len()
+        self.0.live.lock().count()
     }
 
     /// Whether `device` has a live session.
     #[must_use]
     pub fn is_present(&self, device: &DeviceId) -> bool {
-        self.0.live.lock().by_device.contains_key(device)
+        self.0.live.lock().has(device)
     }
 
     fn seats(&self, selector: &Selector) -> Vec<Arc<Seat>> {
         self.0.live.lock().seats(selector)
-    }
-
-    /// The seats that are meant, and those of closed connections that something under way still
-    /// holds: both as of one moment.
-    fn seats_and_departed(&self, selector: &Selector) -> (Vec<Arc<Seat>>, Vec<Arc<Seat>>) {
-        let live = self.0.live.lock();
-        let departed = live.departed.iter().filter_map(Weak::upgrade);
-        (
-            live.seats(selector),
-            departed
-                .filter(|seat| selector.means(&seat.presence))
-                .collect(),
-        )
     }
 }
 
@@ -328,246 +268,10 @@ impl Registry {
     }
 }
 
-impl Live {
-    /// Notes a seat that nothing but its dropping session or what is under way holds.
-    fn depart(&mut self, seat: &Arc<Seat>) {
-        if Arc::strong_count(seat) == 1 {
-            return;
-        }
-        if self.departed.len() >= self.prune_at {
-            self.departed.retain(|seat| seat.strong_count() > 0);
-            self.prune_at = 2 * self.departed.len() + 64;
-        }
-        self.departed.push(Arc::downgrade(seat));
-    }
-
-    fn seats(&self, selector: &Selector) -> Vec<Arc<Seat>> {
-        let live = self;
-        let named = |ids: Option<&Vec<SessionId>>| {
-            ids.into_iter()
-                .flatten()
-                .filter_map(|id| live.by_id.get(id).cloned())
-                .collect()
-        };
-        match selector {
-            Selector::Credential(id) => named(live.by_credential.get(id)),
-            Selector::Device(id) => named(live.by_device.get(id)),
-            Selector::Session(id) => live.by_id.get(id).cloned().into_iter().collect(),
-            Selector::All => live.by_id.values().cloned().collect(),
-            Selector::Site(_) | Selector::Operator(_) | Selector::Service(_) | Selector::Via(_) => {
-                live.by_id
-                    .values()
-                    .filter(|seat| selector.means(&seat.presence))
-                    .cloned()
-                    .collect()
-            }
-        }
-    }
-}
-
-/// What came of ending sessions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// How many were live.
-    pub ended: usize,
-    /// How many of them had not closed in time.
-    pub lingering: usize,
-}
-
-impl Selector {
-    fn means(&self, presence: &Presence) -> bool {
-        match (self, &presence.principal) {
-            (Self::All, _) => true,
-            (Self::Via(dialect), _) => *dialect == presence.via,
-            (Self::Session(id), _) => *id == presence.id,
-            (Self::Credential(id), _) => *id == presence.credential,
-            (Self::Device(id), Principal::Device { device, .. }) => id == device,
-            (Self::Site(id), Principal::Device { site, .. }) => id == site,
-            (
-                Self::Site(id),
-                Principal::Operator { scope, .. } | Principal::Service { scope, .. },
-            ) => matches!(scope, Scope::Site(site) if site == id),
-            (Self::Operator(id), Principal::Operator { operator, .. }) => id == operator,
-            (Self::Service(id), Principal::Service { service, .. }) => id == service,
-            (Self::Device(_) | Self::Operator(_) | Self::Service(_), _) => false,
-        }
-    }
-}
-
-impl Session {
-    /// What is told of it.
-    #[must_use]
-    pub fn presence(&self) -> &Presence {
-        &self.seat.presence
-    }
-
-    /// Who holds it.
-    #[must_use]
-    pub fn principal(&self) -> &Principal {
-        &self.seat.presence.principal
-    }
-
-    /// The device that holds it.
-    ///
-    /// # Errors
-    /// [`Refusal::Forbidden`] when it is not a device's.
-    pub fn device(&self) -> Result<&DeviceId, Refusal> {
-        self.seat.device()
-    }
-
-    /// The right to act that it gives.
-    #[must_use]
-    pub fn pass(&self) -> Pass {
-        Pass(Arc::clone(&self.seat))
-    }
-
-    /// Waits until the session has to end, and says why: also when its credential's time is over.
-    /// May be dropped and asked again.
-    pub async fn ended(&self) -> Ending {
-        let mut life = self.seat.life.subscribe();
-        loop {
-            match *life.borrow_and_update() {
-                Life::Live => {}
-                Life::Ending(why) | Life::Gone(Some(why)) => return why,
-                Life::Gone(None) => return Ending::Draining,
-            }
-            match self.seat.left() {
-                Some(Duration::ZERO) => self.seat.end(Ending::Expired),
-                Some(left) => {
-                    tokio::select! {
-                        _ = life.changed() => {}
-                        () = tokio::time::sleep(left.min(MAX_NAP)) => {}
-                    }
-                }
-                None => {
-                    // The seat, which holds the sender, outlives this borrow of the session.
-                    let _ = life.changed().await;
-                }
-            }
-        }
-    }
-
-    /// Lets the session end at `end`, if not sooner.
-    pub(crate) fn limit(&self, end: Timestamp) {
-        self.seat.limit(end);
-    }
-
-    /// Until when it may act, if there is an end to it.
-    #[must_use]
-    pub fn expires(&self) -> Option<Timestamp> {
-        self.seat.until()
-    }
-
-    /// Waits for the next thing that the device is told. May be dropped and asked again: nothing
-    /// is lost.
-    pub async fn signal(&self) -> Signal {
-        loop {
-            if let Some(signal) = self.seat.waiting.lock().next() {
-                return signal;
-            }
-            self.seat.bell.notified().await;
-        }
-    }
-
-    /// Tells this session again of something, as after a failed delivery.
-    pub fn remind(&self, signal: &Signal) {
-        self.seat.tell(signal);
-    }
-}
-
-impl Pass {
-    /// Whether its session may still act.
-    ///
-    /// # Errors
-    /// [`Refusal::Revoked`] or [`Refusal::Draining`] when the session has been ended. What was
-    /// sent before the connection closed by itself may still be acted on.
-    pub fn check(&self) -> Result<(), Refusal> {
-        match *self.0.life.borrow() {
-            Life::Live | Life::Gone(None) if self.0.left() == Some(Duration::ZERO) => {
-                Err(Refusal::Revoked)
-            }
-            Life::Live | Life::Gone(None) => Ok(()),
-            Life::Ending(why) | Life::Gone(Some(why)) => match why {
-                Ending::Revoked | Ending::Expired | Ending::Dismissed => Err(Refusal::Revoked),
-                Ending::Replaced | Ending::Draining => Err(Refusal::Draining),
-            },
-        }
-    }
-
-    /// Who holds the session.
-    #[must_use]
-    pub fn principal(&self) -> &Principal {
-        &self.0.presence.principal
-    }
-
-    /// The device that holds the session.
-    ///
-    /// # Errors
-    /// [`Refusal::Forbidden`] when it is not a device's.
-    pub fn device(&self) -> Result<&DeviceId, Refusal> {
-        self.0.device()
-    }
-
-    /// Over which dialect it came in.
-    pub(crate) fn via(&self) -> &'static str {
-        self.0.presence.via
-    }
-
-    /// From where it came in.
-    pub(crate) fn peer(&self) -> SocketAddr {
-        self.0.presence.peer
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        let presence = &self.seat.presence;
-        let mut live = self.registry.live.lock();
-        live.by_id.remove(&presence.id);
-        forget(&mut live.by_credential, &presence.credential, &presence.id);
-        let mut others = Vec::new();
-        if let Principal::Device { device, site, .. } = &presence.principal {
-            self.registry.seen.device(device, self.seat.clock.now());
-            forget(&mut live.by_device, device, &presence.id);
-            if !live.by_device.contains_key(device) {
-                self.registry.tell(device, site, false);
-            }
-            let ids = live.by_device.get(device).into_iter().flatten();
-            others.extend(ids.filter_map(|id| live.by_id.get(id).cloned()));
-        }
-        live.depart(&self.seat);
-        drop(live);
-        self.seat.life.send_modify(|life| {
-            *life = match *life {
-                Life::Live => Life::Gone(None),
-                Life::Ending(why) => Life::Gone(Some(why)),
-                Life::Gone(why) => Life::Gone(why),
-            }
-        });
-        for other in others {
-            // The commands that this session had taken are free for the others.
-            other.tell(&Signal::Commands);
-        }
-    }
-}
-
-/// Takes `session` out of the list that `map` has for `key`, and the list with its last one.
-fn forget<K: std::hash::Hash + Eq>(
-    map: &mut HashMap<K, Vec<SessionId>>,
-    key: &K,
-    session: &SessionId,
-) {
-    if let Some(ids) = map.get_mut(key) {
-        ids.retain(|id| id != session);
-        if ids.is_empty() {
-            map.remove(key);
-        }
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::refusal::Refusal;
 
     #[tokio::test]
     async fn absence_comes_when_the_last_session_of_the_device_has_closed() {
@@ -611,50 +315,6 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn those_who_stay_are_told_to_look_for_the_commands_of_who_left() {
-        let sessions = Sessions::default();
-        let [leaving, staying] = [device_session(&sessions), device_session(&sessions)];
-        drop(leaving);
-        assert!(matches!(staying.signal().await, Signal::Commands));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_session_ends_by_itself_when_its_time_is_over() {
-        let clock = Clock::held(Timestamp::from_millis(0));
-        let session = device_session(&Sessions::new(clock.clone()));
-        session.limit(Timestamp::from_millis(1_000));
-        let mut ended = std::pin::pin!(session.ended());
-        assert!(asked_once(ended.as_mut()).await.is_none());
-        session.pass().check().unwrap();
-        clock.advance(Duration::from_secs(1));
-        assert_eq!(ended.await, Ending::Expired);
-        assert!(matches!(session.pass().check(), Err(Refusal::Revoked)));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_session_that_waits_for_a_far_end_notices_that_the_clock_was_put_forward() {
-        let clock = Clock::held(Timestamp::from_millis(0));
-        let session = device_session(&Sessions::new(clock.clone()));
-        let year = Duration::from_hours(365 * 24);
-        session.limit(Timestamp::from_millis(0).after(year));
-        let mut ended = std::pin::pin!(session.ended());
-        assert!(asked_once(ended.as_mut()).await.is_none());
-        clock.advance(year);
-        let ended = tokio::time::timeout(2 * MAX_NAP, ended).await;
-        assert_eq!(ended.unwrap(), Ending::Expired);
-    }
-
-    #[tokio::test]
-    async fn an_end_that_is_set_while_somebody_waits_for_it_is_heeded() {
-        let clock = Clock::held(Timestamp::from_millis(5_000));
-        let session = device_session(&Sessions::new(clock));
-        let mut ended = std::pin::pin!(session.ended());
-        assert!(asked_once(ended.as_mut()).await.is_none());
-        session.limit(Timestamp::from_millis(4_000));
-        assert_eq!(ended.await, Ending::Expired);
-    }
-
-    #[tokio::test]
     async fn a_device_comes_with_its_first_session_and_goes_with_its_last() {
         let sessions = Sessions::default();
         let mut changes = sessions.changes();
@@ -688,7 +348,9 @@ pub(crate) mod tests {
     }
 
     /// What comes of `future` when it is asked once.
-    async fn asked_once<T>(mut future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
+    pub(super) async fn asked_once<T>(
+        mut future: std::pin::Pin<&mut impl Future<Output = T>>,
+    ) -> Option<T> {
         std::future::poll_fn(|context| {
             std::task::Poll::Ready(match future.as_mut().poll(context) {
                 std::task::Poll::Ready(done) => Some(done),
@@ -699,10 +361,15 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn device_session(sessions: &Sessions) -> Session {
-        sessions.take_up(Presence {
+        sessions.take_up(device_presence("till-1"))
+    }
+
+    /// A device of the site `shop` that has come in just now.
+    pub(super) fn device_presence(device: &str) -> Presence {
+        Presence {
             id: SessionId::made_up().unwrap(),
             principal: Principal::Device {
-                device: "till-1".parse().unwrap(),
+                device: device.parse().unwrap(),
                 site: "shop".parse().unwrap(),
                 policy: "own-subtree".to_owned(),
             },
@@ -710,6 +377,6 @@ pub(crate) mod tests {
             via: "test",
             peer: "127.0.0.1:1".parse().unwrap(),
             since: Timestamp::from_millis(0),
-        })
+        }
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct Seat {
     pub(super) presence: Presence,
     pub(super) clock: Clock,
     /// Until when it may act, in milliseconds; `i64::MAX` for ever.
-    pub(super) until: AtomicI64,
+    until: AtomicI64,
     pub(super) life: watch::Sender<Life>,
     pub(super) waiting: Mutex<Waiting>,
     pub(super) bell: Notify,
@@ -40,12 +40,24 @@ pub(super) enum Life {
 /// What the connection has not been told yet.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    pub(super) commands: bool,
-    pub(super) desired: bool,
-    pub(super) calls: VecDeque<Call>,
+    commands: bool,
+    desired: bool,
+    calls: VecDeque<Call>,
 }
 
 impl Seat {
+    /// A seat that has no end and has been told nothing.
+    pub(super) fn new(presence: Presence, clock: Clock, life: Life) -> Self {
+        Self {
+            presence,
+            clock,
+            until: AtomicI64::new(i64::MAX),
+            life: watch::Sender::new(life),
+            waiting: Mutex::default(),
+            bell: Notify::new(),
+        }
+    }
+
     /// Takes the right to act away. What said so first is the reason.
     pub(super) fn end(&self, why: Ending) {
         self.life.send_if_modified(|life| {
@@ -56,6 +68,17 @@ impl Seat {
             };
             *life = ended;
             true
+        });
+    }
+
+    /// Notes that the connection is closed.
+    pub(super) fn close(&self) {
+        self.life.send_modify(|life| {
+            *life = match *life {
+                Life::Live => Life::Gone(None),
+                Life::Ending(why) => Life::Gone(Some(why)),
+                Life::Gone(why) => Life::Gone(why),
+            }
         });
     }
 

@@ -1,10 +1,6 @@
 //! Acting for somebody whose connection is closed.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
-
-use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
 
 use super::seat::{Life, Seat};
 use super::{Pass, Presence, Sessions};
@@ -16,14 +12,10 @@ impl Sessions {
     /// before, whether the credential still holds.
     #[must_use]
     pub(crate) fn stand_in(&self, presence: Presence, end: Option<Timestamp>) -> Pass {
-        let seat = Arc::new(Seat {
-            presence,
-            clock: self.0.clock.clone(),
-            until: AtomicI64::new(end.map_or(i64::MAX, Timestamp::as_millis)),
-            life: watch::Sender::new(Life::Gone(None)),
-            waiting: Mutex::default(),
-            bell: Notify::new(),
-        });
+        let seat = Arc::new(Seat::new(presence, self.0.clock.clone(), Life::Gone(None)));
+        if let Some(end) = end {
+            seat.limit(end);
+        }
         let pass = Pass(Arc::clone(&seat));
         self.0.live.lock().depart(&seat);
         pass
