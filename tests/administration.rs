@@ -177,7 +177,7 @@ fn a_viewer_sees_and_changes_nothing_until_revoked() {
     let said = hub.fails("operator revoke anna", 2);
     assert!(said.contains("--yes"), "{said}");
     hub.get("operator revoke anna --yes");
-    assert_eq!(follow.code(), Some(3));
+    assert_eq!(follow.ended().unwrap().code(), Some(3));
     assert_eq!(as_anna("site list").status.code(), Some(3));
 }
 

@@ -1,39 +1,12 @@
 //! `outgate check` against other people's servers.
 
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant, SystemTime};
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::SystemTime;
 
 use crate::support::{Faults, Site, json, outcomes, outgate};
 use outgate_standin::{Authority, Validity};
-
-/// How long a server may take to listen.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-struct Guard(Child);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-}
-
-/// Waits until something listens at the port.
-fn listening(port: u16) {
-    let started = Instant::now();
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(started.elapsed() < PATIENCE, "nothing listens at {port}");
-        std::thread::yield_now();
-    }
-}
+use outgate_testbed::{Program, free};
 
 const NAME: &str = "api.box.example";
 
@@ -53,36 +26,27 @@ fn check_openssl(options: &[&str]) -> Vec<(String, String, Vec<String>)> {
     let ca = write("ca.pem", &authority.pem());
     let chain = write("chain.pem", identity.chain_pem());
     let key = write("key.pem", &identity.key_pem());
-    let port = free_port();
-    let server = Command::new("openssl")
-        .args([
-            "s_server",
-            "-quiet",
-            "-www",
-            "-accept",
-            &format!("127.0.0.1:{port}"),
-        ])
+    let address = free().unwrap();
+    let mut server = Command::new("openssl");
+    server
+        .args(["s_server", "-quiet", "-www"])
+        .args(["-accept", &address.to_string()])
         .arg("-cert")
         .arg(&chain)
         .arg("-cert_chain")
         .arg(&chain)
         .arg("-key")
         .arg(&key)
-        .args(options)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let _server = Guard(server);
-    listening(port);
+        .args(options);
+    let answers = |address| TcpStream::connect(address).is_ok();
+    let _server = Program::start_until(&mut server, folder.path(), address, answers).unwrap();
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples/box.yaml");
     let output = outgate([
         "check".to_owned(),
         manifest.to_owned(),
         "--json".to_owned(),
         format!("--ca={}", ca.display()),
-        format!("--connect-to=:443:127.0.0.1:{port}"),
+        format!("--connect-to=:443:{address}"),
         "--resolver=127.0.0.1:1".to_owned(),
         "--timeout=5".to_owned(),
     ]);

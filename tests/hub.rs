@@ -3,29 +3,13 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{ChildStdout, Command, Output, Stdio};
 
+use outgate_testbed::Ends;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
 use crate::support::{json, stderr};
-
-/// A process that ends with the test.
-pub(crate) struct Ends(Child);
-
-impl Ends {
-    /// Waits until it ends by itself, and gives its code.
-    pub(crate) fn code(mut self) -> Option<i32> {
-        self.0.wait().expect("it ends").code()
-    }
-}
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// A hub that runs, and a home from which it is administered.
 pub(crate) struct Hub {

@@ -432,9 +432,7 @@ struct Collector {
 #[cfg(feature = "peers")]
 impl Collector {
     fn start() -> Self {
-        let peers = std::env::var_os("OUTGATE_PEERS").expect("the peers are installed");
-        let python = Path::new(&peers).join("python/bin/python");
-        let mut process = Command::new(python)
+        let mut process = Command::new(outgate_testbed::python().unwrap())
             .arg(concat!(
                 env!("CARGO_MANIFEST_DIR"),
                 "/../../tests/collector.py"

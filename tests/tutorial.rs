@@ -2,23 +2,15 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+
+use outgate_testbed::Ends;
 
 use crate::documents::{blocks, root};
 use crate::support::{stderr, stdout};
 
 /// The port that the tutorial shows.
 const SHOWN: &str = "8443";
-
-/// A hub that ends with the test.
-struct Ends(Child);
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// A command of a shell that finds this build's `outgate`, in `folder`.
 fn shell(script: &str, folder: &Path) -> Command {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 
+use outgate_testbed::Ends;
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
@@ -14,7 +15,7 @@ use crate::openssl::{
     ED25519, Kind, Leaf, P256, P384, Pair, RSA_2048, RSA_3072, authority, intermediate, leaf,
     request, self_signed, thumbprint, with_chain,
 };
-use crate::process::{Ends, Hub, PATIENCE};
+use crate::process::{Hub, PATIENCE};
 
 /// The kinds of keys that devices have.
 const KINDS: [Kind; 5] = [P256, P384, RSA_2048, RSA_3072, ED25519];

@@ -1,14 +1,14 @@
 //! SIGTERM while other people's clients are connected.
 
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 
+use outgate_testbed::{Ends, python};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
 use crate::mosquitto::{Shows, Subscribed, subscribe};
-use crate::process::{Ends, Hub, PATIENCE};
+use crate::process::{Hub, PATIENCE};
 use crate::publisher::{Publisher, Quality, Told};
 
 /// How many messages of each publisher are acknowledged before the hub is told to go.
@@ -61,9 +61,7 @@ fn a_hub_that_is_told_to_go_says_so_to_its_clients_and_keeps_what_it_acknowledge
 
 /// A client of paho-mqtt that stays connected and tells why it no longer is.
 fn paho_client(hub: &Hub, name: &str, token: &str) -> Subscribed {
-    let peers = std::env::var_os("OUTGATE_PEERS");
-    let peers = PathBuf::from(peers.expect("OUTGATE_PEERS is set by `cargo xtask test`"));
-    let process = Command::new(peers.join("python/bin/python"))
+    let process = Command::new(python().unwrap())
         .arg("-c")
         .arg(PAHO)
         .args([name, token, &hub.tls_port.to_string()])

@@ -4,8 +4,10 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 
+use outgate_testbed::Ends;
+
 use crate::openssl::Pair;
-use crate::process::{Ends, Hub, PATIENCE};
+use crate::process::{Hub, PATIENCE};
 
 /// What a device shows.
 #[derive(Clone)]

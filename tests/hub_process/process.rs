@@ -3,10 +3,11 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use outgate_testbed::Ends;
 use serde_json::{Value as Json, json};
 
 /// The longest that anything which must come may take.
@@ -22,16 +23,6 @@ address = '127.0.0.1:0'
 [limits]
 events-a-second = 1000000
 ";
-
-/// A process that does not outlive its test.
-pub(crate) struct Ends(pub(crate) Child);
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// A hub that listens.
 pub(crate) struct Hub {

@@ -3,7 +3,7 @@
 use crate::workspace::Package;
 
 /// What each package of the workspace may need of the others. The arrows only point up.
-const ALLOWED: [(&str, &[&str]); 16] = [
+const ALLOWED: [(&str, &[&str]); 17] = [
     ("outgate-manifest", &[]),
     ("outgate-render", &["outgate-manifest"]),
     ("outgate-wire", &[]),
@@ -12,6 +12,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
     ("outgate-check", &["outgate-manifest", "outgate-probe"]),
     ("outgate-standin", &["outgate-wire"]),
     ("outgate-lab", &["outgate-manifest", "outgate-standin"]),
+    ("outgate-testbed", &[]),
     ("outgate-core", &[]),
     ("outgate-door", &[]),
     (

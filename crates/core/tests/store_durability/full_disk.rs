@@ -2,13 +2,11 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tempfile::TempDir;
+use outgate_testbed::{SmallDisk, on_small_disk};
 
 use outgate_core::identity::{Actor, Page};
 use outgate_core::sessions::Session;
@@ -19,20 +17,17 @@ use crate::devices::{come_in, device_with_token, events_after, open, said};
 /// What is left to revocations on a disk of 4 MiB.
 const RESERVE: u64 = 1 << 20;
 
-/// Tells a process of this test that it stands in the namespace, and where the disk is.
-const DISK: &str = "OUTGATE_FULL_DISK";
-
 #[test]
 fn a_full_disk_refuses_events_takes_revocations_and_recovers() {
-    let Some(disk) = std::env::var_os(DISK) else {
-        return run_in_a_namespace();
-    };
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(fill_and_recover(Path::new(&disk)));
+    on_small_disk(|disk| {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(fill_and_recover(disk));
+    })
+    .unwrap();
 }
 
-async fn fill_and_recover(disk: &Path) {
-    let data = disk.join("data");
+async fn fill_and_recover(disk: &SmallDisk) {
+    let data = disk.path().join("data");
     let core = open(&data, RESERVE);
     let session = come_in(&core, &device_with_token(&core, "till-1").await).await;
     let mut kept = fill(&core, &session).await;
@@ -47,7 +42,7 @@ async fn fill_and_recover(disk: &Path) {
     assert!(matches!(say(&core, &session, 0).await, Err(Refusal::Full)));
 
     // Somebody else takes the reserve: everything is refused, and nothing breaks.
-    let ballast = disk.join("ballast");
+    let ballast = disk.path().join("ballast");
     take_the_rest(&ballast);
     assert!(matches!(say(&core, &session, 0).await, Err(Refusal::Full)));
     let refused = revoke_until_refused(&core).await;
@@ -58,9 +53,7 @@ async fn fill_and_recover(disk: &Path) {
     std::fs::remove_file(&ballast).unwrap();
     revoke(&core, "spare-0").await.unwrap();
     assert!(matches!(say(&core, &session, 0).await, Err(Refusal::Full)));
-    run(Command::new("mount")
-        .args(["-o", "remount,size=8m"])
-        .arg(disk));
+    disk.grow().unwrap();
     kept.extend(fill(&core, &session).await);
 
     // What was acknowledged is there, also after a restart.
@@ -147,34 +140,4 @@ fn take_the_rest(ballast: &Path) {
             return;
         }
     }
-}
-
-/// Runs this test again where only it sees the disk.
-fn run_in_a_namespace() {
-    let disk = TempDir::new().unwrap();
-    let mut inside = Command::new("unshare");
-    if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
-        inside.args(["--user", "--map-root-user"]);
-    }
-    let script = r#"mount -t tmpfs -o size=4m,mode=700 tmpfs "$0" && exec "$@""#;
-    run(inside
-        .args(["--mount", "sh", "-c", script])
-        .arg(disk.path())
-        .arg(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            std::thread::current().name().unwrap(),
-            "--nocapture",
-        ])
-        .env(DISK, disk.path()));
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{command:?}\n{}\n{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
 }

@@ -5,5 +5,4 @@ mod acme;
 mod haproxy;
 mod keys;
 mod openssl;
-mod program;
 mod sslscan;

@@ -7,12 +7,13 @@
 
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use outgate_core::id::SiteId;
 use outgate_core::identity::{Actor, Role, Scope};
 use outgate_hub::Hub;
 use outgate_hub::config::{Config, Overrides};
+use outgate_testbed::{packages, told};
 
 /// How many requests are made up for each operation and way of making them up.
 const EXAMPLES: &str = "8";
@@ -65,14 +66,7 @@ async fn furnish(hub: &Hub) {
 }
 
 fn program(name: &str) -> PathBuf {
-    let peers = std::env::var_os("OUTGATE_PEERS")
-        .expect("OUTGATE_PEERS names the folder that holds the Python and Node clients");
-    PathBuf::from(peers).join("python/bin").join(name)
-}
-
-fn told(output: &Output) -> String {
-    let text = [output.stdout.as_slice(), &output.stderr].concat();
-    String::from_utf8_lossy(&text).into_owned()
+    packages().unwrap().join("python/bin").join(name)
 }
 
 #[test]

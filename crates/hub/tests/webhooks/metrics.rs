@@ -26,7 +26,7 @@ fn another_reader_of_openmetrics_finds_what_was_counted() {
     metrics.webhook_tried("delivered", Duration::from_secs(1));
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), metrics.text()).unwrap();
-    let read = Command::new(crate::python::python())
+    let read = Command::new(outgate_testbed::python().unwrap())
         .args(["-c", READER])
         .stdin(std::fs::File::open(file.path()).unwrap())
         .output()

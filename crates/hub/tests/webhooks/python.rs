@@ -1,6 +1,6 @@
 //! A receiver that other people wrote: Python's HTTPS server and the `standardwebhooks` library.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::SystemTime;
 
@@ -86,7 +86,7 @@ impl Receiver {
         let (chain, key) = (folder.join("chain.pem"), folder.join("key.pem"));
         std::fs::write(&chain, identity.chain_pem()).unwrap();
         std::fs::write(&key, identity.key_pem()).unwrap();
-        let mut process = Command::new(python())
+        let mut process = Command::new(outgate_testbed::python().unwrap())
             .arg(concat!(
                 env!("CARGO_MANIFEST_DIR"),
                 "/tests/webhooks/receiver.py"
@@ -118,10 +118,4 @@ impl Receiver {
         let line = self.said.next_line().await.unwrap().unwrap();
         serde_json::from_str(&line).unwrap()
     }
-}
-
-pub(crate) fn python() -> PathBuf {
-    let peers = std::env::var_os("OUTGATE_PEERS");
-    let peers = peers.expect("OUTGATE_PEERS is not set: run `cargo xtask test`, which sets it");
-    PathBuf::from(peers).join("python/bin/python")
 }

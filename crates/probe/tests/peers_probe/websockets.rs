@@ -1,8 +1,9 @@
 //! WebSocket, served by the PyPI package websockets.
 
-use std::{path::PathBuf, process::Command, time::Duration};
+use std::{process::Command, time::Duration};
 
 use outgate_probe::{Ask, Outcome, Trouble};
+use outgate_testbed::python;
 use tempfile::TempDir;
 
 use crate::{
@@ -34,12 +35,6 @@ async def main():
 asyncio.run(main())
 ";
 
-fn python() -> PathBuf {
-    let peers = std::env::var_os("OUTGATE_PEERS")
-        .expect("OUTGATE_PEERS names the folder that holds the Python and Node clients");
-    PathBuf::from(peers).join("python/bin/python")
-}
-
 fn serve(authority: &Authority) -> Peer {
     let directory = TempDir::new().unwrap();
     let identity = authority.right();
@@ -48,7 +43,9 @@ fn serve(authority: &Authority) -> Peer {
     let script = write(&directory, "server.py", SERVER);
     let port = free_port();
     Peer::tcp(
-        Command::new(python()).arg(script).arg(port.to_string()),
+        Command::new(python().unwrap())
+            .arg(script)
+            .arg(port.to_string()),
         port,
         directory,
     )

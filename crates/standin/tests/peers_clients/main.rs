@@ -11,15 +11,12 @@ mod ntp;
 mod openssl;
 mod websocket;
 
-use std::{io::Write, net::SocketAddr, path::PathBuf, process::Stdio, time::SystemTime};
+use std::{io::Write, net::SocketAddr, time::SystemTime};
 
 use tempfile::NamedTempFile;
 use tokio::process::Command;
 
 use outgate_standin::{Authority, Place, Stage, SystemClock, TlsFault};
-
-/// The longest that a peer may run: far more than any needs.
-const PEER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// How a peer ended.
 struct Ended {
@@ -31,33 +28,12 @@ struct Ended {
 
 /// Runs a peer to its end, without input. It is killed when the test ends first.
 async fn run(program: &str, arguments: &[&str]) -> Ended {
-    let child = Command::new(program)
-        .args(arguments)
-        .env("LC_ALL", "C")
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = tokio::time::timeout(PEER_TIMEOUT, child)
-        .await
-        .unwrap_or_else(|_| panic!("{program} does not end"))
-        .unwrap_or_else(|error| panic!("{program}: {error}; `cargo xtask test` installs it"));
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    let ended = outgate_testbed::run(Command::new(program).args(arguments)).await;
+    let (status, text) = ended.unwrap();
     Ended {
-        status: output.status.code().unwrap_or(-1),
-        text: text(&output.stdout) + &text(&output.stderr),
+        status: status.code().unwrap_or(-1),
+        text,
     }
-}
-
-/// A folder of the clients from PyPI and npm.
-fn peers() -> PathBuf {
-    let peers = std::env::var_os("OUTGATE_PEERS");
-    let peers = peers.expect("OUTGATE_PEERS is not set: run `cargo xtask test`, which sets it");
-    PathBuf::from(peers)
-}
-
-fn python() -> String {
-    let python = peers().join("python/bin/python");
-    python.to_str().unwrap().to_owned()
 }
 
 /// A stage of good servers, and its authority in a file.

@@ -1,8 +1,9 @@
 use std::net::SocketAddr;
 
 use outgate_standin::{HttpFault, Place, TlsFault};
+use outgate_testbed::{packages, python};
 
-use crate::{Ended, https, path, peers, python, run, stage};
+use crate::{Ended, https, path, run, stage};
 
 #[tokio::test]
 async fn python_hears_its_own_words() {
@@ -39,7 +40,7 @@ async fn node_hears_its_own_words() {
     let plain = stage.http(Place::v4(), HttpFault::None).await.unwrap();
     for (scheme, address) in [("wss", secure), ("ws", plain)] {
         let url = format!("{scheme}://a.example:{}/any/path", address.port());
-        let modules = peers().join("node/node_modules/ws");
+        let modules = packages().unwrap().join("node/node_modules/ws");
         let script = include_str!("websocket.js");
         let arguments = [
             "-e",
@@ -57,5 +58,7 @@ async fn in_python(what: &str, scheme: &str, address: SocketAddr, authority: &st
     let script = include_str!("websocket.py");
     let url = format!("{scheme}://a.example/any/path");
     let port = address.port().to_string();
-    run(&python(), &["-c", script, what, &url, &port, authority]).await
+    let python = python().unwrap();
+    let arguments = ["-c", script, what, &url, &port, authority];
+    run(python.to_str().unwrap(), &arguments).await
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -10,9 +11,8 @@ use outgate_door::{
     AcmeSettings, Arrival, CertificateError, Door, Keeper, Limits, Now, Reception, Settings, Source,
 };
 use outgate_standin::{Authority, Validity};
-use tokio::process::Command;
+use outgate_testbed::{Program, free, run};
 
-use super::program::{Program, free};
 use crate::client::Client;
 use crate::place::tls;
 
@@ -37,7 +37,7 @@ async fn a_certificate_is_ordered_kept_and_renewed() {
         root: None,
     };
     // The authority must know the door's port, and the keeper the authority's.
-    let (pebble, answers) = (free(), free());
+    let (pebble, answers) = (free().unwrap(), free().unwrap());
     settings.directory = format!("https://localhost:{}/dir", pebble.port());
     settings.root = Some(folder.path().join("pebble-ca.pem"));
     let keeper = Keeper::open(Source::Acme(settings.clone()), Arc::clone(&now)).unwrap();
@@ -71,7 +71,7 @@ async fn a_certificate_is_ordered_kept_and_renewed() {
 #[tokio::test]
 async fn names_that_do_not_lead_here_are_told_of_and_what_is_there_stays() {
     let folder = tempfile::tempdir().unwrap();
-    let (pebble, answers) = (free(), free());
+    let (pebble, answers) = (free().unwrap(), free().unwrap());
     let settings = AcmeSettings {
         directory: format!("https://localhost:{}/dir", pebble.port()),
         folder: folder.path().join("kept"),
@@ -81,7 +81,7 @@ async fn names_that_do_not_lead_here_are_told_of_and_what_is_there_stays() {
     };
     let keeper = Keeper::open(Source::Acme(settings), Arc::new(SystemTime::now)).unwrap();
     let door = open(&keeper);
-    let nobody = free();
+    let nobody = free().unwrap();
     let _pebble = Pebble::start(folder.path(), pebble, answers, nobody).await;
     let error = keeper.renew_if_due(&door).await.unwrap_err();
     let CertificateError::Acme { advice, source, .. } = error else {
@@ -95,7 +95,7 @@ async fn names_that_do_not_lead_here_are_told_of_and_what_is_there_stays() {
 async fn an_authority_that_does_not_answer_is_told_of() {
     let folder = tempfile::tempdir().unwrap();
     let settings = AcmeSettings {
-        directory: format!("https://{}/dir", free()),
+        directory: format!("https://{}/dir", free().unwrap()),
         folder: folder.path().to_owned(),
         names: vec![NAMES[0].to_owned()],
         contact: Vec::new(),
@@ -128,14 +128,14 @@ impl Pebble {
         answers: SocketAddr,
         door: SocketAddr,
     ) -> Self {
-        let (management, names) = (free(), free());
+        let (management, names) = (free().unwrap(), free().unwrap());
         let mut command = Command::new("pebble-challtestsrv");
         command
             .args(["-http01", "", "-https01", "", "-tlsalpn01", ""])
             .args(["-defaultIPv4", "127.0.0.1", "-defaultIPv6", ""])
             .args(["-dns01", &names.to_string()])
             .args(["-management", &answers.to_string()]);
-        let names_server = Program::start(command, folder, answers).await;
+        let names_server = Program::start(&mut command, folder, answers).await;
 
         let authority = Authority::new(SystemTime::now()).unwrap();
         let identity = authority
@@ -162,8 +162,8 @@ impl Pebble {
             .args(["-strict", "-dnsserver", &names.to_string()])
             .env("PEBBLE_VA_NOSLEEP", "1");
         Self {
-            _server: Program::start(command, folder, address).await,
-            _names: names_server,
+            _server: Program::start(&mut command, folder, address).await.unwrap(),
+            _names: names_server.unwrap(),
             management,
         }
     }
@@ -172,16 +172,15 @@ impl Pebble {
     async fn root(&self, folder: &Path) -> PathBuf {
         let path = folder.join("root.pem");
         let port = self.management.port();
-        let output = Command::new("curl")
-            .args(["--silent", "--fail", "--cacert"])
+        let mut command = tokio::process::Command::new("curl");
+        command
+            .args(["--silent", "--fail", "--show-error", "--cacert"])
             .arg(folder.join("pebble-ca.pem"))
             .arg("--output")
             .arg(&path)
-            .arg(format!("https://localhost:{port}/roots/0"))
-            .output()
-            .await
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
+            .arg(format!("https://localhost:{port}/roots/0"));
+        let (status, said) = run(&mut command).await.unwrap();
+        assert!(status.success(), "{said}");
         path
     }
 }

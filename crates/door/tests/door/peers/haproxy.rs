@@ -1,10 +1,11 @@
 //! A real proxy in front.
 
-use outgate_door::{Listener, Protocol};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::Command;
+use std::process::Command;
 
-use super::program::{Program, free};
+use outgate_door::{Listener, Protocol};
+use outgate_testbed::{Program, free};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use crate::client::Client;
 use crate::place::{Place, patient, tls};
 
@@ -15,7 +16,7 @@ async fn haproxy_says_who_is_behind_it() {
         ..tls()
     };
     let mut place = Place::with(listener, patient());
-    let front = free();
+    let front = free().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let server = place.address;
     let configuration = format!(
@@ -27,7 +28,9 @@ async fn haproxy_says_who_is_behind_it() {
     std::fs::write(&file, configuration).unwrap();
     let mut command = Command::new("haproxy");
     command.args(["-db", "-f"]).arg(&file);
-    let _haproxy = Program::start(command, folder.path(), front).await;
+    let _haproxy = Program::start(&mut command, folder.path(), front)
+        .await
+        .unwrap();
     let client = Client::trusting(&place.authority()).offering(&["mqtt"]);
     let mut connection = client.connect(front).await.unwrap();
     let (protocol, facts) = place.arrival().await;

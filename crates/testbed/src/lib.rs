@@ -1,0 +1,12 @@
+//! What tests stand on: other people's programs, and a disk that is small enough to fill.
+//!
+//! Only tests may use it. What goes wrong here is told by an error whose message says what to do;
+//! a test gives it to `unwrap`.
+
+mod ports;
+mod program;
+mod small_disk;
+
+pub use ports::{free, free_for_both};
+pub use program::{BETWEEN_LOOKS, Ends, PATIENCE, Program, packages, python, run, told};
+pub use small_disk::{SmallDisk, on_small_disk};

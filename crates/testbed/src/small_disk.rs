@@ -1,0 +1,105 @@
+//! A disk that fills up: a small one, in a mount namespace that the test makes for itself.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::program::told;
+
+/// Tells a process of a test that it stands in the namespace, and where the disk is.
+const DISK: &str = "OUTGATE_SMALL_DISK";
+
+/// A disk of 4 MiB that nobody else sees.
+#[derive(Debug)]
+pub struct SmallDisk(PathBuf);
+
+/// Runs the test that calls this a second time, in a process of its own and as the only one of
+/// its program, where there is a small disk; there `test` is run on it. To be called first, from
+/// the test's own thread.
+///
+/// # Errors
+/// The namespace cannot be made, or the test failed in it; then with what it wrote.
+pub fn on_small_disk(test: impl FnOnce(&SmallDisk)) -> io::Result<()> {
+    match std::env::var_os(DISK) {
+        Some(disk) => {
+            test(&SmallDisk(disk.into()));
+            Ok(())
+        }
+        None => run_in_a_namespace(),
+    }
+}
+
+fn run_in_a_namespace() -> io::Result<()> {
+    let thread = std::thread::current();
+    let test = thread
+        .name()
+        .ok_or_else(|| io::Error::other("only a test's own thread has the test's name"))?;
+    let disk = tempfile::tempdir()?;
+    let mut inside = Command::new("unshare");
+    if std::fs::metadata("/proc/self")?.uid() != 0 {
+        inside.args(["--user", "--map-root-user"]);
+    }
+    let script = r#"mount -t tmpfs -o size=4m,mode=700 tmpfs "$0" && exec "$@""#;
+    succeed(
+        inside
+            .args(["--mount", "sh", "-c", script])
+            .arg(disk.path())
+            .arg(std::env::current_exe()?)
+            .args(["--exact", test, "--nocapture"])
+            .env(DISK, disk.path()),
+    )
+}
+
+impl SmallDisk {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Makes it twice as large.
+    ///
+    /// # Errors
+    /// `mount` fails; then with what it says.
+    pub fn grow(&self) -> io::Result<()> {
+        let options: [OsString; 3] = ["-o".into(), "remount,size=8m".into(), (&self.0).into()];
+        succeed(Command::new("mount").args(options))
+    }
+}
+
+fn succeed(command: &mut Command) -> io::Result<()> {
+    let output = command.output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = told(&output);
+    Err(io::Error::other(format!("{command:?}\n{said}")))
+}
+
+#[cfg(all(test, feature = "namespaces"))]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn a_small_disk_fills_up_and_grows() {
+        on_small_disk(|disk| {
+            let fill = |name| std::fs::write(disk.path().join(name), vec![0; 3 << 20]);
+            fill("one").unwrap();
+            assert_eq!(fill("two").unwrap_err().kind(), ErrorKind::StorageFull);
+            disk.grow().unwrap();
+            fill("two").unwrap();
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn what_fails_on_a_small_disk_fails_with_what_it_said() {
+        let failed = on_small_disk(|disk| assert!(!disk.path().is_dir(), "it is there"));
+        let said = failed.unwrap_err().to_string();
+        assert!(said.contains("it is there"), "{said}");
+    }
+}
