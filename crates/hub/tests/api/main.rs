@@ -14,6 +14,8 @@ mod manners;
 mod model;
 mod places;
 mod repeating;
+#[path = "../running/hub.rs"]
+mod running;
 mod stalled;
 mod streams;
 mod whole;

@@ -1,7 +1,6 @@
 //! A client that asks for a stream and then takes nothing, over a real connection to a whole hub.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use axum::body::Body;
 use http::Request;
@@ -11,14 +10,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use outgate_core::identity::{Actor, Claim, Given, Issued, Role, Scope};
 use outgate_core::secret::Secret;
 use outgate_core::{Core, events::NewEvent};
-use outgate_hub::Hub;
-use outgate_hub::config::{Config, Overrides};
-use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::task::JoinHandle;
 
 use crate::hub::soon;
+use crate::running::Running;
 
 /// More than what the kernel keeps for a connection, in events of this size.
 const EVENTS: u32 = 64;
@@ -32,16 +28,15 @@ const RST_STREAM: u8 = 3;
 const CANCEL: u32 = 8;
 
 /// A hub that listens without TLS, as on a trusted network.
-struct Running {
+struct Trusted {
     core: Core,
     address: SocketAddr,
-    serving: JoinHandle<()>,
-    _folder: TempDir,
+    _running: Running,
 }
 
 #[tokio::test]
 async fn a_stalled_stream_over_http_1_is_cut_when_its_token_is_revoked() {
-    let hub = Running::new().await;
+    let hub = Trusted::new().await;
     let token = hub.operator("ann").await;
     let request = format!(
         "GET /api/events?after=0 HTTP/1.1\r\nhost: hub\r\naccept: text/event-stream\r\n\
@@ -54,7 +49,7 @@ async fn a_stalled_stream_over_http_1_is_cut_when_its_token_is_revoked() {
 
 #[tokio::test]
 async fn a_stalled_stream_over_http_2_is_cut_when_its_token_is_revoked() {
-    let hub = Running::new().await;
+    let hub = Trusted::new().await;
     let token = hub.operator("ann").await;
     let mut stalled = hub.stall(&http2(&token)).await;
     hub.revoke("ann").await;
@@ -63,7 +58,7 @@ async fn a_stalled_stream_over_http_2_is_cut_when_its_token_is_revoked() {
 
 #[tokio::test]
 async fn a_stalled_stream_over_http_2_is_cut_and_its_connection_goes_on() {
-    let hub = Running::new().await;
+    let hub = Trusted::new().await;
     let [ann, bob] = [hub.operator("ann").await, hub.operator("bob").await];
     let stream = TcpStream::connect(hub.address).await.unwrap();
     let (mut client, connection) = http2::Builder::new(TokioExecutor::new())
@@ -101,7 +96,7 @@ async fn a_stalled_stream_over_http_2_is_cut_and_its_connection_goes_on() {
 
 #[tokio::test]
 async fn a_stalled_stream_of_somebody_else_goes_on() {
-    let hub = Running::new().await;
+    let hub = Trusted::new().await;
     let [ann, bob] = [hub.operator("ann").await, hub.operator("bob").await];
     let mut stalled = hub.stall(&http2(&ann)).await;
     let mut going_on = hub.stall(&http2(&bob)).await;
@@ -118,23 +113,16 @@ async fn a_stalled_stream_of_somebody_else_goes_on() {
     assert_eq!(more, 1);
 }
 
-impl Running {
+impl Trusted {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let overrides = Overrides {
-            data: Some(folder.path().to_owned()),
-            listen: Vec::new(),
-        };
         let text = "[[listen]]\naddress = '127.0.0.1:0'\ntls = false\n";
-        let hub = Hub::start(Config::new(text, overrides).unwrap()).await;
-        let hub = Arc::new(hub.unwrap());
-        let (core, address) = (hub.state().core.clone(), hub.listening()[0].address);
+        let running = Running::on(tempfile::tempdir().unwrap(), text).await;
+        let core = running.hub.state().core.clone();
         say_much(&core).await;
         Self {
             core,
-            address,
-            serving: tokio::spawn(async move { hub.serve().await }),
-            _folder: folder,
+            address: running.hub.listening()[0].address,
+            _running: running,
         }
     }
 
@@ -166,12 +154,6 @@ impl Running {
         let (identity, id) = (&self.core.identity, operator.parse().unwrap());
         let revoked = identity.revoke_operator(&Actor::hub(), &id).await.unwrap();
         assert_eq!(revoked.connections.ended, 1);
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.serving.abort();
     }
 }
 

@@ -6,25 +6,23 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use outgate_hub::config::{Config, Overrides};
-use outgate_hub::{Hub, StartError};
+use outgate_hub::StartError;
 use outgate_standin::{Authority, Validity};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::Value;
-use tempfile::TempDir;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::spawn_blocking;
+
+use crate::running::{Running, config};
 
 /// What must come comes within this.
 const SOON: Duration = Duration::from_secs(20);
 
 /// A hub whose certificate is in files.
 struct Whole {
-    hub: Arc<Hub>,
-    serving: JoinHandle<()>,
+    running: Running,
     authority: Authority,
-    folder: TempDir,
 }
 
 /// What somebody saw who asked over TLS 1.3.
@@ -35,34 +33,28 @@ struct Seen {
     binding: String,
 }
 
-impl Drop for Whole {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
-}
-
 impl Whole {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new(SystemTime::now()).unwrap();
         certify(&authority, folder.path());
-        let hub = Hub::start(config(folder.path(), "")).await.unwrap();
-        let hub = Arc::new(hub);
-        let serving = tokio::spawn({
-            let hub = Arc::clone(&hub);
-            async move { hub.serve().await }
-        });
+        let text = configured(folder.path(), "");
         Self {
-            hub,
-            serving,
+            running: Running::on(folder, &text).await,
             authority,
-            folder,
         }
+    }
+
+    /// Takes up a configuration with `more`.
+    fn reload(&self, more: &str) -> Result<(), StartError> {
+        let folder = self.running.folder.path();
+        let config = config(folder, &configured(folder, more));
+        self.running.hub.reload(config)
     }
 
     /// Asks for `path` over a connection of its own.
     async fn get(&self, path: &str) -> Seen {
-        let address = self.hub.listening()[0].address;
+        let address = self.running.hub.listening()[0].address;
         let pem = self.authority.pem();
         let path = path.to_owned();
         spawn_blocking(move || get(address, &pem, &path))
@@ -122,16 +114,11 @@ fn certify(authority: &Authority, folder: &Path) {
     std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-fn config(folder: &Path, more: &str) -> Config {
+fn configured(folder: &Path, more: &str) -> String {
     let (certificate, key) = (folder.join("hub.pem"), folder.join("hub.key"));
-    let text = format!(
+    format!(
         "[[listen]]\naddress = '127.0.0.1:0'\n[tls]\ncertificate = {certificate:?}\nkey = {key:?}\n{more}"
-    );
-    let overrides = Overrides {
-        data: Some(folder.join("data")),
-        listen: Vec::new(),
-    };
-    Config::new(&text, overrides).unwrap()
+    )
 }
 
 #[tokio::test]
@@ -154,30 +141,25 @@ async fn a_caller_is_told_what_the_hub_saw_and_both_ends_derive_the_same_binding
 #[tokio::test]
 async fn certificates_are_read_again_and_what_cannot_be_taken_up_changes_nothing() {
     let whole = Whole::start().await;
-    let folder = whole.folder.path();
+    let folder = whole.running.folder.path();
     let first = whole.get("/healthz").await.certificate;
     certify(&whole.authority, folder);
     assert_eq!(whole.get("/metrics").await.status, 200);
 
-    let refused = whole
-        .hub
-        .reload(config(folder, "[logs]\nformat = 'json'\n"));
+    let refused = whole.reload("[logs]\nformat = 'json'\n");
     let Err(StartError::NotWhileRunning { keys }) = refused else {
         panic!("{refused:?}");
     };
     assert_eq!(keys, "logs.format");
     assert_eq!(whole.get("/healthz").await.certificate, first);
 
-    whole
-        .hub
-        .reload(config(folder, "[metrics]\nopen-to = []\n"))
-        .unwrap();
+    whole.reload("[metrics]\nopen-to = []\n").unwrap();
     let second = whole.get("/metrics").await;
     assert_ne!(second.certificate, first);
     assert_eq!(second.status, 401);
 
     std::fs::write(folder.join("hub.pem"), "none").unwrap();
-    let refused = whole.hub.reload(config(folder, ""));
+    let refused = whole.reload("");
     assert!(matches!(refused, Err(StartError::Certificate(_))));
     let still = whole.get("/metrics").await;
     assert_eq!(still.certificate, second.certificate);

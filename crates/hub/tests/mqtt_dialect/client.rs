@@ -39,6 +39,15 @@ pub(crate) fn connect(version: Version, device: &str, token: &str) -> Connect {
     connect
 }
 
+/// `connect` with a session that is kept for an hour: a new one if `clean`.
+pub(crate) fn kept(connect: Connect, clean: bool) -> Connect {
+    Connect {
+        clean_start: clean,
+        session_expiry: 3_600,
+        ..connect
+    }
+}
+
 pub(crate) fn text(text: &str) -> Text {
     Text::new(text).unwrap()
 }

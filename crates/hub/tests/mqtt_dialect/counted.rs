@@ -8,11 +8,10 @@ use outgate_core::commands::{NewCommand, Settlement};
 use outgate_core::identity::Actor;
 use outgate_core::identity::Claim;
 use outgate_core::secret::Secret;
-use outgate_hub::config::{Config, Overrides};
 use outgate_mqtt::packet::{ReasonCode, Version};
 
 use crate::client::publish;
-use crate::hub::Running;
+use crate::hub::{CONFIG, Running};
 
 #[tokio::test]
 async fn each_thing_that_happens_is_counted_where_it_happens() {
@@ -80,18 +79,11 @@ async fn limits_are_taken_up_anew_without_a_restart() {
     let hub = Running::start().await;
     let mut one = hub.connected(Version::V5, "one").await;
     let limits = "[limits]\nevents-a-second = 1\nconnections-a-source = 1\n";
-    let config = |text: &str| {
-        let overrides = Overrides {
-            data: Some(hub.data().to_owned()),
-            ..Overrides::default()
-        };
-        Config::new(&format!("{}\n{text}", crate::hub::CONFIG), overrides).unwrap()
-    };
-    hub.hub.reload(config(limits)).unwrap();
+    hub.reload(&format!("{CONFIG}\n{limits}")).unwrap();
     // Who is in stays in; nobody else comes.
     one.ping().await;
     assert_eq!(hub.refused_or_answered().await, None);
-    hub.hub.reload(config("")).unwrap();
+    hub.reload(CONFIG).unwrap();
     assert!(hub.refused_or_answered().await.is_some());
 }
 

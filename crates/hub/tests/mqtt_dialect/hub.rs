@@ -1,20 +1,16 @@
 //! A whole hub that listens on a port of its own.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use outgate_core::Core;
-use outgate_core::identity::Actor;
-use outgate_hub::config::{Config, Overrides};
-use outgate_hub::{Hub, StartError};
+use outgate_hub::StartError;
 use outgate_mqtt::packet::{ReasonCode, Version};
 use serde_json::Value;
-use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::client::{Client, connect};
-use crate::site::token;
+pub(crate) use crate::running::Running;
+use crate::running::config;
 
 /// Where it listens, and that every device may talk below `talk`.
 pub(crate) const CONFIG: &str = "
@@ -26,66 +22,23 @@ publish = ['talk/#', 'devices/{device}/#']
 subscribe = ['talk/#', 'devices/{device}/#']
 ";
 
-/// A hub with the site `s` that speaks everything on one port, without TLS.
-pub(crate) struct Running {
-    pub(crate) hub: Arc<Hub>,
-    serving: tokio::task::JoinHandle<()>,
-    folder: TempDir,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
-}
-
 impl Running {
+    /// A hub with the site `s` that speaks everything on one port, without TLS.
     pub(crate) async fn start() -> Self {
         Self::start_with("").await
     }
 
-    /// A hub with `head` at the top of its configuration.
+    /// As [`Running::start`], with `head` at the top of its configuration.
     pub(crate) async fn start_with(head: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = config(&folder, &format!("{head}\n{CONFIG}"));
-        let hub = Arc::new(Hub::start(config).await.unwrap());
-        let serving = tokio::spawn({
-            let hub = Arc::clone(&hub);
-            async move { hub.serve().await }
-        });
-        let running = Self {
-            hub,
-            serving,
-            folder,
-        };
-        let site = "s".parse().unwrap();
-        let identity = &running.core().identity;
-        identity
-            .create_site(&Actor::hub(), site, "S".to_owned())
-            .await
-            .unwrap();
+        let running = Self::on(folder, &format!("{head}\n{CONFIG}")).await;
+        running.furnish().await;
         running
-    }
-
-    pub(crate) fn core(&self) -> &Core {
-        &self.hub.state().core
     }
 
     /// Takes up another configuration.
     pub(crate) fn reload(&self, text: &str) -> Result<(), StartError> {
-        self.hub.reload(config(&self.folder, text))
-    }
-
-    /// Makes a device and gives its token.
-    pub(crate) async fn device(&self, name: &str) -> String {
-        let (hub, identity) = (Actor::hub(), &self.core().identity);
-        let (id, site) = (name.parse().unwrap(), "s".parse().unwrap());
-        let device = identity.create_device(&hub, id, site, None).await.unwrap();
-        let issued = identity
-            .add_token(&hub, &device.id, "t".to_owned(), None)
-            .await
-            .unwrap();
-        token(issued)
+        self.hub.reload(config(self.folder.path(), text))
     }
 
     /// A new device that is connected.
@@ -117,11 +70,6 @@ impl Running {
         let stream = TcpStream::connect(self.address()).await.unwrap();
         stream.set_nodelay(true).unwrap();
         Client::new(stream, version)
-    }
-
-    /// Where it keeps its data.
-    pub(crate) fn data(&self) -> &std::path::Path {
-        self.folder.path()
     }
 
     /// The body of what a GET without a login is answered.
@@ -162,12 +110,4 @@ impl Running {
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         (status, serde_json::from_str(body).unwrap())
     }
-}
-
-fn config(folder: &TempDir, text: &str) -> Config {
-    let overrides = Overrides {
-        data: Some(folder.path().to_owned()),
-        ..Overrides::default()
-    };
-    Config::new(text, overrides).unwrap()
 }

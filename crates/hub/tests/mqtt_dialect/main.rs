@@ -11,10 +11,14 @@ mod hub;
 mod login;
 mod messages;
 mod model;
+#[path = "../running/site.rs"]
+mod of_running;
 mod once;
 mod rates;
 mod retained;
 mod rules;
+#[path = "../running/hub.rs"]
+mod running;
 mod site;
 mod standard;
 mod wills;

@@ -8,7 +8,7 @@ use outgate_mqtt::packet::{
 };
 use outgate_mqtt::topics::TopicName;
 
-use crate::client::{packet_id, publish, text};
+use crate::client::{kept, packet_id, publish, text};
 use crate::site::Site;
 
 #[tokio::test]
@@ -75,16 +75,11 @@ async fn the_last_word_on_a_topic_is_retained_over_a_restart() {
 #[tokio::test]
 async fn a_session_that_is_kept_gets_what_came_meanwhile_in_order_over_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let kept = |site: &Site, clean| {
-        let mut connect = site.connect(Version::V5, "two");
-        connect.clean_start = clean;
-        connect.session_expiry = 3_600;
-        connect
-    };
     let before = {
         let site = Site::new(folder.path()).await;
         let mut two = site.dial(Version::V5);
-        two.connect(kept(&site, true)).await;
+        two.connect(kept(site.connect(Version::V5, "two"), true))
+            .await;
         two.subscribe("talk/#", 2).await;
         let mut one = site.device(Version::V5, "one").await;
         one.publish(publish("talk/a", "0", 1, 1)).await;
@@ -102,7 +97,11 @@ async fn a_session_that_is_kept_gets_what_came_meanwhile_in_order_over_a_restart
     let copy = tempfile::tempdir().unwrap();
     let site = before.killed(copy.path()).await;
     let mut two = site.dial(Version::V5);
-    assert!(two.connect(kept(&site, false)).await.session_present);
+    assert!(
+        two.connect(kept(site.connect(Version::V5, "two"), false))
+            .await
+            .session_present
+    );
     for payload in ["0", "1", "2", "3"] {
         let heard = two.message().await;
         assert_eq!(heard.payload, payload);
@@ -114,7 +113,11 @@ async fn a_session_that_is_kept_gets_what_came_meanwhile_in_order_over_a_restart
     assert_eq!(two.take().await.1, "4");
     drop(two);
     let mut two = site.dial(Version::V5);
-    assert!(!two.connect(kept(&site, true)).await.session_present);
+    assert!(
+        !two.connect(kept(site.connect(Version::V5, "two"), true))
+            .await
+            .session_present
+    );
     one.publish(publish("talk/a", "nobody", 1, 1)).await;
     two.ping().await;
 }
@@ -122,19 +125,15 @@ async fn a_session_that_is_kept_gets_what_came_meanwhile_in_order_over_a_restart
 #[tokio::test]
 async fn exactly_once_holds_over_a_restart_in_the_midst() {
     let folder = tempfile::tempdir().unwrap();
-    let kept = |site: &Site, name, clean| {
-        let mut connect = site.connect(Version::V5, name);
-        connect.clean_start = clean;
-        connect.session_expiry = 3_600;
-        connect
-    };
     let (before, number) = {
         let site = Site::new(folder.path()).await;
         let mut two = site.dial(Version::V5);
-        two.connect(kept(&site, "two", true)).await;
+        two.connect(kept(site.connect(Version::V5, "two"), true))
+            .await;
         two.subscribe("talk/#", 2).await;
         let mut one = site.dial(Version::V5);
-        one.connect(kept(&site, "one", true)).await;
+        one.connect(kept(site.connect(Version::V5, "one"), true))
+            .await;
         one.publish(publish("talk/a", "once", 2, 5)).await;
         let heard = two.message().await;
         let number = heard.delivery.packet_id().unwrap();
@@ -149,7 +148,11 @@ async fn exactly_once_holds_over_a_restart_in_the_midst() {
     let copy = tempfile::tempdir().unwrap();
     let site = before.killed(copy.path()).await;
     let mut two = site.dial(Version::V5);
-    assert!(two.connect(kept(&site, "two", false)).await.session_present);
+    assert!(
+        two.connect(kept(site.connect(Version::V5, "two"), false))
+            .await
+            .session_present
+    );
     // The hub goes on where it was: with the release.
     match two.hear().await {
         Some(Packet::PubRel(release)) => assert_eq!(release.packet_id, number),
@@ -162,7 +165,11 @@ async fn exactly_once_holds_over_a_restart_in_the_midst() {
     .await;
     // The publisher has not heard that it was taken, and says it again.
     let mut one = site.dial(Version::V5);
-    assert!(one.connect(kept(&site, "one", false)).await.session_present);
+    assert!(
+        one.connect(kept(site.connect(Version::V5, "one"), false))
+            .await
+            .session_present
+    );
     assert_eq!(
         one.publish(publish("talk/a", "once", 2, 5)).await,
         ReasonCode::Success

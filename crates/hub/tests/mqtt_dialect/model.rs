@@ -13,7 +13,7 @@ use outgate_mqtt::packet::{Acknowledgement, Packet, Publish, QoS, ReasonCode, Ve
 use outgate_mqtt::topics::TopicName;
 use serde_json::json;
 
-use crate::client::{delivery, packet_id, publish, text};
+use crate::client::{delivery, kept, packet_id, publish, text};
 use crate::site::{HOUR, Site};
 
 const VERSIONS: [Version; 2] = [Version::V3_1_1, Version::V5];
@@ -56,21 +56,16 @@ async fn an_event_of_qos_2_is_kept_once_though_its_acknowledgement_was_lost() {
     let folder = tempfile::tempdir().unwrap();
     let site = Site::new(folder.path()).await;
     let event = || publish("devices/one/events/once", "now", 2, 7);
-    let kept = || {
-        let mut connect = site.connect(Version::V5, "one");
-        connect.clean_start = false;
-        connect.session_expiry = 3_600;
-        connect
-    };
+    let lasting = || kept(site.connect(Version::V5, "one"), false);
     for _ in 0..2 {
         let mut one = site.dial(Version::V5);
-        one.connect(kept()).await;
+        one.connect(lasting()).await;
         assert_eq!(one.publish(event()).await, ReasonCode::Success);
     }
     let copy = tempfile::tempdir().unwrap();
     let again = site.killed(copy.path()).await;
     let mut one = again.dial(Version::V5);
-    assert!(one.connect(kept()).await.session_present);
+    assert!(one.connect(lasting()).await.session_present);
     assert_eq!(one.publish(event()).await, ReasonCode::Success);
     assert_eq!(*again.core.events.newest().borrow(), 1);
     // Once it is released the identifier is that of another message.

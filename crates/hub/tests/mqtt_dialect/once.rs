@@ -12,16 +12,13 @@ use outgate_mqtt::packet::{
 };
 use serde_json::{Value, json};
 
-use crate::client::{Client, packet_id, publish};
+use crate::client::{Client, kept, packet_id, publish};
 use crate::model::reboot;
 use crate::site::{Site, hold_up};
 
 /// A CONNECT of the device `one`, whose session is kept.
 fn lasting(site: &Site, version: Version, clean: bool) -> Connect {
-    let mut connect = site.connect(version, "one");
-    connect.clean_start = clean;
-    connect.session_expiry = 3_600;
-    connect
+    kept(site.connect(version, "one"), clean)
 }
 
 async fn begin(site: &Site) -> Client {

@@ -1,12 +1,13 @@
 //! The last word on a topic: on the disk before anybody sees it, and all of it for who subscribes.
 
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use outgate_core::id::DeviceId;
 use outgate_core::sessions::{Ending, Selector};
 use outgate_mqtt::packet::{Packet, Publish, QoS, ReasonCode, Version};
 
-use crate::client::{Client, publish};
+use crate::client::{Client, kept, publish};
 use crate::site::{Site, hold_up};
 
 /// More than a mailbox holds.
@@ -22,15 +23,7 @@ fn retained(topic: &str, payload: &'static str, qos: u8) -> Publish {
 async fn a_retained_message_is_seen_only_once_it_is_on_the_disk() {
     let folder = tempfile::tempdir().unwrap();
     let site = Site::new(folder.path()).await;
-    let mut one = site.device(Version::V5, "one").await;
-    one.publish(retained("talk/a", "old", 1)).await;
-    let mut two = site.device(Version::V5, "two").await;
-
-    let disk = hold_up(&site.core).await;
-    one.say(Packet::Publish(Box::new(retained("talk/a", "new", 0))))
-        .await;
-    one.ping().await;
-    two.subscribe("talk/#", 1).await;
+    let ([_one, mut two], disk) = with_a_new_one_on_its_way(&site).await;
     // Neither the new one, nor the old one that is about to go.
     two.ping().await;
     drop(disk);
@@ -43,15 +36,7 @@ async fn a_retained_message_is_seen_only_once_it_is_on_the_disk() {
 async fn a_retained_message_that_does_not_reach_the_disk_is_never_seen() {
     let folder = tempfile::tempdir().unwrap();
     let site = Site::new(folder.path()).await;
-    let mut one = site.device(Version::V5, "one").await;
-    one.publish(retained("talk/a", "old", 1)).await;
-    let mut two = site.device(Version::V5, "two").await;
-
-    let disk = hold_up(&site.core).await;
-    one.say(Packet::Publish(Box::new(retained("talk/a", "new", 0))))
-        .await;
-    one.ping().await;
-    two.subscribe("talk/#", 1).await;
+    let ([_one, mut two], disk) = with_a_new_one_on_its_way(&site).await;
     let device: DeviceId = "one".parse().unwrap();
     let who = Selector::Device(device);
     let patience = Duration::from_secs(20);
@@ -86,25 +71,24 @@ async fn all_retained_messages_arrive_though_they_are_more_than_a_mailbox_holds(
 #[tokio::test]
 async fn what_is_left_of_retained_messages_comes_over_a_new_connection_and_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let kept = |site: &Site, clean| {
-        let mut connect = site.connect(Version::V5, "two");
-        connect.clean_start = clean;
-        connect.session_expiry = 3_600;
-        connect
-    };
     let mut seen = std::collections::BTreeSet::new();
     let before = {
         let site = Site::new(folder.path()).await;
         fill(&site).await;
         let mut two = site.dial(Version::V5);
-        two.connect(kept(&site, true)).await;
+        two.connect(kept(site.connect(Version::V5, "two"), true))
+            .await;
         assert_eq!(two.subscribe("talk/#", 1).await, ReasonCode::GrantedQos1);
         for _ in 0..100 {
             seen.insert(two.take().await.0);
         }
         drop(two);
         let mut two = site.dial(Version::V5);
-        assert!(two.connect(kept(&site, false)).await.session_present);
+        assert!(
+            two.connect(kept(site.connect(Version::V5, "two"), false))
+                .await
+                .session_present
+        );
         for _ in 0..100 {
             seen.insert(two.take().await.0);
         }
@@ -113,7 +97,11 @@ async fn what_is_left_of_retained_messages_comes_over_a_new_connection_and_a_res
     let copy = tempfile::tempdir().unwrap();
     let site = before.killed(copy.path()).await;
     let mut two = site.dial(Version::V5);
-    assert!(two.connect(kept(&site, false)).await.session_present);
+    assert!(
+        two.connect(kept(site.connect(Version::V5, "two"), false))
+            .await
+            .session_present
+    );
     while seen.len() < MANY {
         seen.insert(two.take().await.0);
     }
@@ -142,6 +130,20 @@ async fn what_changes_while_retained_messages_are_handed_over_is_never_followed_
     }
     two.ping().await;
     assert_eq!(of_late, ["changed"]);
+}
+
+/// The devices, after `one` has retained `old` and then `new`, which waits for the disk, and `two`
+/// has subscribed; and the disk, which goes on when that is dropped.
+async fn with_a_new_one_on_its_way(site: &Site) -> ([Client; 2], Sender<()>) {
+    let mut one = site.device(Version::V5, "one").await;
+    one.publish(retained("talk/a", "old", 1)).await;
+    let mut two = site.device(Version::V5, "two").await;
+    let disk = hold_up(&site.core).await;
+    one.say(Packet::Publish(Box::new(retained("talk/a", "new", 0))))
+        .await;
+    one.ping().await;
+    two.subscribe("talk/#", 1).await;
+    ([one, two], disk)
 }
 
 fn topic(number: usize) -> String {

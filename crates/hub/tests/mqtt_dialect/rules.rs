@@ -2,7 +2,7 @@
 
 use outgate_mqtt::packet::{Publish, ReasonCode, Version};
 
-use crate::client::{connect, publish};
+use crate::client::{connect, kept, publish};
 use crate::hub::{CONFIG, Running};
 
 /// As in [`CONFIG`], but that nobody may say or hear anything below `talk/secret`.
@@ -45,20 +45,15 @@ async fn a_policy_that_is_taken_up_holds_for_those_who_are_connected() {
 async fn a_session_that_was_away_finds_its_subscriptions_held_to_the_policy() {
     let running = Running::start().await;
     let token = running.device("two").await;
-    let kept = |clean| {
-        let mut connect = connect(Version::V5, "two", &token);
-        connect.clean_start = clean;
-        connect.session_expiry = 3_600;
-        connect
-    };
+    let lasting = |clean| kept(connect(Version::V5, "two", &token), clean);
     let mut two = running.dial(Version::V5).await;
-    two.connect(kept(true)).await;
+    two.connect(lasting(true)).await;
     two.subscribe("talk/secret/#", 1).await;
     two.subscribe("talk/open/#", 1).await;
     drop(two);
     running.reload(NARROWER).unwrap();
     let mut two = running.dial(Version::V5).await;
-    assert!(two.connect(kept(false)).await.session_present);
+    assert!(two.connect(lasting(false)).await.session_present);
     two.ping().await;
     running.reload(CONFIG).unwrap();
     let mut one = running.connected(Version::V5, "one").await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use outgate_core::happening::Hook;
 use outgate_core::id::{DeviceId, ServiceId, SiteId};
-use outgate_core::identity::{Actor, Given, Issued, Scope};
+use outgate_core::identity::{Actor, Scope};
 use outgate_core::{Clock, Core, Settings, Timestamp};
 use outgate_door::Facts;
 use outgate_hub::dialects::mqtt::methods::Methods;
@@ -16,7 +16,8 @@ use outgate_hub::metrics::Metrics;
 use outgate_mqtt::packet::{Connect, ReasonCode, Version};
 use tokio::net::TcpStream;
 
-use crate::client::{Client, connect, text};
+use crate::client::{Client, connect, kept, text};
+use crate::of_running::token;
 
 /// A site with the devices `one` and `two`, which may talk below `talk`, and the service `back`.
 pub(crate) struct Site {
@@ -145,9 +146,7 @@ impl Site {
     pub(crate) fn connect_service(&self, clean: bool) -> Connect {
         let mut connect = connect(Version::V5, "service/back", &self.tokens.back);
         connect.client_id = text("consumer-1");
-        connect.clean_start = clean;
-        connect.session_expiry = 3_600;
-        connect
+        kept(connect, clean)
     }
 
     fn serve(&self, stream: TcpStream, peer: SocketAddr) {
@@ -181,13 +180,6 @@ async fn mqtt(core: &Core, metrics: &Metrics, methods: Methods) -> Mqtt {
     Mqtt::open_with(core.clone(), metrics.clone(), settings, methods)
         .await
         .unwrap()
-}
-
-pub(crate) fn token(issued: Issued) -> String {
-    match issued.given {
-        Given::Token(secret) => String::from_utf8(secret.expose().to_vec()).unwrap(),
-        other @ (Given::Key(_) | Given::Certificate(_) | Given::Nothing) => panic!("{other:?}"),
-    }
 }
 
 /// How long tests let commands last.

@@ -5,16 +5,16 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command as Started, Stdio};
+use std::process::{Command as Started, Stdio};
 
+use outgate_testbed::{Ends, run};
 use tokio::process::Command;
 
 use crate::Case;
-use crate::program::{packages, run};
 
 /// A round of a client in Python, which takes its orders as arguments.
 pub(crate) async fn python(script: &str, case: &Case) -> String {
-    let interpreter = packages().join("python/bin/python");
+    let interpreter = outgate_testbed::python().unwrap();
     // No bytecode is left beside the tests.
     orders(
         Command::new(interpreter).arg("-B").arg(beside(script)),
@@ -41,7 +41,13 @@ async fn orders(command: &mut Command, case: &Case) -> String {
         .args([address.port.to_string(), address.proxy.to_string()])
         .arg(authority)
         .args([device, token]);
-    run(command).await
+    said(command).await
+}
+
+/// Runs a client to its end and gives what it wrote.
+async fn said(command: &mut Command) -> String {
+    let (_, said) = run(command).await.unwrap();
+    said
 }
 
 fn beside(script: &str) -> PathBuf {
@@ -54,20 +60,24 @@ fn beside(script: &str) -> PathBuf {
 pub(crate) async fn mosquitto(case: &Case) -> String {
     let device = &case.device;
     let topic = |name: &str| format!("devices/{device}/{name}");
-    let mut said = String::new();
+    let mut all = String::new();
     for qos in ["0", "1", "2"] {
         let event = topic(&format!("events/round/{qos}"));
         let publish = ["-q", qos, "-t", &event, "-m", "mosquitto"];
-        said += &run(Command::new("mosquitto_pub")
-            .args(common(case))
-            .args(publish))
+        all += &said(
+            Command::new("mosquitto_pub")
+                .args(common(case))
+                .args(publish),
+        )
         .await;
     }
     let state = topic("state");
     let publish = ["-q", "1", "-r", "-t", &state, "-m", "kept"];
-    said += &run(Command::new("mosquitto_pub")
-        .args(common(case))
-        .args(publish))
+    all += &said(
+        Command::new("mosquitto_pub")
+            .args(common(case))
+            .args(publish),
+    )
     .await;
     let subscribe = || {
         let mut arguments = common(case);
@@ -90,12 +100,12 @@ pub(crate) async fn mosquitto(case: &Case) -> String {
     };
     let arguments = subscribe();
     let reading = tokio::task::spawn_blocking(move || hear_and_die(&arguments, 2));
-    said += &reading.await.unwrap();
+    all += &reading.await.unwrap();
     let again = subscribe();
     // The state, which is retained, and the will, in either order.
     let wait = ["-C", "2", "-W", "50"];
-    said += &run(Command::new("mosquitto_sub").args(again).args(wait)).await;
-    said.lines()
+    all += &said(Command::new("mosquitto_sub").args(again).args(wait)).await;
+    all.lines()
         .map(|line| as_told(line, &topic("")) + "\n")
         .collect()
 }
@@ -106,26 +116,16 @@ pub(crate) async fn mosquitto_will(case: &Case) -> String {
     let [online, offline, state] = ["events/online", "events/offline", "state"].map(topic);
     let mut publish = common(case);
     publish.extend(["-q", "1", "-t", &online, "-m", "x"].map(str::to_owned));
-    let mut said = run(Command::new("mosquitto_pub").args(publish)).await;
+    let mut all = said(Command::new("mosquitto_pub").args(publish)).await;
     let mut kept = common(case);
     kept.extend(["-q", "1", "-r", "-t", &state, "-m", "kept"].map(str::to_owned));
-    said += &run(Command::new("mosquitto_pub").args(kept)).await;
+    all += &said(Command::new("mosquitto_pub").args(kept)).await;
     let mut hear = common(case);
     hear.extend(["-q", "1", "-t", &state].map(str::to_owned));
     let will = ["--will-topic", &offline, "--will-payload", "gone"];
     hear.extend(will.map(str::to_owned));
     let hearing = tokio::task::spawn_blocking(move || hear_and_die(&hear, 1));
-    said + &hearing.await.unwrap()
-}
-
-/// A process that does not outlive its test.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    all + &hearing.await.unwrap()
 }
 
 /// Hears so many messages, and is killed.
@@ -138,7 +138,7 @@ fn hear_and_die(arguments: &[String], count: usize) -> String {
         .stdout(Stdio::piped())
         .spawn()
         .expect("mosquitto_sub is missing; `cargo xtask test` installs it");
-    let mut killed = Killed(child);
+    let mut killed = Ends(child);
     let lines = BufReader::new(killed.0.stdout.take().unwrap()).lines();
     lines.take(count).map(|line| line.unwrap() + "\n").collect()
 }

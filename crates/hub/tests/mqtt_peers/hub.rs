@@ -2,20 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use outgate_core::Core;
 use outgate_core::commands::NewCommand;
-use outgate_core::identity::{Actor, Given};
-use outgate_hub::Hub;
-use outgate_hub::config::{Config, Overrides};
+use outgate_core::identity::Actor;
+use outgate_testbed::run;
 use serde_json::Value;
-use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::program::run;
+pub(crate) use crate::running::Running;
 
 /// The hub's listeners, in the order of its configuration.
 #[derive(Clone, Copy)]
@@ -46,47 +42,12 @@ const CONFIGURATION: &str = "
     proxy-protocol-from = ['127.0.0.1/32']
 ";
 
-/// A hub with a listener of each kind.
-pub(crate) struct Running {
-    hub: Arc<Hub>,
-    serving: tokio::task::JoinHandle<()>,
-    folder: TempDir,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
-}
-
 impl Running {
+    /// A hub with a listener of each kind.
     pub(crate) async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let overrides = Overrides {
-            data: Some(folder.path().to_owned()),
-            ..Overrides::default()
-        };
-        let config = Config::new(CONFIGURATION, overrides).unwrap();
-        let hub = Arc::new(Hub::start(config).await.unwrap());
-        let site = "s".parse().unwrap();
-        let identity = &hub.state().core.identity;
-        identity
-            .create_site(&Actor::hub(), site, "S".to_owned())
-            .await
-            .unwrap();
-        let serving = tokio::spawn({
-            let hub = Arc::clone(&hub);
-            async move { hub.serve().await }
-        });
-        Self {
-            hub,
-            serving,
-            folder,
-        }
-    }
-
-    fn core(&self) -> &Core {
-        &self.hub.state().core
+        let running = Self::on(tempfile::tempdir().unwrap(), CONFIGURATION).await;
+        running.furnish().await;
+        running
     }
 
     pub(crate) fn port(&self, listener: Listener) -> u16 {
@@ -101,21 +62,6 @@ impl Running {
     /// Its certificate and key.
     pub(crate) fn server_pem(&self) -> PathBuf {
         self.folder.path().join("tls/server.pem")
-    }
-
-    /// Makes a device and gives its token.
-    pub(crate) async fn device(&self, name: &str) -> String {
-        let (hub, identity) = (Actor::hub(), &self.core().identity);
-        let (id, site) = (name.parse().unwrap(), "s".parse().unwrap());
-        let device = identity.create_device(&hub, id, site, None).await.unwrap();
-        let issued = identity
-            .add_token(&hub, &device.id, "t".to_owned(), None)
-            .await
-            .unwrap();
-        match issued.given {
-            Given::Token(secret) => String::from_utf8(secret.expose().to_vec()).unwrap(),
-            other @ (Given::Key(_) | Given::Certificate(_) | Given::Nothing) => panic!("{other:?}"),
-        }
     }
 
     pub(crate) async fn send_command(&self, device: &str, name: &str) {
@@ -156,12 +102,13 @@ impl Running {
     async fn ask(&self, path: &str) -> Value {
         let token = std::fs::read_to_string(self.folder.path().join("operator.token")).unwrap();
         let port = self.port(Listener::Tls);
-        let said = run(Command::new("curl")
+        let (_, said) = run(Command::new("curl")
             .args(["--silent", "--show-error", "--cacert"])
             .arg(self.authority())
             .args(["--oauth2-bearer", token.trim()])
             .arg(format!("https://localhost:{port}/api/{path}")))
-        .await;
+        .await
+        .unwrap();
         serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
     }
 }

@@ -7,19 +7,22 @@
 
 mod clients;
 mod hub;
-mod program;
 mod rumqttc_client;
+#[path = "../running/hub.rs"]
+mod running;
+#[path = "../running/site.rs"]
+mod site;
 mod ways;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use outgate_testbed::{PATIENCE, run};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use self::hub::{Listener, Running};
-use self::program::{PATIENCE, run};
 use self::ways::Carrier::{Tcp, Tls, Wss};
 use self::ways::{Address, Carrier, Proxies, Way};
 
@@ -175,7 +178,7 @@ async fn mosquitto_is_told_that_its_token_is_wrong() {
     let running = Running::start().await;
     running.device("m").await;
     let port = running.port(Listener::Plain).to_string();
-    let ended = run(Command::new("mosquitto_pub").args([
+    let (_, said) = run(Command::new("mosquitto_pub").args([
         "-h",
         "localhost",
         "-p",
@@ -189,9 +192,10 @@ async fn mosquitto_is_told_that_its_token_is_wrong() {
         "-m",
         "x",
     ]))
-    .await;
+    .await
+    .unwrap();
     assert!(
-        ended.contains("not authorised") || ended.contains("bad user name"),
-        "{ended}"
+        said.contains("not authorised") || said.contains("bad user name"),
+        "{said}"
     );
 }

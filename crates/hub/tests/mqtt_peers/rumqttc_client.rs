@@ -1,9 +1,9 @@
 //! A round of rumqttc. Without its feature for WebSocket, which would bring a second tungstenite.
 
+use outgate_testbed::PATIENCE;
 use rumqttc::{AsyncClient, Event, EventLoop, Incoming, LastWill, MqttOptions, QoS, Transport, v5};
 
 use crate::Case;
-use crate::program::PATIENCE;
 use crate::ways::Carrier;
 
 /// Makes the round and tells of it in the words of the other clients.

@@ -2,11 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use tokio::process::Command;
+use outgate_testbed::{BETWEEN_LOOKS, PATIENCE, Program, free};
 
 use crate::hub::{Listener, Running};
-use crate::program::{BETWEEN_LOOKS, PATIENCE, Server, free};
 
 /// How a client's bytes are carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub(crate) struct Proxies {
     haproxy: u16,
     haproxy_http: u16,
     folder: tempfile::TempDir,
-    _servers: [Server; 3],
+    _servers: [Program; 3],
 }
 
 impl Proxies {
@@ -72,20 +72,20 @@ impl Proxies {
         // squid lets go of root's rights.
         let everybody = std::fs::Permissions::from_mode(0o777);
         std::fs::set_permissions(folder.path(), everybody).unwrap();
-        let (squid, tunnel, haproxy, haproxy_http) = (free(), free(), free(), free());
+        let [squid, tunnel, haproxy, haproxy_http] = [(); 4].map(|()| free().unwrap().port());
         let conf = write(
             folder.path(),
             "squid.conf",
             &squid_conf(squid, folder.path()),
         );
-        let squid_runs = Server::start(
+        let squid_runs = start(
             Command::new("squid").args(["-N", "-f"]).arg(conf),
             folder.path(),
             squid,
         )
         .await;
         let all = running.port(Listener::Tls);
-        let socat_runs = Server::start(
+        let socat_runs = start(
             Command::new("socat")
                 .arg(format!("TCP-LISTEN:{tunnel},bind=127.0.0.1,fork,reuseaddr"))
                 .arg(format!("PROXY:127.0.0.1:localhost:{all},proxyport={squid}")),
@@ -95,7 +95,7 @@ impl Proxies {
         .await;
         let conf = haproxy_cfg(running, haproxy, haproxy_http);
         let conf = write(folder.path(), "haproxy.cfg", &conf);
-        let haproxy_runs = Server::start(
+        let haproxy_runs = start(
             Command::new("haproxy").args(["-db", "-f"]).arg(conf),
             folder.path(),
             haproxy,
@@ -154,6 +154,12 @@ impl Proxies {
             .await
             .unwrap_or_else(|_| panic!("squid has not seen {count} tunnels"));
     }
+}
+
+async fn start(command: &mut Command, folder: &Path, port: u16) -> Program {
+    Program::start(command, folder, ([127, 0, 0, 1], port).into())
+        .await
+        .unwrap()
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
