@@ -1,6 +1,6 @@
 //! The audit log: complete, without secrets, and found out when somebody changes it.
 
-use outgate_core::audit::Verified;
+use outgate_core::audit::{Entry, Verified};
 use outgate_core::identity::{Actor, Page, Role, Scope};
 use outgate_core::{Core, Refusal};
 
@@ -26,13 +26,7 @@ async fn each_act_is_there_with_who_did_it_and_without_the_secret() {
         .await
         .unwrap();
     let token = hub.device_token("till-1").await;
-    let entries = hub
-        .core
-        .audit
-        .entries(&hub.admin, &ALL)
-        .await
-        .unwrap()
-        .items;
+    let entries = entries(&hub).await;
     let acts: Vec<_> = entries
         .iter()
         .rev()
@@ -71,13 +65,7 @@ async fn what_an_operator_may_not_is_written_down_but_not_without_end() {
             .await;
         assert!(matches!(refused, Err(Refusal::Forbidden { .. })));
     }
-    let entries = hub
-        .core
-        .audit
-        .entries(&hub.admin, &ALL)
-        .await
-        .unwrap()
-        .items;
+    let entries = entries(&hub).await;
     let refused = entries
         .iter()
         .filter(|entry| entry.act == "refused")
@@ -144,4 +132,10 @@ async fn any_change_behind_its_back_is_found_at_its_place() {
 
 async fn whole(core: &Core) -> Verified {
     core.audit.verify(&Actor::hub()).await.unwrap()
+}
+
+/// The entries of the log, the newest first.
+async fn entries(hub: &Hub) -> Vec<Entry> {
+    let entries = hub.core.audit.entries(&hub.admin, &ALL).await;
+    entries.unwrap().items
 }

@@ -7,9 +7,9 @@ use outgate_core::identity::{
 };
 use outgate_core::secret::Secret;
 use outgate_core::sessions::Ending;
-use outgate_core::webhooks::NewWebhook;
 use outgate_core::{Core, Refusal, Settings};
 
+use crate::asked::a_webhook;
 use crate::hub::{Hub, id, token_of};
 
 #[tokio::test]
@@ -455,16 +455,8 @@ async fn a_device_was_seen_when_it_came_and_when_it_went() {
 #[tokio::test]
 async fn without_its_master_key_a_hub_with_webhooks_does_not_open() {
     let hub = Hub::new();
-    let webhook = NewWebhook {
-        title: "erp".to_owned(),
-        url: "https://erp.example/".to_owned(),
-        site: None,
-        device: None,
-        prefix: None,
-        batch: 1,
-        after: None,
-    };
-    hub.core.webhooks.create(&hub.admin, webhook).await.unwrap();
+    let made = hub.core.webhooks.create(&hub.admin, a_webhook());
+    made.await.unwrap();
     let Hub { core, folder, .. } = hub;
     drop(core);
     std::fs::remove_file(folder.path().join("master.key")).unwrap();

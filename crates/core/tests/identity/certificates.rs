@@ -9,7 +9,7 @@ use rcgen::{
 
 use outgate_core::Refusal;
 use outgate_core::identity::{
-    Claim, CredentialState, Given, Identified, Issued, MAX_CREDENTIALS, Principal,
+    Claim, CredentialState, Given, Identified, Issued, MAX_CREDENTIALS, Principal, SiteAuthority,
 };
 use outgate_core::sessions::Ending;
 
@@ -102,13 +102,8 @@ async fn a_pinned_certificate_is_its_devices_whoever_signed_it() {
 
 #[tokio::test]
 async fn pinning_another_sites_certificate_takes_none_of_its_devices() {
-    let hub = Hub::with_device("shop", "till-1").await;
-    hub.add_site("evil").await;
-    hub.add_device("evil", "imp").await;
-    let customer = Customer::new(&hub);
-    let (identity, shop) = (&hub.core.identity, id("shop"));
-    let added = identity.add_authority(&hub.admin, &shop, &customer.pem);
-    added.await.unwrap();
+    let hub = with_another_site().await;
+    let (customer, _) = Customer::registered(&hub).await;
     let vouched = customer.leaf(&hub, "till-1", true);
     show(&hub, &vouched, None).await.unwrap();
     let ours = hub_certificate(&hub, "till-1", DAY).await;
@@ -124,9 +119,7 @@ async fn pinning_another_sites_certificate_takes_none_of_its_devices() {
 
 #[tokio::test]
 async fn a_certificate_pinned_at_two_sites_is_only_whose_who_shows_it_says() {
-    let hub = Hub::with_device("shop", "till-1").await;
-    hub.add_site("evil").await;
-    hub.add_device("evil", "imp").await;
+    let hub = with_another_site().await;
     let chain = Customer::new(&hub).leaf(&hub, "anything", true);
     pin(&hub, "till-1", &chain).await.unwrap();
     let theirs = pin(&hub, "imp", &chain).await.unwrap();
@@ -170,10 +163,7 @@ async fn what_one_site_has_pinned_and_anothers_authority_vouches_for_is_whose_it
 #[tokio::test]
 async fn what_was_revoked_while_pinned_does_not_come_back_by_an_authority() {
     let hub = Hub::with_device("shop", "till-1").await;
-    let customer = Customer::new(&hub);
-    let (identity, shop) = (&hub.core.identity, id("shop"));
-    let added = identity.add_authority(&hub.admin, &shop, &customer.pem);
-    added.await.unwrap();
+    let (customer, _) = Customer::registered(&hub).await;
     let chain = customer.leaf(&hub, "till-1", true);
     let pinned = pin(&hub, "till-1", &chain).await.unwrap();
     revoke(&hub, "till-1", pinned).await;
@@ -191,10 +181,8 @@ async fn what_was_revoked_while_pinned_does_not_come_back_by_an_authority() {
 #[tokio::test]
 async fn a_revoked_pin_is_cleared_away_once_its_certificate_has_ended() {
     let hub = Hub::with_device("shop", "till-1").await;
-    let customer = Customer::new(&hub);
-    let (identity, shop) = (&hub.core.identity, id("shop"));
-    let added = identity.add_authority(&hub.admin, &shop, &customer.pem);
-    added.await.unwrap();
+    let (customer, _) = Customer::registered(&hub).await;
+    let identity = &hub.core.identity;
     let chain = customer.leaf(&hub, "till-1", true);
     let pinned = pin(&hub, "till-1", &chain).await.unwrap();
     assert_eq!(pinned.credential.expires, None);
@@ -215,11 +203,8 @@ async fn a_sites_authority_vouches_for_its_own_devices_only() {
     let hub = Hub::with_device("shop", "till-1").await;
     hub.add_site("bar").await;
     hub.add_device("bar", "tap-1").await;
-    let customer = Customer::new(&hub);
+    let (customer, _) = Customer::registered(&hub).await;
     let stranger = Customer::new(&hub);
-    let (identity, shop) = (&hub.core.identity, id("shop"));
-    let added = identity.add_authority(&hub.admin, &shop, &customer.pem);
-    added.await.unwrap();
     let good = customer.leaf(&hub, "till-1", true);
     let who = show(&hub, &good, None).await.unwrap();
     hub.open(&who).await.unwrap();
@@ -247,16 +232,14 @@ async fn a_sites_authority_vouches_for_its_own_devices_only() {
 #[tokio::test]
 async fn with_its_authority_all_its_certificates_are_revoked() {
     let hub = Hub::with_device("shop", "till-1").await;
-    let customer = Customer::new(&hub);
-    let (identity, shop) = (&hub.core.identity, id("shop"));
-    let added = identity.add_authority(&hub.admin, &shop, &customer.pem);
-    let authority = added.await.unwrap();
+    let (customer, authority) = Customer::registered(&hub).await;
     let shown = customer.leaf(&hub, "till-1", true);
     let session = hub
         .open(&show(&hub, &shown, None).await.unwrap())
         .await
         .unwrap();
     let connection = tokio::spawn(async move { session.ended().await });
+    let (identity, shop) = (&hub.core.identity, id("shop"));
     let revoked = identity.revoke_authority(&hub.admin, &shop, &authority.id);
     assert_eq!(revoked.await.unwrap().connections.ended, 1);
     assert_eq!(connection.await.unwrap(), Ending::Revoked);
@@ -310,6 +293,16 @@ impl Customer {
         }
     }
 
+    /// One that the site `shop` has said may vouch for its devices.
+    async fn registered(hub: &Hub) -> (Self, SiteAuthority) {
+        let (customer, shop) = (Self::new(hub), id("shop"));
+        let identity = &hub.core.identity;
+        let added = identity.add_authority(&hub.admin, &shop, &customer.pem);
+        let authority = added.await.unwrap();
+        (customer, authority)
+    }
+
+    /// A certificate that ends in 90 days, for a client or else for a server.
     fn leaf(&self, hub: &Hub, name: &str, client: bool) -> Vec<Vec<u8>> {
         let now = hub.core.clock.now();
         let mut params = CertificateParams::default();
@@ -325,6 +318,14 @@ impl Customer {
         let signed = params.signed_by(&key, &self.issuer).unwrap();
         vec![signed.der().to_vec()]
     }
+}
+
+/// The device `till-1` at the site `shop`, and `imp` at another.
+async fn with_another_site() -> Hub {
+    let hub = Hub::with_device("shop", "till-1").await;
+    hub.add_site("evil").await;
+    hub.add_device("evil", "imp").await;
+    hub
 }
 
 async fn hub_certificate(hub: &Hub, device: &str, lasts: Duration) -> Vec<Vec<u8>> {

@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+#[path = "../held/asked.rs"]
+mod asked;
 mod audit;
 mod basics;
 mod certificates;

@@ -10,14 +10,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::json;
 
-use outgate_core::commands::NewCommand;
 use outgate_core::events::NewEvent;
 use outgate_core::id::{AuthorityId, CommandId, CredentialId, FleetKeyId, WebhookId};
 use outgate_core::identity::{Actor, Enrolled, NewFleetKey, Page, Role, Scope};
 use outgate_core::sessions::{Ending, Selector, Session};
-use outgate_core::webhooks::{Letter, NewWebhook, WebhookChange};
+use outgate_core::webhooks::{Letter, WebhookChange};
 use outgate_core::{Core, Refusal};
 
+use crate::asked::{a_command, a_webhook};
 use crate::certificates::{Customer, request};
 use crate::enrol::Fleet;
 use crate::hub::{Hub, id, token_of};
@@ -319,16 +319,6 @@ async fn head(hub: &Hub) -> String {
     entries.unwrap().items.remove(0).digest
 }
 
-fn a_command() -> NewCommand {
-    NewCommand {
-        name: "reboot".to_owned(),
-        content_type: String::new(),
-        properties: [].into(),
-        payload: Bytes::new(),
-        lasts: HOUR,
-    }
-}
-
 fn a_fleet_key() -> NewFleetKey {
     NewFleetKey {
         site: id("shop"),
@@ -336,17 +326,5 @@ fn a_fleet_key() -> NewFleetKey {
         uses: 1,
         lasts: HOUR,
         from: Vec::new(),
-    }
-}
-
-fn a_webhook() -> NewWebhook {
-    NewWebhook {
-        title: "erp".to_owned(),
-        url: "https://erp.example/".to_owned(),
-        site: None,
-        device: None,
-        prefix: None,
-        batch: 1,
-        after: None,
     }
 }

@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+#[path = "../held/asked.rs"]
+mod asked;
 mod crash;
 mod devices;
 #[cfg(feature = "namespaces")]

@@ -7,14 +7,15 @@ use bytes::Bytes;
 use ring::hmac;
 use serde_json::json;
 
-use outgate_core::commands::{NewCommand, Settlement};
+use outgate_core::commands::Settlement;
 use outgate_core::identity::{Actor, Enrolment, NewFleetKey, Scope, enrolment_text};
 use outgate_core::limits::Share;
 use outgate_core::messages::{Keep, Message, Subscription, Will, WillId};
 use outgate_core::sessions::Session;
-use outgate_core::webhooks::{Letter, NewWebhook};
+use outgate_core::webhooks::Letter;
 use outgate_core::{Core, Refusal};
 
+use crate::asked::{a_command, a_webhook};
 use crate::devices::{come_in, device_with_token, open, said};
 
 /// More than any disk has.
@@ -221,27 +222,5 @@ async fn an_enrolment(core: &Core) -> Enrolment {
         proof: hmac::sign(&key, text.as_bytes()).as_ref().to_vec(),
         request: None,
         peer: [127, 0, 0, 1].into(),
-    }
-}
-
-fn a_command() -> NewCommand {
-    NewCommand {
-        name: "reboot".to_owned(),
-        content_type: String::new(),
-        properties: [].into(),
-        payload: Bytes::new(),
-        lasts: Duration::from_secs(3_600),
-    }
-}
-
-fn a_webhook() -> NewWebhook {
-    NewWebhook {
-        title: "erp".to_owned(),
-        url: "https://erp.example/".to_owned(),
-        site: None,
-        device: None,
-        prefix: None,
-        batch: 1,
-        after: None,
     }
 }
