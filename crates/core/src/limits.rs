@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use crate::refusal::Refusal;
 
+mod failed_logins;
 mod rate;
 mod share;
 mod turns;
 
+pub use failed_logins::{Attempt, FAILED_LOGINS, FAILED_LOGINS_OF_SOURCE, FailedLogins};
 pub use rate::{MAX_REMEMBERED, Rate, Rates};
 pub use share::{InUse, Quota, Share};
 pub(crate) use turns::Turns;
@@ -28,13 +30,6 @@ pub const MAX_PROPERTIES: usize = 64;
 
 /// The most bytes of all named texts beside a payload together, names and texts.
 pub const MAX_PROPERTIES_BYTES: usize = 8_192;
-
-/// How many logins of one source may fail at once, and then a second. Guessing is hopeless, but
-/// each guess costs a look at the disk.
-pub const FAILED_LOGINS: Rate = Rate {
-    burst: 100,
-    every: Duration::from_millis(50),
-};
 
 /// How much is taken and kept.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use crate::happening::Hook;
 use crate::id::{CredentialId, SessionId};
 use crate::idempotency::Idempotency;
 use crate::identity::{Identified, Identity};
-use crate::limits::Limits;
+use crate::limits::{FailedLogins, Limits};
 use crate::messages::Messages;
 use crate::refusal::Refusal;
 use crate::sessions::{Pass, Presence, Session, Sessions};
@@ -58,6 +58,8 @@ pub struct Core {
     pub sessions: Sessions,
     /// Who is who.
     pub identity: Identity,
+    /// Who tried in vain to log in, over whatever dialect.
+    pub failed_logins: FailedLogins,
     /// What devices say.
     pub events: Events,
     /// What devices are to do.
@@ -96,6 +98,7 @@ impl Core {
         Ok(Self {
             webhooks: Webhooks::new(store.clone(), clock.clone(), identity.clone()),
             identity,
+            failed_logins: FailedLogins::new(clock.clone()),
             events: Events::new(store.clone(), clock.clone(), &settings.limits, hook.clone())?,
             commands: Commands::new(store.clone(), clock.clone(), sessions.clone(), hook.clone()),
             calls: Calls::new(store.clone(), clock.clone(), sessions.clone(), hook.clone()),

@@ -17,7 +17,7 @@ use axum::routing::{any, get};
 use axum::{Extension, Router};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode};
-use outgate_core::limits::{FAILED_LOGINS, Rate, Rates, source};
+use outgate_core::limits::{Rate, Rates, source};
 use outgate_door::Facts;
 use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
@@ -76,7 +76,6 @@ const OPEN: Rate = Rate {
 pub(crate) struct Api {
     state: State,
     started: Instant,
-    failed_logins: Rates<IpAddr>,
     enrolments: Rates<IpAddr>,
     /// Bodies of enrolments that are being read.
     enrolling: Places,
@@ -96,7 +95,6 @@ pub fn router(state: State) -> Router {
     let document = document();
     let api = Arc::new(Api {
         started: Instant::now(),
-        failed_logins: Rates::new(FAILED_LOGINS, state.core.clock.clone()),
         enrolments: Rates::new(ENROLMENTS, state.core.clock.clone()),
         open: Rates::new(OPEN, state.core.clock.clone()),
         readiness: health::Readiness::default(),

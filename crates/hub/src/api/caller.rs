@@ -12,7 +12,7 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 
 use outgate_core::identity::{Actor, Claim, Principal, Role, Scope};
-use outgate_core::limits::{self, Share};
+use outgate_core::limits::{Attempt, Share};
 use outgate_core::secret::Secret;
 use outgate_core::sessions::{Ending, Session};
 use outgate_core::{Core, Refusal};
@@ -155,12 +155,11 @@ pub(crate) async fn make_out(
     let facts = facts.ok_or(Refusal::Internal(
         "a request without the facts of its connection",
     ))?;
-    let source = limits::source(facts.peer.ip());
+    let core = &api.state.core;
+    let attempt = Attempt::new(facts.peer.ip(), None);
     let token = bearer(headers)?;
-    // Guessing is hopeless, but each guess costs a look at the disk.
-    let limited = |wait| Problem::limited("failed logins", wait);
-    api.failed_logins.check(&source).map_err(limited)?;
-    match Caller::sign_in(&api.state.core, &token, VIA, facts.peer).await {
+    core.failed_logins.check(&attempt)?;
+    match Caller::sign_in(core, &token, VIA, facts.peer).await {
         Ok(caller) => Ok(caller),
         Err(refusal) => {
             let problem = match Problem::from(refusal) {
@@ -170,7 +169,7 @@ pub(crate) async fn make_out(
                 other => other,
             };
             if problem.clone().into_response().status() == StatusCode::UNAUTHORIZED {
-                api.failed_logins.take(&source).map_err(limited)?;
+                core.failed_logins.count(&attempt)?;
             }
             Err(problem)
         }

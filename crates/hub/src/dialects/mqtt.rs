@@ -23,7 +23,6 @@ mod topics;
 mod websocket;
 mod welcome;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -32,7 +31,6 @@ use arc_swap::ArcSwap;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use outgate_core::Core;
-use outgate_core::limits::{FAILED_LOGINS, Rates};
 use outgate_core::refusal::Refusal;
 use outgate_door::Facts;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -70,8 +68,6 @@ struct Inner {
     methods: Methods,
     /// Whether the hub is going down.
     draining: AtomicBool,
-    /// By source and the name that was said.
-    failed_logins: Rates<(IpAddr, String)>,
 }
 
 impl Inner {
@@ -125,7 +121,6 @@ impl Mqtt {
             broker: Arc::new(broker),
             methods,
             draining: AtomicBool::new(false),
-            failed_logins: Rates::new(FAILED_LOGINS, core.clock.clone()),
             core,
             metrics,
             rules,

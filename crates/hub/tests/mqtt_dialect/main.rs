@@ -7,6 +7,7 @@ mod bounds;
 mod client;
 mod counted;
 mod event_wills;
+mod failed_logins;
 mod hub;
 mod login;
 mod messages;

@@ -5,9 +5,9 @@
 //! Operators have nothing to say here.
 
 use outgate_core::Core;
-use outgate_core::id::{DeviceId, MAX_NAME, ServiceId};
+use outgate_core::id::{DeviceId, ServiceId};
 use outgate_core::identity::{Claim, Identified, Principal};
-use outgate_core::limits;
+use outgate_core::limits::Attempt;
 use outgate_core::refusal::Refusal;
 use outgate_core::secret::Secret;
 use outgate_door::Facts;
@@ -25,7 +25,7 @@ const TOKEN: &[u8] = b"og_";
 ///
 /// # Errors
 /// [`Refusal::Unauthenticated`] for whatever proves nothing; [`Refusal::Forbidden`] for an
-/// operator; [`Refusal::Limited`] when too many logins of this name from there have failed; what
+/// operator; [`Refusal::Limited`] when too many logins of this name, or from there, have failed; what
 /// [`outgate_core::identity::Identity::authenticate`] refuses with.
 pub(super) async fn identify(
     hub: &Inner,
@@ -33,21 +33,15 @@ pub(super) async fn identify(
     facts: &Facts,
 ) -> Result<Identified, Refusal> {
     let user = connect.user_name.as_deref().unwrap_or_default();
-    // By name too: one device that keeps failing does not keep those out that stand beside it.
-    let name = user.chars().take(MAX_NAME).collect();
-    let who = (limits::source(facts.peer.ip()), name);
-    let limited = |retry_after| Refusal::Limited {
-        what: "failed logins",
-        retry_after,
-    };
-    hub.failed_logins.check(&who).map_err(limited)?;
     let core = &hub.core;
+    let attempt = Attempt::new(facts.peer.ip(), Some(user));
+    core.failed_logins.check(&attempt)?;
     let identified = match &connect.password {
         Some(password) => by_password(core, user, password.expose()).await,
         None => by_certificate(core, user, facts).await,
     };
     if let Err(Refusal::Unauthenticated) = &identified {
-        hub.failed_logins.take(&who).map_err(limited)?;
+        core.failed_logins.count(&attempt)?;
     }
     let identified = identified?;
     match &identified.principal {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use outgate_core::identity::{Identified, Principal};
-use outgate_core::limits;
+use outgate_core::limits::Attempt;
 use outgate_door::Facts;
 use outgate_mqtt::connection::{Connection, Event};
 use outgate_mqtt::packet::{Authentication, ReasonCode};
@@ -89,12 +89,10 @@ where
         .methods
         .get(asked.method.as_str())
         .ok_or(ReasonCode::BadAuthenticationMethod)?;
-    let who = (
-        limits::source(facts.peer.ip()),
-        asked.method.as_str().to_owned(),
-    );
-    hub.failed_logins
-        .check(&who)
+    let attempt = Attempt::new(facts.peer.ip(), Some(asked.method.as_str()));
+    hub.core
+        .failed_logins
+        .check(&attempt)
         .map_err(|_| ReasonCode::ServerBusy)?;
     let mut exchange = method.begin();
     let mut said = asked.data.clone();
@@ -123,7 +121,7 @@ where
         said = auth.authentication.and_then(|answer| answer.data);
     }
     // Whether this one is one too many is asked the next time.
-    let _ = hub.failed_logins.take(&who);
+    let _ = hub.core.failed_logins.count(&attempt);
     Err(ReasonCode::NotAuthorized)
 }
 
