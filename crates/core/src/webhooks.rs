@@ -7,8 +7,9 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::Connection;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::announcement::Announcement;
@@ -154,19 +155,12 @@ impl Webhooks {
         let id = WebhookId::made_up()?;
         let secret = Secret::random(SECRET_BYTES)?;
         let sealed = self.identity.vault().seal(&context(&id), &secret)?;
-        let (webhooks, actor) = (self.clone(), actor.clone());
-        let (made, told) = self
-            .store
-            .write(move |connection| {
-                let now = webhooks.clock.now();
-                let detail = json!({"url": webhook.url});
-                audit::append(connection, now, &actor, "webhook.create", &on(&id), &detail)?;
-                table::insert(connection, &id, &webhook, &sealed, now)?;
-                Ok((table::one(connection, &id)?, webhooks.news()))
-            })
-            .await?;
-        drop(told);
-        Ok((made, shown(&secret)))
+        let act = ("webhook.create", json!({"url": webhook.url}));
+        let made = self.act(actor, &id, act, move |connection, id, now| {
+            table::insert(connection, id, &webhook, &sealed, now)?;
+            table::one(connection, id)
+        });
+        Ok((made.await?, shown(&secret)))
     }
 
     /// Lists webhooks by their names.
@@ -208,25 +202,19 @@ impl Webhooks {
     ) -> Result<Webhook, Refusal> {
         administer(actor)?;
         change.check()?;
-        let (webhooks, actor, id) = (self.clone(), actor.clone(), id.clone());
-        let (changed, told) = self
-            .store
-            .write(move |connection| {
-                let now = webhooks.clock.now();
-                let before = table::one(connection, &id)?;
-                if if_version.is_some_and(|version| version != before.version) {
-                    return Err(Refusal::Conflict {
-                        what: "the webhook",
-                    });
-                }
-                let detail = json!({"url": change.url, "active": change.active});
-                audit::append(connection, now, &actor, "webhook.update", &on(&id), &detail)?;
-                table::change(connection, &before, &change, now)?;
-                Ok((table::one(connection, &id)?, webhooks.news()))
-            })
-            .await?;
-        drop(told);
-        Ok(changed)
+        let detail = json!({"url": change.url, "active": change.active});
+        let act = ("webhook.update", detail);
+        self.act(actor, id, act, move |connection, id, now| {
+            let before = table::one(connection, id)?;
+            if if_version.is_some_and(|version| version != before.version) {
+                return Err(Refusal::Conflict {
+                    what: "the webhook",
+                });
+            }
+            table::change(connection, &before, &change, now)?;
+            table::one(connection, id)
+        })
+        .await
     }
 
     /// Gives a webhook a new secret, told only now. The one before goes on signing beside it for
@@ -246,19 +234,13 @@ impl Webhooks {
         }
         let secret = Secret::random(SECRET_BYTES)?;
         let sealed = self.identity.vault().seal(&context(id), &secret)?;
-        let (webhooks, actor, id) = (self.clone(), actor.clone(), id.clone());
-        let told = self
-            .store
-            .write(move |connection| {
-                let now = webhooks.clock.now();
-                table::one(connection, &id)?;
-                let detail = json!({"overlap-seconds": overlap.as_secs()});
-                audit::append(connection, now, &actor, "webhook.rotate", &on(&id), &detail)?;
-                table::rotate(connection, &id, &sealed, now.after(overlap))?;
-                Ok(webhooks.news())
-            })
-            .await?;
-        drop(told);
+        let detail = json!({"overlap-seconds": overlap.as_secs()});
+        let act = ("webhook.rotate", detail);
+        self.act(actor, id, act, move |connection, id, now| {
+            table::one(connection, id)?;
+            table::rotate(connection, id, &sealed, now.after(overlap))
+        })
+        .await?;
         Ok(shown(&secret))
     }
 
@@ -268,26 +250,44 @@ impl Webhooks {
     /// As [`Webhooks::update`].
     pub async fn remove(&self, actor: &Actor, id: &WebhookId) -> Result<(), Refusal> {
         administer(actor)?;
-        let (webhooks, actor, id) = (self.clone(), actor.clone(), id.clone());
-        let told = self
-            .store
-            .write(move |connection| {
-                let now = webhooks.clock.now();
-                table::one(connection, &id)?;
-                let detail = json!({});
-                audit::append(connection, now, &actor, "webhook.remove", &on(&id), &detail)?;
-                table::remove(connection, &id)?;
-                Ok(webhooks.news())
-            })
-            .await?;
-        drop(told);
-        Ok(())
+        let act = ("webhook.remove", json!({}));
+        self.act(actor, id, act, |connection, id, _| {
+            table::one(connection, id)?;
+            table::remove(connection, id)
+        })
+        .await
     }
 
     /// News of any change that those who send must heed.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
+    }
+
+    /// Does `work` on the writer's thread with its entry in the audit log, unless the actor has
+    /// been revoked while this waited; and tells of it once it is on the disk.
+    async fn act<T, F>(
+        &self,
+        actor: &Actor,
+        id: &WebhookId,
+        (act, detail): (&'static str, Value),
+        work: F,
+    ) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, &WebhookId, Timestamp) -> Result<T, Refusal> + Send + 'static,
+    {
+        let (webhooks, actor, id) = (self.clone(), actor.clone(), id.clone());
+        let (done, told) = self
+            .store
+            .write(move |connection| {
+                let now = webhooks.clock.now();
+                audit::append(connection, now, &actor, act, &on(&id), &detail)?;
+                Ok((work(connection, &id, now)?, webhooks.news()))
+            })
+            .await?;
+        drop(told);
+        Ok(done)
     }
 
     /// Tells of a change, once it is dropped.

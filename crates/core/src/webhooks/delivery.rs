@@ -4,7 +4,6 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::audit;
 use crate::clock::Timestamp;
 use crate::consumers;
 use crate::events::{Event, row};
@@ -13,7 +12,7 @@ use crate::identity::Actor;
 use crate::refusal::Refusal;
 use crate::secret::Secret;
 use crate::webhooks::letters::{self, Letter};
-use crate::webhooks::{Webhook, WebhookState, Webhooks, context, on, table};
+use crate::webhooks::{Webhook, WebhookState, Webhooks, context, table};
 
 /// What is wrong with a webhook.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -213,33 +212,19 @@ impl Webhooks {
     /// # Errors
     /// As the store.
     pub async fn stop(&self, id: &WebhookId, why: String) -> Result<(), Refusal> {
-        let (id, webhooks) = (id.clone(), self.clone());
-        let told = self
-            .store
-            .write(move |connection| {
-                let now = webhooks.clock.now();
-                let detail = json!({"why": why});
-                audit::append(
-                    connection,
-                    now,
-                    &Actor::hub(),
-                    "webhook.stop",
-                    &on(&id),
-                    &detail,
-                )?;
-                consumers::remove(connection, &table::consumer(&id)?)?;
-                connection
-                    .prepare_cached(
-                        "UPDATE webhooks SET state = ?2, version = version + 1,
-                         failing_since = coalesce(failing_since, ?3), why = ?4, next_try = NULL,
-                         until_place = NULL WHERE id = ?1",
-                    )?
-                    .execute(params![id, table::word(WebhookState::Stopped), now, why])?;
-                Ok(webhooks.news())
-            })
-            .await?;
-        drop(told);
-        Ok(())
+        let act = ("webhook.stop", json!({"why": why}));
+        self.act(&Actor::hub(), id, act, move |connection, id, now| {
+            consumers::remove(connection, &table::consumer(id)?)?;
+            connection
+                .prepare_cached(
+                    "UPDATE webhooks SET state = ?2, version = version + 1,
+                     failing_since = coalesce(failing_since, ?3), why = ?4, next_try = NULL,
+                     until_place = NULL WHERE id = ?1",
+                )?
+                .execute(params![id, table::word(WebhookState::Stopped), now, why])?;
+            Ok(())
+        })
+        .await
     }
 }
 

@@ -4,12 +4,11 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::json;
 
-use crate::audit;
 use crate::clock::Timestamp;
 use crate::id::WebhookId;
 use crate::identity::{Actor, Listed, MAX_PAGE, Page};
 use crate::refusal::Refusal;
-use crate::webhooks::{Webhooks, administer, on, table};
+use crate::webhooks::{Webhooks, administer, table};
 
 /// The most letters that are kept of a webhook; the oldest go first.
 pub const MAX_LETTERS: u64 = 1_000;
@@ -89,33 +88,19 @@ impl Webhooks {
         letter: u64,
     ) -> Result<(), Refusal> {
         administer(actor)?;
-        let (webhooks, actor, id) = (self.clone(), actor.clone(), id.clone());
-        let told = self
-            .store
-            .write(move |connection| {
-                let now = webhooks.clock.now();
-                let detail = json!({"letter": letter});
-                audit::append(
-                    connection,
-                    now,
-                    &actor,
-                    "webhook.redeliver",
-                    &on(&id),
-                    &detail,
-                )?;
-                let found = connection
-                    .prepare_cached(
-                        "UPDATE webhook_letters SET again = 1 WHERE webhook = ?1 AND seq = ?2",
-                    )?
-                    .execute(params![id, place(letter)])?;
-                if found == 0 {
-                    return Err(Refusal::not_found("letter", letter));
-                }
-                Ok(webhooks.news())
-            })
-            .await?;
-        drop(told);
-        Ok(())
+        let act = ("webhook.redeliver", json!({"letter": letter}));
+        self.act(actor, id, act, move |connection, id, _| {
+            let found = connection
+                .prepare_cached(
+                    "UPDATE webhook_letters SET again = 1 WHERE webhook = ?1 AND seq = ?2",
+                )?
+                .execute(params![id, place(letter)])?;
+            match found {
+                0 => Err(Refusal::not_found("letter", letter)),
+                _ => Ok(()),
+            }
+        })
+        .await
     }
 
     /// Throws a letter away.
@@ -124,25 +109,14 @@ impl Webhooks {
     /// As [`Webhooks::redeliver`].
     pub async fn discard(&self, actor: &Actor, id: &WebhookId, letter: u64) -> Result<(), Refusal> {
         administer(actor)?;
-        let (webhooks, actor, id) = (self.clone(), actor.clone(), id.clone());
-        self.store
-            .write(move |connection| {
-                let now = webhooks.clock.now();
-                let detail = json!({"letter": letter});
-                audit::append(
-                    connection,
-                    now,
-                    &actor,
-                    "webhook.discard",
-                    &on(&id),
-                    &detail,
-                )?;
-                match remove(connection, &id, letter)? {
-                    true => Ok(()),
-                    false => Err(Refusal::not_found("letter", letter)),
-                }
-            })
-            .await
+        let act = ("webhook.discard", json!({"letter": letter}));
+        self.act(actor, id, act, move |connection, id, _| {
+            match remove(connection, id, letter)? {
+                true => Ok(()),
+                false => Err(Refusal::not_found("letter", letter)),
+            }
+        })
+        .await
     }
 }
 
