@@ -231,6 +231,8 @@ async fn a_command_comes_at_least_once_until_it_is_acknowledged() {
     let mut second = site.device(Version::V3_1_1, "one").await;
     second.subscribe("devices/one/commands/#", 1).await;
     assert_eq!(second.take().await, (topic, Bytes::from_static(b"now")));
+    // What was settled is handed in before this is answered, and a later write waits for it.
+    second.ping().await;
     let refused = site
         .core
         .commands
