@@ -515,10 +515,6 @@ impl Stage {
     }
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "any other trouble is a mistake"
-)]
 fn end_of(finding: &Finding) -> End {
     match &finding.trouble {
         None => End::Works,
