@@ -9,6 +9,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::clock::{Clock, mends};
+use crate::facts::Facts;
 use crate::judge::{ClockVerdict, Judged};
 use crate::words::{self, Language};
 
@@ -49,6 +50,12 @@ pub enum CauseKind {
     NameWithoutAddress,
     /// There is no way to a network or host.
     Unreachable,
+    /// Nothing comes back from anybody.
+    NothingPasses,
+    /// There is IPv6 here, but it leads nowhere.
+    Ipv6Broken,
+    /// Packets beyond some length are lost, and nobody says so.
+    MtuHole,
     /// A packet filter says no.
     Prohibited,
     /// A port is closed.
@@ -128,6 +135,9 @@ impl CauseKind {
         Self::NameNotFound,
         Self::NameWithoutAddress,
         Self::Unreachable,
+        Self::NothingPasses,
+        Self::Ipv6Broken,
+        Self::MtuHole,
         Self::Prohibited,
         Self::Refused,
         Self::Silent,
@@ -169,9 +179,13 @@ impl CauseKind {
             }
             Self::TimeServerWrong | Self::TimeServerUnready => Owner::TimeServer,
             Self::ResolverUnavailable | Self::NameNotFound | Self::NameWithoutAddress => Owner::Dns,
-            Self::Unreachable | Self::Prohibited | Self::Silent | Self::CaptivePortal => {
-                Owner::Firewall
-            }
+            Self::Unreachable
+            | Self::NothingPasses
+            | Self::Ipv6Broken
+            | Self::MtuHole
+            | Self::Prohibited
+            | Self::Silent
+            | Self::CaptivePortal => Owner::Firewall,
             Self::Refused
             | Self::Stalled
             | Self::Cut
@@ -248,6 +262,7 @@ pub(crate) fn join(
     language: Language,
 ) -> Vec<Cause> {
     let now = OffsetDateTime::from(now);
+    let facts = Facts::of(lanes);
     let mut found: BTreeMap<(CauseKind, String), Vec<Troubled<'_>>> = BTreeMap::new();
     for (at, judged) in lanes
         .iter()
@@ -258,7 +273,9 @@ pub(crate) fn join(
             if let Some(trouble) = &finding.trouble
                 && matches!(finding.outcome, Outcome::Fail | Outcome::Warn)
             {
-                let key = key_of(judged, ask, trouble, clock, now);
+                let key = facts
+                    .key(ask, finding, trouble, &way(judged, ask))
+                    .unwrap_or_else(|| key_of(judged, ask, trouble, clock, now));
                 found.entry(key).or_default().push(Troubled {
                     lane: at,
                     ask,
@@ -293,12 +310,15 @@ fn key_of(
         Some(ClockVerdict::Ours) => (CauseKind::ClockWrong, String::new()),
         Some(ClockVerdict::Theirs) => (CauseKind::TimeServerWrong, host),
         Some(ClockVerdict::Open) => (CauseKind::ClocksDiffer, host),
-        None => {
-            let port = ask.port.map_or_else(String::new, |port| format!(" {port}"));
-            let carrier = judged.lane.transport.as_str().to_uppercase();
-            key(trouble, host, format!("{carrier}{port}"))
-        }
+        None => key(trouble, host, way(judged, ask)),
     }
+}
+
+/// What carries an ask, and to which port: `TCP 443`.
+fn way(judged: &Judged, ask: &Ask) -> String {
+    let port = ask.port.map_or_else(String::new, |port| format!(" {port}"));
+    let carrier = judged.lane.transport.as_str().to_uppercase();
+    format!("{carrier}{port}")
 }
 
 /// The kind of a trouble, and what it is about: what shares both has one cause.

@@ -6,6 +6,7 @@
 
 mod cause;
 mod clock;
+mod facts;
 mod judge;
 mod plan;
 mod report;

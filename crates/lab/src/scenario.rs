@@ -25,6 +25,9 @@ pub struct Scenario {
     /// Names for its wildcards.
     #[serde(default)]
     pub sample: std::collections::BTreeMap<String, String>,
+    /// Names for the parties and DHCP options that it leads to.
+    #[serde(default)]
+    pub roles: std::collections::BTreeMap<String, String>,
     /// More arguments for the check.
     #[serde(default)]
     pub arguments: Vec<String>,

@@ -97,6 +97,11 @@ impl Site {
         ] {
             command.env(variable, &all);
         }
+        // The host's proxies are not the site's.
+        for variable in PROXIES {
+            command.env_remove(variable);
+            command.env_remove(variable.to_ascii_uppercase());
+        }
         command.env("OUTGATE_LAB_CA", self.public_authority());
         if self.proxy {
             let proxy = format!("http://{}:{PROXY_PORT}", SERVICES[0]);
@@ -105,6 +110,15 @@ impl Site {
         command
     }
 }
+
+/// Where programs look for proxies, in lower and in upper case.
+const PROXIES: [&str; 5] = [
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "outgate_proxy",
+];
 
 /// The authority of the internet.
 const PUBLIC: &str = "public-ca.pem";

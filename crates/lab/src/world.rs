@@ -34,7 +34,7 @@ pub enum Speaks {
 }
 
 /// The servers that lanes lead to, one a name and port. `samples` are names for wildcards and
-/// whatever else has none of its own. What no server of the lab speaks is left out.
+/// whatever else has none of its own, by destination. What no server of the lab speaks is left out.
 pub fn services(lanes: &[Lane], samples: &BTreeMap<String, String>) -> Vec<Service> {
     let mut found: BTreeMap<(String, u16), Speaks> = BTreeMap::new();
     for lane in lanes {

@@ -93,6 +93,18 @@ fn kinds(kind: K) -> Said {
             "es gibt keinen Weg zu {hosts}: {seen}",
             "diesem Gerät eine Route dorthin geben oder es in der Firewall freigeben",
         ),
+        K::NothingPasses => (
+            "von außen kommt nichts zurück: {hosts} bleiben ohne Antwort",
+            "prüfen, ob dieses Netz überhaupt einen Weg ins Internet hat, dann {hosts} in der Firewall freigeben",
+        ),
+        K::Ipv6Broken => (
+            "IPv6 führt nirgendwohin, IPv4 geht: {hosts}",
+            "IPv6 wie IPv4 durchlassen und weiterleiten oder es nicht anbieten (Router Advertisements, AAAA-Einträge)",
+        ),
+        K::MtuHole => (
+            "Verbindungen zu {hosts} öffnen sich und kurze Antworten kommen, aber keine Zertifikate: lange Pakete gehen unterwegs verloren",
+            "ICMP „fragmentation needed“ und „packet too big“ durchlassen oder MTU oder MSS auf dem Weg senken; stimmt das, prüfen, ob die Firewall TLS verwirft",
+        ),
         K::Prohibited => (
             "ein Paketfilter verbietet {subject} zu {hosts}",
             "{subject} zu {hosts} freigeben",

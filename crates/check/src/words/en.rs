@@ -93,6 +93,18 @@ fn kinds(kind: K) -> Said {
             "there is no way to {hosts}: {seen}",
             "give this machine a route there, or allow it in the firewall",
         ),
+        K::NothingPasses => (
+            "nothing comes back from outside: {hosts} stay without an answer",
+            "see whether this network has a way to the internet at all, then allow {hosts} in the firewall",
+        ),
+        K::Ipv6Broken => (
+            "IPv6 leads nowhere, while IPv4 works: {hosts}",
+            "let IPv6 pass and be routed as IPv4 is, or do not announce it (router advertisements, AAAA records)",
+        ),
+        K::MtuHole => (
+            "connections to {hosts} open and short answers come, but no server's certificates do: long packets are lost on the way",
+            "let ICMP `fragmentation needed` and `packet too big` pass, or lower the MTU or MSS on the way; if that is right, see whether the firewall drops TLS",
+        ),
         K::Prohibited => (
             "a packet filter forbids {subject} to {hosts}",
             "allow {subject} to {hosts}",

@@ -93,6 +93,18 @@ fn kinds(kind: K) -> Said {
             "det finnes ingen vei til {hosts}: {seen}",
             "gi denne maskinen en rute dit, eller tillat det i brannmuren",
         ),
+        K::NothingPasses => (
+            "ingenting kommer tilbake utenfra: {hosts} forblir uten svar",
+            "se om dette nettverket har en vei til internett i det hele tatt, og tillat deretter {hosts} i brannmuren",
+        ),
+        K::Ipv6Broken => (
+            "IPv6 fører ingen steder, mens IPv4 virker: {hosts}",
+            "slipp gjennom og rut IPv6 på samme måte som IPv4, eller tilby det ikke (router advertisements, AAAA-poster)",
+        ),
+        K::MtuHole => (
+            "forbindelser til {hosts} åpnes og korte svar kommer, men ingen sertifikater: lange pakker går tapt underveis",
+            "slipp gjennom ICMP «fragmentation needed» og «packet too big», eller senk MTU eller MSS på veien; er det i orden, se om brannmuren forkaster TLS",
+        ),
         K::Prohibited => (
             "et pakkefilter forbyr {subject} til {hosts}",
             "tillat {subject} til {hosts}",

@@ -93,6 +93,18 @@ fn kinds(kind: K) -> Said {
             "det finns ingen väg till {hosts}: {seen}",
             "ge den här maskinen en väg dit, eller tillåt det i brandväggen",
         ),
+        K::NothingPasses => (
+            "inget kommer tillbaka utifrån: {hosts} förblir utan svar",
+            "se om nätverket alls har en väg till internet, och tillåt sedan {hosts} i brandväggen",
+        ),
+        K::Ipv6Broken => (
+            "IPv6 leder ingenstans, medan IPv4 fungerar: {hosts}",
+            "släpp igenom och dirigera IPv6 på samma sätt som IPv4, eller erbjud det inte (router advertisements, AAAA-poster)",
+        ),
+        K::MtuHole => (
+            "anslutningar till {hosts} öppnas och korta svar kommer, men inga certifikat: långa paket går förlorade på vägen",
+            "släpp igenom ICMP ”fragmentation needed” och ”packet too big”, eller sänk MTU eller MSS på vägen; om det stämmer, se om brandväggen kastar TLS",
+        ),
         K::Prohibited => (
             "ett paketfilter förbjuder {subject} till {hosts}",
             "tillåt {subject} till {hosts}",

@@ -202,6 +202,9 @@ impl RunArgs {
                 command.args([word, &format!("{name}={value}")]);
             }
         }
+        for (role, name) in &scenario.roles {
+            command.args(["--connect-to", &format!("{role}::{name}:")]);
+        }
         command.args(&scenario.arguments);
         if self.json {
             command.arg("--json");
@@ -237,8 +240,9 @@ impl Product {
             set: scenario.set.clone(),
             ..Selection::default()
         })?;
-        let samples: BTreeMap<String, String> = scenario.sample.clone();
-        Ok(outgate_lab::services(&lanes, &samples))
+        let mut names: BTreeMap<String, String> = scenario.sample.clone();
+        names.extend(scenario.roles.clone());
+        Ok(outgate_lab::services(&lanes, &names))
     }
 
     /// What `outgate check` is to be told.

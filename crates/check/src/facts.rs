@@ -1,0 +1,289 @@
+//! What all lanes together show, before causes are made of single ones: a name server that is
+//! silent on its own lanes too, IPv6 that leads nowhere, a network that nothing leaves.
+
+use std::collections::BTreeSet;
+
+use outgate_probe::{Ask, Attempt, Family, Finding, Host, Outcome, PhaseName, Trouble};
+
+use crate::cause::CauseKind;
+use crate::judge::Judged;
+
+/// How many hosts must agree before one cause is seen behind all of them.
+const ENOUGH_HOSTS: usize = 3;
+
+/// A handshake to which no answer comes although the connection stands.
+const STALLED: Trouble = Trouble::TimedOut {
+    phase: PhaseName::Tls,
+};
+
+/// What holds for the whole network.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// Names cannot be resolved.
+    resolver_fails: bool,
+    /// Nothing came back over IPv6, from nobody, though something did over IPv4.
+    ipv6_leads_nowhere: bool,
+    /// Nothing came back from anybody beyond the name servers.
+    nothing_comes_back: bool,
+    /// Somebody beyond the name servers answered.
+    somebody_answers: bool,
+    /// Whoever asks over plain HTTP is sent elsewhere, and nothing else works.
+    portal: bool,
+    /// Every TLS handshake stops where the server's certificates are due, and what is answered in
+    /// short works.
+    long_answers_lost: bool,
+}
+
+impl Facts {
+    /// Looks over all lanes.
+    pub(crate) fn of(lanes: &[Judged]) -> Self {
+        let probes = || lanes.iter().flat_map(|judged| &judged.probes);
+        let beyond = || probes().filter(|(ask, _)| ask.host != Host::SystemResolvers);
+        let attempts = || beyond().flat_map(|(_, finding)| &finding.attempts);
+        let of = |family: Family| attempts().filter(move |one| one.family == family);
+        let enough = |test: fn(&Attempt) -> bool| {
+            let with = beyond().filter(|(_, finding)| finding.attempts.iter().any(test));
+            let hosts: BTreeSet<String> = with.map(|(ask, _)| ask.host.to_string()).collect();
+            hosts.len() >= ENOUGH_HOSTS
+        };
+        let somebody_answers = attempts().any(|one| !nobody_there(one));
+        Self {
+            resolver_fails: beyond().any(|(_, finding)| resolver_failed(finding)),
+            ipv6_leads_nowhere: enough(|one| one.family == Family::V6)
+                && of(Family::V6).all(nobody_there)
+                && of(Family::V4).any(|one| !nobody_there(one)),
+            nothing_comes_back: enough(|_| true) && !somebody_answers,
+            somebody_answers,
+            portal: beyond()
+                .any(|(_, finding)| finding.trouble.as_ref().is_some_and(sent_elsewhere))
+                && !attempts().any(|one| one.outcome == Outcome::Pass),
+            long_answers_lost: enough(stalled)
+                && attempts().filter(|one| has_tls(one)).all(stalled)
+                && attempts().any(|one| one.outcome == Outcome::Pass),
+        }
+    }
+
+    /// The cause of a finding, where all lanes together say more than it does alone.
+    pub(crate) fn key(
+        &self,
+        ask: &Ask,
+        finding: &Finding,
+        trouble: &Trouble,
+        port: &str,
+    ) -> Option<(CauseKind, String)> {
+        let nowhere = || String::new();
+        if ask.host == Host::SystemResolvers {
+            return (self.resolver_fails && unanswered(trouble))
+                .then(|| (CauseKind::ResolverUnavailable, nowhere()));
+        }
+        if finding.attempts.is_empty() {
+            return None;
+        }
+        if self.portal && (unanswered(trouble) || sent_elsewhere(trouble)) {
+            return Some((CauseKind::CaptivePortal, nowhere()));
+        }
+        if self.nothing_comes_back && unanswered(trouble) {
+            return Some((CauseKind::NothingPasses, nowhere()));
+        }
+        if self.long_answers_lost && *trouble == STALLED {
+            return Some((CauseKind::MtuHole, nowhere()));
+        }
+        let failed = || {
+            let failing = |one: &&Attempt| one.outcome != Outcome::Pass;
+            finding.attempts.iter().filter(failing)
+        };
+        if self.ipv6_leads_nowhere && failed().all(|one| one.family == Family::V6) {
+            return Some((CauseKind::Ipv6Broken, nowhere()));
+        }
+        // Linux tells a prohibition (ICMP type 3, codes 9, 10, 13) and a lost host apart over IPv6
+        // alone. At once, and while others are reached, it is a filter that speaks.
+        let at_once = Trouble::HostUnreachable { at_once: true };
+        let forbidden = failed().any(|one| one.trouble == Some(Trouble::AdminProhibited));
+        let refused_by_a_filter = forbidden || self.somebody_answers && *trouble == at_once;
+        let on_the_way = matches!(
+            trouble,
+            Trouble::AdminProhibited | Trouble::HostUnreachable { .. }
+        );
+        (refused_by_a_filter && on_the_way).then(|| (CauseKind::Prohibited, port.to_owned()))
+    }
+}
+
+fn resolver_failed(finding: &Finding) -> bool {
+    matches!(
+        finding.trouble,
+        Some(
+            Trouble::ResolverSilent
+                | Trouble::ResolverUnreachable
+                | Trouble::ResolverRefused { .. }
+        )
+    )
+}
+
+/// Whether somebody answers in the place of the host that was asked, as a portal does: by leading
+/// to another host, or by asking for a login to the network (RFC 6585 §6).
+fn sent_elsewhere(trouble: &Trouble) -> bool {
+    matches!(
+        trouble,
+        Trouble::NotShownToBeTheVendor {
+            location_host: Some(_),
+            ..
+        } | Trouble::HttpStatus { status: 511 }
+    )
+}
+
+fn stalled(attempt: &Attempt) -> bool {
+    attempt.trouble == Some(STALLED)
+}
+
+/// Whether an attempt came as far as a TLS handshake.
+fn has_tls(attempt: &Attempt) -> bool {
+    attempt
+        .phases
+        .iter()
+        .any(|phase| phase.name == PhaseName::Tls)
+}
+
+/// Whether an attempt shows nobody at the other end.
+fn nobody_there(attempt: &Attempt) -> bool {
+    attempt.trouble.as_ref().is_some_and(unanswered)
+}
+
+/// Whether it means that nothing came back but, at the most, a message from a router on the way.
+fn unanswered(trouble: &Trouble) -> bool {
+    matches!(
+        trouble,
+        Trouble::TimedOut {
+            phase: PhaseName::Connect | PhaseName::Exchange
+        } | Trouble::NetworkUnreachable
+            | Trouble::HostUnreachable { .. }
+            | Trouble::AdminProhibited
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::time::Duration;
+
+    use outgate_probe::Transport;
+
+    use super::*;
+
+    const SILENT: Trouble = Trouble::TimedOut {
+        phase: PhaseName::Connect,
+    };
+
+    fn attempt(address: &str, trouble: Option<Trouble>) -> Attempt {
+        let mut attempt = Attempt::new(address.parse::<IpAddr>().unwrap(), Some(443));
+        attempt.outcome = if trouble.is_some() {
+            Outcome::Fail
+        } else {
+            Outcome::Pass
+        };
+        attempt.trouble = trouble;
+        attempt
+    }
+
+    fn finding(attempts: Vec<Attempt>) -> Finding {
+        let trouble = attempts.iter().find_map(|one| one.trouble.clone());
+        Finding {
+            outcome: Outcome::Warn,
+            trouble,
+            resolution: None,
+            attempts,
+            took: Duration::ZERO,
+        }
+    }
+
+    fn ask() -> Ask {
+        Ask::new(
+            "https",
+            Host::Name("a.example".into()),
+            Some(443),
+            Transport::Tcp,
+        )
+    }
+
+    fn key(facts: &Facts, attempts: Vec<Attempt>) -> Option<CauseKind> {
+        let finding = finding(attempts);
+        let trouble = finding.trouble.clone().unwrap();
+        let key = facts.key(&ask(), &finding, &trouble, "TCP 443");
+        key.map(|(kind, _)| kind)
+    }
+
+    #[test]
+    fn ipv6_is_to_blame_only_where_ipv4_works() {
+        let facts = Facts {
+            ipv6_leads_nowhere: true,
+            somebody_answers: true,
+            ..Facts::default()
+        };
+        let v6 = || attempt("2001:db8::1", Some(SILENT));
+        let both = vec![attempt("192.0.2.1", None), v6()];
+        assert_eq!(key(&facts, both), Some(CauseKind::Ipv6Broken));
+        let neither = vec![attempt("192.0.2.1", Some(SILENT)), v6()];
+        assert_eq!(key(&facts, neither), None);
+    }
+
+    #[test]
+    fn a_lost_host_is_a_prohibition_where_it_is_told_at_once_and_others_answer() {
+        let lost = |at_once| {
+            vec![attempt(
+                "192.0.2.1",
+                Some(Trouble::HostUnreachable { at_once }),
+            )]
+        };
+        let answered = Facts {
+            somebody_answers: true,
+            ..Facts::default()
+        };
+        assert_eq!(key(&answered, lost(true)), Some(CauseKind::Prohibited));
+        assert_eq!(key(&answered, lost(false)), None);
+        assert_eq!(key(&Facts::default(), lost(true)), None);
+    }
+
+    #[test]
+    fn behind_a_portal_silence_is_the_portals() {
+        let facts = Facts {
+            portal: true,
+            somebody_answers: true,
+            ..Facts::default()
+        };
+        let login = Trouble::NotShownToBeTheVendor {
+            status: 302,
+            location_host: Some("portal.example".into()),
+        };
+        for trouble in [login, SILENT] {
+            let attempts = vec![attempt("192.0.2.1", Some(trouble))];
+            assert_eq!(key(&facts, attempts), Some(CauseKind::CaptivePortal));
+        }
+        let refused = vec![attempt("192.0.2.1", Some(Trouble::Refused))];
+        assert_eq!(key(&facts, refused), None);
+    }
+
+    #[test]
+    fn a_handshake_that_stops_is_the_ways_only_where_all_of_them_do() {
+        let stops = || vec![attempt("192.0.2.1", Some(STALLED))];
+        assert_eq!(key(&Facts::default(), stops()), None);
+        let facts = Facts {
+            long_answers_lost: true,
+            ..Facts::default()
+        };
+        assert_eq!(key(&facts, stops()), Some(CauseKind::MtuHole));
+    }
+
+    #[test]
+    fn what_one_family_says_clearly_counts_for_both() {
+        let attempts = vec![
+            attempt(
+                "192.0.2.1",
+                Some(Trouble::HostUnreachable { at_once: false }),
+            ),
+            attempt("2001:db8::1", Some(Trouble::AdminProhibited)),
+        ];
+        assert_eq!(
+            key(&Facts::default(), attempts),
+            Some(CauseKind::Prohibited)
+        );
+    }
+}
