@@ -231,6 +231,21 @@ fn report(results: &[Result]) -> Json {
     json!({ "schema": 1, "scenarios": rows.collect::<Vec<_>>() })
 }
 
+/// A page, without what the exporter said where it is not installed.
+fn comparable(page: &str, compared: bool) -> Vec<&str> {
+    let lines = page.lines();
+    if compared {
+        return lines.collect();
+    }
+    lines
+        .filter(|line| !line.starts_with("For comparison"))
+        .map(|line| match line.trim_end_matches('|').rsplit_once('|') {
+            Some((kept, _)) if line.starts_with('|') => kept,
+            Some(_) | None => line,
+        })
+        .collect()
+}
+
 /// `target/lab`, wherever the target is.
 fn folder() -> PathBuf {
     let own = Path::new(env!("CARGO_BIN_EXE_outgate"));
@@ -260,8 +275,9 @@ fn the_check_names_what_is_wrong_in_as_many_scenarios_as_the_page_says() {
     );
     let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/check-accuracy.md");
     let committed = std::fs::read_to_string(committed).unwrap_or_default();
+    let compared = results.iter().any(|one| one.exporter.is_some());
     assert!(
-        committed == page,
+        comparable(&committed, compared) == comparable(&page, compared),
         "docs/check-accuracy.md is not what was found; look at the difference, and if it is for \
          the better: cp {}/check-accuracy.md docs/\n{page}",
         folder.display()
