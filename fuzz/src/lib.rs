@@ -7,31 +7,40 @@
 mod challenge;
 mod door;
 mod icmp;
+mod ldap;
 mod manifest;
 mod mqtt;
 mod ntp;
+mod ssh;
 mod tls;
+mod xmpp;
 
 pub use self::challenge::challenges;
 pub use self::door::door_first_bytes;
 pub use self::icmp::icmp_reply;
+pub use self::ldap::ldap_message;
 pub use self::manifest::manifest;
 pub use self::mqtt::{mqtt_connection, mqtt_packet};
 pub use self::ntp::ntp_reply;
+pub use self::ssh::ssh_identification;
 pub use self::tls::tls_server_record;
+pub use self::xmpp::xmpp_opening;
 
 /// A fuzz target: takes any bytes, panics when a promise is broken.
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz_targets` and of its folder in
 /// `corpus`.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("challenges", challenges),
     ("door_first_bytes", door_first_bytes),
     ("icmp_reply", icmp_reply),
+    ("ldap_message", ldap_message),
     ("manifest", manifest),
     ("mqtt_connection", mqtt_connection),
     ("mqtt_packet", mqtt_packet),
     ("ntp_reply", ntp_reply),
+    ("ssh_identification", ssh_identification),
     ("tls_server_record", tls_server_record),
+    ("xmpp_opening", xmpp_opening),
 ];

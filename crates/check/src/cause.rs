@@ -120,6 +120,10 @@ pub enum CauseKind {
     CaptivePortal,
     /// MQTT does not get through although its connection opens.
     MqttBlocked,
+    /// TLS is wanted, and a server that begins in the clear does not change to it.
+    StartTlsMissing,
+    /// Nobody answers on the local network.
+    NobodyAnswers,
     /// This machine does not let a probe do its work.
     NotPermitted,
 }
@@ -168,6 +172,8 @@ impl CauseKind {
         Self::PollCut,
         Self::CaptivePortal,
         Self::MqttBlocked,
+        Self::StartTlsMissing,
+        Self::NobodyAnswers,
         Self::NotPermitted,
     ];
 
@@ -186,6 +192,7 @@ impl CauseKind {
             | Self::Prohibited
             | Self::Silent
             | Self::CaptivePortal => Owner::Firewall,
+            Self::NobodyAnswers => Owner::Lan,
             Self::Refused
             | Self::Stalled
             | Self::Cut
@@ -194,6 +201,7 @@ impl CauseKind {
             | Self::TlsTooOld
             | Self::CertificateWrongName
             | Self::SomebodyElse
+            | Self::StartTlsMissing
             | Self::WrongAnswer
             | Self::WebSocketClosed
             | Self::MqttBlocked => Owner::FirewallOrVendor,
@@ -229,6 +237,8 @@ pub enum Owner {
     Firewall,
     /// The customer's name servers.
     Dns,
+    /// What joins the machines on the spot: switches, access points, DHCP servers.
+    Lan,
     /// The customer's proxy or TLS inspection.
     Proxy,
     /// The machine that the check runs on.
@@ -373,6 +383,11 @@ fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, String) {
         Trouble::HttpStatus { .. }
         | Trouble::NotShownToBeTheVendor { .. }
         | Trouble::MqttRefused { .. }
+        | Trouble::StartTlsMissing
+        | Trouble::StartTlsRefused { .. }
+        | Trouble::XmppError { .. }
+        | Trouble::LdapResult { .. }
+        | Trouble::SshTooOld { .. }
         | Trouble::TooMuch { .. }
         | Trouble::UpgradeRefused { .. }
         | Trouble::UpgradeBroken { .. }
@@ -388,6 +403,7 @@ fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, String) {
         | Trouble::EchoMissing => key_of_answer(trouble, host),
         Trouble::ClockOff { .. } => (K::ClocksDiffer, host),
         Trouble::NtpKiss { .. } | Trouble::NtpUnsynchronised { .. } => (K::TimeServerUnready, host),
+        Trouble::NobodyAnswered => (K::NobodyAnswers, host),
         Trouble::NotPermitted { .. }
         | Trouble::AddressUnknown { .. }
         | Trouble::BadAsk { .. }
@@ -441,6 +457,7 @@ fn key_of_answer(trouble: &Trouble, host: String) -> (CauseKind, String) {
         Trouble::StreamBuffered | Trouble::StreamQuiet => K::StreamBuffered,
         Trouble::PollCut { .. } => K::PollCut,
         Trouble::SignalRRefused { .. } => K::ServerError,
+        Trouble::StartTlsMissing | Trouble::StartTlsRefused { .. } => K::StartTlsMissing,
         _ => K::WrongAnswer,
     };
     (kind, host)

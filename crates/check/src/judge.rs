@@ -63,6 +63,9 @@ impl Judged {
         if outcome == Outcome::Pass && probes.iter().any(|(_, finding)| wants_login(finding)) {
             reason = Some("the server speaks MQTT and asks for a login, as it should".into());
         }
+        if outcome == Outcome::Pass && lane.protocol.is_vendors_own() {
+            reason = Some("the port opens; what is spoken there is not published".into());
+        }
         if let Some(Trouble::AddressUnknown { role }) = &trouble {
             let port = lane
                 .ports

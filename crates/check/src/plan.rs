@@ -75,8 +75,9 @@ fn question(lane: &Lane, samples: &Samples) -> Option<String> {
 }
 
 fn subject(lane: &Lane, samples: &Samples, hold: Duration, question: Option<&str>) -> Subject {
-    let Some(protocol) = asked_as(lane) else {
-        return Subject::NotRun("the document does not say what is spoken here".into());
+    let protocol = match asked_as(lane) {
+        Ok(protocol) => protocol,
+        Err(why) => return Subject::NotRun(why),
     };
     let Some(probe) = probe_for(protocol) else {
         return Subject::NotRun(format!("no probe for {protocol} yet"));
@@ -92,13 +93,28 @@ fn subject(lane: &Lane, samples: &Samples, hold: Duration, question: Option<&str
         Some(range) => vec![Some(range.low()), Some(range.high())],
     };
     let mut asks = Vec::with_capacity(hosts.len() * ports.len());
+    // A group is asked for a name; the resolvers for one that they should know.
+    let named = |host: &Host| match &lane.to {
+        Target::Multicast(group) => match host {
+            Host::Name(name) => (Host::Address(*group), Some(name.clone())),
+            Host::Address(_) | Host::SystemResolvers | Host::Role(_) => (host.clone(), None),
+        },
+        Target::Name(_)
+        | Target::Wildcard(_)
+        | Target::Address(_)
+        | Target::Network(_)
+        | Target::Party(_)
+        | Target::Dhcp(_)
+        | Target::ServiceTag(_) => (host.clone(), question.map(str::to_owned)),
+    };
     for host in hosts {
+        let (host, question) = named(&host);
         for port in &ports {
             asks.push(Ask {
                 tls: tls(lane.tls.as_ref()),
                 http: http(lane),
                 hold,
-                question: question.map(str::to_owned),
+                question: question.clone(),
                 ..Ask::new(protocol, host.clone(), *port, carrier(lane.transport))
             });
         }
@@ -106,14 +122,26 @@ fn subject(lane: &Lane, samples: &Samples, hold: Duration, question: Option<&str
     Subject::Probe { probe, asks }
 }
 
-/// The protocol that a lane is asked in. Where the document does not say what is spoken but names
-/// a TCP port, that the port opens is all there is to show.
-fn asked_as(lane: &Lane) -> Option<&'static str> {
-    match (lane.protocol.is_unspecified(), lane.transport, lane.ports) {
-        (false, ..) => Some(lane.protocol.as_str()),
-        (true, Transport::Tcp, Some(_)) => Some("tcp"),
-        (true, ..) => None,
+/// The protocol that a lane is asked in. Where the document does not say what is spoken, or it is
+/// a vendor's own, but names a TCP port, that the port opens is all there is to show.
+fn asked_as(lane: &Lane) -> Result<&'static str, String> {
+    let protocol = lane.protocol;
+    let open = lane.transport == Transport::Tcp && lane.ports.is_some();
+    if protocol.is_unspecified() {
+        return match open {
+            true => Ok("tcp"),
+            false => Err("the document does not say what is spoken here".into()),
+        };
     }
+    if protocol.is_vendors_own() {
+        return match open {
+            true => Ok("tcp"),
+            false => Err(format!(
+                "what {protocol} says is not published, so over UDP nobody can be asked"
+            )),
+        };
+    }
+    Ok(protocol.as_str())
 }
 
 fn hosts(lane: &Lane, samples: &Samples) -> Result<Vec<Host>, String> {
@@ -132,7 +160,11 @@ fn hosts(lane: &Lane, samples: &Samples) -> Result<Vec<Host>, String> {
         Target::Wildcard(_) => give("a wildcard is never guessed, and no name below it is given"),
         Target::ServiceTag(_) => give("a cloud region has no name of its own"),
         Target::Network(_) => give("no host of the network is given"),
-        Target::Multicast(_) => Err("a multicast group has nobody to ask".into()),
+        // Everybody who offers a service answers mDNS; LLMNR only the one whose name is asked for.
+        Target::Multicast(group) if lane.protocol.as_str() == "mdns" => {
+            Ok(vec![Host::Address(*group)])
+        }
+        Target::Multicast(_) => give("a multicast group has nobody to ask but by name"),
     }
 }
 
@@ -165,6 +197,7 @@ fn tls(tls: Option<&Tls>) -> TlsAsk {
         floor,
         trust,
         exempt,
+        required: tls.is_some(),
     }
 }
 

@@ -70,14 +70,11 @@ impl Samples {
             (Target::Network(_), _) => false,
             (Target::ServiceTag(_), Ok(Place::Name(_) | Place::Address(_))) => true,
             (Target::ServiceTag(_), _) => false,
-            (
-                Target::Name(_)
-                | Target::Address(_)
-                | Target::Party(_)
-                | Target::Dhcp(_)
-                | Target::Multicast(_),
-                _,
-            ) => return Err(SampleError::NotNeeded(destination.to_owned())),
+            (Target::Multicast(_), Ok(Place::Name(_))) => true,
+            (Target::Multicast(_), _) => false,
+            (Target::Name(_) | Target::Address(_) | Target::Party(_) | Target::Dhcp(_), _) => {
+                return Err(SampleError::NotNeeded(destination.to_owned()));
+            }
         };
         match (place, fits) {
             (Ok(place), true) => {
@@ -90,11 +87,11 @@ impl Samples {
             _ => elsewhere(match &lane.to {
                 Target::Network(network) => format!("an address of {network}"),
                 Target::Wildcard(wildcard) => format!("a name below {}", wildcard.domain()),
+                Target::Multicast(_) => "a name, such as device.local".to_owned(),
                 Target::Name(_)
                 | Target::Address(_)
                 | Target::Party(_)
                 | Target::Dhcp(_)
-                | Target::Multicast(_)
                 | Target::ServiceTag(_) => "a name or an address".to_owned(),
             }),
         }

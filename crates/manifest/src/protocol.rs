@@ -143,6 +143,11 @@ impl Protocol {
         self.0.source
     }
 
+    /// Whether it is a vendor's own, of which nothing is published.
+    pub fn is_vendors_own(self) -> bool {
+        self.0.source == "vendor"
+    }
+
     /// Whether the document leaves open what is spoken.
     pub fn is_unspecified(self) -> bool {
         self.0.id == "unspecified"

@@ -101,6 +101,8 @@ pub struct TlsAsk {
     /// [`Trust::Any`] is judged as [`Trust::Public`]. [`Trust::Vendor`] cannot tell an inspector's
     /// authority from the vendor's in that store, and [`Trust::Pinned`] never lets one pass.
     pub exempt: bool,
+    /// Whether the lane demands TLS of a protocol that begins in the clear (XMPP, LDAP).
+    pub required: bool,
 }
 
 impl Default for TlsAsk {
@@ -109,6 +111,7 @@ impl Default for TlsAsk {
             floor: TlsVersion::Tls12,
             trust: Trust::Any,
             exempt: false,
+            required: false,
         }
     }
 }

@@ -1,6 +1,22 @@
-//! Names for DNS response codes, as every DNS tool prints them.
+//! Names for DNS response codes and records, as every DNS tool prints them.
 
-use hickory_proto::op::ResponseCode;
+use hickory_proto::{op::ResponseCode, rr::Record};
+
+use crate::{evidence::DnsRecord, text::cut};
+
+/// Longest text of a record that is kept, in characters.
+const TEXT_MAX: usize = 256;
+
+/// The first of these records, as text.
+pub(crate) fn records(records: &[Record], max: usize) -> Vec<DnsRecord> {
+    let kept = records.iter().take(max).map(|record| DnsRecord {
+        name: cut(&record.name.to_string(), TEXT_MAX),
+        record_type: record.record_type().to_string(),
+        ttl_seconds: record.ttl,
+        data: cut(&record.data.to_string(), TEXT_MAX),
+    });
+    kept.collect()
+}
 
 /// The mnemonic of RFC 6895 §2.3, or the number.
 #[expect(

@@ -4,24 +4,32 @@
 //! end in `_micros`, times as RFC 3339.
 
 mod http;
+mod ldap;
 mod mqtt;
+mod multicast;
 mod names;
 mod proxy;
+mod ssh;
 mod stream;
 mod tls;
 mod trouble;
+mod xmpp;
 
 use std::{net::IpAddr, time::Duration};
 
 use serde::{Serialize, Serializer};
 
 pub use http::{DateWitness, HttpEvidence, WebSocketEvidence};
+pub use ldap::LdapEvidence;
 pub use mqtt::MqttEvidence;
+pub use multicast::{MulticastAnswer, MulticastEvidence};
 pub use names::{AddressRecord, Alias, DnsEvidence, DnsRecord, FamilyAnswer, Resolution};
 pub use proxy::{ProxyEvidence, ResolvedBy};
+pub use ssh::SshEvidence;
 pub use stream::{EventsEvidence, PollEvidence, SignalREvidence, SignalRTransportEvidence};
 pub use tls::{CertificateEvidence, ExpectedTrust, LegacyTls, RootSource, TlsEvidence};
 pub use trouble::{Trouble, Unit};
+pub use xmpp::{StartTls, XmppEvidence};
 
 /// How an exercise ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -105,6 +113,14 @@ pub struct Attempt {
     pub icmp: Option<IcmpEvidence>,
     /// What the resolver said.
     pub dns: Option<DnsEvidence>,
+    /// What the directory said.
+    pub ldap: Option<LdapEvidence>,
+    /// Who answered a question to everybody.
+    pub multicast: Option<MulticastEvidence>,
+    /// Who the SSH server says it is.
+    pub ssh: Option<SshEvidence>,
+    /// What the XMPP server offers.
+    pub xmpp: Option<XmppEvidence>,
 }
 
 impl Attempt {
@@ -128,6 +144,10 @@ impl Attempt {
             ntp: None,
             icmp: None,
             dns: None,
+            ldap: None,
+            multicast: None,
+            ssh: None,
+            xmpp: None,
         }
     }
 }
@@ -192,6 +212,10 @@ pub enum PhaseName {
     Close,
     /// A question until its answer (DNS, NTP, ICMP).
     Exchange,
+    /// Words on an open connection until their answer (SSH, XMPP, LDAP).
+    Conversation,
+    /// Asking to change to TLS (XMPP, LDAP).
+    StartTls,
 }
 
 /// What a time server said (RFC 5905 §7.3).
@@ -252,6 +276,8 @@ impl std::fmt::Display for PhaseName {
             Self::MqttConnect => "wait for the MQTT server's answer",
             Self::Close => "close",
             Self::Exchange => "exchange",
+            Self::Conversation => "conversation",
+            Self::StartTls => "change to TLS",
         })
     }
 }
@@ -308,6 +334,10 @@ mod tests {
                 "ntp": null,
                 "icmp": null,
                 "dns": null,
+                "ldap": null,
+                "multicast": null,
+                "ssh": null,
+                "xmpp": null,
             }],
             "took_micros": 1_000_000,
         });

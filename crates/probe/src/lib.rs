@@ -10,11 +10,14 @@
 //! bounded in size and time.
 
 mod ask;
+mod conversation;
 mod datagram;
 mod dns;
 mod evidence;
 mod families;
 mod http;
+mod interfaces;
+mod multicast;
 mod path;
 mod probes;
 mod registry;
@@ -28,9 +31,10 @@ pub use ask::{Ask, DEFAULT_HOLD, Host, HttpAsk, TlsAsk, TlsVersion, Transport, T
 pub use evidence::{
     AddressRecord, Alias, Attempt, CertificateEvidence, DateWitness, DnsEvidence, DnsRecord,
     EventsEvidence, ExpectedTrust, Family, FamilyAnswer, Finding, HttpEvidence, IcmpEvidence,
-    LegacyTls, MqttEvidence, NtpEvidence, Outcome, Phase, PhaseName, PollEvidence, ProxyEvidence,
-    Resolution, ResolvedBy, RootSource, SignalREvidence, SignalRTransportEvidence, TlsEvidence,
-    Trouble, Unit, WebSocketEvidence,
+    LdapEvidence, LegacyTls, MqttEvidence, MulticastAnswer, MulticastEvidence, NtpEvidence,
+    Outcome, Phase, PhaseName, PollEvidence, ProxyEvidence, Resolution, ResolvedBy, RootSource,
+    SignalREvidence, SignalRTransportEvidence, SshEvidence, StartTls, TlsEvidence, Trouble, Unit,
+    WebSocketEvidence, XmppEvidence,
 };
 pub use path::{
     ConnectTo, ConnectToError, DEFAULT_TIMEOUT, Login, LoginError, NoProxy, Path, PathConfig,

@@ -6,6 +6,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     ask::Ask,
+    conversation::ToTls,
     evidence::{Attempt, Outcome, Phase, PhaseName, Trouble},
     path::Path,
     stream::Through,
@@ -23,6 +24,8 @@ pub(crate) struct Run<'a> {
     pub(crate) attempt: Attempt,
     /// The proxy that the attempt goes through; its address is then the attempt's.
     pub(crate) through: Option<Through>,
+    /// How a connection that begins in the clear comes to where TLS begins.
+    pub(crate) to_tls: Option<ToTls>,
     deadline: Instant,
 }
 
@@ -38,6 +41,7 @@ impl<'a> Run<'a> {
             path,
             attempt,
             through,
+            to_tls: None,
             deadline: Instant::now() + path.timeout(),
         }
     }
@@ -49,6 +53,7 @@ impl<'a> Run<'a> {
             path: self.path,
             attempt: Attempt::new(self.attempt.address, self.attempt.port),
             through: self.through.clone(),
+            to_tls: self.to_tls,
             deadline: self.deadline,
         }
     }

@@ -18,6 +18,8 @@
 //! | [`Stage::dns`] | DNS over UDP and TCP | [`DnsFault`] |
 //! | [`Stage::proxy`] | HTTP CONNECT and absolute requests, as customers' proxies do | [`ProxyRules`] |
 //! | [`Stage::inspector`] | TLS to both sides, with certificates of its own: TLS inspection | |
+//! | [`Stage::responder`] | mDNS and LLMNR, to one asker | |
+//! | [`Stage::ssh`], [`Stage::ldap`], [`Stage::ldaps`], [`Stage::xmpp`] | the first words | |
 //!
 //! No server takes more than its share: connections, handshakes, heads, messages and silences all
 //! have limits, named where they are used.
@@ -28,10 +30,12 @@ mod dns;
 mod http;
 mod inspector;
 mod listen;
+mod multicast;
 mod ntp;
 mod place;
 mod proxy;
 mod stage;
+mod talk;
 mod tcp;
 mod tls;
 mod websocket;

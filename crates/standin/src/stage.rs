@@ -12,7 +12,7 @@ use crate::{
     ProxyRules, TcpFault, TlsError, TlsFault, dns,
     http::{self, Site},
     inspector::{self, Inspector},
-    ntp, proxy, tcp,
+    multicast, ntp, proxy, talk, tcp,
     tls::{self, Door},
 };
 
@@ -170,10 +170,75 @@ impl Stage {
         Ok(address)
     }
 
+    /// Starts a responder of mDNS and LLMNR for a name of one label, which has the place's own
+    /// address. It hears whoever asks it directly, and no group.
+    ///
+    /// # Errors
+    /// The place is taken.
+    pub async fn responder(&mut self, place: Place, label: &str) -> Result<SocketAddr, StageError> {
+        let (socket, address) = bind(place).await?;
+        let serving = multicast::serve(socket, label.to_owned(), address.ip());
+        self.servers.spawn(serving);
+        Ok(address)
+    }
+
+    /// Starts SSH that says who it is and lets nobody in.
+    ///
+    /// # Errors
+    /// The place is taken.
+    pub async fn ssh(&mut self, place: Place) -> Result<SocketAddr, StageError> {
+        let (listener, address) = listen(place).await?;
+        self.servers.spawn(talk::serve_ssh(listener));
+        Ok(address)
+    }
+
+    /// Starts a directory that shows its root DSE and nothing else.
+    ///
+    /// # Errors
+    /// The place is taken.
+    pub async fn ldap(&mut self, place: Place) -> Result<SocketAddr, StageError> {
+        let (listener, address) = listen(place).await?;
+        self.servers.spawn(talk::serve_ldap(listener));
+        Ok(address)
+    }
+
+    /// Starts the same over TLS, for these names.
+    ///
+    /// # Errors
+    /// A name cannot stand in a certificate, or the place is taken.
+    pub async fn ldaps(
+        &mut self,
+        place: Place,
+        names: &[String],
+    ) -> Result<SocketAddr, StageError> {
+        let door = self.door(names)?;
+        let (listener, address) = listen(place).await?;
+        self.servers.spawn(talk::serve_ldaps(listener, door));
+        Ok(address)
+    }
+
+    /// Starts XMPP that changes to TLS, for any domain, with certificates for these names.
+    ///
+    /// # Errors
+    /// A name cannot stand in a certificate, or the place is taken.
+    pub async fn xmpp(&mut self, place: Place, names: &[String]) -> Result<SocketAddr, StageError> {
+        let door = self.door(names)?;
+        let (listener, address) = listen(place).await?;
+        self.servers.spawn(talk::serve_xmpp(listener, door));
+        Ok(address)
+    }
+
     /// Stops every server and waits until none listens any more. Dropping stops them too, without
     /// the wait.
     pub async fn stop(mut self) {
         self.servers.shutdown().await;
+    }
+
+    fn door(&self, names: &[String]) -> Result<Arc<Door>, StageError> {
+        let site = self.site(HttpFault::None);
+        let door = Door::new(&self.authority, names, TlsFault::None, site)
+            .map_err(|source| StageError::Tls { source })?;
+        Ok(Arc::new(door))
     }
 
     fn site(&self, fault: HttpFault) -> Site {

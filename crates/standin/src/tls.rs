@@ -224,6 +224,15 @@ async fn connection(stream: TcpStream, door: Arc<Door>) {
     }
 }
 
+/// Makes the handshake of a door without fault, for what is not HTTP.
+pub(crate) async fn secured(stream: TcpStream, door: &Door) -> Option<TlsStream<TcpStream>> {
+    let Manner::Handshake { names, config } = &door.manner else {
+        return None;
+    };
+    let handshake = handshake(stream, names, config.clone());
+    time::timeout(HANDSHAKE_TIMEOUT, handshake).await.ok()?
+}
+
 /// Both halves of the handshake, and between them the refusal of names that are not served.
 async fn handshake(
     stream: TcpStream,

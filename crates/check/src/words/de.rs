@@ -47,6 +47,7 @@ fn owners(owner: Owner) -> &'static str {
     match owner {
         Owner::Firewall => "Firewall",
         Owner::Dns => "DNS",
+        Owner::Lan => "lokales Netz",
         Owner::Proxy => "Proxy oder TLS-Inspektion",
         Owner::ThisMachine => "dieses Gerät",
         Owner::TimeServer => "Zeitserver",
@@ -224,6 +225,14 @@ fn kinds(kind: K) -> Said {
         K::MqttBlocked => (
             "MQTT zu {hosts} kommt nicht durch, obwohl sich die Verbindung öffnet: {seen}",
             "MQTT dorthin in der Anwendungskontrolle der Firewall erlauben; sonst den Hersteller fragen",
+        ),
+        K::StartTlsMissing => (
+            "{hosts}: {seen}",
+            "nichts unterwegs das Angebot von TLS entfernen lassen; sonst TLS am Server einschalten",
+        ),
+        K::NobodyAnswers => (
+            "im lokalen Netz antwortet niemand an {hosts}",
+            "prüfen, ob das Gerät eingeschaltet ist; Multicast zwischen beiden durchlassen: Client-Isolation, IGMP- und MLD-Snooping",
         ),
         K::NotPermitted => (
             "{seen}",

@@ -47,6 +47,7 @@ fn owners(owner: Owner) -> &'static str {
     match owner {
         Owner::Firewall => "firewall",
         Owner::Dns => "DNS",
+        Owner::Lan => "local network",
         Owner::Proxy => "proxy or TLS inspection",
         Owner::ThisMachine => "this machine",
         Owner::TimeServer => "time server",
@@ -224,6 +225,14 @@ fn kinds(kind: K) -> Said {
         K::MqttBlocked => (
             "MQTT to {hosts} does not get through although the connection opens: {seen}",
             "allow MQTT there in the firewall's application control; else ask the vendor",
+        ),
+        K::StartTlsMissing => (
+            "{hosts}: {seen}",
+            "let nothing on the way take the offer of TLS out; else switch TLS on at the server",
+        ),
+        K::NobodyAnswers => (
+            "nobody on the local network answers at {hosts}",
+            "look whether the device is on; let multicast pass between the two: client isolation, IGMP and MLD snooping",
         ),
         K::NotPermitted => ("{seen}", "run the check with the rights that it asks for"),
     };

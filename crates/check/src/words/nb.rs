@@ -47,6 +47,7 @@ fn owners(owner: Owner) -> &'static str {
     match owner {
         Owner::Firewall => "brannmur",
         Owner::Dns => "DNS",
+        Owner::Lan => "lokalt nettverk",
         Owner::Proxy => "proxy eller TLS-inspeksjon",
         Owner::ThisMachine => "denne maskinen",
         Owner::TimeServer => "tidsserver",
@@ -224,6 +225,14 @@ fn kinds(kind: K) -> Said {
         K::MqttBlocked => (
             "MQTT til {hosts} kommer ikke gjennom selv om forbindelsen åpnes: {seen}",
             "tillat MQTT dit i brannmurens programkontroll; spør ellers leverandøren",
+        ),
+        K::StartTlsMissing => (
+            "{hosts}: {seen}",
+            "la ingenting underveis fjerne tilbudet om TLS; slå ellers på TLS på serveren",
+        ),
+        K::NobodyAnswers => (
+            "ingen i det lokale nettverket svarer på {hosts}",
+            "se etter om enheten er på; slipp multicast gjennom mellom de to: klientisolering, IGMP- og MLD-snooping",
         ),
         K::NotPermitted => (
             "{seen}",

@@ -47,6 +47,7 @@ fn owners(owner: Owner) -> &'static str {
     match owner {
         Owner::Firewall => "brandvägg",
         Owner::Dns => "DNS",
+        Owner::Lan => "lokalt nätverk",
         Owner::Proxy => "proxy eller TLS-inspektion",
         Owner::ThisMachine => "den här maskinen",
         Owner::TimeServer => "tidsserver",
@@ -224,6 +225,14 @@ fn kinds(kind: K) -> Said {
         K::MqttBlocked => (
             "MQTT till {hosts} kommer inte fram trots att anslutningen öppnas: {seen}",
             "tillåt MQTT dit i brandväggens programkontroll; fråga annars leverantören",
+        ),
+        K::StartTlsMissing => (
+            "{hosts}: {seen}",
+            "låt inget på vägen ta bort erbjudandet om TLS; slå annars på TLS på servern",
+        ),
+        K::NobodyAnswers => (
+            "ingen i det lokala nätverket svarar på {hosts}",
+            "se efter om enheten är på; släpp igenom multicast mellan de två: klientisolering, IGMP- och MLD-snooping",
         ),
         K::NotPermitted => ("{seen}", "kör kontrollen med de rättigheter som den ber om"),
     };

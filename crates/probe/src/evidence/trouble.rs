@@ -275,6 +275,32 @@ pub enum Trouble {
         /// The stratum it claims.
         stratum: u8,
     },
+    /// Nobody on the local networks answered: nobody is there, or multicast does not pass.
+    NobodyAnswered,
+    /// The server does not offer to change to TLS.
+    StartTlsMissing,
+    /// The server offers to change to TLS, and then does not.
+    StartTlsRefused {
+        /// What it says, at most 256 characters.
+        why: String,
+    },
+    /// The XMPP server opens no stream (RFC 6120 §4.9.3).
+    XmppError {
+        /// The condition, such as `host-unknown`, at most 256 characters.
+        condition: String,
+    },
+    /// The directory does not answer the question (RFC 4511 §4.1.9).
+    LdapResult {
+        /// The result code.
+        code: i64,
+        /// Its name, such as `insufficientAccessRights`.
+        name: String,
+    },
+    /// The SSH server does not speak version 2.
+    SshTooOld {
+        /// The version it speaks, at most 16 characters.
+        protocol: String,
+    },
     /// This process may not do it.
     NotPermitted {
         /// What.
@@ -311,4 +337,6 @@ pub enum Unit {
     Messages,
     /// Datagrams.
     Datagrams,
+    /// Bytes of what a server says on a connection.
+    ConversationBytes,
 }

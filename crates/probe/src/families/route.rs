@@ -21,6 +21,10 @@ pub(super) enum Route {
 
 /// Connecting a datagram socket asks the routing table and sends nothing.
 pub(super) fn to(address: IpAddr) -> Route {
+    // A group is reached without a route, on whatever network is chosen for it.
+    if address.is_multicast() {
+        return Route::Known;
+    }
     let any: IpAddr = match address {
         IpAddr::V4(_) => [0; 4].into(),
         IpAddr::V6(_) => [0; 16].into(),

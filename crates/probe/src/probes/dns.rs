@@ -16,22 +16,19 @@ use tokio::{
 use crate::{
     ask::{Ask, Transport},
     datagram::{self, Answered, Heard, Pace, TIMES_SENT},
-    dns::rcode_name,
-    evidence::{DnsEvidence, DnsRecord, Finding, PhaseName, Trouble},
+    dns::{rcode_name, records},
+    evidence::{DnsEvidence, Finding, PhaseName, Trouble},
     families::exercise,
     path::Path,
     registry::{Probe, Sent},
     run::{Run, Stop},
     stream::connect,
-    text::cut,
 };
 
 /// Longest question: header, name, type and class (RFC 1035 §4.1).
 const QUESTION_MAX: usize = 12 + 255 + 4;
 /// Most records of an answer that are kept.
 const RECORDS_MAX: usize = 32;
-/// Longest text of a record that is kept, in characters.
-const TEXT_MAX: usize = 256;
 
 /// A resolver.
 pub(crate) struct Dns;
@@ -171,21 +168,11 @@ async fn over_tcp(run: &mut Run<'_>, question: &Question) -> Result<Message, Sto
 }
 
 fn evidence(question: &Question, answer: &Message, sent: u8) -> DnsEvidence {
-    let records = answer
-        .answers
-        .iter()
-        .take(RECORDS_MAX)
-        .map(|record| DnsRecord {
-            name: record.name.to_string(),
-            record_type: record.record_type().to_string(),
-            ttl_seconds: record.ttl,
-            data: cut(&record.data.to_string(), TEXT_MAX),
-        });
     DnsEvidence {
         question: question.query.name().to_string(),
         record_type: question.query.query_type().to_string(),
         rcode: rcode_name(answer.metadata.response_code),
-        answers: records.collect(),
+        answers: records(&answer.answers, RECORDS_MAX),
         truncated: answer.metadata.truncation,
         recursion_available: answer.metadata.recursion_available,
         sent,

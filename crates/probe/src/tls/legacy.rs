@@ -78,9 +78,13 @@ async fn ask(run: &mut Run<'_>, offer: Version) -> Result<LegacyTls, Stop> {
         }
     })?;
     let way = Way::of(run)?;
+    let (wanted, to_tls, address) = (run.ask, run.to_tls, run.far_address());
     let exchange = async {
         let exchange = async {
             let mut stream = way.open(PhaseName::LegacyTls).await?;
+            if let Some(to_tls) = to_tls {
+                to_tls(&mut stream, wanted, address).await?;
+            }
             let start = Instant::now();
             stream
                 .write_all(&hello.encode())

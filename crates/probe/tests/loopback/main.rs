@@ -10,6 +10,8 @@
 #[path = "../support/asks.rs"]
 mod asks;
 #[cfg(test)]
+mod conversations;
+#[cfg(test)]
 mod dns;
 #[cfg(test)]
 mod families;
@@ -19,6 +21,8 @@ mod http;
 mod icmp;
 #[cfg(test)]
 mod mqtt;
+#[cfg(test)]
+mod multicast;
 #[cfg(test)]
 mod mutual;
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! Probes against real servers: OpenSSL, nginx, chrony, dnsmasq, mosquitto, squid, tinyproxy,
-//! microsocks, and Python's websockets.
+//! microsocks, OpenSSH, prosody, slapd, avahi, and Python's websockets.
 //!
 //! Built only with the feature `peers`, which says that these are installed. Each server runs on
 //! loopback, on a port of its own, in a directory of its own, and is killed when its test ends.
@@ -10,13 +10,19 @@ mod asks;
 #[cfg(test)]
 mod authority;
 #[cfg(test)]
+mod avahi;
+#[cfg(test)]
 mod chrony;
 #[cfg(test)]
 mod dnsmasq;
 #[cfg(test)]
+mod llmnr;
+#[cfg(test)]
 mod middlebox;
 #[cfg(test)]
 mod mosquitto;
+#[cfg(test)]
+mod neighbour;
 #[cfg(test)]
 mod nginx;
 #[cfg(test)]
@@ -24,9 +30,15 @@ mod openssl;
 #[cfg(test)]
 mod peer;
 #[cfg(test)]
+mod prosody;
+#[cfg(test)]
 mod proxies;
 #[cfg(test)]
 mod set_ups;
+#[cfg(test)]
+mod slapd;
+#[cfg(test)]
+mod sshd;
 #[cfg(test)]
 mod unshare;
 #[cfg(test)]

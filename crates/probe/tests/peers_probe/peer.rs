@@ -64,6 +64,17 @@ pub(crate) fn free_port() -> u16 {
     free_for_both().unwrap().port()
 }
 
+/// The folder that a program's package is unpacked in: the root of the file system where it is
+/// installed.
+pub(crate) fn root_of(program: &str) -> PathBuf {
+    let folders = std::env::var_os("PATH").unwrap();
+    let found = std::env::split_paths(&folders).map(|folder| folder.join(program));
+    let found = found.into_iter().find(|path| path.is_file());
+    let found = found.unwrap_or_else(|| panic!("{program} is not there"));
+    // .../usr/sbin/program
+    found.ancestors().nth(3).unwrap().to_owned()
+}
+
 /// Writes a file into a server's directory.
 pub(crate) fn write(directory: &TempDir, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
     let path = directory.path().join(name);

@@ -30,8 +30,8 @@ table inet filter {
 }
 ";
 
-/// Runs the test of this name again in a network of its own, and `work` there.
-fn in_own_network<F: Future<Output = ()>>(name: &str, work: impl FnOnce() -> F) {
+/// Runs the test of this path again in a network of its own, and `work` there.
+pub(crate) fn in_own_network<F: Future<Output = ()>>(name: &str, work: impl FnOnce() -> F) {
     if std::env::var_os(INSIDE).is_some() {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -42,7 +42,7 @@ fn in_own_network<F: Future<Output = ()>>(name: &str, work: impl FnOnce() -> F) 
     let output = Command::new("unshare")
         .arg("--net")
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("unshare::{name}")])
+        .args(["--exact", name])
         .env(INSIDE, "1")
         .output()
         .unwrap();
@@ -72,7 +72,7 @@ async fn probe(protocol: &str, address: &str, port: u16) -> Finding {
 #[test]
 fn without_a_route_nothing_is_sent_and_the_network_is_unreachable() {
     in_own_network(
-        "without_a_route_nothing_is_sent_and_the_network_is_unreachable",
+        "unshare::without_a_route_nothing_is_sent_and_the_network_is_unreachable",
         || async {
             for address in ["192.0.2.1", "2001:db8::1"] {
                 let finding = probe("tcp", address, 443).await;
@@ -88,7 +88,7 @@ fn without_a_route_nothing_is_sent_and_the_network_is_unreachable() {
 #[test]
 fn a_packet_filter_is_known_by_how_it_turns_packets_away() {
     in_own_network(
-        "a_packet_filter_is_known_by_how_it_turns_packets_away",
+        "unshare::a_packet_filter_is_known_by_how_it_turns_packets_away",
         || async {
             set_up_filter();
             let (v4, v6) = ("127.0.0.1", "::1");

@@ -16,6 +16,9 @@ use tempfile::TempDir;
 /// The domain under which a demo gives names to what has none (RFC 2606, section 2).
 const DOMAIN: &str = "demo.test";
 
+/// What a device is called on the local network.
+const DEVICE: &str = "device";
+
 /// One product and where its servers are played.
 pub(super) struct Scene {
     /// The profile as it was asked for.
@@ -116,8 +119,8 @@ fn samples(lanes: &[Lane]) -> Samples {
             | Target::Address(_)
             | Target::Network(_)
             | Target::Party(_)
-            | Target::Dhcp(_)
-            | Target::Multicast(_) => continue,
+            | Target::Dhcp(_) => continue,
+            Target::Multicast(_) => format!("{DEVICE}.local"),
         };
         let destination = lane.to.value();
         if samples.iter().all(|(known, _)| known != destination) {
@@ -164,6 +167,11 @@ struct Servers {
     http: SocketAddr,
     ntp: SocketAddr,
     dns: SocketAddr,
+    ssh: SocketAddr,
+    ldap: SocketAddr,
+    ldaps: SocketAddr,
+    xmpp: SocketAddr,
+    responder: SocketAddr,
 }
 
 impl Servers {
@@ -186,6 +194,11 @@ impl Servers {
                 .ntp(place, time::Duration::ZERO, NtpFault::None)
                 .await?,
             dns: stage.dns(place, answers, DnsFault::None).await?,
+            ssh: stage.ssh(place).await?,
+            ldap: stage.ldap(place).await?,
+            ldaps: stage.ldaps(place, &names).await?,
+            xmpp: stage.xmpp(place, &names).await?,
+            responder: stage.responder(place, DEVICE).await?,
         };
         let mut detours: Vec<String> = asks
             .iter()
@@ -218,7 +231,18 @@ impl Servers {
             "http" | "ws" | "tcp" => self.http,
             "ntp" => self.ntp,
             "dns" => self.dns,
+            "ssh" => self.ssh,
+            "ldap" => self.ldap,
+            "ldaps" => self.ldaps,
+            "xmpp" => self.xmpp,
+            "mdns" | "llmnr" => self.responder,
             _ => return None,
+        };
+        let host = match host {
+            Host::Address(IpAddr::V6(address)) => format!("[{address}]"),
+            Host::Name(_) | Host::Address(_) | Host::SystemResolvers | Host::Role(_) => {
+                host.to_string()
+            }
         };
         Some(format!("{host}:{port}:{}:{}", server.ip(), server.port()))
     }

@@ -5,6 +5,10 @@ use std::fmt;
 use super::{Trouble, Unit};
 
 impl fmt::Display for Trouble {
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a line a trouble, so that a new one does not compile without its words"
+    )]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NameNotFound => f.write_str("the name does not exist"),
@@ -65,6 +69,12 @@ impl fmt::Display for Trouble {
             | Self::ClockOff { .. }
             | Self::NtpKiss { .. }
             | Self::NtpUnsynchronised { .. } => self.write_application(f),
+            Self::NobodyAnswered => f.write_str("nobody on the local network answered"),
+            Self::StartTlsMissing
+            | Self::StartTlsRefused { .. }
+            | Self::XmppError { .. }
+            | Self::LdapResult { .. }
+            | Self::SshTooOld { .. } => self.write_conversation(f),
         }
     }
 }
@@ -217,6 +227,23 @@ impl Trouble {
             _ => Ok(()),
         }
     }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "Display lists every variant once"
+    )]
+    fn write_conversation(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StartTlsMissing => f.write_str("the server offers no change to TLS"),
+            Self::StartTlsRefused { why } => write!(f, "the change to TLS was refused: {why}"),
+            Self::XmppError { condition } => write!(f, "XMPP refused: {condition}"),
+            Self::LdapResult { code, name } => write!(f, "LDAP result {name} ({code})"),
+            Self::SshTooOld { protocol } => {
+                write!(f, "the server speaks SSH {protocol}, 2.0 is needed")
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl fmt::Display for Unit {
@@ -227,6 +254,7 @@ impl fmt::Display for Unit {
             Self::StreamBytes => "bytes of the stream",
             Self::Messages => "messages",
             Self::Datagrams => "datagrams",
+            Self::ConversationBytes => "bytes of a server's words",
         })
     }
 }

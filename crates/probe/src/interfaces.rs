@@ -1,0 +1,80 @@
+//! The networks that this machine is a part of.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use nix::{ifaddrs::getifaddrs, net::if_::InterfaceFlags};
+
+use crate::{evidence::Trouble, run::Stop};
+
+/// Most interfaces that are used. A product has one or two.
+const INTERFACES_MAX: usize = 8;
+
+/// A way onto a local network.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Interface {
+    pub(crate) name: String,
+    /// Its number, by which IPv6 knows it.
+    pub(crate) index: u32,
+    pub(crate) v4: Vec<Ipv4Addr>,
+    pub(crate) v6: Vec<Ipv6Addr>,
+    /// Its address below IP, if it has one of six bytes.
+    pub(crate) hardware: Option<[u8; 6]>,
+}
+
+impl Interface {
+    /// Whether this is one of its own addresses.
+    pub(crate) fn has(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(v4) => self.v4.contains(&v4),
+            IpAddr::V6(v6) => self.v6.contains(&v6),
+        }
+    }
+}
+
+/// The interfaces that are up and lead to a network with more than one neighbour, in the system's
+/// order.
+pub(crate) fn usable() -> Result<Vec<Interface>, Stop> {
+    let found = getifaddrs().map_err(|error| Trouble::Local {
+        what: format!("the network interfaces cannot be listed: {error}"),
+    })?;
+    let wanted = InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING;
+    let many = InterfaceFlags::IFF_MULTICAST | InterfaceFlags::IFF_BROADCAST;
+    let unwanted = InterfaceFlags::IFF_LOOPBACK | InterfaceFlags::IFF_POINTOPOINT;
+    let mut interfaces: Vec<Interface> = Vec::new();
+    for part in found {
+        let flags = part.flags;
+        if !flags.contains(wanted) || !flags.intersects(many) || flags.intersects(unwanted) {
+            continue;
+        }
+        let Some(address) = part.address else {
+            continue;
+        };
+        let known = interfaces
+            .iter()
+            .position(|one| one.name == part.interface_name);
+        let at = match known {
+            Some(at) => at,
+            None if interfaces.len() < INTERFACES_MAX => {
+                let name = part.interface_name;
+                interfaces.push(Interface {
+                    name,
+                    ..Interface::default()
+                });
+                interfaces.len() - 1
+            }
+            None => continue,
+        };
+        let Some(interface) = interfaces.get_mut(at) else {
+            continue;
+        };
+        if let Some(v4) = address.as_sockaddr_in() {
+            interface.v4.push(v4.ip());
+        } else if let Some(v6) = address.as_sockaddr_in6() {
+            interface.v6.push(v6.ip());
+        } else if let Some(link) = address.as_link_addr() {
+            interface.index = u32::try_from(link.ifindex()).unwrap_or_default();
+            interface.hardware = link.addr();
+        }
+    }
+    Ok(interfaces)
+}

@@ -1,0 +1,46 @@
+//! SSH, served by OpenSSH.
+
+use std::process::Command;
+
+use outgate_probe::Outcome;
+use tempfile::TempDir;
+
+use crate::{
+    asks::{ask, config_to, run},
+    peer::{Peer, free_port, root_of, write},
+};
+
+fn serve() -> Peer {
+    let directory = TempDir::new().unwrap();
+    let port = free_port();
+    let key = directory.path().join("key");
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(&key)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let configuration = format!(
+        "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nPidFile none\nUsePAM no\n",
+        key.display()
+    );
+    let configuration = write(&directory, "sshd_config", configuration);
+    // Seen from inside it does not run as root, and so needs no folder and no user of the system's.
+    let mut command = Command::new("unshare");
+    command
+        .args(["--user", "--map-user=1000"])
+        .arg(root_of("sshd").join("usr/sbin/sshd"))
+        .args(["-D", "-e", "-f"])
+        .arg(configuration);
+    Peer::tcp(&mut command, port, directory)
+}
+
+#[tokio::test]
+async fn openssh_says_who_it_is() {
+    let peer = serve();
+    let finding = run(&ask("ssh"), config_to(peer.address)).await;
+    assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
+    let ssh = finding.attempts[0].ssh.clone().unwrap();
+    assert_eq!((ssh.protocol.as_str(), ssh.lines_before), ("2.0", 0));
+    assert!(ssh.software.starts_with("OpenSSH_"), "{}", ssh.software);
+}
