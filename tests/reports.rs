@@ -4,7 +4,10 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
 
-use crate::support::{Faults, Site, outgate, stderr, stdout};
+use outgate_standin::TlsFault;
+use serde_json::Value as Json;
+
+use crate::support::{Faults, Site, json, outgate, stderr, stdout};
 
 const CUBE: [&str; 4] = [
     "homag-cube",
@@ -79,6 +82,42 @@ fn the_table_is_told_in_the_language_asked_for_and_in_no_unknown_one() {
     let refused = check(&site, &["--lang=fr"]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(stderr(&refused).contains("expected sv, nb, de or en"));
+}
+
+#[test]
+fn every_report_keeps_to_the_committed_schema() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/report.schema.json");
+    let committed: Json = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let printed = json(&outgate(["schema", "report"]));
+    assert!(
+        committed == printed,
+        "run `cargo xtask schema` and commit the result"
+    );
+    let validator = jsonschema::validator_for(&committed).unwrap();
+    let names = ["api.tapio.one", "cloud.homag.test"];
+    for faults in [
+        Faults::default(),
+        Faults {
+            missing: Some("api.tapio.one"),
+            tls: Some(TlsFault::Expired),
+            ahead: 86_400,
+            closed: false,
+        },
+        Faults {
+            closed: true,
+            ..Faults::default()
+        },
+    ] {
+        let (report, _) = Site::new(&names, faults).check(&CUBE);
+        let errors: Vec<String> = validator
+            .iter_errors(&report)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{errors:?}");
+    }
+    let mut broken = json(&check(&shut(), &["--json"]));
+    broken["lanes"][0]["outcome"] = "perhaps".into();
+    assert!(!validator.is_valid(&broken), "the schema allows anything");
 }
 
 struct Guard(Child);

@@ -22,7 +22,8 @@ usage: cargo xtask COMMAND
   fuzz TARGET [--seconds N]   replays the corpus of a fuzz target, then explores
   bench mqtt|revoke [--short] [--only WHAT]
                               measures the hub beside its peers, in one run
-  schema [--check]            writes the manifest's JSON Schema, or checks the committed one
+  schema [--check]            writes the JSON Schemas of manifests and reports, or checks the
+                              committed ones
   openapi [--check]           writes the OpenAPI document of the hub's API, or checks it
 
 steps: format lints documentation licences architecture peers tests fuzz book";

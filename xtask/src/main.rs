@@ -53,7 +53,10 @@ fn carry_out(invocation: Invocation) -> Result<bool> {
         Invocation::Licences => licences::show(&workspace),
         Invocation::Fuzz { target, seconds } => fuzz::explore_one(&workspace, &target, seconds),
         Invocation::Bench { what, options } => bench::run(&workspace, &what, &options),
-        Invocation::Schema { check } => schema::run(&workspace, &schema::SCHEMA, check),
+        Invocation::Schema { check } => {
+            let manifest = schema::run(&workspace, &schema::MANIFEST, check)?;
+            Ok(schema::run(&workspace, &schema::REPORT, check)? && manifest)
+        }
         Invocation::OpenApi { check } => schema::run(&workspace, &schema::OPENAPI, check),
     }
 }

@@ -1,5 +1,5 @@
-//! What the product writes of its own formats, committed for readers and editors: the manifest's
-//! JSON Schema, and the OpenAPI document of the hub's API.
+//! What the product writes of its own formats, committed for readers and editors: the JSON
+//! Schemas of manifests and of reports, and the OpenAPI document of the hub's API.
 
 use std::fs;
 
@@ -21,10 +21,17 @@ pub(crate) struct Written {
 }
 
 /// The manifest's JSON Schema.
-pub(crate) const SCHEMA: Written = Written {
+pub(crate) const MANIFEST: Written = Written {
     command: "schema",
     place: "docs/manifest.schema.json",
     by: &["--package", "outgate", "--", "schema"],
+};
+
+/// The JSON Schema of a check's report.
+pub(crate) const REPORT: Written = Written {
+    command: "schema",
+    place: "docs/report.schema.json",
+    by: &["--package", "outgate", "--", "schema", "report"],
 };
 
 /// The OpenAPI document of the hub's API.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use outgate_probe::{Ask, Outcome, PhaseName, Trouble};
+use schemars::JsonSchema;
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -31,7 +32,7 @@ pub struct Cause {
 }
 
 /// What kind of thing is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CauseKind {
     /// This machine's clock is wrong.
@@ -230,7 +231,7 @@ impl fmt::Display for CauseKind {
 }
 
 /// Whose it is to mend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Owner {
     /// The customer's firewall.

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use outgate_manifest::document::product::Need;
 use outgate_manifest::view::{LaneView, SCHEMA};
 use outgate_probe::{Ask, Finding, Outcome, Path, Sent, Trouble};
+use schemars::JsonSchema;
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -24,7 +25,7 @@ pub use mask::Mask;
 pub use metrics::metrics;
 
 /// What was checked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Heading {
     /// The product's id.
     pub product: String,
@@ -37,7 +38,7 @@ pub struct Heading {
 }
 
 /// The result of a check.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Report {
     /// Version of the JSON form.
     pub schema: u32,
@@ -48,6 +49,7 @@ pub struct Report {
     pub verdict: Verdict,
     /// When it was started, by this machine's clock.
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "String")]
     pub started: OffsetDateTime,
     /// How long it took, in microseconds.
     pub took_micros: u64,
@@ -59,8 +61,18 @@ pub struct Report {
     pub lanes: Vec<LaneReport>,
 }
 
+impl Report {
+    /// The JSON Schema (2020-12) of a report's JSON form, at version [`SCHEMA`].
+    pub fn json_schema() -> serde_json::Value {
+        let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+        let mut schema = settings.into_generator().into_root_schema_for::<Self>();
+        schema.insert("title".into(), "Outgate check report".into());
+        schema.into()
+    }
+}
+
 /// The result of a check in one word. It also decides the exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// Everything works.
@@ -97,7 +109,7 @@ impl Verdict {
 }
 
 /// How many lanes ended in which way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Counts {
     /// They worked.
@@ -113,7 +125,7 @@ pub struct Counts {
 }
 
 /// Why lanes did not work.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CauseView {
     /// What kind of thing is wrong.
     pub kind: CauseKind,
@@ -130,7 +142,7 @@ pub struct CauseView {
 }
 
 /// A lane and how it ended.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct LaneReport {
     /// The lane.
     pub lane: LaneView,
@@ -151,7 +163,7 @@ pub struct LaneReport {
 }
 
 /// What was asked and found.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ProbeReport {
     /// Whom it asked.
     pub host: String,
@@ -287,7 +299,7 @@ fn micros(took: Duration) -> u64 {
 }
 
 /// What a check would send.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct PlanView {
     /// Version of the JSON form.
     pub schema: u32,
@@ -299,7 +311,7 @@ pub struct PlanView {
 }
 
 /// What a check would send on one lane.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct PlannedView {
     /// The lane.
     pub lane: LaneView,
@@ -310,7 +322,7 @@ pub struct PlannedView {
 }
 
 /// What one probe would send.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct PlannedProbe {
     /// Whom it would ask.
     pub host: String,

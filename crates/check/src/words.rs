@@ -14,6 +14,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use outgate_probe::Trouble;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cause::{Cause, CauseKind, Owner, Troubled};
@@ -22,7 +23,7 @@ use crate::cause::{Cause, CauseKind, Owner, Troubled};
 const MAX_LISTED: usize = 4;
 
 /// The language of a report.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Language {
     /// German.

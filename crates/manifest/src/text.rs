@@ -72,6 +72,20 @@ impl Serialize for Text {
     }
 }
 
+impl schemars::JsonSchema for Text {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Text".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "The same text in several languages, by their tags (RFC 5646).",
+            "type": "object",
+            "additionalProperties": { "type": "string" },
+        })
+    }
+}
+
 /// One or more lines of text.
 struct Lines(String);
 

@@ -1,5 +1,6 @@
 //! Lanes as JSON: the stable form that programs read.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::document::flow::{Inspection, TrustKind};
@@ -17,7 +18,7 @@ pub const SCHEMA: u32 = 1;
 pub const NEWEST: &str = "newest";
 
 /// The lanes of a product.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct LanesView {
     /// Version of the JSON form.
     pub schema: u32,
@@ -45,7 +46,7 @@ impl LanesView {
 }
 
 /// One lane.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct LaneView {
     /// Id of its flow.
     pub flow: String,
@@ -86,7 +87,7 @@ pub struct LaneView {
 }
 
 /// Where a lane goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ToView {
     /// `name`, `wildcard`, `address`, `network`, `party`, `dhcp`, `multicast` or `service-tag`.
     pub kind: &'static str,
@@ -95,7 +96,7 @@ pub struct ToView {
 }
 
 /// A place in a fallback ladder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LadderView {
     /// Id of the flow whose ladder it is.
     pub of: String,

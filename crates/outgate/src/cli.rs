@@ -9,8 +9,9 @@ use crate::commands::{
     completions::CompletionsArgs, consumer::ConsumerArgs, context::ContextArgs, demo::DemoArgs,
     device::DeviceArgs, events::EventsArgs, fleet_key::FleetKeyArgs, flows::FlowsArgs,
     hub::HubArgs, lab::LabArgs, lint::LintArgs, login::LoginArgs, operator::OperatorArgs,
-    page::PageArgs, profiles::ProfilesArgs, rules::RulesArgs, service::ServiceArgs,
-    session::SessionArgs, site::SiteArgs, status::StatusArgs, twin::TwinArgs, webhook::WebhookArgs,
+    page::PageArgs, profiles::ProfilesArgs, rules::RulesArgs, schema::SchemaArgs,
+    service::ServiceArgs, session::SessionArgs, site::SiteArgs, status::StatusArgs, twin::TwinArgs,
+    webhook::WebhookArgs,
 };
 use crate::output::{Failure, finish};
 
@@ -81,8 +82,8 @@ enum Command {
     Webhook(WebhookArgs),
     /// Places among the events that the hub keeps for back ends.
     Consumer(ConsumerArgs),
-    /// Print the JSON Schema of manifests.
-    Schema,
+    /// Print the JSON Schema of manifests, or of a check's report.
+    Schema(SchemaArgs),
     /// Print a completion script for a shell.
     Completions(CompletionsArgs),
 }
@@ -116,12 +117,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Service(args) => args.run(),
         Command::Webhook(args) => args.run(),
         Command::Consumer(args) => args.run(),
-        Command::Schema => schema(),
+        Command::Schema(args) => args.run(),
         Command::Completions(args) => args.run::<Cli>(),
     })
-}
-
-fn schema() -> Result<ExitCode, Failure> {
-    crate::output::json(&outgate_manifest::schema())?;
-    Ok(ExitCode::SUCCESS)
 }

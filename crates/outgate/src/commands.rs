@@ -20,6 +20,7 @@ pub(crate) mod operator;
 pub(crate) mod page;
 pub(crate) mod profiles;
 pub(crate) mod rules;
+pub(crate) mod schema;
 pub(crate) mod service;
 pub(crate) mod session;
 pub(crate) mod site;

@@ -117,17 +117,22 @@ impl Default for TlsAsk {
 }
 
 /// A version of SSL or TLS, oldest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, schemars::JsonSchema)]
 pub enum TlsVersion {
     /// SSL 3.0 (RFC 6101).
+    #[schemars(rename = "SSL 3.0")]
     Ssl30,
     /// TLS 1.0 (RFC 2246).
+    #[schemars(rename = "TLS 1.0")]
     Tls10,
     /// TLS 1.1 (RFC 4346).
+    #[schemars(rename = "TLS 1.1")]
     Tls11,
     /// TLS 1.2 (RFC 5246).
+    #[schemars(rename = "TLS 1.2")]
     Tls12,
     /// TLS 1.3 (RFC 8446).
+    #[schemars(rename = "TLS 1.3")]
     Tls13,
 }
 

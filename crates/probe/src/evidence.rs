@@ -17,6 +17,7 @@ mod xmpp;
 
 use std::{net::IpAddr, time::Duration};
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 pub use http::{DateWitness, HttpEvidence, WebSocketEvidence};
@@ -32,7 +33,7 @@ pub use trouble::{Trouble, Unit};
 pub use xmpp::{StartTls, XmppEvidence};
 
 /// How an exercise ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// It worked.
@@ -48,7 +49,7 @@ pub enum Outcome {
 }
 
 /// The whole result of one probe.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Finding {
     /// All address families together: pass if every family passed, warn if some did, fail if none.
     pub outcome: Outcome,
@@ -60,6 +61,7 @@ pub struct Finding {
     pub attempts: Vec<Attempt>,
     /// From start to end, resolution included.
     #[serde(rename = "took_micros", serialize_with = "micros")]
+    #[schemars(with = "u64")]
     pub took: Duration,
 }
 
@@ -77,7 +79,7 @@ impl Finding {
 }
 
 /// What happened with one address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Attempt {
     /// Where the packets went.
     pub address: IpAddr,
@@ -153,7 +155,7 @@ impl Attempt {
 }
 
 /// Address family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Family {
     /// IPv4.
@@ -173,17 +175,18 @@ impl Family {
 }
 
 /// One part of an attempt and how long it took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Phase {
     /// Which part.
     pub name: PhaseName,
     /// Its duration.
     #[serde(rename = "took_micros", serialize_with = "micros")]
+    #[schemars(with = "u64")]
     pub took: Duration,
 }
 
 /// The parts of an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PhaseName {
     /// Opening the connection.
@@ -219,7 +222,7 @@ pub enum PhaseName {
 }
 
 /// What a time server said (RFC 5905 §7.3).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct NtpEvidence {
     /// Milliseconds to add to the local clock; positive when it is behind.
     pub offset_millis: i64,
@@ -235,10 +238,11 @@ pub struct NtpEvidence {
 }
 
 /// What an echo said (RFC 792, RFC 4443 §4).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct IcmpEvidence {
     /// From the request that was answered to its reply.
     #[serde(rename = "round_trip_micros", serialize_with = "micros")]
+    #[schemars(with = "u64")]
     pub round_trip: Duration,
     /// How many requests were sent until the answer came, 1 or 2.
     pub sent: u8,

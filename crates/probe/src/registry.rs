@@ -43,7 +43,7 @@ pub trait Probe: Send + Sync {
 }
 
 /// Something a probe may send.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Sent {
     /// What it is, in English.
     pub what: String,

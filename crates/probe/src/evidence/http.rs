@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::{micros, optional_micros};
 
 /// What an HTTP server answered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HttpEvidence {
     /// Status code.
     pub status: u16,
@@ -31,25 +32,28 @@ pub struct HttpEvidence {
 }
 
 /// A server's clock beside the local one: a witness when a clock is in doubt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DateWitness {
     /// The `Date` header.
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "String")]
     pub server: OffsetDateTime,
     /// Milliseconds to add to the local clock to agree with it, to a second's precision.
     pub offset_millis: i64,
 }
 
 /// What a WebSocket did after its handshake.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct WebSocketEvidence {
     /// The subprotocol the server chose, at most 256 characters.
     pub subprotocol: Option<String>,
     /// From ping to pong; `None` if no pong came while the socket was held.
     #[serde(rename = "pong_micros", serialize_with = "optional_micros")]
+    #[schemars(with = "Option<u64>")]
     pub pong: Option<Duration>,
     /// How long the socket was seen open.
     #[serde(rename = "held_micros", serialize_with = "micros")]
+    #[schemars(with = "u64")]
     pub held: Duration,
     /// Messages that the server sent by itself; no more are read after 1,000.
     pub messages: u32,

@@ -1,9 +1,10 @@
 //! Evidence about directories.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What a directory says to somebody who has not logged in (RFC 4512 §5.1).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LdapEvidence {
     /// How the question for the root DSE ended, such as `success`.
     pub result: String,

@@ -1,9 +1,10 @@
 //! Evidence about MQTT.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What an MQTT server answered to a CONNECT (MQTT 5.0 and 3.1.1, section 3.2).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct MqttEvidence {
     /// The version of MQTT in which it answered: `5.0` or `3.1.1`.
     pub version: &'static str,

@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::DnsRecord;
 
 /// What came back from a group (RFC 6762, RFC 4795).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct MulticastEvidence {
     /// The name asked for.
     pub question: String,
@@ -22,7 +23,7 @@ pub struct MulticastEvidence {
 }
 
 /// One answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct MulticastAnswer {
     /// Who sent it.
     pub from: IpAddr,

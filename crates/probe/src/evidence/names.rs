@@ -5,12 +5,13 @@ use std::{
     time::Duration,
 };
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{micros, trouble::Trouble};
 
 /// How a name was resolved, both families.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Resolution {
     /// The name that was asked for: the lane's, or the target of a detour.
     pub name: String,
@@ -23,7 +24,7 @@ pub struct Resolution {
 }
 
 /// What came back for one record type.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FamilyAnswer {
     /// The addresses, in the order of the answer, at most 32.
     pub addresses: Vec<AddressRecord>,
@@ -34,11 +35,12 @@ pub struct FamilyAnswer {
     pub trouble: Option<Trouble>,
     /// How long the answer took.
     #[serde(rename = "took_micros", serialize_with = "micros")]
+    #[schemars(with = "u64")]
     pub took: Duration,
 }
 
 /// An address and how long it may be remembered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AddressRecord {
     /// The address.
     pub address: IpAddr,
@@ -47,7 +49,7 @@ pub struct AddressRecord {
 }
 
 /// One CNAME.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Alias {
     /// The alias.
     pub name: String,
@@ -58,7 +60,7 @@ pub struct Alias {
 }
 
 /// What a resolver answered when it was itself the one being probed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DnsEvidence {
     /// The name asked for; `.` is the root.
     pub question: String,
@@ -77,7 +79,7 @@ pub struct DnsEvidence {
 }
 
 /// One resource record, as text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DnsRecord {
     /// The owner name.
     pub name: String,

@@ -1,9 +1,10 @@
 //! Evidence about proxies.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What a connection went through, and what was said there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ProxyEvidence {
     /// The proxy's URL, without a login.
     pub proxy: String,
@@ -20,7 +21,7 @@ pub struct ProxyEvidence {
 }
 
 /// Who turned a name into an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ResolvedBy {
     /// The proxy; what it made of the name is not known.

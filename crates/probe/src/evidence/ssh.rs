@@ -1,9 +1,10 @@
 //! Evidence about SSH.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Who an SSH server says it is (RFC 4253 §4.2).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SshEvidence {
     /// The version of the protocol, such as `2.0`, at most 16 characters.
     pub protocol: String,

@@ -1,12 +1,13 @@
 //! Evidence about TLS: version, cipher suite, and the whole chain the server presented.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::ask::TlsVersion;
 
 /// What a TLS handshake showed, as far as it got.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TlsEvidence {
     /// The name sent in the handshake; `None` for a bare address.
     pub server_name: Option<String>,
@@ -29,7 +30,7 @@ pub struct TlsEvidence {
 }
 
 /// One certificate of a chain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CertificateEvidence {
     /// Distinguished name of the holder.
     pub subject: String,
@@ -39,9 +40,11 @@ pub struct CertificateEvidence {
     pub names: Vec<String>,
     /// Start of validity in UTC; `None` if it cannot be read or lies outside the years 0 to 9999.
     #[serde(with = "time::serde::rfc3339::option")]
+    #[schemars(with = "Option<String>")]
     pub not_before: Option<OffsetDateTime>,
     /// End of validity, likewise.
     #[serde(with = "time::serde::rfc3339::option")]
+    #[schemars(with = "Option<String>")]
     pub not_after: Option<OffsetDateTime>,
     /// Serial number in hexadecimal; empty if the certificate cannot be read.
     pub serial: String,
@@ -53,7 +56,7 @@ pub struct CertificateEvidence {
 }
 
 /// Where a root comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RootSource {
     /// Mozilla's list of public roots.
@@ -65,7 +68,7 @@ pub enum RootSource {
 }
 
 /// The kind of trust a lane expected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExpectedTrust {
     /// Nothing: any root counts.
@@ -79,7 +82,7 @@ pub enum ExpectedTrust {
 }
 
 /// What a server said to a handshake of TLS 1.2 or older with every common cipher.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "said", rename_all = "kebab-case")]
 pub enum LegacyTls {
     /// It chose this version.

@@ -2,6 +2,7 @@
 
 mod display;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -9,7 +10,7 @@ use super::PhaseName;
 use crate::ask::TlsVersion;
 
 /// The reason for an outcome other than pass.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Trouble {
     /// The resolver says that the name does not exist (NXDOMAIN).
@@ -142,6 +143,7 @@ pub enum Trouble {
         subject: String,
         /// Its end.
         #[serde(with = "time::serde::rfc3339")]
+        #[schemars(with = "String")]
         not_after: OffsetDateTime,
     },
     /// A certificate of the chain is before its start.
@@ -150,6 +152,7 @@ pub enum Trouble {
         subject: String,
         /// Its start.
         #[serde(with = "time::serde::rfc3339")]
+        #[schemars(with = "String")]
         not_before: OffsetDateTime,
     },
     /// The certificate is for other names.
@@ -324,7 +327,7 @@ pub enum Trouble {
 }
 
 /// What a bound counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unit {
     /// Bytes of one message.

@@ -1,9 +1,10 @@
 //! Evidence about XMPP.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What an XMPP server offers (RFC 6120 §4.3.2).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct XmppEvidence {
     /// The domain that was asked for.
     pub to: String,
@@ -17,7 +18,7 @@ pub struct XmppEvidence {
 }
 
 /// Whether a server that begins in the clear offers to change to TLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StartTls {
     /// It does not.
