@@ -5,6 +5,7 @@
 //! libFuzzer (`cargo xtask fuzz TARGET`).
 
 mod challenge;
+mod dhcp;
 mod door;
 mod icmp;
 mod ldap;
@@ -16,6 +17,7 @@ mod tls;
 mod xmpp;
 
 pub use self::challenge::challenges;
+pub use self::dhcp::dhcp_reply;
 pub use self::door::door_first_bytes;
 pub use self::icmp::icmp_reply;
 pub use self::ldap::ldap_message;
@@ -31,8 +33,9 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz_targets` and of its folder in
 /// `corpus`.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("challenges", challenges),
+    ("dhcp_reply", dhcp_reply),
     ("door_first_bytes", door_first_bytes),
     ("icmp_reply", icmp_reply),
     ("ldap_message", ldap_message),

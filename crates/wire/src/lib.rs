@@ -5,6 +5,7 @@
 //! crate's `clippy.toml` holds this.
 
 pub mod challenge;
+pub mod dhcp;
 pub mod event_stream;
 pub mod http_date;
 pub mod icmp;
