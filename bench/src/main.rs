@@ -11,6 +11,7 @@ mod raw;
 mod report;
 mod revoke;
 mod servers;
+mod start;
 
 use std::path::PathBuf;
 
@@ -46,6 +47,8 @@ enum What {
     Mqtt,
     /// From a revocation's answer to the closed connection
     Revoke,
+    /// From an empty folder to a hub that listens
+    Start,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -66,6 +69,7 @@ fn main() -> anyhow::Result<()> {
         match arguments.what {
             What::Mqtt => mqtt::run(&programs, share, &arguments.only).await,
             What::Revoke => revoke::run(&programs, share).await,
+            What::Start => start::run(&programs, share),
         }
     })
 }

@@ -1,6 +1,6 @@
 //! What the system says of a running server.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::Context as _;
 
@@ -12,14 +12,32 @@ pub(crate) const LOAD_CORE: usize = 1;
 pub(crate) struct Running(Child);
 
 impl Running {
-    /// Starts `command` on the servers' core.
+    /// Starts `program` on the servers' core.
     pub(crate) fn start(program: &std::path::Path, arguments: &[String]) -> anyhow::Result<Self> {
+        Self::writing_to(Stdio::null(), program, arguments)
+    }
+
+    /// As [`Running::start`], with what it writes to its standard output.
+    pub(crate) fn heard(
+        program: &std::path::Path,
+        arguments: &[String],
+    ) -> anyhow::Result<(Self, ChildStdout)> {
+        let mut running = Self::writing_to(Stdio::piped(), program, arguments)?;
+        let output = running.0.stdout.take().context("no standard output")?;
+        Ok((running, output))
+    }
+
+    fn writing_to(
+        output: Stdio,
+        program: &std::path::Path,
+        arguments: &[String],
+    ) -> anyhow::Result<Self> {
         let child = Command::new("taskset")
             .args(["-c", &SERVER_CORE.to_string()])
             .arg(program)
             .args(arguments)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(output)
             .spawn()
             .with_context(|| format!("failed to start {}", program.display()))?;
         Ok(Self(child))
