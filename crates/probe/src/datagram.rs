@@ -247,13 +247,11 @@ impl<'a, T, H: FnMut(&[u8]) -> Heard<T>> Ears<'a, H> {
 pub(crate) async fn connected(run: &Run<'_>) -> Result<UdpSocket, Stop> {
     let address = crate::stream::socket_address(run)?;
     let start = Instant::now();
-    let any = if address.is_ipv4() {
-        "0.0.0.0:0"
-    } else {
-        "[::]:0"
-    };
     let stop = |error| Stop::io(&error, PhaseName::Exchange, start);
-    let socket = UdpSocket::bind(any).await.map_err(stop)?;
+    let source = run.path.source();
+    let socket = source.datagram_socket(address.ip()).map_err(stop)?;
+    socket.set_nonblocking(true).map_err(stop)?;
+    let socket = UdpSocket::from_std(socket).map_err(stop)?;
     socket.connect(address).await.map_err(stop)?;
     Ok(socket)
 }

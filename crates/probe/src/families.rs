@@ -24,7 +24,17 @@ pub(crate) type Exercise = for<'r, 'a> fn(&'r mut Run<'a>) -> BoxFuture<'r, Resu
 /// there is no direct way and a proxy is known that was not used, it is tried once, too.
 pub(crate) async fn exercise(ask: &Ask, path: &Path, exercise: Exercise) -> Finding {
     let start = Instant::now();
-    let mut finding = go(ask, path, exercise, path.proxy_of(ask)).await;
+    let hops = match path.hops(ask).await {
+        Ok(hops) => hops,
+        Err(trouble) => {
+            return Finding {
+                outcome: Outcome::Fail,
+                took: start.elapsed(),
+                ..Finding::not_run(trouble)
+            };
+        }
+    };
+    let mut finding = try_in_turn(ask, path, exercise, &hops).await;
     if let (Some(direct), Some(spare)) = (no_way(&finding), path.spare_proxy(ask)) {
         let through = go(ask, path, exercise, Some(spare)).await;
         if matches!(through.outcome, Outcome::Pass | Outcome::Warn) {
@@ -37,6 +47,39 @@ pub(crate) async fn exercise(ask: &Ask, path: &Path, exercise: Exercise) -> Find
     }
     finding.took = start.elapsed();
     finding
+}
+
+/// Goes the first way that leads anywhere. A later one that works is worth a warning: the first is
+/// what was meant.
+async fn try_in_turn(
+    ask: &Ask,
+    path: &Path,
+    exercise: Exercise,
+    hops: &[Option<Proxy>],
+) -> Finding {
+    let mut before: Option<Finding> = None;
+    for hop in hops {
+        let mut finding = go(ask, path, exercise, hop.as_ref()).await;
+        let leads = !leads_nowhere(&finding);
+        if let Some(mut before) = before.take() {
+            before.attempts.append(&mut finding.attempts);
+            finding.attempts = before.attempts;
+            if finding.outcome == Outcome::Pass {
+                finding.outcome = Outcome::Warn;
+                finding.trouble = before.trouble;
+            }
+        }
+        if leads {
+            return finding;
+        }
+        before = Some(finding);
+    }
+    before.unwrap_or_else(|| Finding::not_run(Trouble::NoAddress))
+}
+
+/// Whether a browser would go the next way: the proxy, or without one the far end, is not there.
+fn leads_nowhere(finding: &Finding) -> bool {
+    no_way(finding).is_some() || matches!(finding.trouble, Some(Trouble::ProxyUnreachable { .. }))
 }
 
 /// Why nothing came of an ask, if it is that the far end cannot be found or reached.
@@ -107,7 +150,7 @@ async fn family(ask: &Ask, path: &Path, exercise: Exercise, targets: Vec<Target>
         let address = target.address;
         let attempt = Attempt::new(address, target.port);
         let mut run = Run::new(ask, path, attempt, target.through);
-        let result = match route::to(address) {
+        let result = match route::to(address, path.source()) {
             Route::Known => exercise(&mut run).await,
             Route::None => Err(Stop {
                 outcome: Outcome::NotApplicable,

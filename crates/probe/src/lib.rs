@@ -36,9 +36,11 @@ pub use evidence::{
     SignalREvidence, SignalRTransportEvidence, SshEvidence, StartTls, TlsEvidence, Trouble, Unit,
     WebSocketEvidence, XmppEvidence,
 };
+pub use outgate_pac::{Script, ScriptError};
 pub use path::{
-    ConnectTo, ConnectToError, DEFAULT_TIMEOUT, Login, LoginError, NoProxy, Path, PathConfig,
-    PathError, Proxy, ProxyChoice, ProxyEnvironment, ProxyError, ProxyKind, Proxying,
-    ResolverChoice, Roots, RootsError, SystemClock, WallClock,
+    ConnectTo, ConnectToError, Counted, DEFAULT_TIMEOUT, Login, LoginError, NoProxy, Path,
+    PathConfig, PathError, Proxy, ProxyChoice, ProxyEnvironment, ProxyError, ProxyKind,
+    ProxyScript, Proxying, ResolverChoice, Roots, RootsError, Source, SourceError, SystemClock,
+    WallClock,
 };
 pub use registry::{Probe, Sent, probe_for, protocols};

@@ -5,7 +5,9 @@ mod echo_gate;
 mod names;
 mod proxy;
 mod roots;
+mod script;
 mod silence;
+mod source;
 
 use std::{
     fmt,
@@ -22,7 +24,9 @@ pub use proxy::{
     Proxying,
 };
 pub(crate) use roots::anchor;
-pub use roots::{Roots, RootsError};
+pub use roots::{Counted, Roots, RootsError};
+pub use script::ProxyScript;
+pub use source::{Source, SourceError};
 
 use crate::{
     ask::{Ask, Host},
@@ -32,6 +36,7 @@ use crate::{
 };
 use echo_gate::EchoGate;
 use names::Names;
+use script::Fetched;
 
 /// How long a probe takes with one address unless the caller says otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,6 +44,8 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a proxy is asked at most for one address: for the exercise itself, and for the three
 /// older TLS handshakes that may follow.
 const REQUESTS_AT_MOST: u32 = 4;
+/// Length at most of a request to a proxy that a script names, in bytes, the host aside.
+const SCRIPTED_AT_MOST: usize = 4600;
 
 /// What a [`Path`] is made from.
 #[derive(Clone)]
@@ -47,6 +54,8 @@ pub struct PathConfig {
     pub connect_to: Vec<ConnectTo>,
     /// Which proxies TCP connections go through.
     pub proxying: Proxying,
+    /// Where everything sets out from.
+    pub source: Source,
     /// Who may vouch for servers.
     pub roots: Roots,
     /// Whom to ask for names.
@@ -63,6 +72,7 @@ impl Default for PathConfig {
         Self {
             connect_to: Vec::new(),
             proxying: Proxying::default(),
+            source: Source::Any,
             roots: Roots::mozilla(),
             resolver: ResolverChoice::System,
             timeout: DEFAULT_TIMEOUT,
@@ -112,6 +122,7 @@ pub struct Path {
 struct Inner {
     config: PathConfig,
     names: Names,
+    script: Fetched,
     tls: Tls,
     echo_gate: EchoGate,
 }
@@ -120,13 +131,19 @@ impl Path {
     /// Reads the resolver's configuration and gets ready. Opens no socket. A machine without a
     /// usable resolver gets its path; resolving a name then fails.
     pub fn new(config: PathConfig) -> Result<Self, PathError> {
-        let names = Names::new(config.resolver, config.timeout);
+        let source = config.source.check();
+        source.map_err(|error| PathError::Source {
+            place: config.source.to_string(),
+            source: error,
+        })?;
+        let names = Names::new(config.resolver, &config.source, config.timeout);
         let tls = Tls::new(&config.roots).map_err(|source| PathError::Tls { source })?;
         let echo_gate = EchoGate::default();
         Ok(Self {
             inner: Arc::new(Inner {
                 config,
                 names,
+                script: Fetched::default(),
                 tls,
                 echo_gate,
             }),
@@ -154,7 +171,7 @@ impl Path {
     /// What is sent to proxies, on top of what the probe sends: to each address of the one that an
     /// ask goes through, and to one that is tried where there is no direct way.
     pub fn sends(&self, ask: &Ask) -> Vec<Sent> {
-        let through = self.proxy_of(ask).into_iter();
+        let through = self.inner.config.proxying.of(ask).into_iter();
         let through = through.map(|proxy| (format!("a request to {proxy} to lead there"), proxy));
         let spare = self.spare_proxy(ask).into_iter();
         let spare = spare.map(|proxy| {
@@ -162,15 +179,30 @@ impl Path {
             (what, proxy)
         });
         let host = ask.host.word().len();
+        let script = self.inner.config.proxying.script(ask).map(|script| {
+            let what = format!("requests to the proxies that {script} names, and for the script");
+            Sent::new(&what, SCRIPTED_AT_MOST + 2 * host, REQUESTS_AT_MOST)
+        });
         let sends = through.chain(spare);
         sends
             .map(|(what, proxy)| Sent::new(&what, proxy.request_at_most(host), REQUESTS_AT_MOST))
+            .chain(script)
             .collect()
     }
 
-    /// The proxy that an ask goes through.
-    pub(crate) fn proxy_of(&self, ask: &Ask) -> Option<&Proxy> {
-        self.inner.config.proxying.of(ask)
+    /// The ways that an ask goes, tried in turn until one leads somewhere: through a proxy each, or
+    /// direct (`None`).
+    pub(crate) async fn hops(&self, ask: &Ask) -> Result<Vec<Option<Proxy>>, Trouble> {
+        let proxying = &self.inner.config.proxying;
+        match proxying.script(ask) {
+            Some(script) => self.inner.script.hops(script, ask, self).await,
+            None => Ok(vec![proxying.of(ask).cloned()]),
+        }
+    }
+
+    /// Where everything sets out from.
+    pub(crate) fn source(&self) -> &Source {
+        &self.inner.config.source
     }
 
     /// A proxy that an ask which goes direct could have gone through.
@@ -211,6 +243,14 @@ impl fmt::Debug for Path {
 /// Why there is no way to go.
 #[derive(Debug, thiserror::Error)]
 pub enum PathError {
+    /// Nothing can set out from there: this machine does not have it, or this process may not.
+    #[error("nothing can be sent from {place}")]
+    Source {
+        /// The address or interface.
+        place: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// TLS cannot be set up with these roots.
     #[error("failed to set up TLS")]
     Tls {

@@ -1,12 +1,14 @@
 //! Opening connections.
 
+pub(crate) mod fetch;
 mod through;
 
 use std::net::SocketAddr;
 
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::Instant,
 };
 
@@ -146,11 +148,16 @@ impl<'a> Way<'a> {
 }
 
 /// Opens a TCP connection.
-async fn dial(_path: &Path, address: SocketAddr, phase: PhaseName) -> Result<TcpStream, Stop> {
+async fn dial(path: &Path, address: SocketAddr, phase: PhaseName) -> Result<TcpStream, Stop> {
     let start = Instant::now();
-    let stream = TcpStream::connect(address)
-        .await
-        .map_err(|error| Stop::io(&error, phase, start))?;
+    let stop = |error| Stop::io(&error, phase, start);
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    };
+    let socket = socket.map_err(stop)?;
+    path.source().bind(SockRef::from(&socket)).map_err(stop)?;
+    let stream = socket.connect(address).await.map_err(stop)?;
     // What a probe sends is small and should leave at once; without it, it only comes later.
     let _ = stream.set_nodelay(true);
     Ok(stream)

@@ -8,7 +8,11 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     ("outgate-render", &["outgate-manifest"]),
     ("outgate-wire", &[]),
     ("outgate-mqtt", &[]),
-    ("outgate-probe", &["outgate-mqtt", "outgate-wire"]),
+    ("outgate-pac", &[]),
+    (
+        "outgate-probe",
+        &["outgate-mqtt", "outgate-pac", "outgate-wire"],
+    ),
     ("outgate-check", &["outgate-manifest", "outgate-probe"]),
     ("outgate-standin", &["outgate-wire"]),
     ("outgate-lab", &["outgate-manifest", "outgate-standin"]),
@@ -52,9 +56,10 @@ const ALLOWED: [(&str, &[&str]); 17] = [
 ];
 
 /// The packages that compute and never talk to anybody.
-pub(super) const WITHOUT_INPUT_OR_OUTPUT: [&str; 4] = [
+pub(super) const WITHOUT_INPUT_OR_OUTPUT: [&str; 5] = [
     "outgate-manifest",
     "outgate-mqtt",
+    "outgate-pac",
     "outgate-render",
     "outgate-wire",
 ];

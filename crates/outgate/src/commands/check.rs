@@ -6,14 +6,17 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use indicatif::MultiProgress;
 use outgate_check::{Heading, MAX_CONCURRENT, Plan, PlanView, Report, Samples, run};
 use outgate_manifest::view::NEWEST;
 use outgate_manifest::{Lane, Selection};
-use outgate_probe::{ConnectTo, Path, PathConfig, ResolverChoice, Roots};
+use outgate_probe::{
+    ConnectTo, Counted, Path, PathConfig, PathError, ResolverChoice, Roots, Source,
+};
 
 use crate::commands::check::form::FormArgs;
+use crate::commands::check::place::PlaceArgs;
 use crate::commands::check::proxy::ProxyArgs;
 use crate::commands::check::watch::{WatchArgs, watch};
 use crate::library;
@@ -22,6 +25,7 @@ use crate::progress::Progress;
 use crate::site::{SiteArgs, pair};
 
 mod form;
+mod place;
 mod proxy;
 pub(crate) mod table;
 mod watch;
@@ -55,6 +59,8 @@ pub(crate) struct CheckArgs {
     from: String,
     #[command(flatten)]
     way: WayArgs,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// Print what would be sent, and send nothing
     #[arg(long)]
     plan: bool,
@@ -77,7 +83,14 @@ pub(crate) struct WayArgs {
     sample: Vec<(String, String)>,
     #[command(flatten)]
     proxy: ProxyArgs,
-    /// Certificates to trust beside the system's and Mozilla's, in PEM
+    /// The address or interface of this machine that everything sets out from
+    #[arg(long, value_name = "ADDRESS|INTERFACE")]
+    source: Option<Source>,
+    /// Whose certificate authorities count beside those of --ca: `all`, the `system`'s, `mozilla`'s,
+    /// or those `given` with --ca alone
+    #[arg(long, value_name = "WHOSE", value_enum, default_value_t)]
+    trust: Whose,
+    /// Certificates to trust, in PEM, beside those that --trust says
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
     /// The name server to ask, in place of those that the system is set up with
@@ -110,7 +123,14 @@ impl WayArgs {
     }
 
     fn path(&self) -> Result<Path, Failure> {
-        let mut roots = Roots::with_system();
+        let counted = match self.trust {
+            Whose::All => Counted::All,
+            Whose::System => Counted::System,
+            Whose::Mozilla => Counted::Mozilla,
+            Whose::Given if self.ca.is_some() => Counted::Given,
+            Whose::Given => return Err(Failure::input("--trust given needs --ca FILE")),
+        };
+        let mut roots = Roots::with_system().counting(counted);
         if let Some(file) = &self.ca {
             let pem = read_bounded(file, MAX_CA_BYTES).map_err(Failure::Input)?;
             let context = || format!("failed to use {} for --ca", file.display());
@@ -122,6 +142,7 @@ impl WayArgs {
         let config = PathConfig {
             connect_to: self.connect_to.clone(),
             proxying: self.proxy.proxying()?,
+            source: self.source.clone().unwrap_or_default(),
             roots,
             resolver: self
                 .resolver
@@ -129,8 +150,25 @@ impl WayArgs {
             timeout: Duration::from_secs(self.timeout),
             ..PathConfig::default()
         };
-        Path::new(config).map_err(|error| Failure::Internal(error.into()))
+        Path::new(config).map_err(|error| match error {
+            PathError::Source { .. } => Failure::Input(error.into()),
+            PathError::Tls { .. } => Failure::Internal(error.into()),
+        })
     }
+}
+
+/// Whose certificate authorities count.
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Whose {
+    /// The system's, Mozilla's, and those of --ca
+    #[default]
+    All,
+    /// The system's, and those of --ca
+    System,
+    /// Mozilla's, and those of --ca
+    Mozilla,
+    /// Those of --ca and nobody else's
+    Given,
 }
 
 /// Reads an address with or without a port.
@@ -148,6 +186,7 @@ fn resolver(text: &str) -> Result<SocketAddr, String> {
 
 impl CheckArgs {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        self.place.enter()?;
         let manifest = library::load(&self.profile)?;
         let selection = self.site.selection(&manifest, Some(self.from.clone()))?;
         let lanes = manifest.lanes(&selection)?;

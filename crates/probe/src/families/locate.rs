@@ -106,7 +106,7 @@ pub(super) async fn behind(ask: &Ask, path: &Path, proxy: &Proxy) -> Result<Loca
     match host {
         Host::Name(name) if !proxy.kind().resolves() => {
             let resolution = path.resolve(&name).await;
-            let proxy = nearest(&proxies);
+            let proxy = nearest(&proxies, path);
             let far = addresses(&resolution).into_iter();
             let targets =
                 far.filter_map(|far| Some(target(proxy?, Host::Address(far), Family::of(far))));
@@ -155,9 +155,9 @@ async fn addresses_of(path: &Path, proxy: &Proxy) -> Result<Vec<IpAddr>, Stop> {
 }
 
 /// The first address to which there is a way, else the first.
-fn nearest(addresses: &[IpAddr]) -> Option<IpAddr> {
+fn nearest(addresses: &[IpAddr], path: &Path) -> Option<IpAddr> {
     let mut known = addresses.iter();
-    let known = known.find(|address| route::to(**address) == Route::Known);
+    let known = known.find(|address| route::to(**address, path.source()) == Route::Known);
     known.or(addresses.first()).copied()
 }
 

@@ -5,6 +5,8 @@ use std::{
     net::{IpAddr, SocketAddr, UdpSocket},
 };
 
+use crate::path::Source;
+
 /// Any port will do: none is ever spoken to.
 const SOME_PORT: u16 = 53;
 
@@ -20,16 +22,15 @@ pub(super) enum Route {
 }
 
 /// Connecting a datagram socket asks the routing table and sends nothing.
-pub(super) fn to(address: IpAddr) -> Route {
+pub(super) fn to(address: IpAddr, source: &Source) -> Route {
+    if !source.fits(address) {
+        return Route::None;
+    }
     // A group is reached without a route, on whatever network is chosen for it.
     if address.is_multicast() {
         return Route::Known;
     }
-    let any: IpAddr = match address {
-        IpAddr::V4(_) => [0; 4].into(),
-        IpAddr::V6(_) => [0; 16].into(),
-    };
-    let Ok(socket) = UdpSocket::bind(SocketAddr::new(any, 0)) else {
+    let Ok(socket) = source.datagram_socket(address) else {
         // A machine without IPv6 has no such sockets. Whatever else is wrong is wrong again where
         // it is told apart.
         return if address.is_ipv4() || UdpSocket::bind("0.0.0.0:0").is_err() {
@@ -66,7 +67,7 @@ mod tests {
 
     #[test]
     fn broadcast_addresses_are_told_from_others() {
-        let route = |address: &str| to(address.parse().unwrap());
+        let route = |address: &str| to(address.parse().unwrap(), &Source::Any);
         assert_eq!(route("127.0.0.1"), Route::Known);
         assert_eq!(route("127.255.255.255"), Route::Broadcast);
     }

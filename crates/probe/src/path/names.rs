@@ -24,7 +24,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{ResolverChoice, silence};
+use super::{ResolverChoice, Source, silence};
 use crate::{
     dns::rcode_name,
     evidence::{AddressRecord, Alias, FamilyAnswer, Resolution, Trouble},
@@ -76,8 +76,8 @@ struct Known {
 impl Names {
     /// Reads the configuration. A machine without a resolver is not an error before a name is
     /// wanted.
-    pub(super) fn new(choice: ResolverChoice, limit: Duration) -> Self {
-        let state = ready(choice).map_err(|error| Trouble::Local {
+    pub(super) fn new(choice: ResolverChoice, source: &Source, limit: Duration) -> Self {
+        let state = ready(choice, source).map_err(|error| Trouble::Local {
             what: format!("no usable resolver configuration: {error}"),
         });
         Self {
@@ -158,12 +158,18 @@ impl Names {
     }
 }
 
-fn ready(choice: ResolverChoice) -> Result<Ready, NetError> {
+fn ready(choice: ResolverChoice, source: &Source) -> Result<Ready, NetError> {
     let mut builder = match choice {
-        ResolverChoice::System => TokioResolver::builder_tokio()?,
+        ResolverChoice::System => {
+            let (config, options) = hickory_resolver::system_conf::read_system_conf()?;
+            let config = set_out_from(config, source);
+            let provider = TokioRuntimeProvider::default();
+            TokioResolver::builder_with_config(config, provider).with_options(options)
+        }
         ResolverChoice::At(address) => {
             let provider = TokioRuntimeProvider::default();
-            TokioResolver::builder_with_config(fixed(address), provider)
+            let config = set_out_from(fixed(address), source);
+            TokioResolver::builder_with_config(config, provider)
         }
     };
     let options = builder.options_mut();
@@ -184,6 +190,24 @@ fn ready(choice: ResolverChoice) -> Result<Ready, NetError> {
         servers,
         why_silent: OnceCell::new(),
     })
+}
+
+/// Resolvers are asked from an address of their family.
+fn set_out_from(config: ResolverConfig, source: &Source) -> ResolverConfig {
+    let Source::Address(address) = source else {
+        return config;
+    };
+    let servers = config.name_servers().iter().cloned().map(|mut server| {
+        if server.ip.is_ipv4() == address.is_ipv4() {
+            for connection in &mut server.connections {
+                connection.bind_addr = Some(SocketAddr::new(*address, 0));
+            }
+        }
+        server
+    });
+    let servers = servers.collect();
+    let search = config.search().to_vec();
+    ResolverConfig::from_parts(config.domain().cloned(), search, servers)
 }
 
 fn system_servers() -> Result<Vec<SocketAddr>, NetError> {

@@ -19,6 +19,32 @@ pub struct Roots {
     mozilla: Vec<TrustAnchor<'static>>,
     system: Vec<TrustAnchor<'static>>,
     given: Vec<TrustAnchor<'static>>,
+    counted: Counted,
+}
+
+/// Which sets of roots the product trusts. The others are evidence: they tell a public authority
+/// from a private one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Counted {
+    /// All of them.
+    #[default]
+    All,
+    /// Mozilla's list, and what the caller gave.
+    Mozilla,
+    /// The machine's own store, and what the caller gave.
+    System,
+    /// What the caller gave, and nothing else.
+    Given,
+}
+
+impl Counted {
+    fn counts(self, source: RootSource) -> bool {
+        match source {
+            RootSource::Given => true,
+            RootSource::Mozilla => matches!(self, Self::All | Self::Mozilla),
+            RootSource::System => matches!(self, Self::All | Self::System),
+        }
+    }
 }
 
 impl Roots {
@@ -28,6 +54,7 @@ impl Roots {
             mozilla: TLS_SERVER_ROOTS.to_vec(),
             system: Vec::new(),
             given: Vec::new(),
+            counted: Counted::All,
         }
     }
 
@@ -40,6 +67,16 @@ impl Roots {
             system,
             ..Self::mozilla()
         }
+    }
+
+    /// The same sets, of which these count.
+    pub fn counting(self, counted: Counted) -> Self {
+        Self { counted, ..self }
+    }
+
+    /// Whether the product trusts what this set vouches for.
+    pub(crate) fn counts(&self, source: RootSource) -> bool {
+        self.counted.counts(source)
     }
 
     /// Adds the certificates of a PEM text, at least one and at most 1,024.

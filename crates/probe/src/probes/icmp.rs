@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use futures_util::future::{BoxFuture, FutureExt};
 use outgate_wire::icmp::{DATA_MAX, Echo, Kind, Version, strip_ipv4_header};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     datagram::{self, Heard, Pace, TIMES_SENT},
     evidence::{Finding, IcmpEvidence, PhaseName, Trouble},
     families::exercise,
-    path::Path,
+    path::{Path, Source},
     registry::{Probe, Sent},
     run::{Run, Stop},
 };
@@ -44,7 +44,7 @@ impl Probe for IcmpEcho {
 
 async fn attempt(run: &mut Run<'_>) -> Result<(), Stop> {
     let address = run.attempt.address;
-    let opened = open(address)?;
+    let opened = open(run.path.source(), address)?;
     let cookie: [u8; COOKIE_LEN] = run.path.tls().random()?;
     let [high, low, ..] = cookie;
     let identifier = u16::from_be_bytes([high, low]);
@@ -93,7 +93,7 @@ impl Opened {
 
 /// Opens the kind of socket that this process may have: one for pings alone, which some systems
 /// allow to everybody, or a raw one.
-fn open(address: IpAddr) -> Result<Opened, Stop> {
+fn open(source: &Source, address: IpAddr) -> Result<Opened, Stop> {
     let (domain, protocol, version) = match address {
         IpAddr::V4(_) => (Domain::IPV4, Protocol::ICMPV4, Version::V4),
         IpAddr::V6(_) => (Domain::IPV6, Protocol::ICMPV6, Version::V6),
@@ -112,6 +112,7 @@ fn open(address: IpAddr) -> Result<Opened, Stop> {
     };
     let start = tokio::time::Instant::now();
     let stop = |error| Stop::io(&error, PhaseName::Exchange, start);
+    source.bind(SockRef::from(&socket)).map_err(stop)?;
     socket.set_nonblocking(true).map_err(stop)?;
     socket
         .connect(&SocketAddr::new(address, 0).into())

@@ -26,6 +26,8 @@ use crate::{
 /// The root sets of a path, ready to verify with.
 pub(super) struct Judge {
     sets: Vec<(RootSource, Arc<WebPkiServerVerifier>)>,
+    /// Those of the sets that the product trusts.
+    counted: Vec<RootSource>,
     anchors: Vec<TrustAnchor<'static>>,
     provider: Arc<CryptoProvider>,
 }
@@ -47,14 +49,19 @@ impl Judge {
     ) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let mut sets = Vec::new();
         let mut anchors = Vec::new();
+        let mut counted = Vec::new();
         for (source, of_source) in roots.sets() {
             if !of_source.is_empty() {
                 sets.push((source, verifier(of_source.to_vec(), provider)?));
                 anchors.extend_from_slice(of_source);
+                if roots.counts(source) {
+                    counted.push(source);
+                }
             }
         }
         Ok(Self {
             sets,
+            counted,
             anchors,
             provider: provider.clone(),
         })
@@ -94,6 +101,7 @@ impl Judge {
         let trusted = match &ask.trust {
             Trust::Any | Trust::Public | Trust::Vendor => results
                 .into_iter()
+                .filter(|(source, _)| self.counted.contains(source))
                 .map(|(_, result)| result)
                 .reduce(Trusted::better),
             Trust::Pinned(pins) => self.pinned(&case, leaf, pins),

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use outgate_probe::{
     Ask, ConnectTo, Finding, Host, Login, NoProxy, Outcome, PathConfig, PhaseName, Proxy,
-    ProxyChoice, ProxyEnvironment, ProxyKind, Proxying, ResolvedBy, Trouble,
+    ProxyChoice, ProxyEnvironment, ProxyKind, ProxyScript, Proxying, ResolvedBy, Script, Trouble,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    asks::{PATIENCE, ask, nowhere, run},
+    asks::{PATIENCE, ask, nowhere, run, run_on},
     server::{Server, flood, read_head},
 };
 
@@ -313,4 +313,89 @@ async fn a_proxy_that_was_not_used_is_tried_where_there_is_no_direct_way() {
     drop(far);
     let finding = run(&ask, config(ProxyChoice::None, "")).await;
     assert_eq!(finding.trouble, Some(Trouble::ResolverUnreachable));
+}
+
+fn scripted(script: ProxyScript) -> PathConfig {
+    PathConfig {
+        proxying: Proxying {
+            choice: ProxyChoice::Script(script),
+            ..Proxying::default()
+        },
+        resolver: nowhere(),
+        timeout: PATIENCE,
+        ..PathConfig::default()
+    }
+}
+
+#[tokio::test]
+async fn a_script_is_fetched_once_and_its_ways_are_tried_in_turn() {
+    let far = Server::saying("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    let proxy = Server::start(tunnel).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (port, proxy_at) = (far.address.port(), proxy.address);
+    let body = format!(
+        "function FindProxyForURL(url, host) {{
+            if (url != 'tcp://api.example:{port}/' || host != 'api.example') return 'DIRECT';
+            return 'PROXY 127.0.0.1:9; PROXY {proxy_at}; DIRECT';
+        }}"
+    );
+    let serving = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        read_head(&mut stream).await;
+        let length = body.len();
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
+        let _ = stream.write_all(answer.as_bytes()).await;
+        // Nobody asks for it again.
+        drop(listener);
+    });
+    let config = scripted(ProxyScript::At(format!("http://{address}/p")));
+    let path = outgate_probe::Path::new(config).unwrap();
+    let mut ask = ask("tcp");
+    ask.port = Some(port);
+    for _ in 0..2 {
+        let finding = run_on(&ask, &path).await;
+        // The first proxy is not there; the second leads on.
+        assert_eq!(finding.outcome, Outcome::Warn, "{:?}", finding.trouble);
+        let unreachable = matches!(finding.trouble, Some(Trouble::ProxyUnreachable { .. }));
+        assert!(unreachable && finding.attempts.len() == 2);
+    }
+    serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_script_that_does_not_work_is_the_trouble() {
+    let missing = Server::saying("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n").await;
+    let long = Server::start(|mut stream| async move {
+        read_head(&mut stream).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+        flood(&mut stream, &[b' '; 65536]).await;
+    })
+    .await;
+    let silent = Server::start(|mut stream| async move {
+        let _ = stream.read(&mut [0; 2048]).await;
+        let _ = stream.read(&mut [0; 2048]).await;
+    })
+    .await;
+    let at = |server: &Server| ProxyScript::At(format!("http://{}/", server.address));
+    let here = |text| ProxyScript::Here(Script::new(text).unwrap());
+    for (script, part) in [
+        (at(&missing), "404"),
+        (at(&long), "limit"),
+        (at(&silent), "in time"),
+        (ProxyScript::At("http://a:b@127.0.0.1/".to_owned()), "login"),
+        (ProxyScript::At("ftp://x/".to_owned()), "http"),
+        (
+            here("function FindProxyForURL() { for (;;) {} }"),
+            "ran for",
+        ),
+        (here("<html>"), ""),
+    ] {
+        let finding = run(&ask("tcp"), scripted(script)).await;
+        let Some(Trouble::ProxyScript { what }) = finding.trouble else {
+            panic!("{:?}", finding.trouble);
+        };
+        assert!(what.contains(part), "{what}");
+        assert_eq!(finding.outcome, Outcome::Fail);
+    }
 }

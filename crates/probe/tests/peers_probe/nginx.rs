@@ -39,6 +39,7 @@ pub(crate) fn serve(identity: Option<&Identity>) -> Peer {
             server {{
                 listen 127.0.0.1:{port} {ssl}; listen [::1]:{port} {ssl}; {tls}
                 location / {{ return 200 'here'; }}
+                location /who {{ return 302 /seen-from-$remote_addr; }}
                 location /moved {{ return 301 https://elsewhere.example/; }}
                 location /down {{ return 503; }}
             }}

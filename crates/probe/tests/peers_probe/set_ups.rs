@@ -7,8 +7,8 @@ use std::{
 };
 
 use outgate_probe::{
-    Ask, Finding, Host, Outcome, Path, PathConfig, Proxy, ProxyChoice, ProxyEnvironment, Proxying,
-    ResolverChoice, Roots, Transport, Trouble, probe_for,
+    Ask, Counted, Finding, Host, Outcome, Path, PathConfig, Proxy, ProxyChoice, ProxyEnvironment,
+    ProxyScript, Proxying, ResolverChoice, Roots, Script, Source, Transport, Trouble, probe_for,
 };
 use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
@@ -53,6 +53,10 @@ struct SetUp {
     proxy: Option<&'static str>,
     environment: &'static [(&'static str, &'static str)],
     trusted: bool,
+    /// The company's CA stands in the machine's own store, and these sets count.
+    store: Option<Counted>,
+    /// The body of a proxy script's function.
+    script: Option<&'static str>,
     end: End,
 }
 
@@ -63,6 +67,8 @@ const fn set_up(name: &'static str, to: To, proxy: Option<&'static str>, end: En
         proxy,
         environment: &[],
         trusted: true,
+        store: None,
+        script: None,
         end,
     }
 }
@@ -85,6 +91,50 @@ const SET_UPS: &[SetUp] = &[
             None,
             End::Untrusted,
         )
+    },
+    SetUp {
+        store: Some(Counted::System),
+        ..set_up(
+            "the company's CA in the system's store",
+            To::Https,
+            None,
+            End::Works,
+        )
+    },
+    SetUp {
+        store: Some(Counted::Mozilla),
+        trusted: false,
+        ..set_up("that store does not count", To::Https, None, End::Untrusted)
+    },
+    SetUp {
+        script: Some("return 'PROXY 127.0.0.1:{squid}; DIRECT';"),
+        ..set_up("a script names squid", To::Https, None, End::Works)
+    },
+    SetUp {
+        script: Some(
+            "return dnsDomainIs(host, 'localhost') ? 'PROXY 127.0.0.1:{strict}' : 'DIRECT';",
+        ),
+        ..set_up(
+            "a script names a squid that forbids",
+            To::Https,
+            None,
+            End::ProxyForbids,
+        )
+    },
+    SetUp {
+        script: Some(
+            "return url.substring(0, 5) == 'http:' ? 'DIRECT' : 'PROXY 127.0.0.1:{closed}';",
+        ),
+        ..set_up(
+            "a script says direct in the clear",
+            To::Http,
+            None,
+            End::Works,
+        )
+    },
+    SetUp {
+        script: Some("return 'SOCKS5 127.0.0.1:{socks}';"),
+        ..set_up("a script names SOCKS", To::Https, None, End::Works)
     },
     set_up(
         "squid",
@@ -406,13 +456,15 @@ impl Stage {
         if let Some(proxy) = set_up.proxy {
             command.args(["--proxy", &self.fill(proxy)]);
         }
-        let output = command
-            .arg(format!("{scheme}://{host}:{port}/"))
-            .output()
-            .unwrap();
+        let url = format!("{scheme}://{host}:{port}/");
+        if let Some(script) = set_up.script {
+            let proxy = self.pactester(script, &url);
+            command.args(["--proxy", &proxy]);
+        }
+        let output = command.arg(url).output().unwrap();
         let written = String::from_utf8_lossy(&output.stdout).into_owned();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        let through = set_up.proxy.is_some();
+        let through = set_up.proxy.is_some() || set_up.script.is_some();
         match (output.status.code(), written.as_str()) {
             (Some(0), "407 000") => End::ProxyLogin,
             (Some(0), _) => End::Works,
@@ -428,6 +480,25 @@ impl Stage {
             (Some(97), _) if said.contains("auth") || said.contains("rejected") => End::ProxyLogin,
             (Some(97), _) => End::ProxyCannotReach,
             (code, _) => panic!("{}: {code:?} {written} {said}", set_up.name),
+        }
+    }
+
+    /// What pactester makes of a script, as curl is to be told of it: the first way.
+    fn pactester(&self, script: &str, url: &str) -> String {
+        let file = write(&self.directory, "proxy.pac", function(&self.fill(script)));
+        let mut command = Command::new("pactester");
+        let output = command
+            .arg("-p")
+            .arg(file)
+            .args(["-u", url])
+            .output()
+            .unwrap();
+        let answer = String::from_utf8(output.stdout).unwrap();
+        let first = answer.trim().split(';').next().unwrap();
+        match first.split_once(' ') {
+            Some(("PROXY", place)) => format!("http://{place}"),
+            Some(("SOCKS5", place)) => format!("socks5h://{place}"),
+            Some(_) | None => String::new(),
         }
     }
 
@@ -453,14 +524,22 @@ impl Stage {
         let (environment, no_proxy) = ProxyEnvironment::read(set).unwrap();
         let choice = match set_up.proxy {
             Some(url) => ProxyChoice::Always(self.fill(url).parse::<Proxy>().unwrap()),
-            None => ProxyChoice::Environment,
+            None => match set_up.script {
+                Some(body) => {
+                    let script = Script::new(&function(&self.fill(body))).unwrap();
+                    ProxyChoice::Script(ProxyScript::Here(script))
+                }
+                None => ProxyChoice::Environment,
+            },
         };
         // A proxy inside TLS is known by the same authority, which curl is told of apart.
         let secure = set_up.proxy.is_some_and(|url| url.starts_with("https://"));
-        let roots = if set_up.trusted || secure {
-            Roots::mozilla()
-                .give_pem(self.authority.pem().as_bytes())
-                .unwrap()
+        let ca = self.authority.pem().as_bytes();
+        let roots = if let Some(counted) = set_up.store {
+            let roots = Roots::mozilla().system_pem(ca).unwrap();
+            roots.counting(counted)
+        } else if set_up.trusted || secure {
+            Roots::mozilla().give_pem(ca).unwrap()
         } else {
             Roots::mozilla()
         };
@@ -479,7 +558,7 @@ impl Stage {
 
     /// Whether OpenSSL gets through, where it can go this way at all.
     fn s_client(&self, set_up: &SetUp) -> Option<bool> {
-        if set_up.to == To::Http || !set_up.environment.is_empty() {
+        if set_up.to == To::Http || !set_up.environment.is_empty() || set_up.script.is_some() {
             return None;
         }
         let (host, port) = self.host_and_port(set_up.to);
@@ -515,6 +594,14 @@ impl Stage {
     }
 }
 
+fn function(body: &str) -> String {
+    format!("function FindProxyForURL(url, host) {{ {body} }}")
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "any other trouble is a mistake"
+)]
 fn end_of(finding: &Finding) -> End {
     match &finding.trouble {
         None => End::Works,
@@ -577,4 +664,61 @@ async fn squid_is_asked_for_its_kinds_of_login() {
         finding.trouble,
         Some(Trouble::ProxyLogin { schemes, given })
     );
+}
+
+#[tokio::test]
+async fn everything_sets_out_from_the_source_that_curl_would_use() {
+    let web = nginx::serve(None);
+    let port = web.address.port();
+    let url = format!("http://127.0.0.1:{port}/who");
+    let host = Host::Address(web.address.ip());
+    let mut ask = Ask::new("http", host, Some(port), Transport::Tcp);
+    ask.http.path = "/who".to_owned();
+    for source in ["127.0.0.1", "127.0.0.2", "127.9.9.9", "lo"] {
+        let curl = Command::new("curl")
+            .args(["--silent", "--noproxy", "*", "--interface", source, &url])
+            .args(["--output", "/dev/null", "--write-out", "%{redirect_url}"])
+            .output()
+            .unwrap();
+        let curl = String::from_utf8(curl.stdout).unwrap();
+        let path = Path::new(PathConfig {
+            source: source.parse::<Source>().unwrap(),
+            ..PathConfig::default()
+        })
+        .unwrap();
+        let finding = probe_for("http").unwrap().run(&ask, &path).await;
+        let http = finding.attempts[0].http.clone().unwrap();
+        let location = http.location.unwrap();
+        let seen = location.rsplit('/').next().unwrap();
+        assert_eq!(curl.rsplit('/').next(), Some(seen), "{source}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_this_machines_is_no_source() {
+    for source in ["192.0.2.77", "nosuch0"] {
+        let curl = Command::new("curl")
+            .args(["--silent", "--noproxy", "*", "--interface", source])
+            .arg("http://127.0.0.1:9/")
+            .status()
+            .unwrap();
+        // CURLE_INTERFACE_FAILED
+        assert_eq!(curl.code(), Some(45), "{source}");
+        let config = PathConfig {
+            source: source.parse::<Source>().unwrap(),
+            ..PathConfig::default()
+        };
+        let error = Path::new(config).unwrap_err();
+        assert!(error.to_string().contains(source), "{error}");
+    }
+    // A source of one family leaves no way to the other.
+    let path = Path::new(PathConfig {
+        source: Source::Address([127, 0, 0, 1].into()),
+        ..PathConfig::default()
+    })
+    .unwrap();
+    let host = Host::Address("::1".parse().unwrap());
+    let ask = Ask::new("tcp", host, Some(9), Transport::Tcp);
+    let finding = probe_for("tcp").unwrap().run(&ask, &path).await;
+    assert_eq!(finding.attempts[0].outcome, Outcome::NotApplicable);
 }

@@ -1,15 +1,23 @@
 //! Which proxies a check goes through.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
-use outgate_probe::{Login, NoProxy, Proxy, ProxyChoice, ProxyEnvironment, Proxying};
+use outgate_probe::{
+    Login, NoProxy, Proxy, ProxyChoice, ProxyEnvironment, ProxyScript, Proxying, Script,
+};
 
 use crate::output::{Failure, read_bounded};
 
 /// The largest file with a login that is read, in bytes.
 const MAX_LOGIN_BYTES: usize = 1024;
+/// The largest script that is read, in bytes.
+const SCRIPT_MAX: usize = 1 << 20;
+/// In place of a script's URL: where a network's own script is by custom.
+const WPAD: &str = "wpad";
+/// What [`WPAD`] stands for.
+const WPAD_URL: &str = "http://wpad/wpad.dat";
 /// In place of a URL: go direct.
 const NONE: &str = "none";
 /// In place of a URL: as the environment says.
@@ -28,6 +36,10 @@ pub(crate) struct ProxyArgs {
         hide_env_values = true
     )]
     proxy: Option<String>,
+    /// A proxy script that says for each destination how to go: a file, an http:// or https:// URL,
+    /// or `wpad` for http://wpad/wpad.dat in this network's search domain
+    #[arg(long, value_name = "URL|FILE", conflicts_with_all = ["proxy", "proxy_login"])]
+    proxy_script: Option<String>,
     /// A file with USER:PASSWORD for the proxy, in place of a login in its URL
     #[arg(long, value_name = "FILE")]
     proxy_login: Option<PathBuf>,
@@ -44,7 +56,12 @@ impl ProxyArgs {
             .map_err(|(name, error)| {
                 Failure::Input(anyhow!(error).context(format!("failed to use {name}")))
             })?;
-        let choice = match self.proxy.as_deref() {
+        let choice = match self
+            .proxy
+            .as_deref()
+            .filter(|_| self.proxy_script.is_none())
+        {
+            None if self.proxy_script.is_some() => self.script()?,
             None | Some(ENVIRONMENT) => ProxyChoice::Environment,
             Some(NONE | "") => ProxyChoice::None,
             Some(url) => {
@@ -64,6 +81,24 @@ impl ProxyArgs {
             environment,
             no_proxy,
         })
+    }
+
+    fn script(&self) -> Result<ProxyChoice, Failure> {
+        let place = self.proxy_script.as_deref().unwrap_or_default();
+        let is_url = ["http://", "https://"]
+            .iter()
+            .any(|it| place.starts_with(it));
+        if is_url {
+            return Ok(ProxyChoice::Script(ProxyScript::At(place.to_owned())));
+        }
+        if place == WPAD {
+            return Ok(ProxyChoice::Script(ProxyScript::At(WPAD_URL.to_owned())));
+        }
+        let bytes = read_bounded(Path::new(place), SCRIPT_MAX).map_err(Failure::Input)?;
+        let script = Script::new(&String::from_utf8_lossy(&bytes))
+            .with_context(|| format!("failed to use {place} for --proxy-script"))
+            .map_err(Failure::Input)?;
+        Ok(ProxyChoice::Script(ProxyScript::Here(script)))
     }
 
     fn with_login(&self, choice: ProxyChoice) -> Result<ProxyChoice, Failure> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{no_proxy::NoProxy, url::Proxy, url::ProxyError};
 use crate::{
     ask::{Ask, Host, Transport},
-    path::normalised,
+    path::{ProxyScript, normalised},
 };
 
 /// Protocols that no product speaks through a proxy: resolvers are part of the network at hand.
@@ -21,6 +21,8 @@ pub enum ProxyChoice {
     Always(Proxy),
     /// As curl finds it: by the variable of the ask's protocol, then `ALL_PROXY`.
     Environment,
+    /// As a script says; the ways that it names are tried in turn.
+    Script(ProxyScript),
 }
 
 /// The choice, and what is known beside it.
@@ -42,9 +44,24 @@ impl Proxying {
             return None;
         }
         match &self.choice {
-            ProxyChoice::None => None,
+            ProxyChoice::None | ProxyChoice::Script(_) => None,
             ProxyChoice::Always(proxy) => Some(proxy),
             ProxyChoice::Environment => self.environment.of(&ask.protocol),
+        }
+    }
+
+    /// The script that decides about an ask.
+    pub(crate) fn script(&self, ask: &Ask) -> Option<&ProxyScript> {
+        match &self.choice {
+            ProxyChoice::Script(script)
+                if may_be_proxied(ask) && !self.no_proxy.covers(&ask.host) =>
+            {
+                Some(script)
+            }
+            ProxyChoice::None
+            | ProxyChoice::Always(_)
+            | ProxyChoice::Environment
+            | ProxyChoice::Script(_) => None,
         }
     }
 
@@ -59,6 +76,7 @@ impl Proxying {
             return None;
         }
         match &self.choice {
+            ProxyChoice::Script(_) => None,
             ProxyChoice::Always(proxy) => Some(proxy),
             ProxyChoice::None | ProxyChoice::Environment => self
                 .environment

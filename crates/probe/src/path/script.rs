@@ -1,0 +1,134 @@
+//! Proxy scripts on a path: where one is, and what it says of an ask.
+
+use std::{
+    fmt,
+    net::{IpAddr, UdpSocket},
+    sync::Arc,
+};
+
+use outgate_pac::{Hop, HopKind, Script, World};
+use tokio::{runtime::Handle, sync::OnceCell, task::spawn_blocking};
+
+use super::{Path, Proxy};
+use crate::{
+    ask::{Ask, Host},
+    evidence::Trouble,
+    stream::fetch,
+};
+
+/// An address of nobody (RFC 5737), to which the routing table still names a way.
+const SOMEBODY: &str = "192.0.2.1:9";
+
+/// A proxy script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProxyScript {
+    /// The script itself.
+    Here(Script),
+    /// Where it is: an `http` or `https` URL, fetched directly and once.
+    At(String),
+}
+
+/// For the plan.
+impl fmt::Display for ProxyScript {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Here(_) => f.write_str("the proxy script"),
+            Self::At(url) => write!(f, "the proxy script at {url}"),
+        }
+    }
+}
+
+/// The script of a path, once it has been fetched.
+#[derive(Default)]
+pub(super) struct Fetched(OnceCell<Result<Script, Trouble>>);
+
+impl Fetched {
+    /// What a script says of an ask: the proxies to try in turn, `None` for a direct way.
+    pub(super) async fn hops(
+        &self,
+        place: &ProxyScript,
+        ask: &Ask,
+        path: &Path,
+    ) -> Result<Vec<Option<Proxy>>, Trouble> {
+        let script = self.0.get_or_init(|| get(place, path)).await.clone()?;
+        let (url, host) = (url(ask), ask.host.to_string());
+        let world = Arc::new(Machine {
+            path: path.clone(),
+            handle: Handle::current(),
+        });
+        let run = spawn_blocking(move || script.find(&url, &host, world)).await;
+        let broken = |what| Trouble::ProxyScript { what };
+        let hops = match run {
+            Ok(found) => found.map_err(|error| broken(error.to_string()))?,
+            Err(error) => return Err(broken(error.to_string())),
+        };
+        hops.iter().map(|hop| proxy(hop).map_err(broken)).collect()
+    }
+}
+
+async fn get(place: &ProxyScript, path: &Path) -> Result<Script, Trouble> {
+    let url = match place {
+        ProxyScript::Here(script) => return Ok(script.clone()),
+        ProxyScript::At(url) => url,
+    };
+    let broken = |what: String| Trouble::ProxyScript {
+        what: format!("{url}: {what}"),
+    };
+    let text = fetch::text(path, url, outgate_pac::SCRIPT_MAX).await;
+    let text = text.map_err(broken)?;
+    Script::new(&text).map_err(|error| broken(error.to_string()))
+}
+
+fn proxy(hop: &Hop) -> Result<Option<Proxy>, String> {
+    let scheme = match hop.kind {
+        HopKind::Direct => return Ok(None),
+        HopKind::Http => "http",
+        HopKind::Https => "https",
+        HopKind::Socks5 => "socks5h",
+    };
+    let proxy = format!("{scheme}://{}", hop.place).parse::<Proxy>();
+    proxy.map(Some).map_err(|error| error.to_string())
+}
+
+/// The URL that a script is asked about: without path and query, as browsers hide them.
+fn url(ask: &Ask) -> String {
+    let host = match &ask.host {
+        Host::Address(IpAddr::V6(v6)) => format!("[{v6}]"),
+        host @ (Host::Address(_) | Host::Name(_) | Host::SystemResolvers | Host::Role(_)) => {
+            host.to_string()
+        }
+    };
+    let usual = match ask.protocol.as_str() {
+        "http" | "ws" => 80,
+        "https" | "wss" => 443,
+        _ => 0,
+    };
+    match ask.port {
+        Some(port) if port != usual => format!("{}://{host}:{port}/", ask.protocol),
+        Some(_) | None => format!("{}://{host}/", ask.protocol),
+    }
+}
+
+/// What a script is told of this machine: names as the path resolves them.
+struct Machine {
+    path: Path,
+    handle: Handle,
+}
+
+impl World for Machine {
+    fn addresses(&self, name: &str) -> Vec<IpAddr> {
+        let resolution = self.handle.block_on(self.path.resolve(name));
+        let answers = [&resolution.ipv4, &resolution.ipv6];
+        let records = answers.into_iter().flat_map(|answer| &answer.addresses);
+        records.map(|record| record.address).collect()
+    }
+
+    fn own_addresses(&self) -> Vec<IpAddr> {
+        let address = || {
+            let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+            socket.connect(SOMEBODY).ok()?;
+            Some(socket.local_addr().ok()?.ip())
+        };
+        address().into_iter().collect()
+    }
+}
