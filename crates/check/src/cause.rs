@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 
 use crate::clock::{Clock, mends};
 use crate::facts::Facts;
+use crate::inspection::Inspection;
 use crate::judge::{ClockVerdict, Judged};
 use crate::words::{self, Language};
 
@@ -274,6 +275,7 @@ pub(crate) fn join(
 ) -> Vec<Cause> {
     let now = OffsetDateTime::from(now);
     let facts = Facts::of(lanes);
+    let inspection = Inspection::of(lanes);
     let mut found: BTreeMap<(CauseKind, String), Vec<Troubled<'_>>> = BTreeMap::new();
     for (at, judged) in lanes
         .iter()
@@ -286,6 +288,10 @@ pub(crate) fn join(
             {
                 let key = facts
                     .key(ask, finding, trouble, &way(judged, ask))
+                    .or_else(|| {
+                        let issuer = inspection.behind(trouble, finding)?;
+                        Some((CauseKind::TlsInspected, issuer))
+                    })
                     .unwrap_or_else(|| key_of(judged, ask, trouble, clock, now));
                 found.entry(key).or_default().push(Troubled {
                     lane: at,
@@ -297,7 +303,9 @@ pub(crate) fn join(
     }
     let mut causes: Vec<Cause> = found
         .into_iter()
-        .map(|((kind, subject), probes)| words::cause(kind, subject, &probes, language))
+        .map(|((kind, subject), probes)| {
+            words::cause(kind, subject, &probes, &inspection, language)
+        })
         .collect();
     causes.sort_by_key(|cause| std::cmp::Reverse(cause.lanes.len()));
     causes

@@ -7,6 +7,7 @@
 mod cause;
 mod clock;
 mod facts;
+mod inspection;
 mod judge;
 mod plan;
 mod report;

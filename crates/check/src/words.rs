@@ -18,6 +18,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cause::{Cause, CauseKind, Owner, Troubled};
+use crate::inspection::{Inspection, maker};
 
 /// The most names that a sentence lists.
 const MAX_LISTED: usize = 4;
@@ -107,6 +108,8 @@ pub(crate) struct Words {
     days: &'static str,
     /// Some names, and how many more; {names}, {n}.
     listed: &'static str,
+    /// Names that are not inspected, as an addition to a sentence; {names}.
+    exempt: &'static str,
     /// Title of a report; {product}.
     pub(crate) title: &'static str,
     /// Under the title; {version}, {party}.
@@ -172,10 +175,19 @@ pub(crate) fn cause(
     kind: CauseKind,
     subject: String,
     probes: &[Troubled<'_>],
+    inspection: &Inspection,
     language: Language,
 ) -> Cause {
     let words = language.words();
-    let seen = Seen::of(probes, words);
+    let mut seen = Seen::of(probes, words);
+    if let Some(maker) = maker(&subject) {
+        seen.maker = format!(" ({maker})");
+    }
+    if !inspection.exempt().is_empty() {
+        let names = listed(inspection.exempt(), words);
+        let exempt = |blank: &str| (blank == "names").then_some(names.as_str());
+        seen.exempt = filled(words.exempt, exempt);
+    }
     let said = (words.kinds)(kind);
     let what = seen.fill(said.what, &subject);
     let act = seen.fill(said.act, &subject);
@@ -196,6 +208,10 @@ struct Seen {
     hosts: String,
     first: String,
     clock: String,
+    /// Who made what inspects TLS, in parentheses.
+    maker: String,
+    /// Names that are not inspected, as an addition to a sentence.
+    exempt: String,
 }
 
 impl Seen {
@@ -216,6 +232,8 @@ impl Seen {
                 .first()
                 .map_or_else(String::new, |probe| probe.trouble.to_string()),
             clock: offset.map_or_else(String::new, |offset| apart(offset, words)),
+            maker: String::new(),
+            exempt: String::new(),
         }
     }
 
@@ -226,6 +244,8 @@ impl Seen {
             "subject" => Some(subject),
             "seen" => Some(&self.first),
             "clock" => Some(&self.clock),
+            "maker" => Some(&self.maker),
+            "exempt" => Some(&self.exempt),
             _ => None,
         })
     }
@@ -319,6 +339,8 @@ mod tests {
             hosts: "a".into(),
             first: "{hosts} }{".into(),
             clock: String::new(),
+            maker: String::new(),
+            exempt: String::new(),
         };
         assert_eq!(
             seen.fill("{hosts}: {seen} {subject}", "{clock}"),

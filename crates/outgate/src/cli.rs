@@ -42,7 +42,7 @@ enum Command {
     /// Say what is wrong with a manifest, and what could be better.
     Lint(LintArgs),
     /// Exercise every lane from here; say what does not work, why, and whose it is.
-    Check(CheckArgs),
+    Check(Box<CheckArgs>),
     /// Play a customer's network in which something is wrong, and see what a check says.
     Lab(LabArgs),
     /// Write firewall rules for a product.

@@ -12,6 +12,7 @@ pub(super) const WORDS: Words = Words {
     day: "1 Tag",
     days: "{n} Tage",
     listed: "{names} und {n} weitere",
+    exempt: "; nicht aufgebrochen: {names}",
     title: "Prüfung von {product}",
     version: "Version {version}, von {party}",
     newest: "neueste",
@@ -139,7 +140,7 @@ fn kinds(kind: K) -> Said {
             "von der TLS-Inspektion ausnehmen, falls ein alter Proxy antwortet; sonst den Hersteller fragen",
         ),
         K::TlsInspected => (
-            "{hosts}: das Zertifikat ist von {subject} ausgestellt, dem nur der eigene Zertifikatsspeicher dieses Geräts vertraut: TLS wird unterwegs aufgebrochen",
+            "{hosts}: das Zertifikat ist von {subject}{maker} ausgestellt, keiner öffentlichen Stelle: TLS wird unterwegs aufgebrochen{exempt}",
             "diese Namen von der TLS-Inspektion ausnehmen",
         ),
         K::CertificateUntrusted => (

@@ -12,6 +12,7 @@ pub(super) const WORDS: Words = Words {
     day: "1 day",
     days: "{n} days",
     listed: "{names} and {n} more",
+    exempt: "; not inspected: {names}",
     title: "Check of {product}",
     version: "version {version}, from {party}",
     newest: "newest",
@@ -139,7 +140,7 @@ fn kinds(kind: K) -> Said {
             "exempt it from TLS inspection if an old proxy answers; else ask the vendor",
         ),
         K::TlsInspected => (
-            "{hosts}: the certificate is issued by {subject}, which only this machine's own store trusts: TLS is inspected on the way",
+            "{hosts}: the certificate is issued by {subject}{maker}, which is no public authority: TLS is inspected on the way{exempt}",
             "exempt these names from TLS inspection",
         ),
         K::CertificateUntrusted => (

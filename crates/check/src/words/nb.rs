@@ -12,6 +12,7 @@ pub(super) const WORDS: Words = Words {
     day: "1 døgn",
     days: "{n} døgn",
     listed: "{names} og {n} til",
+    exempt: "; ikke inspisert: {names}",
     title: "Kontroll av {product}",
     version: "versjon {version}, fra {party}",
     newest: "nyeste",
@@ -139,7 +140,7 @@ fn kinds(kind: K) -> Said {
             "unnta det fra TLS-inspeksjon hvis en gammel proxy svarer; spør ellers leverandøren",
         ),
         K::TlsInspected => (
-            "{hosts}: sertifikatet er utstedt av {subject}, som bare denne maskinens eget sertifikatlager stoler på: TLS inspiseres underveis",
+            "{hosts}: sertifikatet er utstedt av {subject}{maker}, som ikke er noen offentlig utsteder: TLS inspiseres underveis{exempt}",
             "unnta disse navnene fra TLS-inspeksjon",
         ),
         K::CertificateUntrusted => (

@@ -12,6 +12,7 @@ pub(super) const WORDS: Words = Words {
     day: "1 dygn",
     days: "{n} dygn",
     listed: "{names} och {n} till",
+    exempt: "; inte inspekterat: {names}",
     title: "Kontroll av {product}",
     version: "version {version}, från {party}",
     newest: "senaste",
@@ -139,7 +140,7 @@ fn kinds(kind: K) -> Said {
             "undanta det från TLS-inspektion om en gammal proxy svarar; fråga annars leverantören",
         ),
         K::TlsInspected => (
-            "{hosts}: certifikatet är utfärdat av {subject}, som bara den här maskinens eget certifikatlager litar på: TLS inspekteras på vägen",
+            "{hosts}: certifikatet är utfärdat av {subject}{maker}, som inte är någon offentlig utfärdare: TLS inspekteras på vägen{exempt}",
             "undanta dessa namn från TLS-inspektion",
         ),
         K::CertificateUntrusted => (

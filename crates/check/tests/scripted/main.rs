@@ -2,5 +2,6 @@
 #![cfg(test)]
 
 mod forms;
+mod inspection;
 mod joining;
 mod support;

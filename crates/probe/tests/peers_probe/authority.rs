@@ -67,6 +67,11 @@ impl Authority {
         }
     }
 
+    /// The authority's own key, for those who are to issue in its place.
+    pub(crate) fn key(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+
     pub(crate) fn pem(&self) -> &str {
         &self.pem
     }

@@ -40,6 +40,8 @@ mod slapd;
 #[cfg(test)]
 mod sshd;
 #[cfg(test)]
+mod sslsplit;
+#[cfg(test)]
 mod unshare;
 #[cfg(test)]
 mod websockets;
