@@ -13,7 +13,7 @@ use crate::commands::{
     service::ServiceArgs, session::SessionArgs, site::SiteArgs, status::StatusArgs, twin::TwinArgs,
     webhook::WebhookArgs,
 };
-use crate::output::{Failure, finish};
+use crate::output::finish;
 
 /// Exit codes, said once for all commands.
 const EXIT_CODES: &str = "\
