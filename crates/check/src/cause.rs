@@ -50,6 +50,8 @@ pub enum CauseKind {
     NameNotFound,
     /// A name exists and has no address.
     NameWithoutAddress,
+    /// A name server sends a name nowhere, or to a machine of the site.
+    NameBlocked,
     /// There is no way to a network or host.
     Unreachable,
     /// Nothing comes back from anybody.
@@ -140,6 +142,7 @@ impl CauseKind {
         Self::ResolverUnavailable,
         Self::NameNotFound,
         Self::NameWithoutAddress,
+        Self::NameBlocked,
         Self::Unreachable,
         Self::NothingPasses,
         Self::Ipv6Broken,
@@ -186,7 +189,10 @@ impl CauseKind {
                 Owner::ThisMachine
             }
             Self::TimeServerWrong | Self::TimeServerUnready => Owner::TimeServer,
-            Self::ResolverUnavailable | Self::NameNotFound | Self::NameWithoutAddress => Owner::Dns,
+            Self::ResolverUnavailable
+            | Self::NameNotFound
+            | Self::NameWithoutAddress
+            | Self::NameBlocked => Owner::Dns,
             Self::Unreachable
             | Self::NothingPasses
             | Self::Ipv6Broken
@@ -287,7 +293,7 @@ pub(crate) fn join(
                 && matches!(finding.outcome, Outcome::Fail | Outcome::Warn)
             {
                 let key = facts
-                    .key(ask, finding, trouble, &way(judged, ask))
+                    .key(judged, ask, finding, trouble, &way(judged, ask))
                     .or_else(|| {
                         let issuer = inspection.behind(trouble, finding)?;
                         Some((CauseKind::TlsInspected, issuer))

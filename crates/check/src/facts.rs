@@ -1,10 +1,14 @@
 //! What all lanes together show, before causes are made of single ones: a name server that is
 //! silent on its own lanes too, IPv6 that leads nowhere, a network that nothing leaves.
 
+mod sinkhole;
+
 use std::collections::BTreeSet;
 
+use outgate_manifest::Direction;
 use outgate_probe::{Ask, Attempt, Family, Finding, Host, Outcome, PhaseName, Trouble};
 
+use crate::address::is_local;
 use crate::cause::CauseKind;
 use crate::judge::Judged;
 
@@ -19,14 +23,18 @@ const STALLED: Trouble = Trouble::TimedOut {
 /// What holds for the whole network.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
+    /// Names of places outside have public addresses here.
+    names_are_public: bool,
     /// Names cannot be resolved.
     resolver_fails: bool,
     /// Nothing came back over IPv6, from nobody, though something did over IPv4.
     ipv6_leads_nowhere: bool,
-    /// Nothing came back from anybody beyond the name servers.
+    /// Nothing came back from anybody outside.
     nothing_comes_back: bool,
-    /// Somebody beyond the name servers answered.
-    somebody_answers: bool,
+    /// Somebody outside answered over IPv4.
+    ipv4_answers: bool,
+    /// Somebody outside answered over IPv6.
+    ipv6_answers: bool,
     /// Whoever asks over plain HTTP is sent elsewhere, and nothing else works.
     portal: bool,
     /// Every TLS handshake stops where the server's certificates are due, and what is answered in
@@ -35,25 +43,39 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// Looks over all lanes.
+    /// Looks over all lanes. What the network lets out is told by those alone that lead out: a
+    /// neighbour answers also where nothing leaves.
     pub(crate) fn of(lanes: &[Judged]) -> Self {
-        let probes = || lanes.iter().flat_map(|judged| &judged.probes);
-        let beyond = || probes().filter(|(ask, _)| ask.host != Host::SystemResolvers);
-        let attempts = || beyond().flat_map(|(_, finding)| &finding.attempts);
+        let mut findings = lanes.iter().flat_map(|judged| &judged.probes);
+        let beyond = || {
+            let outbound = lanes.iter().filter(|judged| leads_out(judged));
+            let probes = outbound.flat_map(|judged| &judged.probes);
+            probes.filter(|(ask, _)| ask.host != Host::SystemResolvers)
+        };
+        let attempts = || {
+            let all = beyond().flat_map(|(_, finding)| &finding.attempts);
+            all.filter(|one| went_out(one))
+        };
         let of = |family: Family| attempts().filter(move |one| one.family == family);
         let enough = |test: fn(&Attempt) -> bool| {
-            let with = beyond().filter(|(_, finding)| finding.attempts.iter().any(test));
+            let with = beyond().filter(|(_, finding)| {
+                let mut attempts = finding.attempts.iter();
+                attempts.any(|one| went_out(one) && test(one))
+            });
             let hosts: BTreeSet<String> = with.map(|(ask, _)| ask.host.to_string()).collect();
             hosts.len() >= ENOUGH_HOSTS
         };
-        let somebody_answers = attempts().any(|one| !nobody_there(one));
+        let answers = |family| of(family).any(|one| !nobody_there(one));
+        let (ipv4_answers, ipv6_answers) = (answers(Family::V4), answers(Family::V6));
         Self {
-            resolver_fails: beyond().any(|(_, finding)| resolver_failed(finding)),
+            names_are_public: sinkhole::others_are_public(lanes),
+            resolver_fails: findings.any(|(_, finding)| resolver_failed(finding)),
             ipv6_leads_nowhere: enough(|one| one.family == Family::V6)
-                && of(Family::V6).all(nobody_there)
-                && of(Family::V4).any(|one| !nobody_there(one)),
-            nothing_comes_back: enough(|_| true) && !somebody_answers,
-            somebody_answers,
+                && !ipv6_answers
+                && ipv4_answers,
+            nothing_comes_back: enough(|_| true) && !ipv4_answers && !ipv6_answers,
+            ipv4_answers,
+            ipv6_answers,
             portal: beyond()
                 .any(|(_, finding)| finding.trouble.as_ref().is_some_and(sent_elsewhere))
                 && !attempts().any(|one| one.outcome == Outcome::Pass),
@@ -66,16 +88,35 @@ impl Facts {
     /// The cause of a finding, where all lanes together say more than it does alone.
     pub(crate) fn key(
         &self,
+        judged: &Judged,
         ask: &Ask,
         finding: &Finding,
         trouble: &Trouble,
         port: &str,
     ) -> Option<(CauseKind, String)> {
-        let nowhere = || String::new();
+        if let Some(name) = sinkhole::blocked(judged, ask, finding, trouble, self.names_are_public)
+        {
+            return Some((CauseKind::NameBlocked, name));
+        }
         if ask.host == Host::SystemResolvers {
             return (self.resolver_fails && unanswered(trouble))
-                .then(|| (CauseKind::ResolverUnavailable, nowhere()));
+                .then(|| (CauseKind::ResolverUnavailable, String::new()));
         }
+        if leads_out(judged) {
+            self.key_on_the_way(finding, trouble, port)
+        } else {
+            None
+        }
+    }
+
+    /// The same for what is wrong on the way out, wherever names lead.
+    fn key_on_the_way(
+        &self,
+        finding: &Finding,
+        trouble: &Trouble,
+        port: &str,
+    ) -> Option<(CauseKind, String)> {
+        let nowhere = || String::new();
         if finding.attempts.is_empty() {
             return None;
         }
@@ -95,17 +136,49 @@ impl Facts {
         if self.ipv6_leads_nowhere && failed().all(|one| one.family == Family::V6) {
             return Some((CauseKind::Ipv6Broken, nowhere()));
         }
-        // Linux tells a prohibition (ICMP type 3, codes 9, 10, 13) and a lost host apart over IPv6
-        // alone. At once, and while others are reached, it is a filter that speaks.
-        let at_once = Trouble::HostUnreachable { at_once: true };
-        let forbidden = failed().any(|one| one.trouble == Some(Trouble::AdminProhibited));
-        let refused_by_a_filter = forbidden || self.somebody_answers && *trouble == at_once;
-        let on_the_way = matches!(
-            trouble,
-            Trouble::AdminProhibited | Trouble::HostUnreachable { .. }
-        );
-        (refused_by_a_filter && on_the_way).then(|| (CauseKind::Prohibited, port.to_owned()))
+        failed()
+            .any(|one| self.is_forbidden(one))
+            .then(|| (CauseKind::Prohibited, port.to_owned()))
+            .filter(|_| unreached(trouble))
     }
+
+    /// Linux tells a prohibition (ICMP type 3, codes 9, 10, 13) and a lost host or network apart
+    /// over IPv6 alone. At once, and while others are reached in the same family, it is a filter
+    /// that speaks.
+    fn is_forbidden(&self, attempt: &Attempt) -> bool {
+        let others_are_reached = match attempt.family {
+            Family::V4 => self.ipv4_answers,
+            Family::V6 => self.ipv6_answers,
+        };
+        let told = match attempt.trouble {
+            Some(Trouble::AdminProhibited) => return true,
+            Some(Trouble::HostUnreachable { at_once }) => at_once,
+            Some(Trouble::NetworkUnreachable) => attempt.outcome == Outcome::Fail,
+            Some(_) | None => false,
+        };
+        told && others_are_reached
+    }
+}
+
+/// Whether a lane leads out of the site.
+fn leads_out(judged: &Judged) -> bool {
+    judged.lane.direction == Direction::Outbound
+}
+
+/// Whether an attempt says something of the way out: it was made, not to a proxy, and not to an
+/// address that a name server gave in place of the far end's.
+fn went_out(attempt: &Attempt) -> bool {
+    !matches!(attempt.outcome, Outcome::NotRun | Outcome::NotApplicable)
+        && attempt.proxy.is_none()
+        && !is_local(attempt.address)
+}
+
+/// Whether somebody on the way said that there is none.
+fn unreached(trouble: &Trouble) -> bool {
+    matches!(
+        trouble,
+        Trouble::AdminProhibited | Trouble::HostUnreachable { .. } | Trouble::NetworkUnreachable
+    )
 }
 
 fn resolver_failed(finding: &Finding) -> bool {
@@ -165,8 +238,6 @@ mod tests {
     use std::net::IpAddr;
     use std::time::Duration;
 
-    use outgate_probe::Transport;
-
     use super::*;
 
     const SILENT: Trouble = Trouble::TimedOut {
@@ -195,19 +266,10 @@ mod tests {
         }
     }
 
-    fn ask() -> Ask {
-        Ask::new(
-            "https",
-            Host::Name("a.example".into()),
-            Some(443),
-            Transport::Tcp,
-        )
-    }
-
     fn key(facts: &Facts, attempts: Vec<Attempt>) -> Option<CauseKind> {
         let finding = finding(attempts);
         let trouble = finding.trouble.clone().unwrap();
-        let key = facts.key(&ask(), &finding, &trouble, "TCP 443");
+        let key = facts.key_on_the_way(&finding, &trouble, "TCP 443");
         key.map(|(kind, _)| kind)
     }
 
@@ -215,7 +277,7 @@ mod tests {
     fn ipv6_is_to_blame_only_where_ipv4_works() {
         let facts = Facts {
             ipv6_leads_nowhere: true,
-            somebody_answers: true,
+            ipv4_answers: true,
             ..Facts::default()
         };
         let v6 = || attempt("2001:db8::1", Some(SILENT));
@@ -234,19 +296,24 @@ mod tests {
             )]
         };
         let answered = Facts {
-            somebody_answers: true,
+            ipv4_answers: true,
             ..Facts::default()
         };
         assert_eq!(key(&answered, lost(true)), Some(CauseKind::Prohibited));
         assert_eq!(key(&answered, lost(false)), None);
         assert_eq!(key(&Facts::default(), lost(true)), None);
+        let over_ipv6_alone = Facts {
+            ipv6_answers: true,
+            ..Facts::default()
+        };
+        assert_eq!(key(&over_ipv6_alone, lost(true)), None);
     }
 
     #[test]
     fn behind_a_portal_silence_is_the_portals() {
         let facts = Facts {
             portal: true,
-            somebody_answers: true,
+            ipv4_answers: true,
             ..Facts::default()
         };
         let login = Trouble::NotShownToBeTheVendor {

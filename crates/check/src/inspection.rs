@@ -8,10 +8,10 @@
 //! network: both have private authorities by right.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use outgate_probe::{Attempt, ExpectedTrust, Finding, RootSource, TlsEvidence, Trouble};
 
+use crate::address::is_local;
 use crate::judge::Judged;
 
 /// What makers' issuers are called: `part of the issuer;maker;source`, a line each.
@@ -116,14 +116,6 @@ fn private_is_odd(attempt: &Attempt, tls: &TlsEvidence) -> bool {
         ExpectedTrust::Public | ExpectedTrust::Pinned => true,
         ExpectedTrust::Vendor => false,
         ExpectedTrust::Any => attempt.proxy.is_some() || !is_local(attempt.address),
-    }
-}
-
-/// Whether an address is of a network that nobody else reaches (RFC 1918, RFC 4193, RFC 4291).
-fn is_local(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
 

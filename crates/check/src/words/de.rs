@@ -91,6 +91,10 @@ fn kinds(kind: K) -> Said {
             "{subject} gibt es, hat hier aber keine Adresse",
             "die Nameserver mit den Adressen von {subject} antworten lassen",
         ),
+        K::NameBlocked => (
+            "die Nameserver dieses Netzes schicken {subject} ins Leere oder zu einem Gerät dieses Netzes statt zum Hersteller",
+            "{subject} vom Filter der Nameserver ausnehmen; soll der Server in diesem Netz stehen, prüfen, ob er läuft",
+        ),
         K::Unreachable => (
             "es gibt keinen Weg zu {hosts}: {seen}",
             "diesem Gerät eine Route dorthin geben oder es in der Firewall freigeben",

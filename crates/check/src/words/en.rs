@@ -91,6 +91,10 @@ fn kinds(kind: K) -> Said {
             "{subject} exists but has no address here",
             "let the name servers answer for {subject} with its addresses",
         ),
+        K::NameBlocked => (
+            "this network's name servers send {subject} nowhere, or to a machine of this network, instead of to the vendor",
+            "exempt {subject} from the name servers' filter; if the server is meant to be on this network, ask whether it is up",
+        ),
         K::Unreachable => (
             "there is no way to {hosts}: {seen}",
             "give this machine a route there, or allow it in the firewall",

@@ -91,6 +91,10 @@ fn kinds(kind: K) -> Said {
             "{subject} finnes, men har ingen adresse her",
             "la navneserverne svare med adressene til {subject}",
         ),
+        K::NameBlocked => (
+            "navnetjenerne i dette nettet sender {subject} ingen steder, eller til en maskin i dette nettet, i stedet for til leverandøren",
+            "unnta {subject} fra navnetjenernes filter; skal tjeneren stå i dette nettet, undersøk om den er i gang",
+        ),
         K::Unreachable => (
             "det finnes ingen vei til {hosts}: {seen}",
             "gi denne maskinen en rute dit, eller tillat det i brannmuren",

@@ -91,6 +91,10 @@ fn kinds(kind: K) -> Said {
             "{subject} finns men har ingen adress här",
             "låt namnservrarna svara med adresserna för {subject}",
         ),
+        K::NameBlocked => (
+            "det här nätets namnservrar skickar {subject} ingenstans, eller till en maskin i det här nätet, i stället för till leverantören",
+            "undanta {subject} från namnservrarnas filter; ska servern stå i det här nätet, undersök om den är i gång",
+        ),
         K::Unreachable => (
             "det finns ingen väg till {hosts}: {seen}",
             "ge den här maskinen en väg dit, eller tillåt det i brandväggen",

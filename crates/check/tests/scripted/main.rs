@@ -1,6 +1,7 @@
 //! Checks with probes that answer by script.
 #![cfg(test)]
 
+mod facts;
 mod forms;
 mod inspection;
 mod joining;

@@ -1,0 +1,208 @@
+//! What the probes of several lanes show together, and what one alone does not.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use outgate_check::{CauseKind, Owner, Report};
+use outgate_probe::{
+    AddressRecord, Ask, Attempt, FamilyAnswer, Finding, Outcome, PhaseName, Resolution, Trouble,
+};
+
+use crate::support::{check, failed, flow, passed, scripted};
+
+/// What one host came to: its name, its addresses, and the trouble with each, if any.
+type Seen = (&'static str, &'static [(&'static str, Option<Trouble>)]);
+
+fn answer(addresses: impl Iterator<Item = IpAddr>) -> FamilyAnswer {
+    let record = |address| AddressRecord {
+        address,
+        ttl_seconds: 60,
+    };
+    FamilyAnswer {
+        addresses: addresses.map(record).collect(),
+        aliases: Vec::new(),
+        trouble: None,
+        took: Duration::ZERO,
+    }
+}
+
+fn finding((name, attempts): &Seen) -> Finding {
+    let tried = |(address, trouble): &(&str, Option<Trouble>)| {
+        let mut attempt = Attempt::new(address.parse().unwrap(), Some(443));
+        attempt.outcome = match trouble {
+            None => Outcome::Pass,
+            Some(Trouble::NotPermitted { .. }) => Outcome::NotRun,
+            Some(_) => Outcome::Fail,
+        };
+        attempt.trouble.clone_from(trouble);
+        attempt
+    };
+    let attempts: Vec<Attempt> = attempts.iter().map(tried).collect();
+    let addresses = |v4| {
+        let all = attempts.iter().map(|one| one.address);
+        answer(all.filter(move |one| one.is_ipv4() == v4))
+    };
+    let resolution = Resolution {
+        name: (*name).to_owned(),
+        resolvers: Vec::new(),
+        ipv4: addresses(true),
+        ipv6: addresses(false),
+    };
+    let trouble = attempts.iter().find_map(|one| one.trouble.clone());
+    let mut finding = trouble.map_or_else(passed, failed);
+    if attempts.iter().any(|one| one.outcome == Outcome::Pass) && finding.trouble.is_some() {
+        finding.outcome = Outcome::Warn;
+    }
+    Finding {
+        resolution: Some(resolution),
+        attempts,
+        ..finding
+    }
+}
+
+async fn report(seen: &'static [Seen]) -> Report {
+    let flows: String = seen
+        .iter()
+        .map(|(name, _)| {
+            let reach = if name.ends_with(".lan") {
+                ", reach: site"
+            } else {
+                ""
+            };
+            flow(name.split('.').next().unwrap(), name, reach)
+        })
+        .collect();
+    let probe = scripted(move |ask: &Ask| {
+        let host = ask.host.to_string();
+        finding(seen.iter().find(|(name, _)| *name == host).unwrap())
+    });
+    check(&flows, probe, 8).await
+}
+
+/// Kind and subject of each cause.
+async fn causes(seen: &'static [Seen]) -> Vec<(CauseKind, String)> {
+    let report = report(seen).await;
+    let causes = report.causes.into_iter();
+    causes.map(|cause| (cause.kind, cause.subject)).collect()
+}
+
+fn blocked(name: &str) -> (CauseKind, String) {
+    (CauseKind::NameBlocked, name.to_owned())
+}
+
+const PUBLIC: Seen = ("b.example", &[("192.0.2.2", None)]);
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_leads_nowhere_is_blocked_by_the_name_server() {
+    const SEEN: &[Seen] = &[(
+        "a.example",
+        &[
+            ("0.0.0.0", Some(Trouble::Refused)),
+            ("::", Some(Trouble::Refused)),
+        ],
+    )];
+    let report = report(SEEN).await;
+    assert_eq!(report.causes.len(), 1, "{:#?}", report.causes);
+    assert_eq!(report.causes[0].kind, CauseKind::NameBlocked);
+    assert_eq!(report.causes[0].owner, Owner::Dns);
+    assert_eq!(report.causes[0].subject, "a.example");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_stays_at_home_is_blocked_where_others_lead_outside() {
+    const HOME: Seen = ("a.example", &[("10.10.0.20", Some(Trouble::Refused))]);
+    assert_eq!(causes(&[HOME, PUBLIC]).await, [blocked("a.example")]);
+    let alone = causes(&[HOME]).await;
+    assert_eq!(alone, [(CauseKind::Refused, "TCP 443".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_a_company_runs_itself_under_a_public_name_is_not_blocked() {
+    const OWN: Seen = (
+        "a.example",
+        &[("10.10.0.20", Some(Trouble::HttpStatus { status: 503 }))],
+    );
+    let found = causes(&[OWN, PUBLIC]).await;
+    assert_eq!(found, [(CauseKind::ServerError, "a.example".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_with_a_public_address_beside_a_private_one_is_not_blocked() {
+    const MIXED: Seen = (
+        "a.example",
+        &[
+            ("10.10.0.20", Some(Trouble::Refused)),
+            ("2001:db8::1", None),
+        ],
+    );
+    let found = causes(&[MIXED, PUBLIC]).await;
+    assert_eq!(found, [(CauseKind::Refused, "TCP 443".to_owned())]);
+}
+
+const LOST: Option<Trouble> = Some(Trouble::HostUnreachable { at_once: true });
+const SILENT: Option<Trouble> = Some(Trouble::TimedOut {
+    phase: PhaseName::Connect,
+});
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_host_is_forbidden_where_others_outside_answer_in_the_same_family() {
+    let forbidden = [(CauseKind::Prohibited, "TCP 443".to_owned())];
+    let found = causes(&[("a.example", &[("192.0.2.1", LOST)]), PUBLIC]);
+    assert_eq!(found.await, forbidden);
+    let found = causes(&[
+        (
+            "a.example",
+            &[("192.0.2.1", Some(Trouble::NetworkUnreachable))],
+        ),
+        PUBLIC,
+    ]);
+    assert_eq!(found.await, forbidden);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_neighbour_a_blocked_name_and_the_other_family_show_no_way_out() {
+    let unreachable = [(CauseKind::Unreachable, String::new())];
+    let found = causes(&[
+        ("a.example", &[("192.0.2.1", LOST)]),
+        ("n.lan", &[("192.0.2.9", None)]),
+    ]);
+    assert_eq!(found.await, unreachable);
+    let found = causes(&[
+        ("a.example", &[("192.0.2.1", LOST)]),
+        ("b.example", &[("2001:db8::2", None)]),
+    ]);
+    assert_eq!(found.await, unreachable);
+    let found = causes(&[
+        ("a.example", &[("192.0.2.1", LOST)]),
+        ("b.example", &[("0.0.0.0", Some(Trouble::Refused))]),
+    ]);
+    let kinds: Vec<_> = found.await.into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(kinds, [CauseKind::NameBlocked, CauseKind::Unreachable]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_asked_answers_nothing_where_nothing_comes_back() {
+    let report = report(
+        const {
+            &[
+                ("a.example", &[("192.0.2.1", SILENT)]),
+                ("b.example", &[("192.0.2.2", SILENT)]),
+                ("c.example", &[("192.0.2.3", SILENT)]),
+                ("n.lan", &[("10.0.0.9", SILENT)]),
+                (
+                    "d.example",
+                    &[(
+                        "192.0.2.4",
+                        Some(Trouble::NotPermitted {
+                            what: String::new(),
+                        }),
+                    )],
+                ),
+            ]
+        },
+    )
+    .await;
+    let nothing = &report.causes[0];
+    assert_eq!(nothing.kind, CauseKind::NothingPasses);
+    assert_eq!(nothing.lanes.len(), 3, "the neighbour's silence is its own");
+}
