@@ -41,7 +41,7 @@ use Peer::{Mosquitto, Node, Python, Rumqttc};
 /// socat asks. Each goes every way that is open to it, with both versions.
 const MATRIX: [(Peer, &[Carrier], &[Carrier]); 6] = [
     (Mosquitto, &[Tcp, Tls], &[]),
-    (Rumqttc, &[Tcp, Tls], &[]),
+    (Rumqttc, &[Tcp, Tls, Wss], &[Tls, Wss]),
     (Python("paho_client.py"), &[Tcp, Tls, Wss], &[Tls, Wss]),
     (Python("aiomqtt_client.py"), &[Tcp, Tls, Wss], &[Tls, Wss]),
     (Python("gmqtt_client.py"), &[Tcp, Tls], &[]),

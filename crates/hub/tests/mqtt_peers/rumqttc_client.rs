@@ -1,7 +1,8 @@
-//! A round of rumqttc. Without its feature for WebSocket, which would bring a second tungstenite.
+//! A round of rumqttc.
 
 use outgate_testbed::PATIENCE;
-use rumqttc::{AsyncClient, Event, EventLoop, Incoming, LastWill, MqttOptions, QoS, Transport, v5};
+use rumqttc::{AsyncClient, Event, EventLoop, Incoming, LastWill, MqttOptions};
+use rumqttc::{Proxy, ProxyAuth, ProxyType, QoS, Transport, v5};
 
 use crate::Case;
 use crate::ways::Carrier;
@@ -112,13 +113,16 @@ impl Said {
 struct Three(AsyncClient, EventLoop);
 
 fn three(case: &Case) -> Three {
-    let mut options = MqttOptions::new(&case.device, "localhost", case.address.port);
+    let mut options = MqttOptions::new(&case.device, host(case), case.address.port);
     let will = format!("devices/{}/will", case.device);
     options
         .set_credentials(&case.device, &case.token)
         .set_clean_session(false)
         .set_last_will(LastWill::new(will, "gone", QoS::AtLeastOnce, false))
         .set_transport(transport(case));
+    if let Some(proxy) = proxy(case) {
+        options.set_proxy(proxy);
+    }
     let (client, mut events) = AsyncClient::new(options, 16);
     events
         .network_options
@@ -155,7 +159,7 @@ struct Five(v5::AsyncClient, v5::EventLoop);
 
 fn five(case: &Case) -> Five {
     use v5::mqttbytes::{QoS, v5::LastWill};
-    let mut options = v5::MqttOptions::new(&case.device, "localhost", case.address.port);
+    let mut options = v5::MqttOptions::new(&case.device, host(case), case.address.port);
     let will = format!("devices/{}/will", case.device);
     options
         .set_credentials(&case.device, &case.token)
@@ -164,6 +168,9 @@ fn five(case: &Case) -> Five {
         .set_connection_timeout(PATIENCE.as_secs())
         .set_last_will(LastWill::new(will, "gone", QoS::AtLeastOnce, false, None))
         .set_transport(transport(case));
+    if let Some(proxy) = proxy(case) {
+        options.set_proxy(proxy);
+    }
     let (client, events) = v5::AsyncClient::new(options, 16);
     Five(client, events)
 }
@@ -197,10 +204,29 @@ impl Client for Five {
     }
 }
 
-fn transport(case: &Case) -> Transport {
-    if case.carrier == Carrier::Tcp {
-        return Transport::tcp();
+/// What rumqttc takes for the host: for WebSocket it is the whole URL.
+fn host(case: &Case) -> String {
+    match case.carrier {
+        Carrier::Tcp | Carrier::Tls => "localhost".to_owned(),
+        Carrier::Wss => format!("wss://localhost:{}/mqtt", case.address.port),
     }
-    let authority = std::fs::read(&case.authority).unwrap();
-    Transport::tls(authority, None, Some(vec![b"mqtt".to_vec()]))
+}
+
+fn transport(case: &Case) -> Transport {
+    let authority = || std::fs::read(&case.authority).unwrap();
+    match case.carrier {
+        Carrier::Tcp => Transport::tcp(),
+        Carrier::Tls => Transport::tls(authority(), None, Some(vec![b"mqtt".to_vec()])),
+        Carrier::Wss => Transport::wss(authority(), None, None),
+    }
+}
+
+/// The proxy that it asks by itself.
+fn proxy(case: &Case) -> Option<Proxy> {
+    (case.address.proxy != 0).then(|| Proxy {
+        ty: ProxyType::Http,
+        auth: ProxyAuth::None,
+        addr: "127.0.0.1".to_owned(),
+        port: case.address.proxy,
+    })
 }
