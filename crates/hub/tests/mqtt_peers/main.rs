@@ -72,7 +72,7 @@ async fn every_client_makes_its_round_over_every_carrier_and_way() {
     let proxies = Proxies::start(&running).await;
     let turns = Arc::new(Semaphore::new(AT_A_TIME));
     let mut rounds = JoinSet::new();
-    let mut through_squid = 0;
+    let mut asked_squid = 0;
     for (peer, carrier, way, five) in cases() {
         let by_itself = peer.2.contains(&carrier);
         let device = format!("d{}", rounds.len());
@@ -86,7 +86,7 @@ async fn every_client_makes_its_round_over_every_carrier_and_way() {
             token: running.device(&device).await,
             device,
         };
-        through_squid += usize::from(way == Way::Squid);
+        asked_squid += usize::from(case.address.proxy != 0);
         let (running, turns) = (Arc::clone(&running), Arc::clone(&turns));
         rounds.spawn(async move {
             let _turn = turns.acquire_owned().await.unwrap();
@@ -97,7 +97,7 @@ async fn every_client_makes_its_round_over_every_carrier_and_way() {
     let failed: Vec<String> = made.into_iter().filter_map(Result::err).collect();
     assert!(failed.is_empty(), "{}", failed.join("\n"));
     let port = running.port(Listener::Tls);
-    let tunnels = through_squid * CONNECTIONS;
+    let tunnels = asked_squid * CONNECTIONS;
     proxies.expect_tunnels(port, tunnels).await;
 }
 

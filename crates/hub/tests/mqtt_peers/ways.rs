@@ -57,6 +57,8 @@ pub(crate) struct Address {
 
 /// The proxies, which run as long as this is there.
 pub(crate) struct Proxies {
+    /// Squid's port for clients that ask it by themselves. socat has another, so that the log tells
+    /// who asked.
     squid: u16,
     /// From a port of socat's through squid to the hub, for clients that know no proxy.
     tunnel: u16,
@@ -72,11 +74,12 @@ impl Proxies {
         // squid lets go of root's rights.
         let everybody = std::fs::Permissions::from_mode(0o777);
         std::fs::set_permissions(folder.path(), everybody).unwrap();
-        let [squid, tunnel, haproxy, haproxy_http] = [(); 4].map(|()| free().unwrap().port());
+        let [squid, for_socat, tunnel, haproxy, haproxy_http] =
+            [(); 5].map(|()| free().unwrap().port());
         let conf = write(
             folder.path(),
             "squid.conf",
-            &squid_conf(squid, folder.path()),
+            &squid_conf([squid, for_socat], folder.path()),
         );
         let squid_runs = start(
             Command::new("squid").args(["-N", "-f"]).arg(conf),
@@ -88,7 +91,9 @@ impl Proxies {
         let socat_runs = start(
             Command::new("socat")
                 .arg(format!("TCP-LISTEN:{tunnel},bind=127.0.0.1,fork,reuseaddr"))
-                .arg(format!("PROXY:127.0.0.1:localhost:{all},proxyport={squid}")),
+                .arg(format!(
+                    "PROXY:127.0.0.1:localhost:{all},proxyport={for_socat}"
+                )),
             folder.path(),
             tunnel,
         )
@@ -134,16 +139,15 @@ impl Proxies {
         Address { port, proxy }
     }
 
-    /// Waits until squid has noted that many tunnels to the hub; it notes them when they end.
+    /// Waits until squid has noted that clients asked it by themselves for that many tunnels to the
+    /// hub; it notes them when they end.
     pub(crate) async fn expect_tunnels(&self, port: u16, count: usize) {
-        let wanted = format!("CONNECT localhost:{port} ");
+        let wanted = format!("TCP_TUNNEL/200 CONNECT localhost:{port} at {}", self.squid);
         let log = self.folder.path().join("access.log");
         let noted = async {
             loop {
                 let text = std::fs::read_to_string(&log).unwrap_or_default();
-                let tunnels = text
-                    .lines()
-                    .filter(|line| line.contains("TCP_TUNNEL/200") && line.contains(&wanted));
+                let tunnels = text.lines().filter(|line| *line == wanted);
                 if tunnels.count() >= count {
                     return;
                 }
@@ -152,7 +156,7 @@ impl Proxies {
         };
         tokio::time::timeout(PATIENCE, noted)
             .await
-            .unwrap_or_else(|_| panic!("squid has not seen {count} tunnels"));
+            .unwrap_or_else(|_| panic!("squid has not been asked for {count} tunnels"));
     }
 }
 
@@ -169,7 +173,7 @@ fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
 }
 
 /// Everything that squid would look for below `/usr` or write below `/var` lies elsewhere.
-fn squid_conf(port: u16, folder: &Path) -> String {
+fn squid_conf([port, another]: [u16; 2], folder: &Path) -> String {
     let program = std::env::split_paths(&std::env::var_os("PATH").unwrap())
         .map(|folder| folder.join("squid"))
         .find(|squid| squid.is_file())
@@ -178,6 +182,7 @@ fn squid_conf(port: u16, folder: &Path) -> String {
     let (share, folder) = (share.display(), folder.display());
     format!(
         "http_port 127.0.0.1:{port}
+http_port 127.0.0.1:{another}
 acl to_hub dstdomain localhost
 acl CONNECT method CONNECT
 http_access allow CONNECT to_hub
@@ -192,7 +197,8 @@ netdb_filename none
 unlinkd_program /bin/true
 shutdown_lifetime 0 seconds
 coredump_dir {folder}
-access_log stdio:{folder}/access.log
+logformat asked %Ss/%03>Hs %rm %ru at %>lp
+access_log stdio:{folder}/access.log asked
 cache_log {folder}/cache.log
 mime_table {share}/squid/mime.conf
 icon_directory {share}/squid/icons
