@@ -27,7 +27,7 @@ const ENVIRONMENT: &str = "env";
 #[derive(Args, Clone)]
 pub(crate) struct ProxyArgs {
     /// The proxy for TCP: http://, https://, socks5:// (names resolved here) or socks5h://
-    /// [USER:PASSWORD@]HOST:PORT; `none`; or `env`: by https_proxy, http_proxy, all_proxy and
+    /// HOST:PORT, with USER:PASSWORD@ before it where it wants a login; `none`; or `env`: by https_proxy, http_proxy, all_proxy and
     /// no_proxy as with curl [default: env]
     #[arg(
         long,
