@@ -27,8 +27,8 @@ const ENVIRONMENT: &str = "env";
 #[derive(Args, Clone)]
 pub(crate) struct ProxyArgs {
     /// The proxy for TCP: http://, https://, socks5:// (names resolved here) or socks5h://
-    /// HOST:PORT, with USER:PASSWORD@ before it where it wants a login; `none`; or `env`: by https_proxy, http_proxy, all_proxy and
-    /// no_proxy as with curl [default: env]
+    /// HOST:PORT, with USER:PASSWORD@ before it where it wants a login; `none`; or `env`: by
+    /// https_proxy, http_proxy, all_proxy and no_proxy as with curl [default: env]
     #[arg(
         long,
         value_name = "URL",
