@@ -12,7 +12,10 @@ mod ldap;
 mod manifest;
 mod mqtt;
 mod ntp;
+mod rtp;
+mod sip;
 mod ssh;
+mod stun;
 mod tls;
 mod xmpp;
 
@@ -24,7 +27,10 @@ pub use self::ldap::ldap_message;
 pub use self::manifest::manifest;
 pub use self::mqtt::{mqtt_connection, mqtt_packet};
 pub use self::ntp::ntp_reply;
+pub use self::rtp::rtp_packet;
+pub use self::sip::sip_message;
 pub use self::ssh::ssh_identification;
+pub use self::stun::stun_message;
 pub use self::tls::tls_server_record;
 pub use self::xmpp::xmpp_opening;
 
@@ -33,7 +39,7 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz_targets` and of its folder in
 /// `corpus`.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("challenges", challenges),
     ("dhcp_reply", dhcp_reply),
     ("door_first_bytes", door_first_bytes),
@@ -44,6 +50,9 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("mqtt_packet", mqtt_packet),
     ("ntp_reply", ntp_reply),
     ("ssh_identification", ssh_identification),
+    ("rtp_packet", rtp_packet),
+    ("sip_message", sip_message),
+    ("stun_message", stun_message),
     ("tls_server_record", tls_server_record),
     ("xmpp_opening", xmpp_opening),
 ];

@@ -128,6 +128,12 @@ pub enum CauseKind {
     StartTlsMissing,
     /// Nobody answers on the local network.
     NobodyAnswers,
+    /// A NAT shows this machine to each place under another address or port.
+    NatVaries,
+    /// A gateway on the way rewrites SIP.
+    SipRewritten,
+    /// A part of the ports for speech does not pass.
+    RtpBlocked,
     /// This machine does not let a probe do its work.
     NotPermitted,
 }
@@ -179,6 +185,9 @@ impl CauseKind {
         Self::MqttBlocked,
         Self::StartTlsMissing,
         Self::NobodyAnswers,
+        Self::NatVaries,
+        Self::SipRewritten,
+        Self::RtpBlocked,
         Self::NotPermitted,
     ];
 
@@ -199,7 +208,10 @@ impl CauseKind {
             | Self::MtuHole
             | Self::Prohibited
             | Self::Silent
-            | Self::CaptivePortal => Owner::Firewall,
+            | Self::CaptivePortal
+            | Self::NatVaries
+            | Self::SipRewritten
+            | Self::RtpBlocked => Owner::Firewall,
             Self::NobodyAnswers => Owner::Lan,
             Self::Refused
             | Self::Stalled
@@ -363,13 +375,7 @@ fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, String) {
         Trouble::NetworkUnreachable | Trouble::HostUnreachable { .. } => (K::Unreachable, none),
         Trouble::AdminProhibited => (K::Prohibited, port),
         Trouble::Refused => (K::Refused, port),
-        Trouble::TimedOut {
-            phase: PhaseName::Connect | PhaseName::Exchange,
-        } => (K::Silent, port),
-        Trouble::TimedOut {
-            phase: PhaseName::Proxy,
-        } => (K::ProxyCannotReach, none),
-        Trouble::TimedOut { phase } => key_of_break(*phase, K::Stalled, host, port),
+        Trouble::TimedOut { phase } => key_of_silence(*phase, host, port),
         Trouble::Reset { phase } | Trouble::Closed { phase } => {
             key_of_break(*phase, K::Cut, host, port)
         }
@@ -419,10 +425,27 @@ fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, String) {
         Trouble::ClockOff { .. } => (K::ClocksDiffer, host),
         Trouble::NtpKiss { .. } | Trouble::NtpUnsynchronised { .. } => (K::TimeServerUnready, host),
         Trouble::NobodyAnswered => (K::NobodyAnswers, host),
-        Trouble::NotPermitted { .. }
+        Trouble::RtpBlocked { .. }
+        | Trouble::SipRewritten { .. }
+        | Trouble::SipStatus { .. }
+        | Trouble::StunRefused { .. }
+        | Trouble::NatVaries { .. } => key_of_voice(trouble, host),
+        Trouble::NobodyEchoes
+        | Trouble::NotPermitted { .. }
         | Trouble::AddressUnknown { .. }
         | Trouble::BadAsk { .. }
         | Trouble::Local { .. } => (K::NotPermitted, none),
+    }
+}
+
+/// The same for a part of an attempt in which nothing came.
+fn key_of_silence(phase: PhaseName, host: String, port: String) -> (CauseKind, String) {
+    if matches!(phase, PhaseName::Connect | PhaseName::Exchange) {
+        (CauseKind::Silent, port)
+    } else if phase == PhaseName::Proxy {
+        (CauseKind::ProxyCannotReach, String::new())
+    } else {
+        key_of_break(phase, CauseKind::Stalled, host, port)
     }
 }
 
@@ -476,6 +499,23 @@ fn key_of_answer(trouble: &Trouble, host: String) -> (CauseKind, String) {
         _ => K::WrongAnswer,
     };
     (kind, host)
+}
+
+/// The same for telephony.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the caller passes only troubles of telephony"
+)]
+fn key_of_voice(trouble: &Trouble, host: String) -> (CauseKind, String) {
+    use CauseKind as K;
+    let none = String::new();
+    match trouble {
+        Trouble::SipRewritten { .. } => (K::SipRewritten, none),
+        Trouble::SipStatus { .. } => (K::ServerError, host),
+        Trouble::NatVaries { .. } => (K::NatVaries, none),
+        Trouble::RtpBlocked { .. } => (K::RtpBlocked, host),
+        _ => (K::WrongAnswer, host),
+    }
 }
 
 /// The same for what a proxy said or did not say.

@@ -90,6 +90,7 @@ fn subject(lane: &Lane, samples: &Samples, hold: Duration, question: Option<&str
         None if lane.transport == Transport::Icmp => vec![None],
         None => return Subject::NotRun("the document names no port".into()),
         Some(range) if range.count() == 1 => vec![Some(range.low())],
+        Some(range) if protocol == "rtp" => vec![Some(range.low())],
         Some(range) => vec![Some(range.low()), Some(range.high())],
     };
     let mut asks = Vec::with_capacity(hosts.len() * ports.len());
@@ -115,6 +116,7 @@ fn subject(lane: &Lane, samples: &Samples, hold: Duration, question: Option<&str
                 http: http(lane),
                 hold,
                 question: question.clone(),
+                last_port: lane.ports.map(|range| range.high()),
                 ..Ask::new(protocol, host.clone(), *port, carrier(lane.transport))
             });
         }

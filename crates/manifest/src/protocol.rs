@@ -84,6 +84,7 @@ const TABLE: &[Entry] = &[
     entry("ssh", TCP, Some(22), Never, "RFC 4253"),
     entry("starface-link", BOTH, Some(3090), Never, "vendor"),
     entry("stun", UDP, Some(3478), Never, "RFC 8489"),
+    entry("stuns", TCP, Some(5349), Always, "RFC 8489"),
     entry("teamviewer", BOTH, Some(5938), Never, "vendor"),
     entry("tls", TCP, None, Always, "RFC 8446"),
     entry(

@@ -16,6 +16,9 @@ pub struct Ask {
     pub host: Host,
     /// Port; `None` only for protocols that have none (ICMP).
     pub port: Option<u16>,
+    /// The end of a range of ports that begins with `port`, for protocols that try a whole range
+    /// (RTP).
+    pub last_port: Option<u16>,
     /// What carries the protocol.
     pub transport: Transport,
     /// What the lane demands of TLS; looked at by protocols that use it.
@@ -37,6 +40,7 @@ impl Ask {
             protocol: protocol.to_owned(),
             host,
             port,
+            last_port: None,
             transport,
             tls: TlsAsk::default(),
             http: HttpAsk::default(),

@@ -9,8 +9,11 @@ mod mqtt;
 mod multicast;
 mod names;
 mod proxy;
+mod rtp;
+mod sip;
 mod ssh;
 mod stream;
+mod stun;
 mod tls;
 mod trouble;
 mod xmpp;
@@ -26,8 +29,11 @@ pub use mqtt::MqttEvidence;
 pub use multicast::{MulticastAnswer, MulticastEvidence};
 pub use names::{AddressRecord, Alias, DnsEvidence, DnsRecord, FamilyAnswer, Resolution};
 pub use proxy::{ProxyEvidence, ResolvedBy};
+pub use rtp::{PortSpan, RtpEvidence, RtpStream};
+pub use sip::{RewrittenLine, SipEvidence};
 pub use ssh::SshEvidence;
 pub use stream::{EventsEvidence, PollEvidence, SignalREvidence, SignalRTransportEvidence};
+pub use stun::{NatBehaviour, StunEvidence};
 pub use tls::{CertificateEvidence, ExpectedTrust, LegacyTls, RootSource, TlsEvidence};
 pub use trouble::{Trouble, Unit};
 pub use xmpp::{StartTls, XmppEvidence};
@@ -123,6 +129,12 @@ pub struct Attempt {
     pub ssh: Option<SshEvidence>,
     /// What the XMPP server offers.
     pub xmpp: Option<XmppEvidence>,
+    /// Which ports for RTP pass.
+    pub rtp: Option<RtpEvidence>,
+    /// What the SIP server said.
+    pub sip: Option<SipEvidence>,
+    /// What the STUN server said.
+    pub stun: Option<StunEvidence>,
 }
 
 impl Attempt {
@@ -150,6 +162,9 @@ impl Attempt {
             multicast: None,
             ssh: None,
             xmpp: None,
+            rtp: None,
+            sip: None,
+            stun: None,
         }
     }
 }
@@ -213,12 +228,18 @@ pub enum PhaseName {
     MqttConnect,
     /// Saying goodbye.
     Close,
-    /// A question until its answer (DNS, NTP, ICMP).
+    /// A question until its answer (DNS, NTP, ICMP, RTP, SIP, STUN).
     Exchange,
     /// Words on an open connection until their answer (SSH, XMPP, LDAP).
     Conversation,
     /// Asking to change to TLS (XMPP, LDAP).
     StartTls,
+    /// A packet to every port of a range.
+    Sweep,
+    /// A second of speech.
+    Stream,
+    /// Finding out how a NAT treats several places (RFC 5780).
+    Nat,
 }
 
 /// What a time server said (RFC 5905 §7.3).
@@ -253,7 +274,7 @@ pub(crate) fn micros<S: Serializer>(took: &Duration, serializer: S) -> Result<S:
     serializer.serialize_u64(u64::try_from(took.as_micros()).unwrap_or(u64::MAX))
 }
 
-/// Serialises a duration that may be missing as whole microseconds.
+/// Serialises a duration that may be missing as whole microseconds, or null.
 pub(crate) fn optional_micros<S: Serializer>(
     took: &Option<Duration>,
     serializer: S,
@@ -282,6 +303,9 @@ impl std::fmt::Display for PhaseName {
             Self::Exchange => "exchange",
             Self::Conversation => "conversation",
             Self::StartTls => "change to TLS",
+            Self::Sweep => "sweep over the ports",
+            Self::Stream => "stream",
+            Self::Nat => "NAT tests",
         })
     }
 }
@@ -342,6 +366,9 @@ mod tests {
                 "multicast": null,
                 "ssh": null,
                 "xmpp": null,
+                "rtp": null,
+                "sip": null,
+                "stun": null,
             }],
             "took_micros": 1_000_000,
         });

@@ -31,10 +31,11 @@ pub use ask::{Ask, DEFAULT_HOLD, Host, HttpAsk, TlsAsk, TlsVersion, Transport, T
 pub use evidence::{
     AddressRecord, Alias, Attempt, CertificateEvidence, DateWitness, DnsEvidence, DnsRecord,
     EventsEvidence, ExpectedTrust, Family, FamilyAnswer, Finding, HttpEvidence, IcmpEvidence,
-    LdapEvidence, LegacyTls, MqttEvidence, MulticastAnswer, MulticastEvidence, NtpEvidence,
-    Outcome, Phase, PhaseName, PollEvidence, ProxyEvidence, Resolution, ResolvedBy, RootSource,
-    SignalREvidence, SignalRTransportEvidence, SshEvidence, StartTls, TlsEvidence, Trouble, Unit,
-    WebSocketEvidence, XmppEvidence,
+    LdapEvidence, LegacyTls, MqttEvidence, MulticastAnswer, MulticastEvidence, NatBehaviour,
+    NtpEvidence, Outcome, Phase, PhaseName, PollEvidence, PortSpan, ProxyEvidence, Resolution,
+    ResolvedBy, RewrittenLine, RootSource, RtpEvidence, RtpStream, SignalREvidence,
+    SignalRTransportEvidence, SipEvidence, SshEvidence, StartTls, StunEvidence, TlsEvidence,
+    Trouble, Unit, WebSocketEvidence, XmppEvidence,
 };
 pub use outgate_pac::{Script, ScriptError};
 pub use path::{

@@ -17,8 +17,11 @@ use crate::{
         mqtt::{Mqtt, MqttWss, Mqtts},
         ntp::Ntp,
         polling::LongPolling,
+        rtp::Rtp,
         signalr::SignalR,
+        sip::{Sip, Sips},
         ssh::Ssh,
+        stun::{Stun, Stuns},
         tcp::Tcp,
         tls::Tls,
         websocket::{Ws, Wss},
@@ -78,9 +81,14 @@ const PROBES: &[&dyn Probe] = &[
     &MqttWss,
     &Mqtts,
     &Ntp,
+    &Rtp,
     &ServerSentEvents,
     &SignalR,
     &Ssh,
+    &Sip,
+    &Sips,
+    &Stun,
+    &Stuns,
     &Tcp,
     &Tls,
     &Ws,
@@ -124,9 +132,14 @@ mod tests {
             "mqtt-wss",
             "mqtts",
             "ntp",
+            "rtp",
             "server-sent-events",
             "signalr",
             "ssh",
+            "sip",
+            "sips",
+            "stun",
+            "stuns",
             "tcp",
             "tls",
             "ws",
@@ -146,6 +159,6 @@ mod tests {
 
     #[test]
     fn a_protocol_without_a_probe_has_none() {
-        assert!(probe_for("sip").is_none());
+        assert!(probe_for("gopher").is_none());
     }
 }

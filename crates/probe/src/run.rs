@@ -1,6 +1,11 @@
 //! One attempt under way: its evidence so far, its clock, and how it stops.
 
-use std::{future::Future, io, net::IpAddr, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use tokio::time::{Instant, timeout_at};
 
@@ -26,6 +31,9 @@ pub(crate) struct Run<'a> {
     pub(crate) through: Option<Through>,
     /// How a connection that begins in the clear comes to where TLS begins.
     pub(crate) to_tls: Option<ToTls>,
+    /// Where the connection to the attempt's address itself left this machine; `None` while there
+    /// is none, or if it goes through a proxy.
+    pub(crate) local: Option<SocketAddr>,
     deadline: Instant,
 }
 
@@ -42,6 +50,7 @@ impl<'a> Run<'a> {
             attempt,
             through,
             to_tls: None,
+            local: None,
             deadline: Instant::now() + path.timeout(),
         }
     }
@@ -54,6 +63,7 @@ impl<'a> Run<'a> {
             attempt: Attempt::new(self.attempt.address, self.attempt.port),
             through: self.through.clone(),
             to_tls: self.to_tls,
+            local: None,
             deadline: self.deadline,
         }
     }

@@ -62,6 +62,9 @@ async fn reach(run: &mut Run<'_>, way: &Way<'_>) -> Result<BoxedStream, Stop> {
     let dialling = dial(way.path, way.address, PhaseName::Connect);
     let stream = run.phase(PhaseName::Connect, dialling).await;
     let stream = stream.map_err(|stop| way.blame(stop))?;
+    if way.through.is_none() {
+        run.local = stream.local_addr().ok();
+    }
     if !way.has_tls() {
         return Ok(Box::new(stream));
     }

@@ -20,6 +20,10 @@
 //! | [`Stage::inspector`] | TLS to both sides, with certificates of its own: TLS inspection | |
 //! | [`Stage::responder`] | mDNS and LLMNR, to one asker | |
 //! | [`Stage::ssh`], [`Stage::ldap`], [`Stage::ldaps`], [`Stage::xmpp`] | the first words | |
+//! | [`Stage::stun`] | STUN over UDP, with one address | |
+//! | [`Stage::rtp`] | RTP: a reflector on one port | |
+//! | [`Stage::sip`] | SIP over UDP and TCP: an echo | |
+//! | [`Stage::sips`] | the same over TLS | |
 //!
 //! No server takes more than its share: connections, handshakes, heads, messages and silences all
 //! have limits, named where they are used.
@@ -34,7 +38,10 @@ mod multicast;
 mod ntp;
 mod place;
 mod proxy;
+mod rtp;
+mod sip;
 mod stage;
+mod stun;
 mod talk;
 mod tcp;
 mod tls;

@@ -9,10 +9,10 @@ use tokio::{
 
 use crate::{
     Answers, Authority, Clock, Directory, DnsFault, HttpFault, Inspection, NtpFault, Place,
-    ProxyRules, TcpFault, TlsError, TlsFault, dns,
+    ProxyRules, TcpFault, TlsError, TlsFault, Validity, dns,
     http::{self, Site},
     inspector::{self, Inspector},
-    multicast, ntp, proxy, talk, tcp,
+    multicast, ntp, proxy, rtp, sip, stun, talk, tcp,
     tls::{self, Door},
 };
 
@@ -225,6 +225,50 @@ impl Stage {
         let door = self.door(names)?;
         let (listener, address) = listen(place).await?;
         self.servers.spawn(talk::serve_xmpp(listener, door));
+        Ok(address)
+    }
+
+    /// Starts STUN over UDP, with one address.
+    ///
+    /// # Errors
+    /// The place is taken.
+    pub async fn stun(&mut self, place: Place) -> Result<SocketAddr, StageError> {
+        let (socket, address) = bind(place).await?;
+        self.servers.spawn(stun::serve(socket));
+        Ok(address)
+    }
+
+    /// Starts an RTP reflector on one port.
+    ///
+    /// # Errors
+    /// The place is taken.
+    pub async fn rtp(&mut self, place: Place) -> Result<SocketAddr, StageError> {
+        let (socket, address) = bind(place).await?;
+        self.servers.spawn(rtp::serve(socket));
+        Ok(address)
+    }
+
+    /// Starts a SIP echo over UDP and TCP at the same port.
+    ///
+    /// # Errors
+    /// The place is taken.
+    pub async fn sip(&mut self, place: Place) -> Result<SocketAddr, StageError> {
+        let (listener, socket, address) = listen_and_bind(place).await?;
+        self.servers.spawn(sip::serve_tcp(listener));
+        self.servers.spawn(sip::serve_udp(socket));
+        Ok(address)
+    }
+
+    /// Starts a SIP echo over TLS, with a certificate for each name.
+    ///
+    /// # Errors
+    /// A name cannot stand in a certificate, or the place is taken.
+    pub async fn sips(&mut self, place: Place, names: &[String]) -> Result<SocketAddr, StageError> {
+        let around = Validity::around(self.clock.now());
+        let door = Door::sip(&self.authority, names, around)
+            .map_err(|source| StageError::Tls { source })?;
+        let (listener, address) = listen(place).await?;
+        self.servers.spawn(tls::serve(listener, Arc::new(door)));
         Ok(address)
     }
 

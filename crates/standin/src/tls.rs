@@ -23,7 +23,7 @@ use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 use crate::{
     Authority, AuthorityError, Validity,
     http::{self, HttpFault, Site},
-    listen,
+    listen, sip,
 };
 use names::Names;
 
@@ -112,7 +112,13 @@ pub enum TlsError {
 /// Everything that a connection needs to be served.
 pub(crate) struct Door {
     manner: Manner,
-    site: Arc<Site>,
+    behind: Behind,
+}
+
+/// What is behind the handshake.
+enum Behind {
+    Site(Arc<Site>),
+    SipEcho,
 }
 
 /// How connections are met.
@@ -176,7 +182,7 @@ impl Door {
         };
         Ok(Self {
             manner,
-            site: Arc::new(site),
+            behind: Behind::Site(Arc::new(site)),
         })
     }
 
@@ -196,7 +202,19 @@ impl Door {
             .map_err(|source| TlsError::ClientVerifier { source })?;
         Ok(Self {
             manner: Manner::handshake_with(Names::issue(authority, names, around)?, clients)?,
-            site: Arc::new(site),
+            behind: Behind::Site(Arc::new(site)),
+        })
+    }
+
+    /// A SIP echo behind the door, without fault.
+    pub(crate) fn sip(
+        authority: &Authority,
+        names: &[String],
+        validity: Validity,
+    ) -> Result<Self, TlsError> {
+        Ok(Self {
+            manner: Manner::handshake(Names::issue(authority, names, validity)?)?,
+            behind: Behind::SipEcho,
         })
     }
 }
@@ -207,6 +225,9 @@ pub(crate) async fn serve(listener: TcpListener, door: Arc<Door>) {
 }
 
 async fn connection(stream: TcpStream, door: Arc<Door>) {
+    let Ok(peer) = stream.peer_addr() else {
+        return;
+    };
     match &door.manner {
         Manner::Silent => listen::hold_silently(stream).await,
         Manner::CloseAtOnce => listen::close(stream).await,
@@ -218,7 +239,10 @@ async fn connection(stream: TcpStream, door: Arc<Door>) {
             let handshake = handshake(stream, names, config.clone());
             if let Ok(Some(stream)) = time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
                 let sni = stream.get_ref().1.server_name().map(str::to_owned);
-                http::connection(stream, sni, door.site.clone()).await;
+                match &door.behind {
+                    Behind::Site(site) => http::connection(stream, sni, site.clone()).await,
+                    Behind::SipEcho => sip::connection(stream, peer).await,
+                }
             }
         }
     }

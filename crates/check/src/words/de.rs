@@ -239,6 +239,18 @@ fn kinds(kind: K) -> Said {
             "im lokalen Netz antwortet niemand an {hosts}",
             "prüfen, ob das Gerät eingeschaltet ist; Multicast zwischen beiden durchlassen: Client-Isolation, IGMP- und MLD-Snooping",
         ),
+        K::NatVaries => (
+            "der Router oder die Firewall zeigt dieses Gerät jeder Gegenstelle unter anderer Adresse oder anderem Port: {seen} (RFC 4787, gesehen bei {hosts})",
+            "die Zuordnung von UDP unabhängig vom Ziel beibehalten (Endpoint-Independent Mapping, Consistent NAT) oder die Sprachports an dieses Gerät weiterleiten",
+        ),
+        K::SipRewritten => (
+            "ein Router oder eine Firewall auf dem Weg zu {hosts} schreibt SIP um: {seen}",
+            "das SIP-ALG (auch SIP-Helper, SIP-Inspection oder Session-Helper) im Router oder in der Firewall abschalten",
+        ),
+        K::RtpBlocked => (
+            "von den Sprachports zu {hosts} ist ein Teil gesperrt: {seen}",
+            "UDP zu {hosts} auf dem ganzen Portbereich erlauben",
+        ),
         K::NotPermitted => (
             "{seen}",
             "die Prüfung mit den Rechten ausführen, die sie verlangt",

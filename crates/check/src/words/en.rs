@@ -239,6 +239,18 @@ fn kinds(kind: K) -> Said {
             "nobody on the local network answers at {hosts}",
             "look whether the device is on; let multicast pass between the two: client isolation, IGMP and MLD snooping",
         ),
+        K::NatVaries => (
+            "the router or firewall shows this machine to each place under another address or port: {seen} (RFC 4787, seen at {hosts})",
+            "keep the mapping of UDP whomever it goes to (endpoint-independent mapping, consistent NAT), or forward the ports of speech to this machine",
+        ),
+        K::SipRewritten => (
+            "a router or firewall on the way to {hosts} rewrites SIP: {seen}",
+            "switch off the SIP ALG (also called SIP helper, SIP inspection, SIP fixup or session helper) in the router or firewall",
+        ),
+        K::RtpBlocked => (
+            "of the ports for speech to {hosts} a part is blocked: {seen}",
+            "allow UDP to {hosts} on the whole range of ports",
+        ),
         K::NotPermitted => ("{seen}", "run the check with the rights that it asks for"),
     };
     Said { what, act }

@@ -239,6 +239,18 @@ fn kinds(kind: K) -> Said {
             "ingen i det lokale nettverket svarer på {hosts}",
             "se etter om enheten er på; slipp multicast gjennom mellom de to: klientisolering, IGMP- og MLD-snooping",
         ),
+        K::NatVaries => (
+            "ruteren eller brannmuren viser denne maskinen med en annen adresse eller port til hvert sted: {seen} (RFC 4787, sett hos {hosts})",
+            "behold tilordningen av UDP uansett hvem den går til (endpoint-independent mapping, consistent NAT), eller videresend taleportene til denne maskinen",
+        ),
+        K::SipRewritten => (
+            "en ruter eller brannmur på veien til {hosts} skriver om SIP: {seen}",
+            "slå av SIP ALG (også kalt SIP-helper eller SIP-inspeksjon) i ruteren eller brannmuren",
+        ),
+        K::RtpBlocked => (
+            "av portene for tale til {hosts} er en del sperret: {seen}",
+            "tillat UDP til {hosts} på hele portområdet",
+        ),
         K::NotPermitted => (
             "{seen}",
             "kjør kontrollen med de rettighetene som den ber om",

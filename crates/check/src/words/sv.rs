@@ -239,6 +239,18 @@ fn kinds(kind: K) -> Said {
             "ingen i det lokala nätverket svarar på {hosts}",
             "se efter om enheten är på; släpp igenom multicast mellan de två: klientisolering, IGMP- och MLD-snooping",
         ),
+        K::NatVaries => (
+            "routern eller brandväggen visar den här maskinen under en annan adress eller port för varje ställe: {seen} (RFC 4787, sett hos {hosts})",
+            "behåll mappningen av UDP vem den än går till (endpoint-independent mapping, consistent NAT), eller vidarebefordra talets portar till den här maskinen",
+        ),
+        K::SipRewritten => (
+            "en router eller brandvägg på vägen till {hosts} skriver om SIP: {seen}",
+            "stäng av SIP ALG (även kallat SIP-helper eller SIP-inspektion) i routern eller brandväggen",
+        ),
+        K::RtpBlocked => (
+            "av portarna för tal till {hosts} är en del spärrad: {seen}",
+            "tillåt UDP till {hosts} på hela portområdet",
+        ),
         K::NotPermitted => ("{seen}", "kör kontrollen med de rättigheter som den ber om"),
     };
     Said { what, act }

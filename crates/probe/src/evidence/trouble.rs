@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::PhaseName;
+use super::{NatBehaviour, PhaseName};
 use crate::ask::TlsVersion;
 
 /// The reason for an outcome other than pass.
@@ -303,6 +303,44 @@ pub enum Trouble {
     SshTooOld {
         /// The version it speaks, at most 16 characters.
         protocol: String,
+    },
+    /// A part of a range of ports for RTP does not pass.
+    RtpBlocked {
+        /// Which ports, as ranges: `15001-20000`; at most 8, then how many more there are.
+        blocked: String,
+        /// How many ports answered.
+        answered: u16,
+        /// How many were asked.
+        asked: u16,
+    },
+    /// Nobody there sends back what he gets, so nothing can be said of the ports.
+    NobodyEchoes,
+    /// What arrived, or came back, of a SIP message is not what was sent.
+    SipRewritten {
+        /// How many lines differ.
+        lines: u16,
+        /// The first of them as it was sent; empty if it was added.
+        sent: String,
+        /// As it arrived; empty if it was taken out.
+        arrived: String,
+    },
+    /// The SIP server is out of order (RFC 3261 §21.5, §21.6).
+    SipStatus {
+        /// 500 to 699.
+        status: u16,
+    },
+    /// The STUN server refused (RFC 8489 §14.8).
+    StunRefused {
+        /// Its code, 300 to 699.
+        code: u16,
+        /// Its words, at most 127 characters.
+        reason: String,
+    },
+    /// A NAT shows this machine under another address or port to each place, so what one place
+    /// sees is of no use to another.
+    NatVaries {
+        /// On what it depends.
+        mapping: NatBehaviour,
     },
     /// This process may not do it.
     NotPermitted {

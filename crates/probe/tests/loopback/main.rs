@@ -35,13 +35,19 @@ mod proxy;
 #[path = "../support/resolver.rs"]
 mod resolver;
 #[cfg(test)]
+mod rtp;
+#[cfg(test)]
 mod secure;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
 mod signalr;
 #[cfg(test)]
+mod sip;
+#[cfg(test)]
 mod streams;
+#[cfg(test)]
+mod stun;
 #[cfg(test)]
 mod tcp;
 #[cfg(test)]

@@ -14,7 +14,10 @@ mod avahi;
 #[cfg(test)]
 mod chrony;
 #[cfg(test)]
+mod coturn;
+#[cfg(test)]
 mod dnsmasq;
+mod kamailio;
 #[cfg(test)]
 mod llmnr;
 #[cfg(test)]
@@ -34,7 +37,14 @@ mod prosody;
 #[cfg(test)]
 mod proxies;
 #[cfg(test)]
+mod rtp;
+#[cfg(test)]
 mod set_ups;
+mod sip_gateway;
+#[cfg(test)]
+mod sipp;
+#[cfg(test)]
+mod site;
 #[cfg(test)]
 mod slapd;
 #[cfg(test)]

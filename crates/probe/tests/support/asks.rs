@@ -32,6 +32,9 @@ pub(crate) fn ask(protocol: &str) -> Ask {
     let (port, transport) = match protocol {
         "ntp" => (Some(123), Transport::Udp),
         "dns" => (Some(53), Transport::Udp),
+        "rtp" => (Some(10_000), Transport::Udp),
+        "sip" => (Some(5060), Transport::Udp),
+        "stun" => (Some(3478), Transport::Udp),
         "icmp-echo" => (None, Transport::Icmp),
         "mqtt" => (Some(1883), Transport::Tcp),
         "http" | "ws" => (Some(80), Transport::Tcp),

@@ -172,6 +172,10 @@ struct Servers {
     ldaps: SocketAddr,
     xmpp: SocketAddr,
     responder: SocketAddr,
+    rtp: SocketAddr,
+    stun: SocketAddr,
+    sip: SocketAddr,
+    sips: SocketAddr,
 }
 
 impl Servers {
@@ -199,6 +203,10 @@ impl Servers {
             ldaps: stage.ldaps(place, &names).await?,
             xmpp: stage.xmpp(place, &names).await?,
             responder: stage.responder(place, DEVICE).await?,
+            rtp: stage.rtp(place).await?,
+            stun: stage.stun(place).await?,
+            sip: stage.sip(place).await?,
+            sips: stage.sips(place, &names).await?,
         };
         let mut detours: Vec<String> = asks
             .iter()
@@ -236,6 +244,10 @@ impl Servers {
             "ldaps" => self.ldaps,
             "xmpp" => self.xmpp,
             "mdns" | "llmnr" => self.responder,
+            "rtp" => self.rtp,
+            "stun" => self.stun,
+            "sip" => self.sip,
+            "sips" => self.sips,
             _ => return None,
         };
         let host = match host {

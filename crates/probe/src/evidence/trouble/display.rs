@@ -75,6 +75,12 @@ impl fmt::Display for Trouble {
             | Self::XmppError { .. }
             | Self::LdapResult { .. }
             | Self::SshTooOld { .. } => self.write_conversation(f),
+            Self::RtpBlocked { .. }
+            | Self::NobodyEchoes
+            | Self::SipRewritten { .. }
+            | Self::SipStatus { .. }
+            | Self::StunRefused { .. }
+            | Self::NatVaries { .. } => self.write_voice(f),
         }
     }
 }
@@ -240,6 +246,42 @@ impl Trouble {
             Self::LdapResult { code, name } => write!(f, "LDAP result {name} ({code})"),
             Self::SshTooOld { protocol } => {
                 write!(f, "the server speaks SSH {protocol}, 2.0 is needed")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Trouble {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "Display lists every variant once"
+    )]
+    fn write_voice(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RtpBlocked {
+                blocked,
+                answered,
+                asked,
+            } => write!(
+                f,
+                "UDP {blocked} do not pass; {answered} of {asked} ports answered"
+            ),
+            Self::NobodyEchoes => f.write_str("nobody there echoes"),
+            Self::SipRewritten {
+                lines,
+                sent,
+                arrived,
+            } => write!(
+                f,
+                "{lines} lines of SIP rewritten on the way, such as `{sent}` to `{arrived}`"
+            ),
+            Self::SipStatus { status } => write!(f, "SIP status {status}"),
+            Self::StunRefused { code, reason } => {
+                write!(f, "STUN server refused: {code} {reason}")
+            }
+            Self::NatVaries { mapping } => {
+                write!(f, "the NAT's mapping is {mapping}")
             }
             _ => Ok(()),
         }

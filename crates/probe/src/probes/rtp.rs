@@ -1,0 +1,363 @@
+//! RTP (RFC 3550): which ports of a range pass, and what a second of speech loses on its way. It
+//! takes somebody at the other end who sends packets back; where nobody does, nothing is said.
+
+mod sweep;
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use futures_util::future::{BoxFuture, FutureExt, join_all};
+use outgate_wire::rtp::{PACKET_MAX, Packet, QUESTION_MIN, Reception};
+use tokio::{
+    net::UdpSocket,
+    time::{Instant, sleep_until, timeout_at},
+};
+
+use crate::{
+    ask::Ask,
+    evidence::{Finding, PhaseName, PortSpan, RtpEvidence, RtpStream, Trouble},
+    families::exercise,
+    path::Path,
+    registry::{Probe, Sent},
+    run::{Run, Stop},
+};
+use sweep::Sweep;
+
+/// Most ports that are asked; of a wider range every second, third and so on is. Routers keep a
+/// place in a table for each.
+const PORTS_MAX: u16 = 10_240;
+/// How often a port is asked, so that a lost packet is not taken for a blocked port.
+const ROUNDS: u32 = 3;
+/// How many ports are asked first, to see whether anybody sends packets back.
+const SCOUTS: u16 = 8;
+/// How long an answer to them is waited for, if the attempt's time-out leaves as much.
+const SCOUTS_WAIT: Duration = Duration::from_secs(2);
+/// Packets of the stream: one second of speech.
+const STREAM: u16 = 50;
+/// Time between them, and what it is in samples (RFC 3551 §4.2).
+const STREAM_PACE: Duration = Duration::from_millis(20);
+const STREAM_SAMPLES: u32 = 160;
+/// Header and 20 ms of PCMA.
+const STREAM_LEN: usize = 172;
+/// How long the last of them is waited for.
+const STREAM_WAIT: Duration = Duration::from_millis(400);
+/// Most spans of blocked ports that are kept.
+const SPANS_MAX: usize = 64;
+/// Most of them that the trouble names.
+const SPANS_NAMED: usize = 8;
+
+/// A range of ports for speech.
+pub(crate) struct Rtp;
+
+impl Probe for Rtp {
+    fn protocols(&self) -> &'static [&'static str] {
+        &["rtp"]
+    }
+
+    fn sends(&self, ask: &Ask) -> Vec<Sent> {
+        let ports = range(ask, ask.port.unwrap_or(0)).len();
+        let ports = u32::try_from(ports).unwrap_or(u32::MAX);
+        vec![
+            Sent::new(
+                "an RTP packet to some of the ports, to see whether they come back",
+                QUESTION_MIN,
+                u32::from(SCOUTS) * ROUNDS,
+            ),
+            Sent::new(
+                "an RTP packet to each port, if they do, at most 3000 a second",
+                QUESTION_MIN,
+                ports * ROUNDS,
+            ),
+            Sent::new("a second of speech, if they do", STREAM_LEN, STREAM.into()),
+        ]
+    }
+
+    fn run<'a>(&'a self, ask: &'a Ask, path: &'a Path) -> BoxFuture<'a, Finding> {
+        exercise(ask, path, |run| attempt(run).boxed()).boxed()
+    }
+}
+
+/// The ports that are asked. A detour to another port names one place: then it is that alone.
+fn range(ask: &Ask, port: u16) -> Vec<u16> {
+    let last = match ask.last_port {
+        Some(last) if ask.port == Some(port) && last > port => last,
+        Some(_) | None => port,
+    };
+    let step = (u32::from(last - port) + 1).div_ceil(u32::from(PORTS_MAX));
+    let step = usize::try_from(step).unwrap_or(1).max(1);
+    let mut ports: Vec<u16> = (port..=last).step_by(step).collect();
+    if ports.last() != Some(&last) {
+        ports.pop();
+        ports.push(last);
+    }
+    ports
+}
+
+async fn attempt(run: &mut Run<'_>) -> Result<(), Stop> {
+    let address = crate::stream::socket_address(run)?;
+    let ports = range(run.ask, address.port());
+    let source = u32::from_be_bytes(run.path.tls().random()?);
+    let scouts = Scouts {
+        address: address.ip(),
+        source,
+        until: (Instant::now() + SCOUTS_WAIT).min(halfway(run)),
+    };
+    let scouting = scouts.run(&ports);
+    let local = run.phase(PhaseName::Exchange, scouting).await?;
+    let stream_time = STREAM_PACE * u32::from(STREAM) + STREAM_WAIT;
+    let whole = run.deadline().saturating_duration_since(Instant::now());
+    let with_stream = whole > 2 * stream_time;
+    let left = if with_stream {
+        whole - stream_time
+    } else {
+        whole
+    };
+    let sweep = Sweep {
+        address: address.ip(),
+        local,
+        source,
+        // A part for what the machine itself takes.
+        until: Instant::now() + left * 9 / 10,
+    };
+    let sweeping = async {
+        sweep
+            .run(&ports)
+            .await
+            .map_err(|error| local_trouble(&error))
+    };
+    let answered = run.phase(PhaseName::Sweep, sweeping).await?;
+    note(run, &ports, &answered);
+    let passing = ports.iter().zip(&answered).find(|(_, answered)| **answered);
+    if let (true, Some((port, _))) = (with_stream, passing) {
+        let to = SocketAddr::new(address.ip(), *port);
+        let streaming = async {
+            let streaming = stream(to, local, source).await;
+            streaming.map_err(|error| local_trouble(&error))
+        };
+        let stream = run.phase(PhaseName::Stream, streaming).await?;
+        if let Some(evidence) = &mut run.attempt.rtp {
+            evidence.stream = Some(stream);
+        }
+    }
+    judge(run)
+}
+
+/// Half of the attempt's time.
+fn halfway(run: &Run<'_>) -> Instant {
+    let now = Instant::now();
+    now + run.deadline().saturating_duration_since(now) / 2
+}
+
+fn local_trouble(error: &std::io::Error) -> Stop {
+    let what = error.to_string();
+    Trouble::Local { what }.into()
+}
+
+/// The first few packets, from sockets that hear of refusals.
+struct Scouts {
+    address: IpAddr,
+    source: u32,
+    until: Instant,
+}
+
+impl Scouts {
+    /// Where packets leave this machine, if any of them came back.
+    async fn run(&self, ports: &[u16]) -> Result<IpAddr, Stop> {
+        let step = ports.len().div_ceil(usize::from(SCOUTS)).max(1);
+        let chosen = ports.iter().step_by(step).chain(ports.last());
+        let found = join_all(chosen.map(|port| self.scout(*port))).await;
+        let mut refused = None;
+        for scouted in found {
+            match scouted {
+                Ok(Some(local)) => return Ok(local),
+                // That a port is closed is what a media server says of one without a call.
+                Ok(None)
+                | Err(Stop {
+                    trouble: Trouble::Refused,
+                    ..
+                }) => {}
+                Err(stop) => refused = Some(stop),
+            }
+        }
+        Err(refused.unwrap_or(Stop::not_run(Trouble::NobodyEchoes)))
+    }
+
+    async fn scout(&self, port: u16) -> Result<Option<IpAddr>, Stop> {
+        let start = Instant::now();
+        let stop = |error| Stop::io(&error, PhaseName::Exchange, start);
+        let any = if self.address.is_ipv4() {
+            "0.0.0.0:0"
+        } else {
+            "[::]:0"
+        };
+        let socket = UdpSocket::bind(any).await.map_err(stop)?;
+        socket.connect((self.address, port)).await.map_err(stop)?;
+        let packet = Packet {
+            sequence: 0,
+            timestamp: 0,
+            source: self.source,
+            port,
+        };
+        let wait = self.until.saturating_duration_since(start) / ROUNDS;
+        let mut buffer = [0; PACKET_MAX + 1];
+        for round in 1..=ROUNDS {
+            socket
+                .send(&packet.encode(QUESTION_MIN))
+                .await
+                .map_err(stop)?;
+            let until = start + wait * round;
+            // What is not ours is passed over, until it is time for the next.
+            while let Ok(received) = timeout_at(until, socket.recv(&mut buffer)).await {
+                let length = received.map_err(stop)?;
+                if Packet::read(&buffer[..length]) == Some(packet) {
+                    return Ok(socket.local_addr().ok().map(|local| local.ip()));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A second of speech there and back.
+async fn stream(to: SocketAddr, local: IpAddr, source: u32) -> std::io::Result<RtpStream> {
+    let socket = UdpSocket::bind((local, 0)).await?;
+    socket.connect(to).await?;
+    let start = Instant::now();
+    let mut reception = Reception::new(STREAM);
+    let mut buffer = [0; PACKET_MAX + 1];
+    for sequence in 0..STREAM {
+        let packet = Packet {
+            sequence,
+            timestamp: u32::from(sequence) * STREAM_SAMPLES,
+            source,
+            port: to.port(),
+        };
+        // What does not leave is lost.
+        let _ = socket.send(&packet.encode(STREAM_LEN)).await;
+        let next = start + STREAM_PACE * (u32::from(sequence) + 1);
+        let until = if sequence + 1 == STREAM {
+            next + STREAM_WAIT
+        } else {
+            next
+        };
+        while reception.lost() > 0 {
+            match timeout_at(until, socket.recv(&mut buffer)).await {
+                Ok(Ok(length)) => {
+                    let packet = Packet::read(&buffer[..length]);
+                    if let Some(packet) = packet.filter(|packet| packet.source == source) {
+                        reception.on_packet(packet.sequence, packet.timestamp, start.elapsed());
+                    }
+                }
+                Ok(Err(_)) | Err(_) => break,
+            }
+        }
+        if reception.lost() > 0 && sequence + 1 < STREAM {
+            sleep_until(next).await;
+        }
+    }
+    Ok(RtpStream {
+        port: to.port(),
+        sent: STREAM,
+        received: reception.received(),
+        late: reception.late(),
+        jitter: reception.jitter(),
+    })
+}
+
+fn note(run: &mut Run<'_>, ports: &[u16], answered: &[bool]) {
+    let (Some(first), Some(last)) = (ports.first(), ports.last()) else {
+        return;
+    };
+    let count = |many: usize| u16::try_from(many).unwrap_or(u16::MAX);
+    run.attempt.rtp = Some(RtpEvidence {
+        first: *first,
+        last: *last,
+        asked: count(ports.len()),
+        answered: count(answered.iter().filter(|answered| **answered).count()),
+        blocked: spans(ports, answered),
+        stream: None,
+    });
+}
+
+/// The ports that did not answer, neighbours together.
+fn spans(ports: &[u16], answered: &[bool]) -> Vec<PortSpan> {
+    let mut spans: Vec<PortSpan> = Vec::new();
+    let mut before = true;
+    for (port, answered) in ports.iter().zip(answered) {
+        match (answered, before, spans.last_mut()) {
+            (true, ..) => {}
+            (false, false, Some(span)) => span.last = *port,
+            (false, ..) => spans.push(PortSpan {
+                first: *port,
+                last: *port,
+            }),
+        }
+        before = *answered;
+    }
+    spans.truncate(SPANS_MAX);
+    spans
+}
+
+fn judge(run: &Run<'_>) -> Result<(), Stop> {
+    let Some(evidence) = &run.attempt.rtp else {
+        return Ok(());
+    };
+    if evidence.answered == evidence.asked {
+        return Ok(());
+    }
+    let named = evidence.blocked.iter().take(SPANS_NAMED);
+    let mut blocked: Vec<String> = named.map(PortSpan::to_string).collect();
+    let more = evidence.blocked.len().saturating_sub(SPANS_NAMED);
+    if more > 0 {
+        blocked.push(format!("and {more} more"));
+    }
+    Err(Trouble::RtpBlocked {
+        blocked: blocked.join(", "),
+        answered: evidence.answered,
+        asked: evidence.asked,
+    }
+    .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ask::{Host, Transport};
+
+    fn ask(port: u16, last: u16) -> Ask {
+        let host = Host::Name("pbx.example".to_owned());
+        Ask {
+            last_port: Some(last),
+            ..Ask::new("rtp", host, Some(port), Transport::Udp)
+        }
+    }
+
+    #[test]
+    fn a_range_is_asked_whole_and_a_wide_one_evenly_from_end_to_end() {
+        let ports = range(&ask(10_000, 20_000), 10_000);
+        assert_eq!(ports.len(), 10_001);
+        let ports = range(&ask(1025, 65_535), 1025);
+        assert!(ports.len() <= usize::from(PORTS_MAX), "{}", ports.len());
+        assert_eq!((ports[0], ports[1]), (1025, 1032));
+        assert_eq!(ports.last(), Some(&65_535));
+    }
+
+    #[test]
+    fn a_detour_to_another_port_is_one_place() {
+        assert_eq!(range(&ask(10_000, 20_000), 40_000), [40_000]);
+    }
+
+    #[test]
+    fn neighbours_that_do_not_answer_are_one_span() {
+        let ports = [1, 2, 3, 4, 5, 6];
+        let answered = [false, true, false, false, true, false];
+        let told: Vec<String> = spans(&ports, &answered)
+            .iter()
+            .map(PortSpan::to_string)
+            .collect();
+        assert_eq!(told, ["1", "3-4", "6"]);
+        assert_eq!(spans(&ports, &[true; 6]), []);
+    }
+}

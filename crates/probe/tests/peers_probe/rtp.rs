@@ -1,0 +1,99 @@
+//! A whole range of ports through a router, to the RTP echo of sipp.
+
+use std::{
+    net::{SocketAddr, UdpSocket},
+    time::Duration,
+};
+
+use outgate_probe::{Ask, Outcome, PortSpan, Trouble};
+
+use crate::{
+    asks::ask,
+    site::{SERVERS, on_own_site, probe},
+};
+
+/// sipp echoes on one port; every other of the range leads there.
+const ONE_ECHO: &str = "table ip echo {
+    chain in {
+        type nat hook prerouting priority dstnat;
+        udp dport 10000-20000 redirect to :6000
+    }
+}
+";
+
+const NAT: &str = "table ip nat {
+    chain out {
+        type nat hook postrouting priority srcnat;
+        oifname \"wan\" masquerade
+    }
+}
+";
+
+const UPPER_HALF_BLOCKED: &str = "table ip filter {
+    chain forward {
+        type filter hook forward priority filter;
+        udp dport 15001-20000 drop
+    }
+}
+";
+
+fn echoes(server: SocketAddr) -> bool {
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    let wait = Duration::from_millis(200);
+    socket.set_read_timeout(Some(wait)).unwrap();
+    socket.send_to(b"ready", server).is_ok() && socket.recv(&mut [0; 100]).is_ok()
+}
+
+#[test]
+fn ten_thousand_ports_are_swept_and_the_blocked_half_is_named() {
+    let name = "rtp::ten_thousand_ports_are_swept_and_the_blocked_half_is_named";
+    on_own_site(name, |mut site| async move {
+        let [first, _] = SERVERS;
+        let media: SocketAddr = format!("{first}:6000").parse().unwrap();
+        let arguments = [
+            "-sn",
+            "uas",
+            "-i",
+            first,
+            "-mi",
+            first,
+            "-p",
+            "5060",
+            "-mp",
+            "6000",
+            "-rtp_echo",
+            "-nostdin",
+        ];
+        site.serve("sipp", &arguments, || echoes(media));
+        site.serve_by(ONE_ECHO);
+        let server: SocketAddr = format!("{first}:10000").parse().unwrap();
+        let range = || Ask {
+            last_port: Some(20_000),
+            ..ask("rtp")
+        };
+
+        site.route_by(NAT);
+        let finding = probe(range(), server).await;
+        assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
+        let rtp = finding.attempts[0].rtp.clone().unwrap();
+        assert_eq!((rtp.asked, rtp.answered), (10_001, 10_001));
+        assert_eq!(rtp.stream.unwrap().received, 50);
+
+        site.route_by(&format!("{NAT}{UPPER_HALF_BLOCKED}"));
+        let finding = probe(range(), server).await;
+        let trouble = Trouble::RtpBlocked {
+            blocked: "15001-20000".to_owned(),
+            answered: 5001,
+            asked: 10_001,
+        };
+        assert_eq!(
+            (finding.outcome, finding.trouble),
+            (Outcome::Fail, Some(trouble))
+        );
+        let span = PortSpan {
+            first: 15_001,
+            last: 20_000,
+        };
+        assert_eq!(finding.attempts[0].rtp.clone().unwrap().blocked, [span]);
+    });
+}
