@@ -48,7 +48,9 @@ fn serve(identity: &Identity, status: &str) -> (Peer, u16) {
         modules().display(),
     );
     let file = write(&directory, "kamailio.cfg", configuration);
-    let mut command = Command::new("kamailio");
+    // It has children, which must not outlive it: they go with their PID namespace.
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--kill-child", "kamailio"]);
     command.args(["-DD", "-E", "-m", "32", "-M", "4", "-P"]);
     command.arg(directory.path().join("pid"));
     command.arg("-Y").arg(directory.path()).arg("-f").arg(file);
