@@ -63,7 +63,8 @@ impl Probe for Rtp {
             Sent::new(
                 "an RTP packet to some of the ports, to see whether they come back",
                 QUESTION_MIN,
-                u32::from(SCOUTS) * ROUNDS,
+                // The last port is among them, whatever the step.
+                (u32::from(SCOUTS) + 1) * ROUNDS,
             ),
             Sent::new(
                 "an RTP packet to each port, if they do, at most 3000 a second",
@@ -85,14 +86,21 @@ fn range(ask: &Ask, port: u16) -> Vec<u16> {
         Some(last) if ask.port == Some(port) && last > port => last,
         Some(_) | None => port,
     };
-    let step = (u32::from(last - port) + 1).div_ceil(u32::from(PORTS_MAX));
-    let step = usize::try_from(step).unwrap_or(1).max(1);
-    let mut ports: Vec<u16> = (port..=last).step_by(step).collect();
-    if ports.last() != Some(&last) {
-        ports.pop();
-        ports.push(last);
+    thinned((port..=last).collect(), usize::from(PORTS_MAX))
+}
+
+/// At most so many of them, evenly spread, with the first and the last.
+fn thinned(ports: Vec<u16>, most: usize) -> Vec<u16> {
+    let Some(last) = ports.last().copied() else {
+        return ports;
+    };
+    let step = ports.len().div_ceil(most.max(1));
+    let mut chosen: Vec<u16> = ports.into_iter().step_by(step).collect();
+    if chosen.last() != Some(&last) {
+        chosen.pop();
+        chosen.push(last);
     }
-    ports
+    chosen
 }
 
 async fn attempt(run: &mut Run<'_>) -> Result<(), Stop> {
@@ -114,12 +122,15 @@ async fn attempt(run: &mut Run<'_>) -> Result<(), Stop> {
     } else {
         whole
     };
+    // A part for what the machine itself takes.
+    let time = left * 9 / 10;
+    // A port that there is no time to ask must not look blocked.
+    let ports = thinned(ports, sweep::ports_within(time));
     let sweep = Sweep {
         address: address.ip(),
         local,
         source,
-        // A part for what the machine itself takes.
-        until: Instant::now() + left * 9 / 10,
+        until: Instant::now() + time,
     };
     let sweeping = async {
         sweep
@@ -342,6 +353,16 @@ mod tests {
         assert!(ports.len() <= usize::from(PORTS_MAX), "{}", ports.len());
         assert_eq!((ports[0], ports[1]), (1025, 1032));
         assert_eq!(ports.last(), Some(&65_535));
+    }
+
+    #[test]
+    fn with_little_time_fewer_ports_are_asked_and_none_is_left_over() {
+        let most = sweep::ports_within(Duration::from_millis(1400));
+        let ports = thinned(range(&ask(10_000, 20_000), 10_000), most);
+        assert!(ports.len() <= 3300, "{}", ports.len());
+        assert_eq!((ports[0], ports[1]), (10_000, 10_004));
+        assert_eq!(ports.last(), Some(&20_000));
+        assert_eq!(thinned(ports, sweep::ports_within(Duration::ZERO)).len(), 1);
     }
 
     #[test]

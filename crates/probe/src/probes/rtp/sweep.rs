@@ -24,6 +24,15 @@ const ROUND_WAIT: Duration = Duration::from_millis(300);
 /// Most datagrams that are looked at, for each that was sent.
 const DATAGRAMS_PER_PACKET: usize = 4;
 
+/// How many ports can be asked once, and their answers waited for, in that time; at least one.
+pub(super) fn ports_within(time: Duration) -> usize {
+    let beats = time.saturating_sub(ROUND_WAIT).as_millis() / BEAT.as_millis();
+    usize::try_from(beats)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(BURST)
+        .max(1)
+}
+
 /// A sweep over ports.
 pub(super) struct Sweep {
     pub(super) address: IpAddr,
