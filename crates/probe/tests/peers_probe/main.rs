@@ -1,5 +1,5 @@
 //! Probes against real servers: OpenSSL, nginx, chrony, dnsmasq, mosquitto, squid, tinyproxy,
-//! microsocks, OpenSSH, prosody, slapd, avahi, and Python's websockets.
+//! microsocks, OpenSSH, prosody, slapd, avahi, coturn, kamailio, sipp, and Python's websockets.
 //!
 //! Built only with the feature `peers`, which says that these are installed. Each server runs on
 //! loopback, on a port of its own, in a directory of its own, and is killed when its test ends.
@@ -17,6 +17,7 @@ mod chrony;
 mod coturn;
 #[cfg(test)]
 mod dnsmasq;
+#[cfg(test)]
 mod kamailio;
 #[cfg(test)]
 mod llmnr;
@@ -40,6 +41,7 @@ mod proxies;
 mod rtp;
 #[cfg(test)]
 mod set_ups;
+#[cfg(test)]
 mod sip_gateway;
 #[cfg(test)]
 mod sipp;
