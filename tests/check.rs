@@ -258,19 +258,8 @@ fn a_plan_says_what_would_be_sent_and_sends_nothing() {
         .unwrap();
     assert_eq!(text(&licence["probes"][0]["host"]), "license.starface.de");
     assert!(!licence["probes"][0]["sends"].as_array().unwrap().is_empty());
-    let directory = lanes
-        .iter()
-        .find(|lane| lane["lane"]["protocol"] == "active-directory")
-        .unwrap();
-    assert_eq!(
-        text(&directory["not_run"]),
-        "no probe for active-directory yet"
-    );
-    let table = stdout(&outgate(["check", "starface", "--plan"]));
-    assert!(
-        table.contains("no probe for active-directory yet"),
-        "{table}"
-    );
+    let table = stdout(&outgate(["check", "homag-cube", "--plan"]));
+    assert!(table.contains("no probe for dhcp yet"), "{table}");
 }
 
 #[test]
