@@ -400,8 +400,13 @@ fn imports_are_found_beside_the_manifest() {
 #[test]
 fn the_examples_of_the_documents_are_sound() {
     let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples");
-    for example in std::fs::read_dir(examples).unwrap() {
-        let path = example.unwrap().path();
+    let files = std::fs::read_dir(examples).unwrap();
+    let paths = files.map(|example| example.unwrap().path());
+    let manifests: Vec<_> = paths
+        .filter(|path| path.extension().is_some_and(|kind| kind == "yaml"))
+        .collect();
+    assert!(!manifests.is_empty(), "no manifest in {examples}");
+    for path in manifests {
         let output = outgate(["lint", path.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
     }
