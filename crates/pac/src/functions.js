@@ -122,7 +122,8 @@
         case 1:
           return h === a;
         case 2:
-          return range(seconds(a, 0, 0), seconds(b, 0, 0), at);
+          // Both hours are meant whole, as browsers read it.
+          return range(a, b, h);
         case 4:
           return range(seconds(a, b, 0), seconds(c, d, 59), at);
         case 6:

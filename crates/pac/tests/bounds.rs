@@ -78,6 +78,14 @@ fn the_functions_answer_from_the_machine() {
         ("dateRange(1990)", "false"),
         ("dateRange(1, 'JAN', 1990, 31, 'DEC', 9000)", "true"),
         ("timeRange(0, 0, 0, 23, 59, 59)", "true"),
+        (
+            "(Date.prototype.getUTCHours = () => 12, timeRange(0, 12, 'GMT'))",
+            "true",
+        ),
+        (
+            "(Date.prototype.getUTCHours = () => 13, timeRange(0, 12, 'GMT'))",
+            "false",
+        ),
     ] {
         assert_eq!(value(expression), expected, "{expression}");
     }
