@@ -29,6 +29,8 @@ pub enum Speaks {
     Http,
     /// NTP.
     Ntp,
+    /// STUN over UDP.
+    Stun,
     /// It sends back what it gets over TCP.
     Echo,
 }
@@ -76,6 +78,7 @@ fn speaks(lane: &Lane) -> Option<Speaks> {
         "https" | "tls" | "wss" | "long-polling" => Some(Speaks::Https),
         "http" | "ws" => Some(Speaks::Http),
         "ntp" => Some(Speaks::Ntp),
+        "stun" if lane.transport == outgate_manifest::Transport::Udp => Some(Speaks::Stun),
         "unspecified" | "teamviewer" if lane.transport == outgate_manifest::Transport::Tcp => {
             Some(Speaks::Echo)
         }

@@ -149,6 +149,11 @@ async fn serve(
                 stage.tcp(place, fault).await?;
             }
         }
+        // What can be wrong with it is only that it does not listen.
+        Speaks::Stun if serving.is_some() => {}
+        Speaks::Stun => {
+            stage.stun(place).await?;
+        }
         Speaks::Ntp => {
             let unready = world.faults.contains(&Fault::TimeServerUnready);
             let fault = match serving {
