@@ -131,32 +131,37 @@ impl Publisher {
     fn hear(&mut self, stream: &mut TcpStream, tell: &Sender<Told>) -> std::io::Result<()> {
         let (kind, body) = read(stream)?;
         let packet = u16::from_be_bytes([body[0], body[1]]);
-        let flight = self
+        let place = self
             .under_way
-            .iter_mut()
-            .find(|flight| identifier(flight.number) == packet)
+            .iter()
+            .position(|flight| identifier(flight.number) == packet)
             .unwrap_or_else(|| panic!("{kind:#x} of nothing that is under way"));
-        let number = flight.number;
+        // Section 4.6: PUBACK and PUBREC come in the order of the messages. Of PUBCOMP it says
+        // nothing.
+        let mut before = self.under_way.range(..place);
         match (kind, self.quality) {
             (PUBREC, Quality::ExactlyOnce) => {
+                assert!(
+                    before.all(|flight| flight.received),
+                    "{} is late",
+                    self.name
+                );
+                let flight = &mut self.under_way[place];
                 flight.received = true;
-                stream.write_all(&acknowledgement(PUBREL, number))?;
+                stream.write_all(&acknowledgement(PUBREL, flight.number))?;
             }
-            (PUBACK, Quality::AtLeastOnce) => self.end(number),
+            (PUBACK, Quality::AtLeastOnce) => {
+                assert!(before.next().is_none(), "{} is late", self.name);
+                self.under_way.pop_front();
+            }
             (PUBCOMP, Quality::ExactlyOnce) => {
-                self.end(number);
+                self.under_way.remove(place);
                 return Ok(());
             }
             (other, _) => panic!("a packet of the type {other:#x}"),
         }
         let _ = tell.send(Told::Acknowledged);
         Ok(())
-    }
-
-    fn end(&mut self, number: u64) {
-        let oldest = self.under_way.pop_front();
-        // Section 4.6: acknowledgements come in the order of the messages.
-        assert_eq!(oldest.map(|flight| flight.number), Some(number));
     }
 
     /// A PUBLISH of the message with this number.
