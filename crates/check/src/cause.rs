@@ -402,6 +402,8 @@ fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, String) {
         | Trouble::ProxyBroken { .. }
         | Trouble::ProxyLogin { .. } => key_of_proxy(trouble),
         Trouble::HttpStatus { .. }
+        | Trouble::AnswerUnexpected { .. }
+        | Trouble::LoginPage
         | Trouble::NotShownToBeTheVendor { .. }
         | Trouble::MqttRefused { .. }
         | Trouble::StartTlsMissing
@@ -475,6 +477,7 @@ fn key_of_answer(trouble: &Trouble, host: String) -> (CauseKind, String) {
         Trouble::HttpStatus { status: 407 } | Trouble::UpgradeRefused { status: 407 } => {
             return (K::ProxyLogin, String::new());
         }
+        Trouble::LoginPage => K::CaptivePortal,
         Trouble::HttpStatus { status: 511 } | Trouble::NotShownToBeTheVendor { .. } => {
             K::SomebodyElse
         }

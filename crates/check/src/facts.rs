@@ -201,6 +201,7 @@ fn sent_elsewhere(trouble: &Trouble) -> bool {
             location_host: Some(_),
             ..
         } | Trouble::HttpStatus { status: 511 }
+            | Trouble::LoginPage
     )
 }
 

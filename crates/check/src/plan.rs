@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use outgate_manifest::document::destination::DhcpOption;
+use outgate_manifest::document::expect::Expect;
 use outgate_manifest::document::flow::{Inspection, Tls, TrustKind};
 use outgate_manifest::document::product::TlsVersion as Floor;
 use outgate_manifest::{Lane, Target, Transport};
 use outgate_probe::{
-    Ask, Host, HttpAsk, Probe, TlsAsk, TlsVersion, Transport as Carrier, Trust, probe_for,
+    Ask, Expected, Host, HttpAsk, Probe, TlsAsk, TlsVersion, Transport as Carrier, Trust, probe_for,
 };
 
 use crate::samples::Samples;
@@ -210,7 +211,24 @@ fn http(lane: &Lane) -> HttpAsk {
     HttpAsk {
         path: path.map_or_else(|| usual_path(lane).into(), |path| path.0.clone()),
         statuses: statuses.map(|status| status.0..=status.0).collect(),
-        events_apart: None,
+        events_apart: hints
+            .and_then(|hints| hints.events_apart)
+            .map(|apart| Duration::from_secs(apart.0.into())),
+        expected: hints
+            .and_then(|hints| hints.expect.as_ref())
+            .map_or_else(Expected::default, expected),
+    }
+}
+
+fn expected(expect: &Expect) -> Expected {
+    let header = expect.header.as_ref();
+    let json = expect.json.as_ref();
+    Expected {
+        header: header.map(|header| (header.name.0.clone(), header.contains.clone())),
+        body: expect.body.clone(),
+        sha256: expect.sha256.map(|sum| sum.0),
+        json: json.map(|field| (field.at.0.clone(), field.is.clone())),
+        redirect_host: expect.redirect.as_ref().map(ToString::to_string),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The manifest as it is written: one type a part of the YAML file.
 
 pub mod destination;
+pub mod expect;
 pub mod flow;
 pub mod import;
 pub mod product;

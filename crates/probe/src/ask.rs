@@ -189,6 +189,31 @@ pub struct HttpAsk {
     /// How far apart a stream's events are sent; `None` where nobody says. Only with it can
     /// Server-Sent Events that are gathered on the way be told from a server with little to say.
     pub events_apart: Option<Duration>,
+    /// What the answer to an HTTP probe must have beside its status.
+    pub expected: Expected,
+}
+
+/// What an answer must have. Everything that is said must hold; nothing is said by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// A header field, and a text that its value contains; any value will do without one.
+    pub header: Option<(String, Option<String>)>,
+    /// A text that the body contains, within the 65,536 bytes of it that are read.
+    pub body: Option<String>,
+    /// The SHA-256 of the whole body, which must not be longer.
+    pub sha256: Option<[u8; 32]>,
+    /// A field of the body by its JSON Pointer (RFC 6901), and what it is: a text, or what JSON
+    /// writes for anything else; anything will do without it.
+    pub json: Option<(String, Option<String>)>,
+    /// The host that a redirection leads to.
+    pub redirect_host: Option<String>,
+}
+
+impl Expected {
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Default for HttpAsk {
@@ -197,6 +222,7 @@ impl Default for HttpAsk {
             path: "/".to_owned(),
             statuses: Vec::new(),
             events_apart: None,
+            expected: Expected::default(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What HTTP and WebSocket probes share: how requests look and what an answer shows.
 
 mod client;
+mod expected;
 mod location;
 
 use std::{error::Error, io, time::SystemTime};
@@ -18,6 +19,7 @@ use crate::{
     text::cut,
 };
 pub(crate) use client::{Client, ask_witness, read_whole, request};
+pub(crate) use expected::{is_login_page, mismatch};
 pub(crate) use location::{Location, LocationHost};
 
 /// Most headers of an answer.
@@ -96,13 +98,13 @@ fn location(headers: &HeaderMap) -> Option<Location> {
 
 /// Whether an answer over plain HTTP shows that the lane's own server gave it. Nothing vouches for
 /// it, so a redirection to another host, or a prohibition, may come from whoever is on the way: a
-/// portal to log in at, a filter. A lane that says which statuses count is judged by these alone.
+/// portal to log in at, a filter. A lane that says which answers count is judged by that alone.
 pub(crate) fn judge_origin(
     run: &Run<'_>,
     status: StatusCode,
     headers: &HeaderMap,
 ) -> Result<(), Stop> {
-    if !run.ask.http.statuses.is_empty() {
+    if !run.ask.http.statuses.is_empty() || !run.ask.http.expected.is_empty() {
         return Ok(());
     }
     let location_host = match status {

@@ -27,7 +27,7 @@ mod text;
 mod tls;
 mod websocket;
 
-pub use ask::{Ask, DEFAULT_HOLD, Host, HttpAsk, TlsAsk, TlsVersion, Transport, Trust};
+pub use ask::{Ask, DEFAULT_HOLD, Expected, Host, HttpAsk, TlsAsk, TlsVersion, Transport, Trust};
 pub use evidence::{
     AddressRecord, Alias, Attempt, CertificateEvidence, DateWitness, DnsEvidence, DnsRecord,
     EventsEvidence, ExpectedTrust, Family, FamilyAnswer, Finding, HttpEvidence, IcmpEvidence,

@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 use crate::decode::{Decode, Defs, FromText, OneOrMany, keyword, record, wrong_type};
 use crate::diagnostic::{Complaint, Diagnostics, Spanned, quote};
 use crate::document::destination::Destination;
+use crate::document::expect::Expect;
 use crate::document::product::{Need, Reach, TlsVersion};
 use crate::document::speaks::Speaks;
 use crate::name::{DomainName, Id};
@@ -178,6 +179,11 @@ record! {
         path: Option<HttpPath> = optional "path",
         /// The HTTP statuses that count as a right answer; any below 500 when absent.
         status: Vec<HttpStatus> = optional "status",
+        /// What an HTTP answer must have beside its status.
+        expect: Option<Expect> = optional "expect",
+        /// How many seconds apart the server sends its events, where it speaks Server-Sent Events
+        /// and sends them regularly. Only with it can it be seen that somebody gathers them.
+        events_apart: Option<Seconds> = optional "events-apart",
     }
 }
 
@@ -215,6 +221,20 @@ impl Decode for HttpStatus {
 
     fn schema(_: &mut Defs) -> Json {
         json!({ "type": "integer", "minimum": 100, "maximum": 599 })
+    }
+}
+
+/// A number of seconds, 1 to 60.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seconds(pub u16);
+
+impl Decode for Seconds {
+    fn decode(node: &Node, out: &mut Diagnostics<'_>) -> Option<Self> {
+        bounded(node, 1..=60, "a number of seconds", out).map(Self)
+    }
+
+    fn schema(_: &mut Defs) -> Json {
+        json!({ "type": "integer", "minimum": 1, "maximum": 60 })
     }
 }
 

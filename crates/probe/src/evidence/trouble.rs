@@ -186,6 +186,13 @@ pub enum Trouble {
         /// none or it cannot be read.
         location_host: Option<String>,
     },
+    /// The answer is not the one that the lane expects.
+    AnswerUnexpected {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A page to log in at came in the clear where another answer is due.
+    LoginPage,
     /// What came back is not HTTP.
     NotHttp,
     /// The other side sent more than is read.

@@ -11,7 +11,10 @@ use crate::{
     ask::Ask,
     evidence::{Finding, PhaseName, Trouble},
     families::exercise,
-    http::{Client, USER_AGENT, authority, evidence, judge_origin, judge_status, stop_of},
+    http::{
+        Client, USER_AGENT, authority, evidence, is_login_page, judge_origin, judge_status,
+        mismatch, stop_of,
+    },
     path::Path,
     registry::{Probe, Sent},
     run::{Run, Stop},
@@ -111,9 +114,26 @@ async fn ask(
     }
     run.attempt.http = Some(evidence(head.status, &head.headers, run.path.now()));
     let until_close = ends_with_connection(&head.headers);
-    let read = read_body(run, body, until_close).await;
+    let mut read = Vec::new();
+    let result = read_body(run, body, until_close, &mut read).await;
     judge_status(run.ask, head.status.as_u16())?;
-    read.map(|()| head)
+    result?;
+    judge_answer(run, &head, &read, usual_port)?;
+    Ok(head)
+}
+
+/// Whether the answer is the one that is due. In the clear a login page in its place is a portal's.
+fn judge_answer(run: &Run<'_>, head: &Parts, body: &[u8], usual_port: u16) -> Result<(), Stop> {
+    let cut_off = run.attempt.http.as_ref().is_some_and(|http| http.body_cut);
+    let wrong = mismatch(&run.ask.http.expected, &head.headers, body, cut_off);
+    let Some(what) = wrong else {
+        return Ok(());
+    };
+    Err(if usual_port == 80 && is_login_page(body) {
+        Trouble::LoginPage.into()
+    } else {
+        Trouble::AnswerUnexpected { what }.into()
+    })
 }
 
 /// What is asked for: the path, or the whole URL where a proxy is to hand the request on.
@@ -146,14 +166,24 @@ fn ends_with_connection(headers: &HeaderMap) -> bool {
 
 /// Reads the body up to its bound. One that never ends is not a failure: the head had come. Nor is
 /// one that ends with the connection, also where TLS was not told goodbye.
-async fn read_body(run: &mut Run<'_>, mut body: Incoming, until_close: bool) -> Result<(), Stop> {
+async fn read_body(
+    run: &mut Run<'_>,
+    mut body: Incoming,
+    until_close: bool,
+    read: &mut Vec<u8>,
+) -> Result<(), Stop> {
     let start = Instant::now();
     let mut bytes: u64 = 0;
     let mut cut = false;
     let reading = async {
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| stop_of(&error, PhaseName::Body, start))?;
-            bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+            let Some(data) = frame.data_ref() else {
+                continue;
+            };
+            let room = usize::try_from(BODY_MAX.saturating_sub(bytes)).unwrap_or(usize::MAX);
+            read.extend(data.iter().take(room));
+            bytes += data.len() as u64;
             if bytes > BODY_MAX {
                 cut = true;
                 break;

@@ -322,3 +322,60 @@ async fn a_path_that_cannot_be_asked_for_is_a_bad_ask() {
         finding.trouble
     );
 }
+
+#[tokio::test]
+async fn the_answer_that_is_due_passes_and_another_says_what_is_wrong_with_it() {
+    let up = "HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{\"status\":\"up\"}";
+    let server = Server::saying(up).await;
+    for (wanted, outcome) in [("up", Outcome::Pass), ("down", Outcome::Fail)] {
+        let mut ask = ask("http");
+        ask.http.expected.json = Some(("/status".to_owned(), Some(wanted.to_owned())));
+        let finding = run(&ask, config_to(server.address)).await;
+        assert_eq!(finding.outcome, outcome, "{:?}", finding.trouble);
+        if outcome == Outcome::Fail {
+            let what = "/status of its body is `up`, not `down`".to_owned();
+            assert_eq!(finding.trouble, Some(Trouble::AnswerUnexpected { what }));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_login_page_in_the_clear_is_told_from_another_answer() {
+    let page = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<html><form action=/login>";
+    let server = Server::saying(page).await;
+    let mut ask = ask("http");
+    ask.http.expected.body = Some("pong".to_owned());
+    let finding = run(&ask, config_to(server.address)).await;
+    let expected = (Outcome::Fail, Some(Trouble::LoginPage));
+    assert_eq!((finding.outcome, finding.trouble), expected);
+}
+
+#[tokio::test]
+async fn a_redirection_to_where_it_is_due_is_no_doubt() {
+    let away = "HTTP/1.1 302 Found\r\nLocation: https://www.vendor.example/\r\n\
+                Content-Length: 0\r\n\r\n";
+    let server = Server::saying(away).await;
+    for (host, outcome) in [
+        ("www.vendor.example", Outcome::Pass),
+        ("other.example", Outcome::Fail),
+    ] {
+        let mut ask = ask("http");
+        ask.http.expected.redirect_host = Some(host.to_owned());
+        let finding = run(&ask, config_to(server.address)).await;
+        assert_eq!(finding.outcome, outcome, "{:?}", finding.trouble);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_told_as_that_and_not_as_another_answer() {
+    let broken = "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf";
+    let server = Server::saying(broken).await;
+    let mut ask = ask("http");
+    ask.http.expected.body = Some("whole".to_owned());
+    let finding = run(&ask, config_to(server.address)).await;
+    assert!(
+        matches!(finding.trouble, Some(Trouble::Closed { .. })),
+        "{:?}",
+        finding.trouble
+    );
+}

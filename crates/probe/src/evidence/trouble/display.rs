@@ -62,6 +62,8 @@ impl fmt::Display for Trouble {
             | Self::EchoMissing => self.write_stream(f),
             Self::HttpStatus { .. }
             | Self::NotShownToBeTheVendor { .. }
+            | Self::AnswerUnexpected { .. }
+            | Self::LoginPage
             | Self::NotHttp
             | Self::TooMuch { .. }
             | Self::MqttRefused { .. }
@@ -217,6 +219,8 @@ impl Trouble {
                 status,
                 location_host: None,
             } => write!(f, "HTTP status {status}, from whomever"),
+            Self::AnswerUnexpected { what } => write!(f, "not the answer that is due: {what}"),
+            Self::LoginPage => f.write_str("a login page in place of the answer that is due"),
             Self::NotHttp => f.write_str("the answer is not HTTP"),
             Self::TooMuch { bound, unit } => write!(f, "more than {bound} {unit} came"),
             Self::MqttRefused { reason, .. } => {
