@@ -192,6 +192,11 @@ fn walk<T>(
     mut take: impl FnMut(Step<'_>, &[&str]) -> Result<Option<T>, XmppError>,
 ) -> Result<Option<(T, usize)>, XmppError> {
     let text = whole_characters(bytes)?;
+    // A stream is UTF-8 and needs no byte order mark (RFC 6120 §11.6). The reader would leave one
+    // out of its count.
+    if text.starts_with('\u{feff}') {
+        return Err(XmppError::NotXmpp);
+    }
     let mut reader = Reader::from_str(text);
     let mut path: Vec<String> = Vec::new();
     loop {

@@ -115,6 +115,8 @@ fn the_answer_to_the_wish_for_tls_is_read() {
     assert_eq!(answer, Ok(Some((TlsAnswer::Failure, 28))));
     assert_eq!(TlsAnswer::read(b"<procee"), Ok(None));
     assert_eq!(TlsAnswer::read(b"<iq/>"), Err(XmppError::NotXmpp));
+    let marked = TlsAnswer::read("\u{feff}<proceed/>".as_bytes());
+    assert_eq!(marked, Err(XmppError::NotXmpp));
 }
 
 proptest! {
