@@ -86,6 +86,24 @@ pub struct LaneView {
     pub imported_from: Option<String>,
 }
 
+impl LaneView {
+    /// Its ports in words: `443`, `10000-20000`, or nothing where there are none.
+    pub fn port_words(&self) -> String {
+        match self.ports {
+            Some([low, high]) if low == high => low.to_string(),
+            Some([low, high]) => format!("{low}-{high}"),
+            None => String::new(),
+        }
+    }
+
+    /// What carries it, its ports if there are any, and what is spoken: `tcp 443 https`.
+    pub fn carriage(&self) -> String {
+        let ports = self.port_words();
+        let gap = if ports.is_empty() { "" } else { " " };
+        format!("{}{gap}{ports} {}", self.transport, self.protocol)
+    }
+}
+
 /// Where a lane goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ToView {

@@ -236,19 +236,7 @@ fn visible(text: &str) -> String {
 }
 
 fn describe(lane: &LaneView) -> String {
-    let ports = match lane.ports {
-        Some([low, high]) if low == high => format!(" {low}"),
-        Some([low, high]) => format!(" {low}-{high}"),
-        None => String::new(),
-    };
-    let LaneView {
-        flow,
-        to,
-        transport,
-        protocol,
-        ..
-    } = lane;
-    format!("{flow}: {} {transport}{ports} {protocol}", to.value)
+    format!("{}: {} {}", lane.flow, lane.to.value, lane.carriage())
 }
 
 fn need(need: Need, words: &Words) -> &'static str {

@@ -82,15 +82,7 @@ fn test_case(xml: &mut Writer<Vec<u8>>, report: &Report, lane: &LaneReport) -> i
 
 /// What sets a lane apart from its flow's others.
 fn name(lane: &LaneView) -> String {
-    let ports = match lane.ports {
-        Some([low, high]) if low == high => format!(" {low}"),
-        Some([low, high]) => format!(" {low}-{high}"),
-        None => String::new(),
-    };
-    format!(
-        "{} to {} {}{ports} {}",
-        lane.from, lane.to.value, lane.transport, lane.protocol
-    )
+    format!("{} to {} {}", lane.from, lane.to.value, lane.carriage())
 }
 
 /// The causes of a lane, or else the reason for its outcome.

@@ -163,11 +163,7 @@ fn labels(report: &Report, lane: &LaneReport) -> Lane {
         flow: lane.lane.flow.clone(),
         to: lane.lane.to.value.clone(),
         transport: lane.lane.transport.to_string(),
-        ports: match lane.lane.ports {
-            Some([low, high]) if low == high => low.to_string(),
-            Some([low, high]) => format!("{low}-{high}"),
-            None => String::new(),
-        },
+        ports: lane.lane.port_words(),
         protocol: lane.lane.protocol.to_owned(),
         need: word(&lane.lane.need),
     }

@@ -91,11 +91,6 @@ fn told_once(report: &Report, lane: &LaneReport, told: &mut [bool]) -> (String, 
 
 /// A lane in one line; with its party where a table has several.
 fn describe(lane: &LaneView, with_party: bool) -> String {
-    let ports = match lane.ports {
-        Some([low, high]) if low == high => format!(" {low}"),
-        Some([low, high]) => format!(" {low}-{high}"),
-        None => String::new(),
-    };
     let rung = lane
         .ladder
         .as_ref()
@@ -105,16 +100,11 @@ fn describe(lane: &LaneView, with_party: bool) -> String {
     } else {
         String::new()
     };
-    let LaneView {
-        flow,
-        to,
-        transport,
-        protocol,
-        ..
-    } = lane;
     format!(
-        "{flow}{rung}: {from}{} {transport}{ports} {protocol}",
-        to.value
+        "{}{rung}: {from}{} {}",
+        lane.flow,
+        lane.to.value,
+        lane.carriage()
     )
 }
 
