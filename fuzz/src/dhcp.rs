@@ -30,6 +30,14 @@ pub fn dhcp_reply(data: &[u8]) {
 }
 
 fn check(data: &[u8]) {
+    // The other end reads questions from anybody, too.
+    if let Ok(question) = Question::decode(data) {
+        assert_eq!(
+            Question::decode(&question.encode()),
+            Ok(question),
+            "a question is not what it is read as"
+        );
+    }
     if let Ok(reply) = QUESTION.read(data) {
         let settings = reply.settings;
         for addresses in [

@@ -1,6 +1,8 @@
 //! What a DHCP server hands out (RFC 2131, options of RFC 2132), asked for without taking an
 //! address: DHCPINFORM, or a DHCPDISCOVER that is not followed up.
 
+mod server;
+
 use std::net::Ipv4Addr;
 
 /// The port that servers listen on (RFC 2131 §4.1).
@@ -11,8 +13,9 @@ pub const CLIENT_PORT: u16 = 68;
 pub const MESSAGE_MAX: usize = 1500;
 /// The most addresses of one option that are kept.
 pub const ADDRESSES_MAX: usize = 8;
-/// The length of every question.
-pub const QUESTION_LEN: usize = OPTIONS_AT + 3 + 9 + 2 + WANTED.len() + 1 + PADDING;
+/// The length of every question, in bytes: the least that some servers and relays take (RFC 1542
+/// §2.1).
+pub const QUESTION_LEN: usize = 300;
 
 /// Where the options begin, after the cookie.
 const OPTIONS_AT: usize = 240;
@@ -20,20 +23,25 @@ const OPTIONS_AT: usize = 240;
 const COOKIE: [u8; 4] = [99, 130, 83, 99];
 /// Ethernet (RFC 2131 §2).
 const HARDWARE_ETHERNET: u8 = 1;
+/// A message of a client (RFC 2131 §2).
+const QUESTION: u8 = 1;
+/// A message of a server.
+const ANSWER: u8 = 2;
 /// Asks for an answer to everybody (RFC 2131 §2).
 const BROADCAST: u16 = 0x8000;
 /// Where the fields for a server's name and a file lie.
 const NAME: std::ops::Range<usize> = 44..108;
 const FILE: std::ops::Range<usize> = 108..236;
-/// Fills a question up to 300 bytes, the least that some servers and relays take (RFC 1542 §2.1).
-const PADDING: usize = 300 - (OPTIONS_AT + 3 + 9 + 2 + WANTED.len() + 1);
 
 /// The options that a question asks for (RFC 2132 §9.8).
-const WANTED: [u8; 7] = [
+const WANTED: [u8; 10] = [
     option::ROUTERS,
     option::NAME_SERVERS,
+    option::DOMAIN,
     option::TIME_SERVERS,
     option::VENDOR,
+    option::LEASE,
+    option::SERVER,
     option::TFTP_SERVER,
     option::BOOT_FILE,
     option::PROXY_SCRIPT,
@@ -44,8 +52,10 @@ mod option {
     pub(super) const PAD: u8 = 0;
     pub(super) const ROUTERS: u8 = 3;
     pub(super) const NAME_SERVERS: u8 = 6;
+    pub(super) const DOMAIN: u8 = 15;
     pub(super) const TIME_SERVERS: u8 = 42;
     pub(super) const VENDOR: u8 = 43;
+    pub(super) const LEASE: u8 = 51;
     pub(super) const OVERLOAD: u8 = 52;
     pub(super) const MESSAGE_TYPE: u8 = 53;
     pub(super) const SERVER: u8 = 54;
@@ -55,6 +65,14 @@ mod option {
     pub(super) const BOOT_FILE: u8 = 67;
     pub(super) const PROXY_SCRIPT: u8 = 252;
     pub(super) const END: u8 = 255;
+}
+
+/// Kinds of messages (RFC 2132 §9.6).
+mod message {
+    pub(super) const DISCOVER: u8 = 1;
+    pub(super) const OFFER: u8 = 2;
+    pub(super) const ACKNOWLEDGEMENT: u8 = 5;
+    pub(super) const INFORM: u8 = 8;
 }
 
 /// How to ask.
@@ -81,26 +99,34 @@ impl Question {
     /// The message, [`QUESTION_LEN`] bytes.
     pub fn encode(&self) -> Vec<u8> {
         let (kind, own, flags) = match self.kind {
-            Kind::Inform(own) => (8, own, 0),
-            Kind::Discover => (1, Ipv4Addr::UNSPECIFIED, BROADCAST),
+            Kind::Inform(own) => (message::INFORM, own, 0),
+            Kind::Discover => (message::DISCOVER, Ipv4Addr::UNSPECIFIED, BROADCAST),
         };
-        let mut message = vec![1, HARDWARE_ETHERNET, 6, 0];
+        let mut message = self.head(QUESTION, flags, own, Ipv4Addr::UNSPECIFIED);
+        message.extend([option::MESSAGE_TYPE, 1, kind]);
+        message.extend([option::CLIENT, 7, HARDWARE_ETHERNET]);
+        message.extend(self.hardware);
+        // Ten options, and so ten bytes.
+        message.extend([option::PARAMETERS, 10]);
+        message.extend(WANTED);
+        message.push(option::END);
+        message.resize(QUESTION_LEN, option::PAD);
+        message
+    }
+
+    /// The fields before the options (RFC 2131 §2): of a question, or of an answer to it that
+    /// offers the address `yours`.
+    fn head(&self, operation: u8, flags: u16, own: Ipv4Addr, yours: Ipv4Addr) -> Vec<u8> {
+        let mut message = vec![operation, HARDWARE_ETHERNET, 6, 0];
         message.extend(self.id.to_be_bytes());
         message.extend([0, 0]);
         message.extend(flags.to_be_bytes());
         message.extend(own.octets());
+        message.extend(yours.octets());
         message.resize(28, 0);
         message.extend(self.hardware);
         message.resize(OPTIONS_AT - COOKIE.len(), 0);
         message.extend(COOKIE);
-        message.extend([option::MESSAGE_TYPE, 1, kind]);
-        message.extend([option::CLIENT, 7, HARDWARE_ETHERNET]);
-        message.extend(self.hardware);
-        // Seven options, and so seven bytes.
-        message.extend([option::PARAMETERS, 7]);
-        message.extend(WANTED);
-        message.push(option::END);
-        message.resize(QUESTION_LEN, option::PAD);
         message
     }
 
@@ -112,7 +138,7 @@ impl Question {
         let Some((head, options)) = bytes.split_at_checked(OPTIONS_AT) else {
             return Err(DhcpError::TooShort);
         };
-        if head[0] != 2 || head[OPTIONS_AT - COOKIE.len()..] != COOKIE {
+        if head[0] != ANSWER || head[OPTIONS_AT - COOKIE.len()..] != COOKIE {
             return Err(DhcpError::NotAReply);
         }
         if head[4..8] != self.id.to_be_bytes() || head[28..34] != self.hardware {
@@ -132,9 +158,20 @@ impl Question {
     }
 }
 
+/// What a server does with a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Answer {
+    /// It offers an address (DHCPOFFER).
+    Offer,
+    /// It tells the settings alone (DHCPACK to a DHCPINFORM).
+    Acknowledgement,
+}
+
 /// What a server says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
+    /// What it does.
+    pub answer: Answer,
     /// The server, as it calls itself; [`Ipv4Addr::UNSPECIFIED`] where it does not.
     pub server: Ipv4Addr,
     /// What it hands out.
@@ -148,6 +185,10 @@ pub struct Settings {
     pub routers: Vec<Ipv4Addr>,
     /// Option 6, at most [`ADDRESSES_MAX`].
     pub name_servers: Vec<Ipv4Addr>,
+    /// Option 15: the name that the names of this network end in.
+    pub domain: Option<String>,
+    /// Option 51: how long an address is lent, in seconds; only with an offer.
+    pub lease_seconds: Option<u32>,
     /// Option 42, at most [`ADDRESSES_MAX`].
     pub time_servers: Vec<Ipv4Addr>,
     /// Option 43.
@@ -165,6 +206,8 @@ pub struct Settings {
 struct Options {
     message_type: Vec<u8>,
     overload: Vec<u8>,
+    domain: Vec<u8>,
+    lease: Vec<u8>,
     server: Vec<u8>,
     routers: Vec<u8>,
     name_servers: Vec<u8>,
@@ -198,6 +241,8 @@ impl Options {
         Some(match number {
             option::MESSAGE_TYPE => &mut self.message_type,
             option::OVERLOAD => &mut self.overload,
+            option::DOMAIN => &mut self.domain,
+            option::LEASE => &mut self.lease,
             option::SERVER => &mut self.server,
             option::ROUTERS => &mut self.routers,
             option::NAME_SERVERS => &mut self.name_servers,
@@ -211,10 +256,11 @@ impl Options {
     }
 
     fn reply(self, head: &[u8]) -> Result<Reply, DhcpError> {
-        // DHCPOFFER and DHCPACK (RFC 2132 §9.6).
-        if !matches!(self.message_type.as_slice(), [2 | 5]) {
-            return Err(DhcpError::NotAReply);
-        }
+        let answer = match self.message_type.as_slice() {
+            [message::OFFER] => Answer::Offer,
+            [message::ACKNOWLEDGEMENT] => Answer::Acknowledgement,
+            _ => return Err(DhcpError::NotAReply),
+        };
         let overloaded = self
             .overload
             .first()
@@ -223,6 +269,8 @@ impl Options {
         let settings = Settings {
             routers: addresses(&self.routers),
             name_servers: addresses(&self.name_servers),
+            domain: text(&self.domain),
+            lease_seconds: self.lease.first_chunk().map(|it| u32::from_be_bytes(*it)),
             time_servers: addresses(&self.time_servers),
             vendor: (!self.vendor.is_empty()).then_some(self.vendor),
             tftp_server: text(&self.tftp_server),
@@ -231,7 +279,11 @@ impl Options {
         };
         let server = addresses(&self.server);
         let server = server.first().copied().unwrap_or(Ipv4Addr::UNSPECIFIED);
-        Ok(Reply { server, settings })
+        Ok(Reply {
+            answer,
+            server,
+            settings,
+        })
     }
 }
 
@@ -257,6 +309,9 @@ pub enum DhcpError {
     /// A question, a refusal, or no DHCP at all.
     #[error("no DHCP offer or acknowledgement")]
     NotAReply,
+    /// An answer, or a question that is not one of the two.
+    #[error("no DHCPINFORM or DHCPDISCOVER")]
+    NotAQuestion,
     /// An answer to somebody else.
     #[error("an answer to another question")]
     Another,

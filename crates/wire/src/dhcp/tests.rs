@@ -40,16 +40,20 @@ fn a_question_is_as_the_standard_draws_it() {
 fn every_setting_is_read() {
     let mut options = vec![53, 1, 5, 54, 4, 10, 0, 0, 1, 0, 0];
     options.extend([3, 4, 10, 0, 0, 1, 6, 8, 10, 0, 0, 2, 10, 0, 0, 3]);
+    options.extend(b"\x0f\x06t.test\x33\x04\0\0\x0e\x10");
     options.extend([42, 4, 10, 0, 0, 4, 43, 3, 1, 1, 9, 99, 2, 7, 7]);
     options.extend(b"\x42\x05prov\0\x43\x04file\xfc\x0dhttp://w/wpad\xff");
     // What stands behind the end does not count.
     options.extend([3, 4, 9, 9, 9, 9]);
     let read = QUESTION.read(&reply(&options)).unwrap();
     assert_eq!(read.server, Ipv4Addr::new(10, 0, 0, 1));
+    assert_eq!(read.answer, Answer::Acknowledgement);
     let address = |last| Ipv4Addr::new(10, 0, 0, last);
     let expected = Settings {
         routers: vec![address(1)],
         name_servers: vec![address(2), address(3)],
+        domain: Some("t.test".to_owned()),
+        lease_seconds: Some(3600),
         time_servers: vec![address(4)],
         vendor: Some(vec![1, 1, 9]),
         tftp_server: Some("prov".to_owned()),
@@ -99,7 +103,80 @@ fn what_does_not_answer_is_refused() {
     assert_eq!(QUESTION.read(&no_cookie), Err(DhcpError::NotAReply));
 }
 
+#[test]
+fn a_server_reads_both_questions_and_nothing_else() {
+    let discover = Question {
+        kind: Kind::Discover,
+        ..QUESTION
+    };
+    for question in [QUESTION, discover] {
+        assert_eq!(Question::decode(&question.encode()), Ok(question));
+    }
+    let refused = |at: usize, byte| {
+        let mut other = QUESTION.encode();
+        other[at] = byte;
+        Question::decode(&other)
+    };
+    // An answer, another network than Ethernet, no options, a request for an address.
+    for (at, byte) in [(0, 2), (1, 6), (2, 8), (236, 0), (242, 3)] {
+        assert_eq!(refused(at, byte), Err(DhcpError::NotAQuestion), "{at}");
+    }
+    assert_eq!(
+        Question::decode(&QUESTION.encode()[..239]),
+        Err(DhcpError::TooShort)
+    );
+}
+
+#[test]
+fn what_is_too_long_for_one_option_comes_in_parts_and_is_put_together() {
+    let reply = Reply {
+        answer: Answer::Offer,
+        server: Ipv4Addr::UNSPECIFIED,
+        settings: Settings {
+            proxy_script: Some("x".repeat(600)),
+            ..Settings::default()
+        },
+    };
+    let bytes = reply.encode(&QUESTION, Ipv4Addr::new(10, 0, 0, 9));
+    assert_eq!(bytes[16..20], [10, 0, 0, 9]);
+    assert_eq!(QUESTION.read(&bytes), Ok(reply));
+}
+
 proptest! {
+    #[test]
+    fn what_a_server_tells_is_what_is_read(
+        offer: bool,
+        server: [u8; 4],
+        lease_seconds: Option<u32>,
+        lists in proptest::collection::vec(proptest::collection::vec(any::<[u8; 4]>(), 0..8), 3),
+        vendor in proptest::collection::vec(any::<u8>(), 1..300),
+        texts in proptest::collection::vec(proptest::option::of("[a-z:/.]{1,300}"), 4),
+    ) {
+        let list = |at: usize| lists[at].iter().copied().map(Ipv4Addr::from).collect();
+        let reply = Reply {
+            answer: if offer { Answer::Offer } else { Answer::Acknowledgement },
+            server: server.into(),
+            settings: Settings {
+                routers: list(0),
+                name_servers: list(1),
+                domain: texts[0].clone(),
+                lease_seconds,
+                time_servers: list(2),
+                vendor: Some(vendor),
+                tftp_server: texts[1].clone(),
+                boot_file: texts[2].clone(),
+                proxy_script: texts[3].clone(),
+            },
+        };
+        let bytes = reply.encode(&QUESTION, Ipv4Addr::new(10, 0, 0, 9));
+        prop_assert_eq!(QUESTION.read(&bytes), Ok(reply));
+    }
+
+    #[test]
+    fn no_bytes_panic_a_server(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let _ = Question::decode(&bytes);
+    }
+
     #[test]
     fn no_options_panic_and_the_bounds_hold(
         options in proptest::collection::vec(any::<u8>(), 0..400),
