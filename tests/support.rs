@@ -5,7 +5,8 @@ use std::process::{Command, Output};
 use std::time::SystemTime;
 
 use outgate_standin::{
-    Answers, Authority, DnsFault, HttpFault, NtpFault, Place, Stage, SystemClock, TlsFault,
+    Answers, Authority, DhcpSettings, DnsFault, HttpFault, NtpFault, Place, Stage, SystemClock,
+    TlsFault,
 };
 use serde_json::Value as Json;
 use tempfile::TempDir;
@@ -74,7 +75,7 @@ impl Site {
         }
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let place = Place::v4();
-        let (dns, https, http, ntp) = runtime.block_on(async {
+        let (dns, https, http, ntp, dhcp) = runtime.block_on(async {
             let tls = faults.tls.unwrap_or(TlsFault::None);
             let ahead = time::Duration::seconds(faults.ahead);
             (
@@ -94,6 +95,7 @@ impl Site {
                     .ntp(place, ahead, NtpFault::None)
                     .await
                     .expect("a time server"),
+                dhcp(&mut stage).await,
             )
         });
         let https = if faults.closed { closed_port() } else { https };
@@ -105,6 +107,7 @@ impl Site {
             format!("--connect-to=:443::{}", https.port()),
             format!("--connect-to=:80::{}", http.port()),
             format!("--connect-to=:123:{}:{}", ntp.ip(), ntp.port()),
+            format!("--connect-to=:67:{}:{}", dhcp.ip(), dhcp.port()),
             "--hold=0".to_owned(),
         ];
         Self {
@@ -137,6 +140,14 @@ impl Drop for Site {
             self.runtime.block_on(stage.stop());
         }
     }
+}
+
+/// A DHCP server that has nothing to hand out.
+async fn dhcp(stage: &mut Stage) -> SocketAddr {
+    let own = Ipv4Addr::LOCALHOST;
+    let settings = DhcpSettings::default();
+    let started = stage.dhcp(Place::v4(), own, own, settings).await;
+    started.expect("a DHCP server")
 }
 
 /// An address that nothing listens at: a port that was free a moment ago.

@@ -126,6 +126,12 @@ pub enum CauseKind {
     MqttBlocked,
     /// TLS is wanted, and a server that begins in the clear does not change to it.
     StartTlsMissing,
+    /// No DHCP server answers.
+    DhcpSilent,
+    /// More than one DHCP server answers, and they hand out different things.
+    DhcpServersDiffer,
+    /// DHCP hands out no time server to a product that takes its own from there.
+    NoTimeServer,
     /// Nobody answers on the local network.
     NobodyAnswers,
     /// A NAT shows this machine to each place under another address or port.
@@ -184,6 +190,9 @@ impl CauseKind {
         Self::CaptivePortal,
         Self::MqttBlocked,
         Self::StartTlsMissing,
+        Self::DhcpSilent,
+        Self::DhcpServersDiffer,
+        Self::NoTimeServer,
         Self::NobodyAnswers,
         Self::NatVaries,
         Self::SipRewritten,
@@ -212,6 +221,7 @@ impl CauseKind {
             | Self::NatVaries
             | Self::SipRewritten
             | Self::RtpBlocked => Owner::Firewall,
+            Self::DhcpSilent | Self::DhcpServersDiffer | Self::NoTimeServer => Owner::Dhcp,
             Self::NobodyAnswers => Owner::Lan,
             Self::Refused
             | Self::Stalled
@@ -257,7 +267,9 @@ pub enum Owner {
     Firewall,
     /// The customer's name servers.
     Dns,
-    /// What joins the machines on the spot: switches, access points, DHCP servers.
+    /// The customer's DHCP servers.
+    Dhcp,
+    /// What joins the machines on the spot: switches, access points.
     Lan,
     /// The customer's proxy or TLS inspection.
     Proxy,
@@ -426,6 +438,10 @@ fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, String) {
         | Trouble::EchoMissing => key_of_answer(trouble, host),
         Trouble::ClockOff { .. } => (K::ClocksDiffer, host),
         Trouble::NtpKiss { .. } | Trouble::NtpUnsynchronised { .. } => (K::TimeServerUnready, host),
+        // One site, and one cause of each kind: which server it is, the sentence says.
+        Trouble::DhcpSilent => (K::DhcpSilent, none),
+        Trouble::DhcpServersDiffer { .. } => (K::DhcpServersDiffer, none),
+        Trouble::NoTimeServer { .. } => (K::NoTimeServer, none),
         Trouble::NobodyAnswered => (K::NobodyAnswers, host),
         Trouble::RtpBlocked { .. }
         | Trouble::SipRewritten { .. }

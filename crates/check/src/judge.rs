@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use outgate_manifest::{Id, Lane, PortRange, Target, Transport};
 use outgate_probe::{Ask, Attempt, Finding, Outcome, Trouble};
 
+/// The most DHCP servers that are told of in one line.
+const MAX_SERVERS: usize = 4;
+
 /// A lane after its probes.
 #[derive(Debug, Clone)]
 pub(crate) struct Judged {
@@ -65,6 +68,9 @@ impl Judged {
         }
         if outcome == Outcome::Pass && lane.protocol.is_vendors_own() {
             reason = Some("the port opens; what is spoken there is not published".into());
+        }
+        if outcome == Outcome::Pass {
+            reason = reason.or_else(|| handed_out(&probes));
         }
         if let Some(Trouble::AddressUnknown { role }) = &trouble {
             let port = lane
@@ -137,6 +143,15 @@ fn judge_mutual(finding: &mut Finding) -> Option<String> {
 fn wants_login(finding: &Finding) -> bool {
     let answers = finding.attempts.iter().filter_map(|it| it.mqtt.as_ref());
     answers.into_iter().any(|answer| answer.login_wanted)
+}
+
+/// What DHCP hands out, for whoever wants to know what devices get here.
+fn handed_out(probes: &[(Ask, Finding)]) -> Option<String> {
+    let attempts = probes.iter().flat_map(|(_, finding)| &finding.attempts);
+    let servers = attempts.filter_map(|it| it.dhcp.as_ref());
+    let servers = servers.flat_map(|it| &it.servers).map(ToString::to_string);
+    let told: Vec<String> = servers.take(MAX_SERVERS).collect();
+    (!told.is_empty()).then(|| told.join("; "))
 }
 
 /// Which of several outcomes a lane takes on.

@@ -3,6 +3,7 @@
 //! Everything serialises: enum tags in kebab-case, durations as whole microseconds in fields that
 //! end in `_micros`, times as RFC 3339.
 
+mod dhcp;
 mod http;
 mod ldap;
 mod mqtt;
@@ -23,6 +24,7 @@ use std::{net::IpAddr, time::Duration};
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
+pub use dhcp::{DhcpEvidence, DhcpServer, DhcpSettings};
 pub use http::{DateWitness, HttpEvidence, WebSocketEvidence};
 pub use ldap::LdapEvidence;
 pub use mqtt::MqttEvidence;
@@ -119,6 +121,8 @@ pub struct Attempt {
     pub ntp: Option<NtpEvidence>,
     /// What the echo said.
     pub icmp: Option<IcmpEvidence>,
+    /// Who hands out settings, and which.
+    pub dhcp: Option<DhcpEvidence>,
     /// What the resolver said.
     pub dns: Option<DnsEvidence>,
     /// What the directory said.
@@ -157,6 +161,7 @@ impl Attempt {
             mqtt: None,
             ntp: None,
             icmp: None,
+            dhcp: None,
             dns: None,
             ldap: None,
             multicast: None,
@@ -228,7 +233,7 @@ pub enum PhaseName {
     MqttConnect,
     /// Saying goodbye.
     Close,
-    /// A question until its answer (DNS, NTP, ICMP, RTP, SIP, STUN).
+    /// A question until its answer (DHCP, DNS, NTP, ICMP, RTP, SIP, STUN).
     Exchange,
     /// Words on an open connection until their answer (SSH, XMPP, LDAP).
     Conversation,
@@ -361,6 +366,7 @@ mod tests {
                 "mqtt": null,
                 "ntp": null,
                 "icmp": null,
+                "dhcp": null,
                 "dns": null,
                 "ldap": null,
                 "multicast": null,

@@ -150,7 +150,11 @@ async fn family(ask: &Ask, path: &Path, exercise: Exercise, targets: Vec<Target>
         let address = target.address;
         let attempt = Attempt::new(address, target.port);
         let mut run = Run::new(ask, path, attempt, target.through);
-        let result = match route::to(address, path.source()) {
+        let route = match target.everybody {
+            true => Route::Known,
+            false => route::to(address, path.source()),
+        };
+        let result = match route {
             Route::Known => exercise(&mut run).await,
             Route::None => Err(Stop {
                 outcome: Outcome::NotApplicable,

@@ -1,13 +1,20 @@
 //! The networks that this machine is a part of.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use nix::{ifaddrs::getifaddrs, net::if_::InterfaceFlags};
 
-use crate::{evidence::Trouble, run::Stop};
+use crate::{evidence::Trouble, path::Source, run::Stop};
 
 /// Most interfaces that are used. A product has one or two.
 const INTERFACES_MAX: usize = 8;
+
+/// Addresses of nobody (RFC 5737, RFC 3849), to which the routing table still names a way.
+const SOMEBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9);
+const SOMEBODY_V6: SocketAddr = SocketAddr::new(
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+    9,
+);
 
 /// A way onto a local network.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,6 +36,37 @@ impl Interface {
             IpAddr::V6(v6) => self.v6.contains(&v6),
         }
     }
+}
+
+/// The usable interfaces that lead where a path sets out: that of its source, else that of the route
+/// to everywhere, else all.
+pub(crate) fn of(source: &Source) -> Result<Vec<Interface>, Stop> {
+    let mut all = usable()?;
+    match source {
+        Source::Interface(name) => all.retain(|one| one.name == *name),
+        Source::Address(address) => all.retain(|one| one.has(*address)),
+        Source::Any => {
+            let own = [SOMEBODY, SOMEBODY_V6].into_iter().find_map(towards);
+            if let Some(at) = all
+                .iter()
+                .position(|one| own.is_some_and(|own| one.has(own)))
+            {
+                all = vec![all.swap_remove(at)];
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// The address from which this machine would send there. Nothing is sent.
+fn towards(somebody: SocketAddr) -> Option<IpAddr> {
+    let any: IpAddr = match somebody {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect(somebody).ok()?;
+    Some(socket.local_addr().ok()?.ip())
 }
 
 /// The interfaces that are up and lead to a network with more than one neighbour, in the system's

@@ -12,6 +12,7 @@
 mod ask;
 mod conversation;
 mod datagram;
+mod dhcp;
 mod dns;
 mod evidence;
 mod families;
@@ -29,13 +30,13 @@ mod websocket;
 
 pub use ask::{Ask, DEFAULT_HOLD, Expected, Host, HttpAsk, TlsAsk, TlsVersion, Transport, Trust};
 pub use evidence::{
-    AddressRecord, Alias, Attempt, CertificateEvidence, DateWitness, DnsEvidence, DnsRecord,
-    EventsEvidence, ExpectedTrust, Family, FamilyAnswer, Finding, HttpEvidence, IcmpEvidence,
-    LdapEvidence, LegacyTls, MqttEvidence, MulticastAnswer, MulticastEvidence, NatBehaviour,
-    NtpEvidence, Outcome, Phase, PhaseName, PollEvidence, PortSpan, ProxyEvidence, Resolution,
-    ResolvedBy, RewrittenLine, RootSource, RtpEvidence, RtpStream, SignalREvidence,
-    SignalRTransportEvidence, SipEvidence, SshEvidence, StartTls, StunEvidence, TlsEvidence,
-    Trouble, Unit, WebSocketEvidence, XmppEvidence,
+    AddressRecord, Alias, Attempt, CertificateEvidence, DateWitness, DhcpEvidence, DhcpServer,
+    DhcpSettings, DnsEvidence, DnsRecord, EventsEvidence, ExpectedTrust, Family, FamilyAnswer,
+    Finding, HttpEvidence, IcmpEvidence, LdapEvidence, LegacyTls, MqttEvidence, MulticastAnswer,
+    MulticastEvidence, NatBehaviour, NtpEvidence, Outcome, Phase, PhaseName, PollEvidence,
+    PortSpan, ProxyEvidence, Resolution, ResolvedBy, RewrittenLine, RootSource, RtpEvidence,
+    RtpStream, SignalREvidence, SignalRTransportEvidence, SipEvidence, SshEvidence, StartTls,
+    StunEvidence, TlsEvidence, Trouble, Unit, WebSocketEvidence, XmppEvidence,
 };
 pub use outgate_pac::{Script, ScriptError};
 pub use path::{

@@ -28,8 +28,11 @@ pub use roots::{Counted, Roots, RootsError};
 pub use script::ProxyScript;
 pub use source::{Source, SourceError};
 
+use tokio::sync::OnceCell;
+
 use crate::{
     ask::{Ask, Host},
+    dhcp::{self, HandedOut},
     evidence::{Resolution, Trouble},
     registry::Sent,
     tls::Tls,
@@ -123,6 +126,7 @@ struct Inner {
     config: PathConfig,
     names: Names,
     script: Fetched,
+    handed_out: OnceCell<HandedOut>,
     tls: Tls,
     echo_gate: EchoGate,
 }
@@ -144,6 +148,7 @@ impl Path {
                 config,
                 names,
                 script: Fetched::default(),
+                handed_out: OnceCell::new(),
                 tls,
                 echo_gate,
             }),
@@ -208,6 +213,11 @@ impl Path {
     /// A proxy that an ask which goes direct could have gone through.
     pub(crate) fn spare_proxy(&self, ask: &Ask) -> Option<&Proxy> {
         self.inner.config.proxying.spare(ask)
+    }
+
+    /// What DHCP hands out on the networks of the way. It is asked once.
+    pub(crate) async fn handed_out(&self) -> &HandedOut {
+        self.inner.handed_out.get_or_init(|| dhcp::ask(self)).await
     }
 
     pub(crate) async fn resolve(&self, name: &str) -> Resolution {

@@ -1,5 +1,6 @@
 //! One file a protocol.
 
+pub(crate) mod dhcp;
 pub(crate) mod dns;
 pub(crate) mod events;
 pub(crate) mod http;

@@ -7,6 +7,7 @@ use crate::{
     evidence::Finding,
     path::Path,
     probes::{
+        dhcp::Dhcp,
         dns::Dns,
         events::ServerSentEvents,
         http::{Http, Https},
@@ -68,6 +69,7 @@ impl Sent {
 
 /// Every probe there is.
 const PROBES: &[&dyn Probe] = &[
+    &Dhcp,
     &Dns,
     &Http,
     &Https,
@@ -119,6 +121,7 @@ mod tests {
         let mut known: Vec<_> = protocols().collect();
         known.sort_unstable();
         let expected = [
+            "dhcp",
             "dns",
             "http",
             "https",

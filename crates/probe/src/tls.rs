@@ -22,6 +22,7 @@ use rustls::{
 use tokio::{io::AsyncWriteExt, time::Instant};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
+pub(crate) use certificate::hex;
 pub(crate) use client_certificate::{await_refusal, before_answer};
 pub(crate) use failure::{read_trouble, tls_error};
 

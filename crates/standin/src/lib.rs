@@ -20,6 +20,7 @@
 //! | [`Stage::inspector`] | TLS to both sides, with certificates of its own: TLS inspection | |
 //! | [`Stage::responder`] | mDNS and LLMNR, to one asker | |
 //! | [`Stage::ssh`], [`Stage::ldap`], [`Stage::ldaps`], [`Stage::xmpp`] | the first words | |
+//! | [`Stage::dhcp`] | DHCP: settings, and offers of an address that nobody gets | |
 //! | [`Stage::stun`] | STUN over UDP, with one address | |
 //! | [`Stage::rtp`] | RTP: a reflector on one port | |
 //! | [`Stage::sip`] | SIP over UDP and TCP: an echo | |
@@ -30,6 +31,7 @@
 
 mod authority;
 mod clock;
+mod dhcp;
 mod dns;
 mod http;
 mod inspector;
@@ -54,6 +56,7 @@ pub use dns::{Answers, BadName, DnsFault};
 pub use http::HttpFault;
 pub use inspector::Inspection;
 pub use ntp::NtpFault;
+pub use outgate_wire::dhcp::Settings as DhcpSettings;
 pub use place::{NotLoopback, NotPrivate, Place};
 pub use proxy::{Directory, ProxyRules};
 pub use stage::{Stage, StageError};

@@ -1,7 +1,12 @@
 //! Servers that run together and stop together.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
+use outgate_wire::dhcp::Settings;
 use tokio::{
     net::{TcpListener, UdpSocket},
     task::JoinSet,
@@ -9,7 +14,7 @@ use tokio::{
 
 use crate::{
     Answers, Authority, Clock, Directory, DnsFault, HttpFault, Inspection, NtpFault, Place,
-    ProxyRules, TcpFault, TlsError, TlsFault, Validity, dns,
+    ProxyRules, TcpFault, TlsError, TlsFault, Validity, dhcp, dns,
     http::{self, Site},
     inspector::{self, Inspector},
     multicast, ntp, proxy, rtp, sip, stun, talk, tcp,
@@ -225,6 +230,27 @@ impl Stage {
         let door = self.door(names)?;
         let (listener, address) = listen(place).await?;
         self.servers.spawn(talk::serve_xmpp(listener, door));
+        Ok(address)
+    }
+
+    /// Starts a DHCP server that calls itself `server`, tells `settings`, offers the address
+    /// `offered` and never hands it over. At the port of DHCP servers it answers as they do, at
+    /// another to where the question came from.
+    ///
+    /// # Errors
+    /// The place is taken, or it may not send to everybody.
+    pub async fn dhcp(
+        &mut self,
+        place: Place,
+        server: Ipv4Addr,
+        offered: Ipv4Addr,
+        settings: Settings,
+    ) -> Result<SocketAddr, StageError> {
+        let (socket, address) = bind(place).await?;
+        let error = |source| StageError::Listen { address, source };
+        socket.set_broadcast(true).map_err(error)?;
+        let serve = dhcp::serve(socket, server, offered, settings);
+        self.servers.spawn(serve);
         Ok(address)
     }
 

@@ -48,6 +48,7 @@ fn owners(owner: Owner) -> &'static str {
     match owner {
         Owner::Firewall => "Firewall",
         Owner::Dns => "DNS",
+        Owner::Dhcp => "DHCP-Server",
         Owner::Lan => "lokales Netz",
         Owner::Proxy => "Proxy oder TLS-Inspektion",
         Owner::ThisMachine => "dieses Gerät",
@@ -234,6 +235,18 @@ fn kinds(kind: K) -> Said {
         K::StartTlsMissing => (
             "{hosts}: {seen}",
             "nichts unterwegs das Angebot von TLS entfernen lassen; sonst TLS am Server einschalten",
+        ),
+        K::DhcpSilent => (
+            "kein DHCP-Server antwortet: {seen}",
+            "den DHCP-Server einschalten oder DHCP (UDP 67 und 68) durchlassen: Relay-Agent, DHCP-Snooping, Client-Isolation und der Paketfilter dieses Rechners selbst",
+        ),
+        K::DhcpServersDiffer => (
+            "{seen}: welche Einstellungen ein Gerät erhält, ist Zufall",
+            "den DHCP-Server finden, der dort nicht vorgesehen ist, und abschalten (DHCP-Snooping auf den Switches hält solche Server fern); sind beide gewollt, müssen sie dasselbe ausgeben",
+        ),
+        K::NoTimeServer => (
+            "{seen}, und das Produkt bezieht seine Zeit von dort",
+            "den DHCP-Server einen Zeitserver ausgeben lassen (Option 42; bei DHCPv6 Option 56 oder 31)",
         ),
         K::NobodyAnswers => (
             "im lokalen Netz antwortet niemand an {hosts}",

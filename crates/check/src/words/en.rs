@@ -48,6 +48,7 @@ fn owners(owner: Owner) -> &'static str {
     match owner {
         Owner::Firewall => "firewall",
         Owner::Dns => "DNS",
+        Owner::Dhcp => "DHCP",
         Owner::Lan => "local network",
         Owner::Proxy => "proxy or TLS inspection",
         Owner::ThisMachine => "this machine",
@@ -234,6 +235,18 @@ fn kinds(kind: K) -> Said {
         K::StartTlsMissing => (
             "{hosts}: {seen}",
             "let nothing on the way take the offer of TLS out; else switch TLS on at the server",
+        ),
+        K::DhcpSilent => (
+            "no DHCP server answers: {seen}",
+            "switch the DHCP server on, or let DHCP (UDP 67 and 68) pass: relay agent, DHCP snooping, client isolation, and this machine's own packet filter",
+        ),
+        K::DhcpServersDiffer => (
+            "{seen}: a machine gets its settings from either, by chance",
+            "find the DHCP server that nobody meant to be there and switch it off (DHCP snooping on the switches keeps such servers out); where both are meant, have them hand out the same",
+        ),
+        K::NoTimeServer => (
+            "{seen}, and the product takes its time from there",
+            "have the DHCP server hand out a time server (option 42; with DHCPv6 option 56 or 31)",
         ),
         K::NobodyAnswers => (
             "nobody on the local network answers at {hosts}",

@@ -48,6 +48,7 @@ fn owners(owner: Owner) -> &'static str {
     match owner {
         Owner::Firewall => "brannmur",
         Owner::Dns => "DNS",
+        Owner::Dhcp => "DHCP-tjener",
         Owner::Lan => "lokalt nettverk",
         Owner::Proxy => "proxy eller TLS-inspeksjon",
         Owner::ThisMachine => "denne maskinen",
@@ -234,6 +235,18 @@ fn kinds(kind: K) -> Said {
         K::StartTlsMissing => (
             "{hosts}: {seen}",
             "la ingenting underveis fjerne tilbudet om TLS; slå ellers på TLS på serveren",
+        ),
+        K::DhcpSilent => (
+            "ingen DHCP-tjener svarer: {seen}",
+            "slå på DHCP-tjeneren, eller slipp DHCP (UDP 67 og 68) gjennom: relay-agent, DHCP-snooping, klientisolering og pakkefilteret på denne maskinen",
+        ),
+        K::DhcpServersDiffer => (
+            "{seen}: hvilke innstillinger en enhet får, er tilfeldig",
+            "finn DHCP-tjeneren som ikke skal være der, og slå den av (DHCP-snooping i svitsjene holder slike tjenere ute); er begge ment, må de dele ut det samme",
+        ),
+        K::NoTimeServer => (
+            "{seen}, og produktet henter tiden sin derfra",
+            "la DHCP-tjeneren dele ut en tidstjener (valg 42; med DHCPv6 valg 56 eller 31)",
         ),
         K::NobodyAnswers => (
             "ingen i det lokale nettverket svarer på {hosts}",

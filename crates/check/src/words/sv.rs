@@ -48,6 +48,7 @@ fn owners(owner: Owner) -> &'static str {
     match owner {
         Owner::Firewall => "brandvägg",
         Owner::Dns => "DNS",
+        Owner::Dhcp => "DHCP-server",
         Owner::Lan => "lokalt nätverk",
         Owner::Proxy => "proxy eller TLS-inspektion",
         Owner::ThisMachine => "den här maskinen",
@@ -234,6 +235,18 @@ fn kinds(kind: K) -> Said {
         K::StartTlsMissing => (
             "{hosts}: {seen}",
             "låt inget på vägen ta bort erbjudandet om TLS; slå annars på TLS på servern",
+        ),
+        K::DhcpSilent => (
+            "ingen DHCP-server svarar: {seen}",
+            "slå på DHCP-servern, eller släpp igenom DHCP (UDP 67 och 68): reläagent, DHCP-snooping, klientisolering och den här maskinens eget paketfilter",
+        ),
+        K::DhcpServersDiffer => (
+            "{seen}: vilka inställningar en enhet får är en slump",
+            "hitta den DHCP-server som inte ska finnas där och stäng av den (DHCP-snooping i växlarna håller sådana servrar borta); är båda avsedda ska de dela ut samma sak",
+        ),
+        K::NoTimeServer => (
+            "{seen}, och produkten hämtar sin tid därifrån",
+            "låt DHCP-servern dela ut en tidsserver (alternativ 42; med DHCPv6 alternativ 56 eller 31)",
         ),
         K::NobodyAnswers => (
             "ingen i det lokala nätverket svarar på {hosts}",

@@ -2,22 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, mpsc};
 use std::time::SystemTime;
 
 use outgate_standin::{
-    Answers, Authority, Directory, DnsFault, HttpFault, Inspection, NtpFault, Place, ProxyRules,
-    Stage,
+    Answers, Authority, DhcpSettings, Directory, DnsFault, HttpFault, Inspection, NtpFault, Place,
+    ProxyRules, Stage,
 };
 use tokio::sync::oneshot;
 
 use super::{START_TIMEOUT, SiteError, World};
 use crate::fault::{DnsAnswer, Fault, Serving};
 use crate::network;
-use crate::topology::{INSPECTION_PORTS, NEIGHBOUR, PORTAL_PORT, PROXY_PORT, SERVICES};
+use crate::topology::{
+    DEVICE, INSPECTION_PORTS, NEIGHBOUR, PORTAL_PORT, PROXY_PORT, ROUTER, SERVICES,
+};
 use crate::world::{Service, Speaks, http_fault, tcp_fault, tls_fault};
 
+/// The port of DHCP servers (RFC 2131 §4.1).
+const DHCP_PORT: u16 = 67;
 /// The port of name servers (RFC 1035 §4.2).
 const DNS_PORT: u16 = 53;
 
@@ -189,8 +193,41 @@ fn time_server_ahead(world: &World) -> time::Duration {
     time::Duration::seconds(seconds.unwrap_or_default())
 }
 
-/// The name server and the proxy.
+/// What a machine of the site gets from DHCP.
+fn handed_out() -> DhcpSettings {
+    DhcpSettings {
+        routers: v4_of(ROUTER),
+        name_servers: v4_of(SERVICES),
+        ..DhcpSettings::default()
+    }
+}
+
+fn v4_of(both: [IpAddr; 2]) -> Vec<Ipv4Addr> {
+    let v4 = both.into_iter().filter_map(|one| match one {
+        IpAddr::V4(v4) => Some(v4),
+        IpAddr::V6(_) => None,
+    });
+    v4.collect()
+}
+
+/// A DHCP server in this namespace, which calls itself by this address.
+async fn serve_dhcp(
+    stage: &mut Stage,
+    own: [IpAddr; 2],
+    settings: DhcpSettings,
+) -> Result<(), Failed> {
+    // What is sent to everybody comes only to who listens at every address.
+    let any = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), DHCP_PORT);
+    let place = Place::in_private_network(any)?;
+    for (own, offered) in v4_of(own).into_iter().zip(v4_of(DEVICE)) {
+        stage.dhcp(place, own, offered, settings.clone()).await?;
+    }
+    Ok(())
+}
+
+/// The DHCP server, the name server and the proxy.
 async fn serve_site(stage: &mut Stage, world: &World) -> Result<(), Failed> {
+    serve_dhcp(stage, SERVICES, handed_out()).await?;
     let (answers, fault) = answers(world)?;
     for address in SERVICES {
         let place = Place::in_private_network(SocketAddr::new(address, DNS_PORT))?;

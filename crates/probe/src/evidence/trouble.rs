@@ -285,6 +285,19 @@ pub enum Trouble {
         /// The stratum it claims.
         stratum: u8,
     },
+    /// No DHCP server answered, on any network that was asked.
+    DhcpSilent,
+    /// More than one DHCP server answers on a network, and they hand out different things, so that
+    /// it is left to chance what a machine gets.
+    DhcpServersDiffer {
+        /// Each by its address, with what it hands out.
+        servers: Vec<String>,
+    },
+    /// No DHCP server hands out a time server (option 42).
+    NoTimeServer {
+        /// The servers, by address.
+        servers: Vec<String>,
+    },
     /// Nobody on the local networks answered: nobody is there, or multicast does not pass.
     NobodyAnswered,
     /// The server does not offer to change to TLS.

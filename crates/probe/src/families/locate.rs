@@ -1,12 +1,15 @@
 //! Where the packets of a lane go: to its own addresses, or to a proxy's.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
+
+use outgate_wire::dhcp::SERVER_PORT;
 
 use super::{no_address, route, route::Route};
 use crate::{
     ask::{Ask, Host},
     evidence::{Family, Resolution, Trouble},
     path::{Path, Proxy},
+    probes::dhcp,
     run::Stop,
     stream::Through,
 };
@@ -24,6 +27,9 @@ pub(super) struct Target {
     pub(super) port: Option<u16>,
     /// The proxy that is there, and where it leads.
     pub(super) through: Option<Through>,
+    /// Whether it means everybody on a network, each of which is found on its own; the routing table
+    /// has nothing to say of it.
+    pub(super) everybody: bool,
     /// The family that it counts for: that of the far end, where this machine resolves its name.
     family: Family,
 }
@@ -48,9 +54,18 @@ pub(super) async fn direct(ask: &Ask, path: &Path) -> Result<Located, Stop> {
         address,
         port,
         through: None,
+        everybody: false,
         family: Family::of(address),
     };
     match host {
+        // Nobody needs to know where a DHCP server is: everybody is asked (RFC 2131 §3.1).
+        Host::Role(_) if ask.protocol == dhcp::PROTOCOL => Ok(Located {
+            targets: vec![Target {
+                everybody: true,
+                ..target(Ipv4Addr::BROADCAST.into(), Some(SERVER_PORT))
+            }],
+            resolution: None,
+        }),
         Host::Address(address) => Ok(Located {
             targets: vec![target(address, port)],
             resolution: None,
@@ -101,6 +116,7 @@ pub(super) async fn behind(ask: &Ask, path: &Path, proxy: &Proxy) -> Result<Loca
             port,
             detoured,
         }),
+        everybody: false,
         family,
     };
     match host {

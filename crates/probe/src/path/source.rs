@@ -2,7 +2,7 @@
 
 use std::{
     fmt, io,
-    net::{IpAddr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     str::FromStr,
 };
 
@@ -31,6 +31,23 @@ impl Source {
             Self::Address(address) => socket.bind(&SocketAddr::new(*address, 0).into()),
             Self::Interface(name) => bind_to_interface(&socket, name),
         }
+    }
+
+    /// The same at a port of the caller's choice, in the family of this far end.
+    pub(crate) fn bind_at(&self, socket: SockRef<'_>, far: IpAddr, port: u16) -> io::Result<()> {
+        let any: IpAddr = match far {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let own = match self {
+            Self::Any => any,
+            Self::Address(address) => *address,
+            Self::Interface(name) => {
+                bind_to_interface(&socket, name)?;
+                any
+            }
+        };
+        socket.bind(&SocketAddr::new(own, port).into())
     }
 
     /// A datagram socket for this far end, which has sent nothing yet.

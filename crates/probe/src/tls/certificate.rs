@@ -83,7 +83,7 @@ pub(super) fn anchor_spki_sha256(anchor: &TrustAnchor<'_>) -> Option<[u8; 32]> {
 }
 
 /// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

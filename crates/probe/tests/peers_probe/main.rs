@@ -16,6 +16,8 @@ mod chrony;
 #[cfg(test)]
 mod coturn;
 #[cfg(test)]
+mod dhcp;
+#[cfg(test)]
 mod dnsmasq;
 #[cfg(test)]
 mod kamailio;

@@ -10,7 +10,9 @@ use outgate_check::{Plan, Samples, Subject};
 use outgate_manifest::document::product::SettingKind;
 use outgate_manifest::{Lane, Manifest, Selection, Target};
 use outgate_probe::{Ask, DEFAULT_HOLD, Host};
-use outgate_standin::{Answers, DnsFault, HttpFault, NtpFault, Place, Stage, TlsFault};
+use outgate_standin::{
+    Answers, DhcpSettings, DnsFault, HttpFault, NtpFault, Place, Stage, TlsFault,
+};
 use tempfile::TempDir;
 
 /// The domain under which a demo gives names to what has none (RFC 2606, section 2).
@@ -144,6 +146,14 @@ pub(super) fn names(plan: &Plan) -> Vec<String> {
     names
 }
 
+/// What the site's DHCP server says.
+fn handed_out() -> DhcpSettings {
+    DhcpSettings {
+        time_servers: vec![Ipv4Addr::LOCALHOST],
+        ..DhcpSettings::default()
+    }
+}
+
 /// What a check will ask, and for which lane.
 fn asks(plan: &Plan) -> Vec<(&Lane, &Ask)> {
     let asks = plan.lanes.iter().flat_map(|planned| {
@@ -167,6 +177,7 @@ struct Servers {
     http: SocketAddr,
     ntp: SocketAddr,
     dns: SocketAddr,
+    dhcp: SocketAddr,
     ssh: SocketAddr,
     ldap: SocketAddr,
     ldaps: SocketAddr,
@@ -198,6 +209,14 @@ impl Servers {
                 .ntp(place, time::Duration::ZERO, NtpFault::None)
                 .await?,
             dns: stage.dns(place, answers, DnsFault::None).await?,
+            dhcp: stage
+                .dhcp(
+                    place,
+                    Ipv4Addr::LOCALHOST,
+                    Ipv4Addr::LOCALHOST,
+                    handed_out(),
+                )
+                .await?,
             ssh: stage.ssh(place).await?,
             ldap: stage.ldap(place).await?,
             ldaps: stage.ldaps(place, &names).await?,
@@ -239,6 +258,7 @@ impl Servers {
             "http" | "ws" | "tcp" => self.http,
             "ntp" => self.ntp,
             "dns" => self.dns,
+            "dhcp" => self.dhcp,
             "ssh" => self.ssh,
             "ldap" => self.ldap,
             "ldaps" => self.ldaps,

@@ -72,6 +72,18 @@ impl fmt::Display for Trouble {
             | Self::NtpKiss { .. }
             | Self::NtpUnsynchronised { .. } => self.write_application(f),
             Self::NobodyAnswered => f.write_str("nobody on the local network answered"),
+            Self::DhcpSilent => f.write_str("no DHCP server answered"),
+            Self::DhcpServersDiffer { servers } => write!(
+                f,
+                "{} DHCP servers hand out different things: {}",
+                servers.len(),
+                servers.join("; ")
+            ),
+            Self::NoTimeServer { servers } => write!(
+                f,
+                "DHCP ({}) hands out no time server (option 42)",
+                servers.join(", ")
+            ),
             Self::StartTlsMissing
             | Self::StartTlsRefused { .. }
             | Self::XmppError { .. }

@@ -1,0 +1,278 @@
+//! What DHCP hands out on this machine's networks, asked of everybody and without taking anything.
+//!
+//! Two questions go out together. DHCPINFORM is for machines that have an address; servers without
+//! authority over the network stay silent to it, and those are just the ones that nobody wanted
+//! there. DHCPDISCOVER is answered by all that have an address left; no DHCPREQUEST follows it, so
+//! none is taken.
+
+mod reply;
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use futures_util::{FutureExt, future::select_all};
+use outgate_wire::dhcp::{CLIENT_PORT, DhcpError, Kind, MESSAGE_MAX, Question, SERVER_PORT};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::{
+    net::UdpSocket,
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    datagram::TIMES_SENT,
+    evidence::{DhcpEvidence, DhcpServer, Outcome, PhaseName, Trouble, Unit},
+    interfaces::{self, Interface},
+    path::{Path, Source},
+    run::Stop,
+};
+pub(crate) use reply::server;
+
+/// How long answers are waited for: servers try out an address for up to three seconds before they
+/// offer it (RFC 2131 §2.2; dnsmasq).
+const WINDOW: Duration = Duration::from_secs(4);
+/// Most servers that are kept.
+const SERVERS_MAX: usize = 16;
+/// Most datagrams that are looked at.
+const DATAGRAMS_MAX: usize = 1000;
+
+/// What everybody together hands out.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct HandedOut {
+    pub(crate) evidence: DhcpEvidence,
+    /// Why there is nothing, or not all of it.
+    pub(crate) stop: Option<Stop>,
+}
+
+/// Asks on the networks that the path sets out on, and waits for all answers. Takes nine tenths of
+/// the path's time-out and four seconds at the most.
+pub(crate) async fn ask(path: &Path) -> HandedOut {
+    let mut evidence = DhcpEvidence::default();
+    let asked = ask_into(&mut evidence, path).await;
+    HandedOut {
+        evidence,
+        stop: asked.err(),
+    }
+}
+
+async fn ask_into(evidence: &mut DhcpEvidence, path: &Path) -> Result<(), Stop> {
+    let mut ears = Vec::new();
+    for interface in interfaces::of(path.source())? {
+        if let Some(hardware) = interface.hardware {
+            ears.push(Ear::on(interface, hardware, path)?);
+        }
+    }
+    if ears.is_empty() {
+        return Err(Stop {
+            outcome: Outcome::NotApplicable,
+            trouble: Trouble::NetworkUnreachable,
+        });
+    }
+    let names = ears.iter().map(|ear| ear.interface.name.clone());
+    evidence.interfaces = names.collect();
+    let start = Instant::now();
+    let mut asking = Asking {
+        ears,
+        evidence,
+        heard: 0,
+        stray: None,
+    };
+    asking
+        .run(start, start + WINDOW.min(path.timeout() * 9 / 10))
+        .await?;
+    asking.outcome()
+}
+
+/// A socket on a network, and the questions asked there.
+struct Ear {
+    interface: Interface,
+    socket: UdpSocket,
+    questions: Vec<Question>,
+}
+
+impl Ear {
+    fn on(interface: Interface, hardware: [u8; 6], path: &Path) -> Result<Self, Stop> {
+        let own = interface.v4.first().copied();
+        let kinds = own.map(Kind::Inform).into_iter().chain([Kind::Discover]);
+        let question = |kind| {
+            let id = u32::from_be_bytes(path.tls().random()?);
+            Ok(Question { kind, id, hardware })
+        };
+        let questions = kinds.map(question).collect::<Result<_, Stop>>()?;
+        let socket = socket_on(&interface).map_err(|error| not_open(&error))?;
+        Ok(Self {
+            interface,
+            socket,
+            questions,
+        })
+    }
+}
+
+/// Answers come to the client's port, whoever else on this machine listens there (RFC 2131 §4.1).
+fn socket_on(interface: &Interface) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_reuse_address(true)?;
+    socket.set_broadcast(true)?;
+    let source = Source::Interface(interface.name.clone());
+    let far = Ipv4Addr::BROADCAST.into();
+    source.bind_at(SockRef::from(&socket), far, CLIENT_PORT)?;
+    UdpSocket::from_std(socket.into())
+}
+
+/// What it means that the client's port cannot be had. Nothing was asked then.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "every other kind is this machine's own"
+)]
+pub(crate) fn not_open(error: &io::Error) -> Stop {
+    let what = match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            format!(
+                "DHCP answers to UDP port {CLIENT_PORT}, which needs root or CAP_NET_BIND_SERVICE"
+            )
+        }
+        io::ErrorKind::AddrInUse => format!(
+            "another program holds UDP port {CLIENT_PORT}, to which DHCP answers, for itself \
+             (this machine's own DHCP client)"
+        ),
+        _ => {
+            return Stop::not_run(Trouble::Local {
+                what: error.to_string(),
+            });
+        }
+    };
+    Stop::not_run(Trouble::NotPermitted { what })
+}
+
+/// Questions under way.
+struct Asking<'a> {
+    ears: Vec<Ear>,
+    evidence: &'a mut DhcpEvidence,
+    heard: usize,
+    /// The last answer that could not be read.
+    stray: Option<DhcpError>,
+}
+
+impl Asking<'_> {
+    /// Sends all questions, and once more at half time if nobody has answered; then waits on, for
+    /// there may be more who answer.
+    async fn run(&mut self, start: Instant, end: Instant) -> Result<(), Stop> {
+        let half_time = start + end.saturating_duration_since(start) / 2;
+        for until in [half_time, end] {
+            if self.evidence.servers.is_empty() && self.evidence.sent < TIMES_SENT {
+                self.send().await?;
+                self.evidence.sent += 1;
+            }
+            self.listen(until).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends every question on its network; that it leaves on one of them is enough.
+    async fn send(&self) -> Result<(), Stop> {
+        let start = Instant::now();
+        let to = SocketAddr::from((Ipv4Addr::BROADCAST, SERVER_PORT));
+        let mut error = None;
+        let mut left = false;
+        for ear in &self.ears {
+            for question in &ear.questions {
+                match ear.socket.send_to(&question.encode(), to).await {
+                    Ok(_) => left = true,
+                    Err(why) => error = Some(why),
+                }
+            }
+        }
+        match error {
+            Some(error) if !left => Err(Stop::io(&error, PhaseName::Exchange, start)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    async fn listen(&mut self, until: Instant) -> Result<(), Stop> {
+        let start = Instant::now();
+        // One byte more than is read shows what is longer.
+        let mut buffer = vec![0; MESSAGE_MAX + 1];
+        while self.heard < DATAGRAMS_MAX {
+            let ready = select_all(self.ears.iter().map(|ear| ear.socket.readable().boxed()));
+            let Ok((_, at, _)) = timeout_at(until, ready).await else {
+                return Ok(());
+            };
+            let Some(ear) = self.ears.get(at) else {
+                continue;
+            };
+            match ear.socket.try_recv_from(&mut buffer) {
+                Ok((length, from)) => {
+                    self.heard += 1;
+                    let heard = hear(ear, &buffer[..length], from);
+                    self.keep(heard);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(Stop::io(&error, PhaseName::Exchange, start)),
+            }
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, heard: Result<DhcpServer, DhcpError>) {
+        let new = match heard {
+            Ok(new) => new,
+            // Answers to others come to everybody, too.
+            Err(DhcpError::Another) => return,
+            Err(error) => {
+                self.stray = Some(error);
+                return;
+            }
+        };
+        let servers = &mut self.evidence.servers;
+        let same =
+            |one: &&mut DhcpServer| (one.server, &one.interface) == (new.server, &new.interface);
+        if let Some(known) = servers.iter_mut().find(same) {
+            known.offers |= new.offers;
+            known.informs |= new.informs;
+            known.settings.complete(new.settings);
+        } else if servers.len() < SERVERS_MAX {
+            servers.push(new);
+        }
+    }
+
+    /// What it comes to that nobody has answered, or somebody without end.
+    fn outcome(self) -> Result<(), Stop> {
+        let nobody = self.evidence.servers.is_empty();
+        if self.heard >= DATAGRAMS_MAX {
+            let bound = DATAGRAMS_MAX as u64;
+            let unit = Unit::Datagrams;
+            let flood = Trouble::TooMuch { bound, unit };
+            return Err(if nobody {
+                flood.into()
+            } else {
+                Stop::warn(flood)
+            });
+        }
+        if !nobody {
+            return Ok(());
+        }
+        Err(match self.stray {
+            Some(error) => Trouble::Malformed {
+                what: error.to_string(),
+            },
+            None => Trouble::DhcpSilent,
+        }
+        .into())
+    }
+}
+
+/// What a datagram says, if it answers a question that was asked on that network.
+fn hear(ear: &Ear, bytes: &[u8], from: SocketAddr) -> Result<DhcpServer, DhcpError> {
+    let mut worst = DhcpError::Another;
+    for question in &ear.questions {
+        match question.read(bytes) {
+            Ok(reply) => return Ok(server(reply, from.ip(), Some(&ear.interface.name))),
+            Err(DhcpError::Another) => {}
+            Err(error) => worst = error,
+        }
+    }
+    Err(worst)
+}
