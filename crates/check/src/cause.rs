@@ -140,6 +140,8 @@ pub enum CauseKind {
     SipRewritten,
     /// A part of the ports for speech does not pass.
     RtpBlocked,
+    /// The way loses more of speech, or delays it more unevenly, than it bears.
+    SpeechPoor,
     /// This machine does not let a probe do its work.
     NotPermitted,
 }
@@ -197,6 +199,7 @@ impl CauseKind {
         Self::NatVaries,
         Self::SipRewritten,
         Self::RtpBlocked,
+        Self::SpeechPoor,
         Self::NotPermitted,
     ];
 
@@ -220,7 +223,8 @@ impl CauseKind {
             | Self::CaptivePortal
             | Self::NatVaries
             | Self::SipRewritten
-            | Self::RtpBlocked => Owner::Firewall,
+            | Self::RtpBlocked
+            | Self::SpeechPoor => Owner::Firewall,
             Self::DhcpSilent | Self::DhcpServersDiffer | Self::NoTimeServer => Owner::Dhcp,
             Self::NobodyAnswers => Owner::Lan,
             Self::Refused
@@ -444,6 +448,7 @@ fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, String) {
         Trouble::NoTimeServer { .. } => (K::NoTimeServer, none),
         Trouble::NobodyAnswered => (K::NobodyAnswers, host),
         Trouble::RtpBlocked { .. }
+        | Trouble::SpeechPoor { .. }
         | Trouble::SipRewritten { .. }
         | Trouble::SipStatus { .. }
         | Trouble::StunRefused { .. }
@@ -533,6 +538,7 @@ fn key_of_voice(trouble: &Trouble, host: String) -> (CauseKind, String) {
         Trouble::SipStatus { .. } => (K::ServerError, host),
         Trouble::NatVaries { .. } => (K::NatVaries, none),
         Trouble::RtpBlocked { .. } => (K::RtpBlocked, host),
+        Trouble::SpeechPoor { .. } => (K::SpeechPoor, none),
         _ => (K::WrongAnswer, host),
     }
 }

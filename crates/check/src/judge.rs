@@ -66,6 +66,9 @@ impl Judged {
         if outcome == Outcome::Pass && probes.iter().any(|(_, finding)| wants_login(finding)) {
             reason = Some("the server speaks MQTT and asks for a login, as it should".into());
         }
+        if outcome == Outcome::Pass {
+            reason = reason.or_else(|| probes.iter().find_map(|(_, finding)| sampled(finding)));
+        }
         if outcome == Outcome::Pass && lane.protocol.is_vendors_own() {
             reason = Some("the port opens; what is spoken there is not published".into());
         }
@@ -152,6 +155,16 @@ fn handed_out(probes: &[(Ask, Finding)]) -> Option<String> {
     let servers = servers.flat_map(|it| &it.servers).map(ToString::to_string);
     let told: Vec<String> = servers.take(MAX_SERVERS).collect();
     (!told.is_empty()).then(|| told.join("; "))
+}
+
+/// That not all ports of a range were asked.
+fn sampled(finding: &Finding) -> Option<String> {
+    let mut ranges = finding.attempts.iter().filter_map(|it| it.rtp.as_ref());
+    let rtp = ranges.find(|rtp| rtp.step > 1)?;
+    Some(format!(
+        "{} ports of {}-{} were asked, one in {}; all of them answered",
+        rtp.asked, rtp.first, rtp.last, rtp.step
+    ))
 }
 
 /// Which of several outcomes a lane takes on.

@@ -3,25 +3,38 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use outgate_probe::{Attempt, SipEvidence};
 use serde_json::Value as Json;
 
+use super::Report;
+
 /// Replaces addresses that mean something only inside one network (RFC 6890: private, shared,
-/// link-local, loopback), and those that it was told to, by `address-1`, `address-2` and so on. The
-/// same address always gets the same name. Public addresses of servers stay: they are what the
-/// manifest and the public name servers say anyway.
+/// link-local, loopback), and those as which the network is seen from outside, by `address-1`,
+/// `address-2` and so on. The same address always gets the same name. Public addresses of servers
+/// stay: they are what the manifest and the public name servers say anyway.
 #[derive(Debug, Default)]
 pub struct Mask {
     names: BTreeMap<IpAddr, usize>,
     also: Vec<IpAddr>,
+    /// Whether every address is replaced.
+    every: bool,
 }
 
 impl Mask {
-    /// A mask that hides these addresses too, such as the one that the customer's network has
-    /// towards the internet.
-    pub fn new(also: Vec<IpAddr>) -> Self {
+    /// A mask for a report, which hides too what its probes learnt of this machine's own addresses:
+    /// those it set out from, and those as which servers saw it.
+    pub fn of(report: &Report) -> Self {
+        let probes = report.lanes.iter().flat_map(|lane| &lane.probes);
+        let attempts = probes.flat_map(|probe| &probe.finding.attempts);
+        Self::hiding(attempts.flat_map(own_addresses).collect())
+    }
+
+    /// A mask that hides these addresses too.
+    fn hiding(also: Vec<IpAddr>) -> Self {
         Self {
             names: BTreeMap::new(),
             also: also.into_iter().map(plain).collect(),
+            every: false,
         }
     }
 
@@ -104,13 +117,53 @@ impl Mask {
 
     fn name(&mut self, address: IpAddr) -> Option<String> {
         let address = plain(address);
-        if !is_local(address) && !self.also.contains(&address) {
+        if !self.every && !is_local(address) && !self.also.contains(&address) {
             return None;
         }
         let next = self.names.len() + 1;
         let number = self.names.entry(address).or_insert(next);
         Some(format!("address-{number}"))
     }
+}
+
+/// This machine's addresses as an attempt shows them, here and from outside.
+fn own_addresses(attempt: &Attempt) -> Vec<IpAddr> {
+    let mut own = Vec::new();
+    if let Some(stun) = &attempt.stun {
+        own.push(stun.reflexive.ip());
+        own.extend(stun.local.map(|local| local.ip()));
+    }
+    if let Some(sip) = &attempt.sip {
+        own.extend(sip.received);
+        own.extend(sip.local.map(|local| local.ip()));
+        own.extend(written_in(sip));
+    }
+    own
+}
+
+/// The addresses that a gateway wrote into SIP in the place of this machine's.
+fn written_in(sip: &SipEvidence) -> Vec<IpAddr> {
+    let mut found = Vec::new();
+    for line in &sip.rewritten {
+        let sent = addresses(line.sent.as_deref().unwrap_or_default());
+        let arrived = addresses(line.arrived.as_deref().unwrap_or_default());
+        found.extend(
+            arrived
+                .into_iter()
+                .filter(|address| !sent.contains(address)),
+        );
+    }
+    found
+}
+
+/// The addresses in a text, as [`Mask::text`] finds them.
+fn addresses(text: &str) -> Vec<IpAddr> {
+    let mut finding = Mask {
+        every: true,
+        ..Mask::default()
+    };
+    finding.text(text);
+    finding.names.into_keys().collect()
 }
 
 /// The IPv4 address at the end of an IPv6 address that is written with one, as translators do
@@ -157,7 +210,7 @@ mod tests {
 
     #[test]
     fn addresses_of_the_network_get_names_and_others_stay() {
-        let mut mask = Mask::new(vec!["203.0.113.9".parse().unwrap()]);
+        let mut mask = Mask::hiding(vec!["203.0.113.9".parse().unwrap()]);
         let text = "10.0.0.7:443 and 198.51.100.1, then 10.0.0.8. [fe80::1]:53 fd00::: no. \
                     10.0.0.7; we are 203.0.113.9, ::ffff:10.0.0.8 100.64.1.1 at 10:24:40 host:10.0.0.7";
         assert_eq!(

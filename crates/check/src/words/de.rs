@@ -264,6 +264,10 @@ fn kinds(kind: K) -> Said {
             "von den Sprachports zu {hosts} ist ein Teil gesperrt: {seen}",
             "UDP zu {hosts} auf dem ganzen Portbereich erlauben",
         ),
+        K::SpeechPoor => (
+            "Sprache zu {hosts} leidet auf dem Weg: {seen}",
+            "der Sprache im Router Vorrang geben (DSCP 46, „EF“ nach RFC 3246), prüfen, ob der Anschluss ausgelastet ist und ob WLAN auf dem Weg liegt; ist dieses Netz in Ordnung, den Anbieter des Anschlusses fragen",
+        ),
         K::NotPermitted => (
             "{seen}",
             "die Prüfung mit den Rechten ausführen, die sie verlangt",

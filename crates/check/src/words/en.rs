@@ -264,6 +264,10 @@ fn kinds(kind: K) -> Said {
             "of the ports for speech to {hosts} a part is blocked: {seen}",
             "allow UDP to {hosts} on the whole range of ports",
         ),
+        K::SpeechPoor => (
+            "speech to {hosts} suffers on the way: {seen}",
+            "give speech precedence in the router (DSCP 46, the `EF` of RFC 3246), see whether the line is full and whether Wi-Fi lies on the way; if this network is right, ask the provider of the line",
+        ),
         K::NotPermitted => ("{seen}", "run the check with the rights that it asks for"),
     };
     Said { what, act }

@@ -264,6 +264,10 @@ fn kinds(kind: K) -> Said {
             "av portene for tale til {hosts} er en del sperret: {seen}",
             "tillat UDP til {hosts} på hele portområdet",
         ),
+        K::SpeechPoor => (
+            "tale til {hosts} lider på veien: {seen}",
+            "gi tale forrang i ruteren (DSCP 46, «EF» etter RFC 3246), se etter om linjen er full og om wifi ligger på veien; er dette nettet i orden, spør leverandøren av linjen",
+        ),
         K::NotPermitted => (
             "{seen}",
             "kjør kontrollen med de rettighetene som den ber om",

@@ -264,6 +264,10 @@ fn kinds(kind: K) -> Said {
             "av portarna för tal till {hosts} är en del spärrad: {seen}",
             "tillåt UDP till {hosts} på hela portområdet",
         ),
+        K::SpeechPoor => (
+            "tal till {hosts} blir lidande på vägen: {seen}",
+            "ge tal företräde i routern (DSCP 46, ”EF” enligt RFC 3246), se efter om förbindelsen är full och om wifi ligger på vägen; är det här nätet i ordning, fråga förbindelsens leverantör",
+        ),
         K::NotPermitted => ("{seen}", "kör kontrollen med de rättigheter som den ber om"),
     };
     Said { what, act }

@@ -1,7 +1,10 @@
 //! The forms of a report: HTML, JUnit, Prometheus, masked.
 
 use outgate_check::{Language, Mask, Report, html, junit, metrics};
-use outgate_probe::{Ask, Attempt, Finding, Host, Outcome, PhaseName, Trouble};
+use outgate_probe::{
+    Ask, Attempt, Finding, Host, NatBehaviour, Outcome, PhaseName, RewrittenLine, SipEvidence,
+    StunEvidence, Trouble,
+};
 use quick_xml::events::Event;
 
 use crate::support::{check_in, failed, flow, passed, scripted};
@@ -91,14 +94,90 @@ async fn the_page_speaks_the_readers_language() {
 
 #[tokio::test(start_paused = true)]
 async fn a_masked_report_holds_no_address_of_the_network_in_any_form() {
-    let report = report(Language::En).await;
-    let mut mask = Mask::default();
-    let page = mask.text(&html(&report, "Box", true));
-    let mut json = serde_json::to_value(&report).unwrap();
-    mask.json(&mut json);
-    for text in [page, json.to_string(), mask.text(&junit(&report).unwrap())] {
+    for text in masked_forms(&report(Language::En).await) {
         assert!(!text.contains("10.1.2.3"), "{text}");
-        assert!(text.contains("address-1"), "{text}");
+    }
+}
+
+/// A report in each of its forms, masked as for sending on.
+fn masked_forms(report: &Report) -> [String; 4] {
+    let mut json = serde_json::to_value(report).unwrap();
+    Mask::of(report).json(&mut json);
+    let texts = [
+        html(report, "Box", true),
+        json.to_string(),
+        junit(report).unwrap(),
+        metrics(report).unwrap(),
+    ];
+    texts.map(|text| Mask::of(report).text(&text))
+}
+
+/// Servers of speech that see the network as 198.51.100.7 and 2001:db8:7::9, and a gateway that
+/// writes 198.51.100.8 into SIP.
+fn answer_from_outside(ask: &Ask) -> Finding {
+    let mut attempt = Attempt::new([203, 0, 113, 5].into(), Some(443));
+    if matches!(&ask.host, Host::Name(name) if name == "stun.example") {
+        attempt.stun = Some(StunEvidence {
+            local: "[2001:db8:7::9]:4000".parse().ok(),
+            reflexive: "198.51.100.7:4000".parse().unwrap(),
+            translated: Some(true),
+            mapping: NatBehaviour::NotKnown,
+            filtering: NatBehaviour::NotKnown,
+            not_known: None,
+            other_address: "203.0.113.6:3479".parse().ok(),
+            software: None,
+            round_trip: None,
+        });
+        let trouble = Trouble::Malformed {
+            what: "seen from 198.51.100.7:4000 [2001:db8:7::9]".to_owned(),
+        };
+        return Finding {
+            attempts: vec![attempt],
+            ..failed(trouble)
+        };
+    }
+    let (sent, arrived) = ("o=- 0 0 IN IP4 10.0.0.7", "o=- 0 0 IN IP4 198.51.100.8");
+    attempt.sip = Some(SipEvidence {
+        status: 200,
+        reason: "OK".to_owned(),
+        server: None,
+        local: None,
+        received: "198.51.100.7".parse().ok(),
+        received_port: None,
+        echoed: true,
+        rewritten: vec![RewrittenLine {
+            sent: Some(sent.to_owned()),
+            arrived: Some(arrived.to_owned()),
+        }],
+    });
+    Finding {
+        attempts: vec![attempt],
+        ..failed(Trouble::SipRewritten {
+            lines: 1,
+            sent: sent.to_owned(),
+            arrived: arrived.to_owned(),
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_masked_report_does_not_tell_as_whom_the_network_is_seen_from_outside() {
+    let flows = flow("stun", "stun.example", "") + &flow("sip", "sip.example", "");
+    let probes = scripted(answer_from_outside);
+    let report = check_in(Language::En, &flows, probes, 8).await;
+    let own = ["198.51.100.7", "198.51.100.8", "2001:db8:7::9", "10.0.0.7"];
+    let told = serde_json::to_string(&report).unwrap();
+    for address in own {
+        assert!(told.contains(address), "{address} {told}");
+    }
+    for text in masked_forms(&report) {
+        for address in own {
+            assert!(!text.contains(address), "{address} {text}");
+        }
+    }
+    let [page, ..] = masked_forms(&report);
+    for server in ["203.0.113.5", "203.0.113.6"] {
+        assert!(page.contains(server), "{server} {page}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use outgate_check::{CauseKind, Owner, Report, Verdict};
 use outgate_probe::{
-    Ask, Attempt, ExpectedTrust, Finding, Outcome, PhaseName, TlsEvidence, Trouble,
+    Ask, Attempt, ExpectedTrust, Finding, Outcome, PhaseName, RtpEvidence, TlsEvidence, Trouble,
 };
 
 use crate::support::{check, failed, flow, passed, passed_at, scripted};
@@ -329,5 +329,30 @@ async fn two_clocks_without_a_witness_are_not_judged() {
             .causes
             .iter()
             .any(|cause| cause.kind == CauseKind::ClocksDiffer)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_range_of_which_a_sample_was_asked_says_so_although_it_passes() {
+    let probe = scripted(|_| {
+        let mut attempt = Attempt::new([192, 0, 2, 1].into(), Some(1024));
+        attempt.rtp = Some(RtpEvidence {
+            first: 1024,
+            last: 65_535,
+            asked: 9217,
+            step: 7,
+            answered: 9217,
+            blocked: Vec::new(),
+            stream: None,
+        });
+        Finding {
+            attempts: vec![attempt],
+            ..passed()
+        }
+    });
+    let report = check(&flow("speech", "pbx.example", ""), probe, 8).await;
+    assert_eq!(
+        report.lanes[0].reason.as_deref(),
+        Some("9217 ports of 1024-65535 were asked, one in 7; all of them answered")
     );
 }

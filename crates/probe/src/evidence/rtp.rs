@@ -14,6 +14,9 @@ pub struct RtpEvidence {
     pub last: u16,
     /// How many of its ports were asked; evenly spread if not all.
     pub asked: u16,
+    /// Every how many ports one was asked: 1 where all were. Of a range of more than 10,240 ports,
+    /// or of more than there is time for, a sample is asked.
+    pub step: u16,
     /// How many answered.
     pub answered: u16,
     /// Those that did not, at most 64 spans.
@@ -56,4 +59,9 @@ pub struct RtpStream {
     #[serde(rename = "jitter_micros", serialize_with = "super::micros")]
     #[schemars(with = "u64")]
     pub jitter: Duration,
+    /// How late this machine itself sent, at the most. Where that is more than the 20 ms between
+    /// two packets, nothing is said of jitter.
+    #[serde(rename = "own_delay_micros", serialize_with = "super::micros")]
+    #[schemars(with = "u64")]
+    pub own_delay: Duration,
 }

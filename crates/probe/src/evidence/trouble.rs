@@ -333,6 +333,16 @@ pub enum Trouble {
         /// How many were asked.
         asked: u16,
     },
+    /// A stream of speech came back with more lost, or more unevenly, than speech bears: 3 %, or a
+    /// jitter of 30 ms.
+    SpeechPoor {
+        /// How many packets did not come back.
+        lost: u16,
+        /// How many were sent.
+        sent: u16,
+        /// The interarrival jitter of both ways together (RFC 3550 §6.4.1), in microseconds.
+        jitter_micros: u64,
+    },
     /// Nobody there sends back what he gets, so nothing can be said of the ports.
     NobodyEchoes,
     /// What arrived, or came back, of a SIP message is not what was sent.

@@ -1,6 +1,7 @@
 //! RTP (RFC 3550): which ports of a range pass, and what a second of speech loses on its way. It
 //! takes somebody at the other end who sends packets back; where nobody does, nothing is said.
 
+mod quality;
 mod sweep;
 
 use std::{
@@ -237,6 +238,7 @@ async fn stream(to: SocketAddr, local: IpAddr, source: u32) -> std::io::Result<R
     socket.connect(to).await?;
     let start = Instant::now();
     let mut reception = Reception::new(STREAM);
+    let mut own_delay = Duration::ZERO;
     let mut buffer = [0; PACKET_MAX + 1];
     for sequence in 0..STREAM {
         let packet = Packet {
@@ -247,6 +249,8 @@ async fn stream(to: SocketAddr, local: IpAddr, source: u32) -> std::io::Result<R
         };
         // What does not leave is lost.
         let _ = socket.send(&packet.encode(STREAM_LEN)).await;
+        let due = STREAM_PACE * u32::from(sequence);
+        own_delay = own_delay.max(start.elapsed().saturating_sub(due));
         let next = start + STREAM_PACE * (u32::from(sequence) + 1);
         let until = if sequence + 1 == STREAM {
             next + STREAM_WAIT
@@ -274,6 +278,7 @@ async fn stream(to: SocketAddr, local: IpAddr, source: u32) -> std::io::Result<R
         received: reception.received(),
         late: reception.late(),
         jitter: reception.jitter(),
+        own_delay,
     })
 }
 
@@ -286,6 +291,7 @@ fn note(run: &mut Run<'_>, ports: &[u16], answered: &[bool]) {
         first: *first,
         last: *last,
         asked: count(ports.len()),
+        step: ports.get(1).map_or(1, |second| second - first),
         answered: count(answered.iter().filter(|answered| **answered).count()),
         blocked: spans(ports, answered),
         stream: None,
@@ -316,7 +322,8 @@ fn judge(run: &Run<'_>) -> Result<(), Stop> {
         return Ok(());
     };
     if evidence.answered == evidence.asked {
-        return Ok(());
+        let poor = evidence.stream.as_ref().and_then(quality::judge);
+        return poor.map_or(Ok(()), |poor| Err(Stop::warn(poor)));
     }
     let named = evidence.blocked.iter().take(SPANS_NAMED);
     let mut blocked: Vec<String> = named.map(PortSpan::to_string).collect();

@@ -95,7 +95,7 @@ async fn every_port_of_a_reflector_passes_and_the_stream_comes_back() {
     assert_eq!((finding.outcome, &finding.trouble), (Outcome::Pass, &None));
     let rtp = rtp(&finding);
     assert_eq!((rtp.asked, rtp.answered), (Range::PORTS, Range::PORTS));
-    assert_eq!(rtp.blocked, []);
+    assert_eq!((rtp.blocked.as_slice(), rtp.step), (&[][..], 1));
     let stream = rtp.stream.clone().unwrap();
     assert_eq!((stream.sent, stream.received, stream.late), (50, 50, 0));
 }
@@ -118,7 +118,7 @@ async fn a_part_that_does_not_pass_is_named() {
 }
 
 #[tokio::test]
-async fn what_is_lost_of_the_stream_is_counted() {
+async fn what_is_lost_of_the_stream_is_counted_and_warned_of() {
     let range = Range::start(|_, packet| {
         // Of the stream, whose packets are longer, every fifth.
         let sequence = Packet::read(packet).unwrap().sequence;
@@ -126,7 +126,16 @@ async fn what_is_lost_of_the_stream_is_counted() {
     })
     .await;
     let finding = range.asked_by_probe().await;
-    assert_eq!(finding.outcome, Outcome::Pass);
+    assert_eq!(finding.outcome, Outcome::Warn);
+    let lost = matches!(
+        finding.trouble,
+        Some(Trouble::SpeechPoor {
+            lost: 10,
+            sent: 50,
+            ..
+        })
+    );
+    assert!(lost, "{:?}", finding.trouble);
     let stream = rtp(&finding).stream.clone().unwrap();
     assert_eq!((stream.sent, stream.received), (50, 40));
 }

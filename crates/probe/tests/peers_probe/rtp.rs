@@ -37,6 +37,15 @@ const UPPER_HALF_BLOCKED: &str = "table ip filter {
 }
 ";
 
+/// Every tenth packet of the stream, which are longer than those that ask for ports.
+const EVERY_TENTH_LOST: &str = "table ip filter {
+    chain forward {
+        type filter hook forward priority filter;
+        udp dport 10000-20000 meta length > 100 numgen inc mod 10 0 drop
+    }
+}
+";
+
 fn echoes(server: SocketAddr) -> bool {
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
     let wait = Duration::from_millis(200);
@@ -45,8 +54,8 @@ fn echoes(server: SocketAddr) -> bool {
 }
 
 #[test]
-fn ten_thousand_ports_are_swept_and_the_blocked_half_is_named() {
-    let name = "rtp::ten_thousand_ports_are_swept_and_the_blocked_half_is_named";
+fn ten_thousand_ports_are_swept_the_blocked_half_is_named_and_loss_is_told() {
+    let name = "rtp::ten_thousand_ports_are_swept_the_blocked_half_is_named_and_loss_is_told";
     on_own_site(name, |mut site| async move {
         let [first, _] = SERVERS;
         let media: SocketAddr = format!("{first}:6000").parse().unwrap();
@@ -95,5 +104,17 @@ fn ten_thousand_ports_are_swept_and_the_blocked_half_is_named() {
             last: 20_000,
         };
         assert_eq!(finding.attempts[0].rtp.clone().unwrap().blocked, [span]);
+
+        site.route_by(&format!("{NAT}{EVERY_TENTH_LOST}"));
+        let finding = probe(range(), server).await;
+        let lost = matches!(
+            finding.trouble,
+            Some(Trouble::SpeechPoor {
+                lost: 5,
+                sent: 50,
+                ..
+            })
+        );
+        assert!(finding.outcome == Outcome::Warn && lost, "{finding:?}");
     });
 }

@@ -38,9 +38,9 @@ impl FormArgs {
     /// Tells what would be sent.
     pub(super) fn tell_plan(&self, view: &PlanView) -> Result<(), Failure> {
         let text = if self.json {
-            self.json(view, true)?
+            self.written(view, Mask::default(), true)?
         } else {
-            self.masked(plan_table(view))
+            self.masked(plan_table(view), Mask::default())
         };
         deliver(&text, self.output.as_deref())
     }
@@ -51,20 +51,30 @@ impl FormArgs {
             self.json(report, true)?
         } else if self.junit {
             let xml = junit(report).context("failed to write XML");
-            self.masked(xml.map_err(Failure::Internal)?)
+            self.masked(xml.map_err(Failure::Internal)?, Mask::of(report))
         } else if self.html {
-            self.masked(html(report, product, self.mask_addresses))
+            let page = html(report, product, self.mask_addresses);
+            self.masked(page, Mask::of(report))
         } else {
-            self.masked(report_tables(report))
+            self.masked(report_tables(report), Mask::of(report))
         };
         deliver(&text, self.output.as_deref())
     }
 
-    /// JSON on several lines, or on one.
-    pub(super) fn json(&self, value: &impl Serialize, pretty: bool) -> Result<String, Failure> {
+    /// A report as JSON on several lines, or on one.
+    pub(super) fn json(&self, report: &Report, pretty: bool) -> Result<String, Failure> {
+        self.written(report, Mask::of(report), pretty)
+    }
+
+    fn written(
+        &self,
+        value: &impl Serialize,
+        mut mask: Mask,
+        pretty: bool,
+    ) -> Result<String, Failure> {
         let written = serde_json::to_value(value).and_then(|mut value| {
             if self.mask_addresses {
-                Mask::default().json(&mut value);
+                mask.json(&mut value);
             }
             if pretty {
                 serde_json::to_string_pretty(&value)
@@ -76,9 +86,9 @@ impl FormArgs {
         Ok(text.map_err(Failure::Internal)? + "\n")
     }
 
-    pub(super) fn masked(&self, text: String) -> String {
+    pub(super) fn masked(&self, text: String, mut mask: Mask) -> String {
         if self.mask_addresses {
-            Mask::default().text(&text)
+            mask.text(&text)
         } else {
             text
         }

@@ -12,7 +12,7 @@ use axum::http::{StatusCode, header::CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use clap::Args;
-use outgate_check::{Report, Verdict, metrics};
+use outgate_check::{Mask, Report, Verdict, metrics};
 use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -85,7 +85,7 @@ pub(super) async fn watch<F: Future<Output = Result<Report, Failure>>>(
             };
             verdict = report.verdict;
             let figures = metrics(&report).context("failed to write figures");
-            let figures = form.masked(figures.map_err(Failure::Internal)?);
+            let figures = form.masked(figures.map_err(Failure::Internal)?, Mask::of(&report));
             *last
                 .write()
                 .unwrap_or_else(|poisoned| poisoned.into_inner()) = figures;
@@ -113,7 +113,7 @@ fn tell(
     if form.json {
         return print_more(&form.json(report, false)?);
     }
-    let what = form.masked(state(report));
+    let what = form.masked(state(report), Mask::of(report));
     if told.as_ref() == Some(&what) {
         return Ok(std::ops::ControlFlow::Continue(()));
     }

@@ -90,6 +90,7 @@ impl fmt::Display for Trouble {
             | Self::LdapResult { .. }
             | Self::SshTooOld { .. } => self.write_conversation(f),
             Self::RtpBlocked { .. }
+            | Self::SpeechPoor { .. }
             | Self::NobodyEchoes
             | Self::SipRewritten { .. }
             | Self::SipStatus { .. }
@@ -282,6 +283,15 @@ impl Trouble {
             } => write!(
                 f,
                 "UDP {blocked} do not pass; {answered} of {asked} ports answered"
+            ),
+            Self::SpeechPoor {
+                lost,
+                sent,
+                jitter_micros,
+            } => write!(
+                f,
+                "of {sent} packets of speech there and back {lost} were lost, with a jitter of {} ms",
+                jitter_micros / 1000
             ),
             Self::NobodyEchoes => f.write_str("nobody there echoes"),
             Self::SipRewritten {
