@@ -10,6 +10,8 @@ mod check_peers;
 mod command_line;
 mod demo;
 mod device;
+#[cfg(all(feature = "peers", feature = "namespaces"))]
+mod dhcp;
 mod documents;
 mod hub;
 mod hub_process;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use outgate_manifest::{Id, Lane, PortRange, Target, Transport};
-use outgate_probe::{Ask, Attempt, Finding, Outcome, Trouble};
+use outgate_probe::{Ask, Attempt, Finding, Host, Outcome, Trouble};
 
 /// The most DHCP servers that are told of in one line.
 const MAX_SERVERS: usize = 4;
@@ -82,6 +82,13 @@ impl Judged {
             reason = Some(format!(
                 "where {role} is differs from site to site; say it with its setting (--set), or \
                  with --connect-to '{role}:{port}:ADDRESS:{port}'"
+            ));
+        }
+        let asks_dhcp = probes.iter().any(|(ask, _)| ask.host == Host::TimeServers);
+        if let (true, Outcome::NotRun, Some(trouble)) = (asks_dhcp, outcome, &trouble) {
+            reason = Some(format!(
+                "{trouble}; say where the time servers are with --connect-to \
+                 'ntp-servers:123:ADDRESS:123'"
             ));
         }
         let blocked_by = Vec::new();

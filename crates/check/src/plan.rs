@@ -70,7 +70,7 @@ fn question(lane: &Lane, samples: &Samples) -> Option<String> {
     own.or_else(|| {
         samples.hosts(lane).into_iter().find_map(|host| match host {
             Host::Name(name) => Some(name),
-            Host::Address(_) | Host::SystemResolvers | Host::Role(_) => None,
+            Host::Address(_) | Host::SystemResolvers | Host::TimeServers | Host::Role(_) => None,
         })
     })
 }
@@ -99,7 +99,9 @@ fn subject(lane: &Lane, samples: &Samples, hold: Duration, question: Option<&str
     let named = |host: &Host| match &lane.to {
         Target::Multicast(group) => match host {
             Host::Name(name) => (Host::Address(*group), Some(name.clone())),
-            Host::Address(_) | Host::SystemResolvers | Host::Role(_) => (host.clone(), None),
+            Host::Address(_) | Host::SystemResolvers | Host::TimeServers | Host::Role(_) => {
+                (host.clone(), None)
+            }
         },
         Target::Name(_)
         | Target::Wildcard(_)
@@ -158,7 +160,7 @@ fn hosts(lane: &Lane, samples: &Samples) -> Result<Vec<Host>, String> {
         Target::Name(name) => Ok(vec![Host::Name(name.to_string())]),
         Target::Address(address) => Ok(vec![Host::Address(*address)]),
         Target::Dhcp(DhcpOption::DnsServers) => Ok(vec![Host::SystemResolvers]),
-        Target::Dhcp(DhcpOption::NtpServers) => Ok(vec![Host::Role(value)]),
+        Target::Dhcp(DhcpOption::NtpServers) => Ok(vec![Host::TimeServers]),
         Target::Party(party) => Ok(vec![Host::Role(party.to_string())]),
         Target::Wildcard(_) => give("a wildcard is never guessed, and no name below it is given"),
         Target::ServiceTag(_) => give("a cloud region has no name of its own"),

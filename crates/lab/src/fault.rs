@@ -83,6 +83,15 @@ pub enum Fault {
     },
     /// The time servers say that they have no time.
     TimeServerUnready,
+    /// The site's DHCP server does not answer.
+    DhcpSilent,
+    /// The site's DHCP server hands out no time server, or one that is none.
+    DhcpTimeServer {
+        /// Which.
+        server: HandedOut,
+    },
+    /// A neighbour is a DHCP server too, and hands out itself as router and name server.
+    SecondDhcpServer,
 }
 
 /// What is stopped, and how.
@@ -147,6 +156,16 @@ pub enum DnsAnswer {
     Refused,
     /// It fails (SERVFAIL). For all names alone.
     Failure,
+}
+
+/// What DHCP hands out in place of a time server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HandedOut {
+    /// Nothing.
+    None,
+    /// A machine of the site that serves no time.
+    Wrong,
 }
 
 /// How addresses are translated (RFC 4787 §4, §5).

@@ -3,7 +3,10 @@
 use crate::scenario::{BadScenarios, Scenario, read};
 
 /// The lab's own products: small manifests in which every kind of lane has a server here.
-pub const PRODUCTS: &[(&str, &str)] = &[("lab-box", include_str!("../products/lab-box.yaml"))];
+pub const PRODUCTS: &[(&str, &str)] = &[
+    ("lab-box", include_str!("../products/lab-box.yaml")),
+    ("lab-gateway", include_str!("../products/lab-gateway.yaml")),
+];
 
 /// The files of scenarios, one a subject.
 const FILES: &[&str] = &[
@@ -14,6 +17,7 @@ const FILES: &[&str] = &[
     include_str!("../scenarios/proxy.toml"),
     include_str!("../scenarios/path.toml"),
     include_str!("../scenarios/time.toml"),
+    include_str!("../scenarios/dhcp.toml"),
     include_str!("../scenarios/server.toml"),
     include_str!("../scenarios/products.toml"),
     include_str!("../scenarios/pairs.toml"),

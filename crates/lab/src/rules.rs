@@ -92,7 +92,10 @@ impl Chains {
             | Fault::ClockBehind { .. }
             | Fault::Server { .. }
             | Fault::TimeServerAhead { .. }
-            | Fault::TimeServerUnready => {}
+            | Fault::TimeServerUnready
+            | Fault::DhcpSilent
+            | Fault::DhcpTimeServer { .. }
+            | Fault::SecondDhcpServer => {}
         }
     }
 

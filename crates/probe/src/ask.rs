@@ -59,7 +59,10 @@ pub enum Host {
     Address(IpAddr),
     /// The resolvers that this machine uses, or those that the [`Path`](crate::Path) was given.
     SystemResolvers,
-    /// A machine known only by what it is, such as `ntp-servers` from DHCP. Only a
+    /// The time servers that DHCP hands out on this machine's network (option 42 of RFC 2132),
+    /// which is asked once a [`Path`](crate::Path).
+    TimeServers,
+    /// A machine known only by what it is, such as a party of a manifest. Only a
     /// [`ConnectTo`](crate::ConnectTo) says where it is; without one the probe is not run.
     Role(String),
 }
@@ -77,6 +80,7 @@ impl fmt::Display for Host {
             Self::Name(name) => f.write_str(name),
             Self::Address(address) => write!(f, "{address}"),
             Self::SystemResolvers => f.write_str("dns-servers"),
+            Self::TimeServers => f.write_str("ntp-servers"),
             Self::Role(word) => f.write_str(word),
         }
     }

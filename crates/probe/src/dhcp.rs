@@ -5,6 +5,7 @@
 //! there. DHCPDISCOVER is answered by all that have an address left; no DHCPREQUEST follows it, so
 //! none is taken.
 
+pub(crate) mod handed_out;
 mod reply;
 
 use std::{
@@ -14,7 +15,9 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::select_all};
-use outgate_wire::dhcp::{CLIENT_PORT, DhcpError, Kind, MESSAGE_MAX, Question, SERVER_PORT};
+use outgate_wire::dhcp::{
+    CLIENT_PORT, DhcpError, Kind, MESSAGE_MAX, QUESTION_LEN, Question, SERVER_PORT,
+};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::{
     net::UdpSocket,
@@ -26,8 +29,10 @@ use crate::{
     evidence::{DhcpEvidence, DhcpServer, Outcome, PhaseName, Trouble, Unit},
     interfaces::{self, Interface},
     path::{Path, Source},
+    registry::Sent,
     run::Stop,
 };
+pub(crate) use handed_out::HandedOut;
 pub(crate) use reply::server;
 
 /// How long answers are waited for: servers try out an address for up to three seconds before they
@@ -38,12 +43,15 @@ const SERVERS_MAX: usize = 16;
 /// Most datagrams that are looked at.
 const DATAGRAMS_MAX: usize = 1000;
 
-/// What everybody together hands out.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct HandedOut {
-    pub(crate) evidence: DhcpEvidence,
-    /// Why there is nothing, or not all of it.
-    pub(crate) stop: Option<Stop>,
+/// What is sent to find out what DHCP hands out.
+pub(crate) fn questions() -> Vec<Sent> {
+    [
+        "a question to everybody on the network for DHCP settings (DHCPINFORM)",
+        "a question to everybody on the network for an offer of DHCP (DHCPDISCOVER), which is not \
+         taken",
+    ]
+    .map(|what| Sent::new(what, QUESTION_LEN, TIMES_SENT.into()))
+    .to_vec()
 }
 
 /// Asks on the networks that the path sets out on, and waits for all answers. Takes nine tenths of

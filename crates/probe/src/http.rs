@@ -41,7 +41,7 @@ pub(crate) fn authority(run: &Run<'_>, usual_port: u16) -> String {
     let host = match &run.ask.host {
         Host::Name(name) => name.trim_end_matches('.').to_owned(),
         Host::Address(address) => bracketed(*address),
-        Host::SystemResolvers | Host::Role(_) => bracketed(run.far_address()),
+        Host::SystemResolvers | Host::TimeServers | Host::Role(_) => bracketed(run.far_address()),
     };
     match run.ask.port {
         Some(port) if port != usual_port => format!("{host}:{port}"),
@@ -127,7 +127,7 @@ fn own_host(run: &Run<'_>) -> String {
     match &run.ask.host {
         Host::Name(name) => normalised(name),
         Host::Address(address) => address.to_string(),
-        Host::SystemResolvers | Host::Role(_) => run.far_address().to_string(),
+        Host::SystemResolvers | Host::TimeServers | Host::Role(_) => run.far_address().to_string(),
     }
 }
 

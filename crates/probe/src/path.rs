@@ -192,7 +192,19 @@ impl Path {
         sends
             .map(|(what, proxy)| Sent::new(&what, proxy.request_at_most(host), REQUESTS_AT_MOST))
             .chain(script)
+            .chain(self.asks_dhcp(ask))
             .collect()
+    }
+
+    /// What is sent, once a path, where an ask needs what DHCP hands out.
+    fn asks_dhcp(&self, ask: &Ask) -> Vec<Sent> {
+        let scripted = self.inner.config.proxying.script(ask) == Some(&ProxyScript::HandedOut);
+        let (host, _) = self.detour(&ask.host, ask.port);
+        if scripted || host == Host::TimeServers {
+            dhcp::questions()
+        } else {
+            Vec::new()
+        }
     }
 
     /// The ways that an ask goes, tried in turn until one leads somewhere: through a proxy each, or

@@ -233,7 +233,9 @@ fn server_name(host: &Host, address: IpAddr) -> Result<ServerName<'static>, Stop
             ServerName::try_from(name).map_err(|_| bad.into())
         }
         Host::Address(address) => Ok(ServerName::IpAddress((*address).into())),
-        Host::SystemResolvers | Host::Role(_) => Ok(ServerName::IpAddress(address.into())),
+        Host::SystemResolvers | Host::TimeServers | Host::Role(_) => {
+            Ok(ServerName::IpAddress(address.into()))
+        }
     }
 }
 

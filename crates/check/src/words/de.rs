@@ -237,7 +237,7 @@ fn kinds(kind: K) -> Said {
             "nichts unterwegs das Angebot von TLS entfernen lassen; sonst TLS am Server einschalten",
         ),
         K::DhcpSilent => (
-            "kein DHCP-Server antwortet: {seen}",
+            "kein DHCP-Server antwortet",
             "den DHCP-Server einschalten oder DHCP (UDP 67 und 68) durchlassen: Relay-Agent, DHCP-Snooping, Client-Isolation und der Paketfilter dieses Rechners selbst",
         ),
         K::DhcpServersDiffer => (

@@ -237,7 +237,7 @@ fn kinds(kind: K) -> Said {
             "let nothing on the way take the offer of TLS out; else switch TLS on at the server",
         ),
         K::DhcpSilent => (
-            "no DHCP server answers: {seen}",
+            "no DHCP server answers",
             "switch the DHCP server on, or let DHCP (UDP 67 and 68) pass: relay agent, DHCP snooping, client isolation, and this machine's own packet filter",
         ),
         K::DhcpServersDiffer => (

@@ -237,7 +237,7 @@ fn kinds(kind: K) -> Said {
             "la ingenting underveis fjerne tilbudet om TLS; slå ellers på TLS på serveren",
         ),
         K::DhcpSilent => (
-            "ingen DHCP-tjener svarer: {seen}",
+            "ingen DHCP-tjener svarer",
             "slå på DHCP-tjeneren, eller slipp DHCP (UDP 67 og 68) gjennom: relay-agent, DHCP-snooping, klientisolering og pakkefilteret på denne maskinen",
         ),
         K::DhcpServersDiffer => (

@@ -237,7 +237,7 @@ fn kinds(kind: K) -> Said {
             "låt inget på vägen ta bort erbjudandet om TLS; slå annars på TLS på servern",
         ),
         K::DhcpSilent => (
-            "ingen DHCP-server svarar: {seen}",
+            "ingen DHCP-server svarar",
             "slå på DHCP-servern, eller släpp igenom DHCP (UDP 67 och 68): reläagent, DHCP-snooping, klientisolering och den här maskinens eget paketfilter",
         ),
         K::DhcpServersDiffer => (

@@ -13,7 +13,7 @@ use outgate_standin::{
 use tokio::sync::oneshot;
 
 use super::{START_TIMEOUT, SiteError, World};
-use crate::fault::{DnsAnswer, Fault, Serving};
+use crate::fault::{DnsAnswer, Fault, HandedOut, Serving};
 use crate::network;
 use crate::topology::{
     DEVICE, INSPECTION_PORTS, NEIGHBOUR, PORTAL_PORT, PROXY_PORT, ROUTER, SERVICES,
@@ -43,6 +43,7 @@ pub(super) struct Running(
 enum Part {
     Internet,
     Services,
+    Neighbour,
     Router,
 }
 
@@ -51,6 +52,7 @@ impl Part {
         match self {
             Self::Internet => "internet",
             Self::Services => "services",
+            Self::Neighbour => "neighbour",
             Self::Router => "router",
         }
     }
@@ -67,6 +69,7 @@ pub(super) fn start(world: &Arc<World>, public: Authority) -> Result<Vec<Running
     Ok(vec![
         start_in(Part::Internet, public, world.clone())?,
         start_in(Part::Services, other()?, world.clone())?,
+        start_in(Part::Neighbour, other()?, world.clone())?,
         start_in(Part::Router, other()?, world.clone())?,
     ])
 }
@@ -113,6 +116,10 @@ async fn play(part: Part, authority: Authority, world: &World) -> Result<Stage, 
             }
         }
         Part::Services => serve_site(&mut stage, world).await?,
+        Part::Neighbour if world.faults.contains(&Fault::SecondDhcpServer) => {
+            serve_dhcp(&mut stage, NEIGHBOUR, handed_out_by_neighbour()).await?;
+        }
+        Part::Neighbour => {}
         Part::Router => serve_on_the_way(&mut stage, world).await?,
     }
     Ok(stage)
@@ -194,10 +201,36 @@ fn time_server_ahead(world: &World) -> time::Duration {
 }
 
 /// What a machine of the site gets from DHCP.
-fn handed_out() -> DhcpSettings {
+fn handed_out(world: &World) -> DhcpSettings {
+    let wrong = world.faults.iter().find_map(|fault| {
+        if let Fault::DhcpTimeServer { server } = fault {
+            return Some(*server);
+        }
+        None
+    });
+    let right = || {
+        let time = world.services.iter().filter(|it| it.speaks == Speaks::Ntp);
+        let names: BTreeSet<&str> = time.map(|it| it.name.as_str()).collect();
+        let both = names.into_iter().filter_map(|it| world.names.get(it));
+        both.copied().flat_map(v4_of).collect()
+    };
     DhcpSettings {
         routers: v4_of(ROUTER),
         name_servers: v4_of(SERVICES),
+        time_servers: match wrong {
+            None => right(),
+            Some(HandedOut::None) => Vec::new(),
+            Some(HandedOut::Wrong) => v4_of(NEIGHBOUR),
+        },
+        ..DhcpSettings::default()
+    }
+}
+
+/// What a neighbour hands out that wants all traffic.
+fn handed_out_by_neighbour() -> DhcpSettings {
+    DhcpSettings {
+        routers: v4_of(NEIGHBOUR),
+        name_servers: v4_of(NEIGHBOUR),
         ..DhcpSettings::default()
     }
 }
@@ -227,7 +260,9 @@ async fn serve_dhcp(
 
 /// The DHCP server, the name server and the proxy.
 async fn serve_site(stage: &mut Stage, world: &World) -> Result<(), Failed> {
-    serve_dhcp(stage, SERVICES, handed_out()).await?;
+    if !world.faults.contains(&Fault::DhcpSilent) {
+        serve_dhcp(stage, SERVICES, handed_out(world)).await?;
+    }
     let (answers, fault) = answers(world)?;
     for address in SERVICES {
         let place = Place::in_private_network(SocketAddr::new(address, DNS_PORT))?;

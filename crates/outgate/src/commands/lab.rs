@@ -10,6 +10,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use outgate_lab::{Inside, NotInside, PRODUCTS, Scenario, Site, SiteError};
 use outgate_manifest::Selection;
+use outgate_manifest::document::destination::DhcpOption;
 use outgate_manifest::view::SCHEMA;
 use serde::Serialize;
 
@@ -202,7 +203,9 @@ impl RunArgs {
                 command.args([word, &format!("{name}={value}")]);
             }
         }
-        for (role, name) in &scenario.roles {
+        // Where time servers are, the site's DHCP server says.
+        let given = scenario.roles.iter();
+        for (role, name) in given.filter(|(role, _)| *role != DhcpOption::NtpServers.as_str()) {
             command.args(["--connect-to", &format!("{role}::{name}:")]);
         }
         command.args(&scenario.arguments);

@@ -28,7 +28,7 @@ pub enum Trouble {
     },
     /// Nothing says where this machine is.
     AddressUnknown {
-        /// The word for the machine, such as `ntp-servers`.
+        /// The word for the machine, such as `device`.
         role: String,
     },
     /// The port is closed: a TCP reset or ICMP port unreachable to the first packet.

@@ -7,6 +7,7 @@ use outgate_wire::dhcp::SERVER_PORT;
 use super::{no_address, route, route::Route};
 use crate::{
     ask::{Ask, Host},
+    dhcp::handed_out,
     evidence::{Family, Resolution, Trouble},
     path::{Path, Proxy},
     probes::dhcp,
@@ -82,6 +83,13 @@ pub(super) async fn direct(ask: &Ask, path: &Path) -> Result<Located, Stop> {
                 resolution: None,
             })
         }
+        Host::TimeServers => Ok(Located {
+            targets: handed_out::time_servers(path.handed_out().await)?
+                .into_iter()
+                .map(|address| target(address, port))
+                .collect(),
+            resolution: None,
+        }),
         Host::Role(role) => Err(Stop::not_run(Trouble::AddressUnknown { role })),
         Host::Name(name) => {
             let resolution = path.resolve(&name).await;
@@ -131,15 +139,17 @@ pub(super) async fn behind(ask: &Ask, path: &Path, proxy: &Proxy) -> Result<Loca
                 resolution: Some(resolution),
             })
         }
-        host @ (Host::Name(_) | Host::Address(_) | Host::SystemResolvers | Host::Role(_)) => {
-            Ok(Located {
-                targets: proxies
-                    .iter()
-                    .map(|proxy| target(*proxy, host.clone(), Family::of(*proxy)))
-                    .collect(),
-                resolution: None,
-            })
-        }
+        host @ (Host::Name(_)
+        | Host::Address(_)
+        | Host::SystemResolvers
+        | Host::TimeServers
+        | Host::Role(_)) => Ok(Located {
+            targets: proxies
+                .iter()
+                .map(|proxy| target(*proxy, host.clone(), Family::of(*proxy)))
+                .collect(),
+            resolution: None,
+        }),
     }
 }
 
@@ -148,7 +158,7 @@ async fn addresses_of(path: &Path, proxy: &Proxy) -> Result<Vec<IpAddr>, Stop> {
     let name = match proxy.host() {
         Host::Address(address) => return Ok(vec![*address]),
         Host::Name(name) => name,
-        Host::SystemResolvers | Host::Role(_) => {
+        Host::SystemResolvers | Host::TimeServers | Host::Role(_) => {
             let what = format!("the proxy {proxy} is no host");
             return Err(Stop::not_run(Trouble::BadAsk { what }));
         }

@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn a_role_is_named_by_its_word() {
         let detour: ConnectTo = "ntp-servers:123:127.0.0.1:1123".parse().unwrap();
-        let to = detour.apply(&Host::Role("ntp-servers".to_owned()), Some(123));
+        let to = detour.apply(&Host::TimeServers, Some(123));
         assert_eq!(to, Some((Host::Address([127, 0, 0, 1].into()), Some(1123))));
         let detour: ConnectTo = "dns-servers::127.0.0.1:5353".parse().unwrap();
         assert!(detour.apply(&Host::SystemResolvers, Some(53)).is_some());

@@ -12,6 +12,7 @@ use tokio::{runtime::Handle, sync::OnceCell, task::spawn_blocking};
 use super::{Path, Proxy};
 use crate::{
     ask::{Ask, Host},
+    dhcp::handed_out,
     evidence::Trouble,
     stream::fetch,
 };
@@ -26,6 +27,9 @@ pub enum ProxyScript {
     Here(Script),
     /// Where it is: an `http` or `https` URL, fetched directly and once.
     At(String),
+    /// Where the site's DHCP server says (option 252). DHCP is asked for it, and the script fetched,
+    /// only where somebody chose this.
+    HandedOut,
 }
 
 /// For the plan.
@@ -34,6 +38,7 @@ impl fmt::Display for ProxyScript {
         match self {
             Self::Here(_) => f.write_str("the proxy script"),
             Self::At(url) => write!(f, "the proxy script at {url}"),
+            Self::HandedOut => f.write_str("the proxy script that DHCP names"),
         }
     }
 }
@@ -69,12 +74,16 @@ impl Fetched {
 async fn get(place: &ProxyScript, path: &Path) -> Result<Script, Trouble> {
     let url = match place {
         ProxyScript::Here(script) => return Ok(script.clone()),
-        ProxyScript::At(url) => url,
+        ProxyScript::At(url) => url.clone(),
+        ProxyScript::HandedOut => {
+            let named = handed_out::proxy_script(path.handed_out().await);
+            named.map_err(|what| Trouble::ProxyScript { what })?
+        }
     };
     let broken = |what: String| Trouble::ProxyScript {
         what: format!("{url}: {what}"),
     };
-    let text = fetch::text(path, url, outgate_pac::SCRIPT_MAX).await;
+    let text = fetch::text(path, &url, outgate_pac::SCRIPT_MAX).await;
     let text = text.map_err(broken)?;
     Script::new(&text).map_err(|error| broken(error.to_string()))
 }
@@ -94,9 +103,11 @@ fn proxy(hop: &Hop) -> Result<Option<Proxy>, String> {
 fn url(ask: &Ask) -> String {
     let host = match &ask.host {
         Host::Address(IpAddr::V6(v6)) => format!("[{v6}]"),
-        host @ (Host::Address(_) | Host::Name(_) | Host::SystemResolvers | Host::Role(_)) => {
-            host.to_string()
-        }
+        host @ (Host::Address(_)
+        | Host::Name(_)
+        | Host::SystemResolvers
+        | Host::TimeServers
+        | Host::Role(_)) => host.to_string(),
     };
     let usual = match ask.protocol.as_str() {
         "http" | "ws" => 80,

@@ -37,8 +37,8 @@ impl Probe for Dhcp {
 
     fn sends(&self, ask: &Ask) -> Vec<Sent> {
         match ask.host {
-            Host::Role(_) => questions(),
-            Host::Name(_) | Host::Address(_) | Host::SystemResolvers => {
+            Host::Role(_) => dhcp::questions(),
+            Host::Name(_) | Host::Address(_) | Host::SystemResolvers | Host::TimeServers => {
                 let what = "a question for DHCP settings (DHCPINFORM); no address is taken";
                 vec![Sent::new(what, QUESTION_LEN, TIMES_SENT.into())]
             }
@@ -48,17 +48,6 @@ impl Probe for Dhcp {
     fn run<'a>(&'a self, ask: &'a Ask, path: &'a Path) -> BoxFuture<'a, Finding> {
         exercise(ask, path, |run| attempt(run).boxed()).boxed()
     }
-}
-
-/// What is sent to find out what DHCP hands out.
-pub(crate) fn questions() -> Vec<Sent> {
-    [
-        "a question to everybody on the network for DHCP settings (DHCPINFORM)",
-        "a question to everybody on the network for an offer of DHCP (DHCPDISCOVER), which is not \
-         taken",
-    ]
-    .map(|what| Sent::new(what, QUESTION_LEN, TIMES_SENT.into()))
-    .to_vec()
 }
 
 async fn attempt(run: &mut Run<'_>) -> Result<(), Stop> {

@@ -212,9 +212,14 @@ impl Words {
         let address = crate::stream::socket_address(run)?;
         let to = match (&run.ask.host, run.ask.port) {
             (Host::Name(name), Some(port)) => format!("{name}:{port}"),
-            (Host::Name(_) | Host::Address(_) | Host::SystemResolvers | Host::Role(_), _) => {
-                address.to_string()
-            }
+            (
+                Host::Name(_)
+                | Host::Address(_)
+                | Host::SystemResolvers
+                | Host::TimeServers
+                | Host::Role(_),
+                _,
+            ) => address.to_string(),
         };
         let random: [u8; 8] = run.path.tls().random()?;
         Ok(Self {

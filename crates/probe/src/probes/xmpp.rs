@@ -173,7 +173,9 @@ fn note(run: &mut Run<'_>, domain: &str, opening: Opening) -> Result<Features, S
     Err(match run.ask.host {
         Host::Name(_) => trouble.into(),
         // It serves domains, and nobody says which: that it answers is all there is to show.
-        Host::Address(_) | Host::SystemResolvers | Host::Role(_) => Stop::warn(trouble),
+        Host::Address(_) | Host::SystemResolvers | Host::TimeServers | Host::Role(_) => {
+            Stop::warn(trouble)
+        }
     })
 }
 

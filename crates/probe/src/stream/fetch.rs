@@ -117,7 +117,9 @@ async fn addresses(path: &Path, host: &Host) -> Result<Vec<IpAddr>, String> {
     let name = match host {
         Host::Address(address) => return Ok(vec![*address]),
         Host::Name(name) => name,
-        Host::SystemResolvers | Host::Role(_) => return Err("no host".to_owned()),
+        Host::SystemResolvers | Host::TimeServers | Host::Role(_) => {
+            return Err("no host".to_owned());
+        }
     };
     let resolution = path.resolve(name).await;
     let answers = [&resolution.ipv4, &resolution.ipv6];

@@ -60,7 +60,7 @@ impl Through {
     pub(crate) fn address(&self) -> Option<IpAddr> {
         match &self.host {
             Host::Address(address) => Some(*address),
-            Host::Name(_) | Host::SystemResolvers | Host::Role(_) => None,
+            Host::Name(_) | Host::SystemResolvers | Host::TimeServers | Host::Role(_) => None,
         }
     }
 
@@ -85,7 +85,9 @@ impl Through {
             Host::Name(name) => format!("{}:{port}", name.trim_end_matches('.')),
             Host::Address(IpAddr::V6(v6)) => format!("[{v6}]:{port}"),
             Host::Address(IpAddr::V4(v4)) => format!("{v4}:{port}"),
-            Host::SystemResolvers | Host::Role(_) => format!("{}:{port}", self.host),
+            Host::SystemResolvers | Host::TimeServers | Host::Role(_) => {
+                format!("{}:{port}", self.host)
+            }
         }
     }
 

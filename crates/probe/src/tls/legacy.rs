@@ -70,7 +70,7 @@ pub(super) async fn highest(run: &mut Run<'_>) -> Option<Stop> {
 async fn ask(run: &mut Run<'_>, offer: Version) -> Result<LegacyTls, Stop> {
     let name = match &run.ask.host {
         Host::Name(name) => Some(name.trim_end_matches('.')),
-        Host::Address(_) | Host::SystemResolvers | Host::Role(_) => None,
+        Host::Address(_) | Host::SystemResolvers | Host::TimeServers | Host::Role(_) => None,
     };
     let hello = ClientHello::new(offer, name, run.path.tls().random()?).map_err(|error| {
         Trouble::BadAsk {

@@ -185,10 +185,10 @@ async fn a_text_that_is_no_name_is_a_bad_ask_and_nobody_is_asked() {
 async fn a_role_without_a_detour_is_not_run() {
     let path = Path::new(config(nowhere())).unwrap();
     let mut time = ask("ntp");
-    time.host = Host::Role("ntp-servers".to_owned());
+    time.host = Host::Role("time-server".to_owned());
     let finding = run_on(&time, &path).await;
     let trouble = Trouble::AddressUnknown {
-        role: "ntp-servers".to_owned(),
+        role: "time-server".to_owned(),
     };
     assert_eq!(
         (finding.outcome, finding.trouble),

@@ -18,6 +18,8 @@ const SCRIPT_MAX: usize = 1 << 20;
 const WPAD: &str = "wpad";
 /// What [`WPAD`] stands for.
 const WPAD_URL: &str = "http://wpad/wpad.dat";
+/// In place of a script's URL: where the site's DHCP server says.
+const DHCP: &str = "dhcp";
 /// In place of a URL: go direct.
 const NONE: &str = "none";
 /// In place of a URL: as the environment says.
@@ -37,7 +39,8 @@ pub(crate) struct ProxyArgs {
     )]
     proxy: Option<String>,
     /// A proxy script that says for each destination how to go: a file, an http:// or https:// URL,
-    /// or `wpad` for http://wpad/wpad.dat in this network's search domain
+    /// `wpad` for http://wpad/wpad.dat in this network's search domain, or `dhcp` for where the
+    /// DHCP server says (option 252)
     #[arg(long, value_name = "URL|FILE", conflicts_with_all = ["proxy", "proxy_login"])]
     proxy_script: Option<String>,
     /// A file with USER:PASSWORD for the proxy, in place of a login in its URL
@@ -93,6 +96,9 @@ impl ProxyArgs {
         }
         if place == WPAD {
             return Ok(ProxyChoice::Script(ProxyScript::At(WPAD_URL.to_owned())));
+        }
+        if place == DHCP {
+            return Ok(ProxyChoice::Script(ProxyScript::HandedOut));
         }
         let bytes = read_bounded(Path::new(place), SCRIPT_MAX).map_err(Failure::Input)?;
         let script = Script::new(&String::from_utf8_lossy(&bytes))

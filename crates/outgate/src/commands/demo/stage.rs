@@ -272,9 +272,11 @@ impl Servers {
         };
         let host = match host {
             Host::Address(IpAddr::V6(address)) => format!("[{address}]"),
-            Host::Name(_) | Host::Address(_) | Host::SystemResolvers | Host::Role(_) => {
-                host.to_string()
-            }
+            Host::Name(_)
+            | Host::Address(_)
+            | Host::SystemResolvers
+            | Host::TimeServers
+            | Host::Role(_) => host.to_string(),
         };
         Some(format!("{host}:{port}:{}:{}", server.ip(), server.port()))
     }

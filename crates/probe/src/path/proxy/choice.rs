@@ -70,7 +70,7 @@ impl Proxying {
         let is_local = match &ask.host {
             Host::Address(address) => address.is_loopback(),
             Host::Name(name) => normalised(name) == "localhost",
-            Host::SystemResolvers | Host::Role(_) => true,
+            Host::SystemResolvers | Host::TimeServers | Host::Role(_) => true,
         };
         if !may_be_proxied(ask) || is_local || self.of(ask).is_some() {
             return None;

@@ -37,7 +37,7 @@ impl NoProxy {
         match host {
             Host::Address(address) => entries.any(|entry| covers_address(entry, *address)),
             Host::Name(name) => entries.any(|entry| covers_name(entry, name)),
-            Host::SystemResolvers | Host::Role(_) => false,
+            Host::SystemResolvers | Host::TimeServers | Host::Role(_) => false,
         }
     }
 }

@@ -120,7 +120,11 @@ impl fmt::Display for Proxy {
         let scheme = self.kind.scheme();
         match &self.host {
             Host::Address(IpAddr::V6(v6)) => write!(f, "{scheme}://[{v6}]:{}", self.port),
-            host @ (Host::Name(_) | Host::Address(_) | Host::SystemResolvers | Host::Role(_)) => {
+            host @ (Host::Name(_)
+            | Host::Address(_)
+            | Host::SystemResolvers
+            | Host::TimeServers
+            | Host::Role(_)) => {
                 write!(f, "{scheme}://{host}:{}", self.port)
             }
         }
