@@ -2,6 +2,7 @@
 //! is in it. Needs `ip`, `nft`, `curl` and namespaces.
 
 mod accuracy;
+mod firewall;
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;

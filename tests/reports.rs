@@ -85,6 +85,22 @@ fn the_table_is_told_in_the_language_asked_for_and_in_no_unknown_one() {
 }
 
 #[test]
+fn rules_for_the_firewall_stand_beside_the_table_for_a_firewall_that_is_known() {
+    let site = shut();
+    let told = check(&site, &["--firewall=nftables"]);
+    assert_eq!(told.status.code(), Some(3), "{}", stderr(&told));
+    let rule = "insert rule inet filter forward ip saddr 127.0.0.1 ip daddr 127.0.0.1 \
+                tcp dport 443 counter accept comment \"flow:homag-cloud\"\n";
+    assert!(stdout(&told).contains(rule), "{}", stdout(&told));
+    assert!(!stdout(&check(&site, &[])).contains("insert rule"));
+    let refused = check(&site, &["--firewall=fortiwall"]);
+    assert_eq!(refused.status.code(), Some(2));
+    for known in ["csv", "nftables"] {
+        assert!(stderr(&refused).contains(known), "{}", stderr(&refused));
+    }
+}
+
+#[test]
 fn every_report_keeps_to_the_committed_schema() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/report.schema.json");
     let committed: Json = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
@@ -108,7 +124,9 @@ fn every_report_keeps_to_the_committed_schema() {
             ..Faults::default()
         },
     ] {
-        let (report, _) = Site::new(&names, faults).check(&CUBE);
+        let told = CUBE.iter().copied().chain(["--firewall=nftables"]);
+        let told: Vec<&str> = told.collect();
+        let (report, _) = Site::new(&names, faults).check(&told);
         let errors: Vec<String> = validator
             .iter_errors(&report)
             .map(|error| format!("{}: {error}", error.instance_path()))

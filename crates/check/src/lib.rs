@@ -8,6 +8,7 @@ mod address;
 mod cause;
 mod clock;
 mod facts;
+mod firewall;
 mod inspection;
 mod judge;
 mod plan;
@@ -17,6 +18,7 @@ mod samples;
 mod words;
 
 pub use cause::{Cause, CauseKind, Owner};
+pub use firewall::{CauseRules, Firewall, RuleGap};
 pub use plan::{Plan, PlannedLane, Subject};
 pub use report::{
     CauseView, Counts, Heading, LaneReport, Mask, PlanView, PlannedProbe, PlannedView, ProbeReport,

@@ -15,6 +15,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::cause::{Cause, CauseKind, Owner};
+use crate::firewall::CauseRules;
 use crate::judge::{Judged, flow_outcome};
 use crate::plan::{Plan, Subject};
 use crate::words::Language;
@@ -139,6 +140,8 @@ pub struct CauseView {
     pub act: String,
     /// The lanes that it takes down, by their place in `lanes`, from 0.
     pub lanes: Vec<usize>,
+    /// What lets these lanes through; null where no firewall was named, and where no rule mends it.
+    pub rules: Option<CauseRules>,
 }
 
 /// A lane and how it ended.
@@ -249,6 +252,7 @@ impl From<Cause> for CauseView {
             what,
             act,
             lanes,
+            rules: None,
         }
     }
 }

@@ -134,6 +134,8 @@ pub(crate) struct Words {
     pub(crate) owner: &'static str,
     /// Label.
     pub(crate) act: &'static str,
+    /// Label: rules that mend a cause; {target}.
+    pub(crate) rules: &'static str,
     /// Label: the connections that a cause takes down.
     pub(crate) lanes_down: &'static str,
     /// Heading.

@@ -160,6 +160,12 @@ impl Path {
         self.inner.config.timeout
     }
 
+    /// The address of this machine that packets to a far end set out from, by the routing table;
+    /// `None` where there is no way. Sends nothing.
+    pub fn local_address(&self, far: IpAddr) -> Option<IpAddr> {
+        self.inner.config.source.towards(far)
+    }
+
     /// What the wall clock says now.
     pub fn now(&self) -> SystemTime {
         self.inner.config.clock.now()

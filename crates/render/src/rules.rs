@@ -22,6 +22,13 @@ pub trait Target: Sync {
 
     /// Writes the rules. Every lane of the request has its entry in the ledger.
     fn render(&self, request: &RulesRequest<'_>) -> Rules;
+
+    /// Writes what lets the lanes of the request through in a firewall that has rules of its own
+    /// already. Unlike [`render`](Self::render) it refuses nothing; where a target only ever adds,
+    /// it is the same.
+    fn excerpt(&self, request: &RulesRequest<'_>) -> Rules {
+        self.render(request)
+    }
 }
 
 const TARGETS: &[&dyn Target] = &[&csv::Csv, &nftables::Nftables];

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking, and leaves what it got beside what it expected"
 )]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use outgate_manifest::{Empty, Lane, Manifest, Selection, parse};
@@ -118,6 +119,45 @@ fn without_addresses_all_forwarded_traffic_is_judged_and_the_ledger_says_what_to
         include_str!("expected/unknown.ledger"),
         &ledger(&got),
     );
+}
+
+#[test]
+fn an_excerpt_opens_the_same_lanes_with_rules_that_stand_alone() {
+    let manifest = parse("given.yaml", EVERY_KIND, &Empty).expect("a sound manifest");
+    let selection = Selection::default();
+    let lanes = manifest.lanes(&selection).unwrap();
+    let mut addresses = Addresses::default();
+    for one in ADDRESSES {
+        addresses.read(one).unwrap();
+    }
+    let request = RulesRequest {
+        manifest: &manifest,
+        selection: &selection,
+        lanes: &lanes,
+        addresses: &addresses,
+        judged: &BTreeSet::new(),
+        language: "en",
+    };
+    let got = target("nftables").unwrap().excerpt(&request);
+    check(
+        "excerpt.nft",
+        include_str!("expected/excerpt.nft"),
+        &got.text,
+    );
+    assert_eq!(got.ledger.len(), lanes.len());
+    let rules = got.text.lines().filter(|line| !line.starts_with('#'));
+    for rule in rules {
+        assert!(
+            rule.starts_with("insert rule inet filter forward "),
+            "{rule}"
+        );
+        // Sets and limits are objects of a table, and this one is somebody else's.
+        assert!(
+            !rule.contains('@') && !rule.contains("limit name"),
+            "{rule}"
+        );
+        assert!(rule.contains(" counter accept comment \"flow:"), "{rule}");
+    }
 }
 
 #[test]

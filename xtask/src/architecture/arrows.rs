@@ -13,7 +13,10 @@ const ALLOWED: [(&str, &[&str]); 18] = [
         "outgate-probe",
         &["outgate-mqtt", "outgate-pac", "outgate-wire"],
     ),
-    ("outgate-check", &["outgate-manifest", "outgate-probe"]),
+    (
+        "outgate-check",
+        &["outgate-manifest", "outgate-render", "outgate-probe"],
+    ),
     ("outgate-standin", &["outgate-wire"]),
     ("outgate-lab", &["outgate-manifest", "outgate-standin"]),
     ("outgate-testbed", &[]),

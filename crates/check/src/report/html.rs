@@ -7,6 +7,7 @@ use outgate_probe::Outcome;
 use serde_json::Value as Json;
 
 use super::{CauseView, LaneReport, Report, Verdict};
+use crate::firewall::CauseRules;
 use crate::words::{Words, filled};
 
 /// The style sheet. Its colours keep a contrast of at least 4.5 to 1 (WCAG 2.2, 1.4.3).
@@ -119,6 +120,7 @@ fn one_cause(report: &Report, cause: &CauseView, number: usize, words: &Words) -
             dl {
                 div { dt { (words.owner) } dd { (report.heading.language.owner(cause.owner)) } }
                 div { dt { (words.act) } dd { (cause.act) } }
+                @if let Some(rules) = &cause.rules { (rules_of(rules, words)) }
                 div {
                     dt { (words.lanes_down) }
                     dd {
@@ -129,6 +131,22 @@ fn one_cause(report: &Report, cause: &CauseView, number: usize, words: &Words) -
                         }
                     }
                 }
+            }
+        }
+    }
+}
+
+fn rules_of(rules: &CauseRules, words: &Words) -> Markup {
+    let label = filled(words.rules, |blank| {
+        (blank == "target").then_some(rules.target.as_str())
+    });
+    html! {
+        div {
+            dt { (label) }
+            dd {
+                @let text: Vec<&str> = rules.text.lines().collect();
+                @if !text.is_empty() { pre { (text.join("\n")) } }
+                @for remark in rules.remarks() { p { (remark) } }
             }
         }
     }

@@ -8,6 +8,7 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
 use super::{LaneReport, Report};
+use crate::firewall::CauseRules;
 
 const MICROS_PER_SECOND: u64 = 1_000_000;
 
@@ -91,7 +92,11 @@ fn why(report: &Report, lane: &LaneReport) -> String {
     let told: Vec<String> = causes
         .map(|cause| {
             let owner = report.heading.language.owner(cause.owner);
-            format!("{} ({owner}): {}", cause.what, cause.act)
+            let mut told = format!("{} ({owner}): {}", cause.what, cause.act);
+            for line in cause.rules.iter().flat_map(CauseRules::lines) {
+                told.push_str(&format!("\n{line}"));
+            }
+            told
         })
         .chain(lane.reason.clone())
         .collect();

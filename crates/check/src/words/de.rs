@@ -25,6 +25,7 @@ pub(super) const WORDS: Words = Words {
     cause: "Ursache",
     owner: "Zuständig",
     act: "Was zu tun ist",
+    rules: "Regeln für die Firewall ({target})",
     lanes_down: "Verbindungen",
     lanes: "Alle Verbindungen",
     lane: "Verbindung",

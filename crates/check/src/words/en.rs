@@ -25,6 +25,7 @@ pub(super) const WORDS: Words = Words {
     cause: "Cause",
     owner: "Whose",
     act: "What to do",
+    rules: "Rules for the firewall ({target})",
     lanes_down: "Connections",
     lanes: "Every connection",
     lane: "Connection",

@@ -25,6 +25,7 @@ pub(super) const WORDS: Words = Words {
     cause: "Årsak",
     owner: "Hvem",
     act: "Hva som skal gjøres",
+    rules: "Regler for brannmuren ({target})",
     lanes_down: "Forbindelser",
     lanes: "Alle forbindelser",
     lane: "Forbindelse",

@@ -25,6 +25,7 @@ pub(super) const WORDS: Words = Words {
     cause: "Orsak",
     owner: "Vems",
     act: "Vad som ska göras",
+    rules: "Regler för brandväggen ({target})",
     lanes_down: "Anslutningar",
     lanes: "Alla anslutningar",
     lane: "Anslutning",

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod facts;
+mod firewall;
 mod forms;
 mod inspection;
 mod joining;

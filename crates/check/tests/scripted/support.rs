@@ -97,7 +97,7 @@ pub(crate) fn passed_at(offset_millis: i64) -> Finding {
     }
 }
 
-const HEAD: &str = "manifest: 1
+pub(crate) const HEAD: &str = "manifest: 1
 product: { id: box, name: Box, vendor: Boxes }
 source: { document: box, language: en }
 parties: { device: { at: site, name: { en: Box } } }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use indicatif::MultiProgress;
-use outgate_check::{Heading, MAX_CONCURRENT, Plan, PlanView, Report, Samples, run};
+use outgate_check::{Firewall, Heading, MAX_CONCURRENT, Plan, PlanView, Report, Samples, run};
 use outgate_manifest::view::NEWEST;
 use outgate_manifest::{Lane, Selection};
 use outgate_probe::{
@@ -45,6 +45,7 @@ const MAX_CA_BYTES: usize = 4 << 20;
   outgate check homag-cube --from technician --connect-to device:80:10.0.0.7:80
   outgate check homag-cube --sample '*.tapio.one=api.tapio.one' --json
   outgate check starface --html --lang de --mask-addresses --output report.html
+  outgate check starface --firewall nftables
   outgate check open-pos --watch --every 300 --metrics 0.0.0.0:9464
 
 Exit codes: 0 pass, 2 bad input, 3 a required flow failed, 4 only warnings,
@@ -197,6 +198,7 @@ impl CheckArgs {
         let samples = self.way.samples(&manifest.lanes(&everybody)?)?;
         let version = selection
             .version
+            .as_ref()
             .map_or_else(|| NEWEST.to_owned(), |v| v.to_string());
         let product = manifest.product().id.to_string();
         if lanes.is_empty() {
@@ -227,7 +229,18 @@ impl CheckArgs {
             let plan = plan();
             let progress = Progress::new(&plan, &MultiProgress::new());
             let heading = heading.clone();
-            Ok(exercise(plan, heading, &path, self.way.concurrent, progress).await)
+            let mut report = exercise(plan, heading, &path, self.way.concurrent, progress).await;
+            if let Some(target) = self.form.firewall() {
+                let (manifest, selection) = (&manifest, &selection);
+                let firewall = Firewall {
+                    target,
+                    manifest,
+                    selection,
+                    lanes: &lanes,
+                };
+                report.advise(&firewall, &path);
+            }
+            Ok(report)
         };
         if self.watch.watch {
             return runtime()?.block_on(watch(&self.watch, &self.form, once));

@@ -11,6 +11,9 @@ use socket2::{Domain, SockRef, Socket, Type};
 /// Longest name of an interface, in bytes (Linux: IFNAMSIZ without its end).
 const INTERFACE_MAX: usize = 15;
 
+/// Any port will do: none is ever spoken to.
+const SOME_PORT: u16 = 53;
+
 /// An address or interface of this machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Source {
@@ -56,6 +59,14 @@ impl Source {
         let socket = Socket::new(domain, Type::DGRAM, None)?;
         self.bind(SockRef::from(&socket))?;
         Ok(socket.into())
+    }
+
+    /// The address that packets to a far end set out from. Connecting a datagram socket asks the
+    /// routing table and sends nothing.
+    pub(crate) fn towards(&self, far: IpAddr) -> Option<IpAddr> {
+        let socket = self.datagram_socket(far).ok()?;
+        socket.connect(SocketAddr::new(far, SOME_PORT)).ok()?;
+        Some(socket.local_addr().ok()?.ip())
     }
 
     /// Whether a far end is of a family that can be reached from here.

@@ -16,7 +16,7 @@ mod text;
 
 use std::fmt::Write as _;
 
-use self::plan::Plan;
+use self::plan::{Form, Plan};
 use self::scope::Scope;
 use self::sets::LINE;
 use self::text::plain;
@@ -39,7 +39,7 @@ impl Target for Nftables {
         // An id has lower-case letters, digits and hyphens only.
         let product = request.manifest.product().id.as_str();
         let table = format!("outgate_{}", product.replace('-', "_"));
-        let plan = plan::plan(request, &table);
+        let plan = plan::plan(request, Form::Table(&table));
         let mut text = String::new();
         head(request, &plan, &mut text);
         body(&plan, &table, &mut text);
@@ -49,7 +49,38 @@ impl Target for Nftables {
             unused: request.unused(),
         }
     }
+
+    fn excerpt(&self, request: &RulesRequest<'_>) -> Rules {
+        let plan = plan::plan(request, Form::Excerpt);
+        let mut text = String::new();
+        if !plan.rules.is_empty() {
+            for line in EXCERPT {
+                comment(line, &mut text);
+            }
+        }
+        for accepted in &plan.rules {
+            for lane in &accepted.lanes {
+                comment(lane, &mut text);
+            }
+            for rule in accepted.rules() {
+                // Writing to a `String` cannot fail.
+                let _ = writeln!(text, "insert rule inet filter forward {rule}");
+            }
+        }
+        Rules {
+            text,
+            ledger: plan.ledger,
+            unused: request.unused(),
+        }
+    }
 }
+
+/// How an excerpt is used.
+const EXCERPT: [&str; 3] = [
+    "For `nft -f FILE`. Name the table and chain that your firewall forwards with, in place of",
+    "`inet filter forward`, which are Debian's. The rules go in before what refuses; replies need",
+    "`ct state established,related accept` there.",
+];
 
 /// How the lines for dnsmasq are used.
 const DNSMASQ: [&str; 5] = [

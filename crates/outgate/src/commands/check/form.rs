@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use outgate_check::{Language, Mask, PlanView, Report, html, junit};
+use outgate_render::rules::{Target, target, targets};
 use serde::Serialize;
 
 use super::table::{plan_table, report_tables};
@@ -29,12 +31,26 @@ pub(crate) struct FormArgs {
     /// The language of causes, of what to do about them, and of the page: sv, nb, de or en
     #[arg(long, value_name = "LANGUAGE", default_value_t)]
     pub(super) lang: Language,
+    /// Put beside each cause the rules for this firewall that mend it, as `outgate rules` makes them
+    #[arg(long, value_name = "TARGET", conflicts_with = "plan", value_parser = firewalls())]
+    firewall: Option<String>,
     /// Replace the addresses of this network by names, before the result is sent on
     #[arg(long)]
     mask_addresses: bool,
 }
 
+/// The firewalls that there are rules for.
+fn firewalls() -> PossibleValuesParser {
+    let known = targets().iter();
+    PossibleValuesParser::new(known.map(|one| PossibleValue::new(one.id()).help(one.describe())))
+}
+
 impl FormArgs {
+    /// The firewall to write rules for.
+    pub(super) fn firewall(&self) -> Option<&'static dyn Target> {
+        self.firewall.as_deref().and_then(target)
+    }
+
     /// Tells what would be sent.
     pub(super) fn tell_plan(&self, view: &PlanView) -> Result<(), Failure> {
         let text = if self.json {

@@ -6,7 +6,7 @@ use outgate_manifest::view::LaneView;
 use outgate_probe::Outcome;
 
 use crate::output::counted;
-use crate::table::{cell, cells, shown, table};
+use crate::table::{cell, cells, harmless, shown, table};
 
 /// What a plan would send.
 pub(crate) fn plan_table(plan: &PlanView) -> String {
@@ -58,7 +58,21 @@ pub(crate) fn report_tables(report: &Report) -> String {
             cell(act),
         ]);
     }
-    format!("{}\n{}", shown(&rows), summary(report))
+    format!("{}\n{}{}", shown(&rows), rules(report), summary(report))
+}
+
+/// The rules for the firewall, cause by cause: nothing that is to be copied stands in a cell.
+fn rules(report: &Report) -> String {
+    let mut told = String::new();
+    for (place, cause) in report.causes.iter().enumerate() {
+        let Some(rules) = &cause.rules else { continue };
+        told.push_str(&format!("[{}] for {}:\n", place + 1, rules.target));
+        for line in rules.lines() {
+            told.push_str(&format!("{line}\n"));
+        }
+        told.push('\n');
+    }
+    harmless(&told)
 }
 
 /// A cause is told in full on its first lane, and by its number on the others.

@@ -12,7 +12,7 @@ use axum::http::{StatusCode, header::CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use clap::Args;
-use outgate_check::{Mask, Report, Verdict, metrics};
+use outgate_check::{CauseRules, Mask, Report, Verdict, metrics};
 use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -137,7 +137,9 @@ fn state(report: &Report) -> String {
     };
     let causes = report.causes.iter().map(|cause| {
         let owner = report.heading.language.owner(cause.owner);
-        format!("\n  {} ({owner}): {}", cause.what, cause.act)
+        let rules = cause.rules.iter().flat_map(CauseRules::lines);
+        let rules: String = rules.map(|line| format!("\n    {line}")).collect();
+        format!("\n  {} ({owner}): {}{rules}", cause.what, cause.act)
     });
     format!(
         "{verdict}: {} pass, {} warn, {} fail, {} not run{}",

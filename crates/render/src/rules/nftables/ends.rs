@@ -214,6 +214,12 @@ fn named(
             format!("opened by the {alternatives} destinations that may stand in for {label}");
         return End::NoRule(Remark::new(Expression::Exact, reason));
     }
+    if !sets.can_be_filled() {
+        let reason = format!("the addresses of {label} are not known");
+        let remark = Remark::new(Expression::Inexpressible, reason);
+        let whole = "the whole file of `outgate rules`, whose sets dnsmasq fills";
+        return End::NoRule(remark.instead(whole));
+    }
     let below = kind == BELOW;
     let elements = Elements::Filled {
         domain: domain.to_owned(),

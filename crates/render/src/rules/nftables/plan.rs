@@ -54,13 +54,29 @@ impl Accepted {
     }
 }
 
-/// Plans the rules of a request for the table of this name.
-pub(super) fn plan(request: &RulesRequest<'_>, table: &str) -> Plan {
-    let mut sets = Sets::default();
+/// What the rules are written into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form<'a> {
+    /// A table of the product's own, of this name.
+    Table(&'a str),
+    /// A table that is there already, and of which nothing is known: sets and limits have no place.
+    Excerpt,
+}
+
+/// Plans the rules of a request.
+pub(super) fn plan(request: &RulesRequest<'_>, form: Form<'_>) -> Plan {
+    let (scope, sets) = match form {
+        Form::Table(_) => {
+            let mut sets = Sets::default();
+            (Scope::new(request, &mut sets), sets)
+        }
+        Form::Excerpt => (Scope::Everything, Sets::inline()),
+    };
     let mut planner = Planner {
         request,
+        form,
         plan: Plan {
-            scope: Scope::new(request, &mut sets),
+            scope,
             sets,
             limits: Vec::new(),
             floods: Vec::new(),
@@ -75,11 +91,12 @@ pub(super) fn plan(request: &RulesRequest<'_>, table: &str) -> Plan {
     for lane in request.lanes {
         planner.lane(lane);
     }
-    planner.finish(table)
+    planner.finish()
 }
 
 struct Planner<'a> {
     request: &'a RulesRequest<'a>,
+    form: Form<'a>,
     plan: Plan,
     /// What is to be said of each lane so far, and what its rules let through, if it has any.
     drafts: Vec<(Vec<Remark>, Option<Reach>)>,
@@ -104,8 +121,11 @@ impl Planner<'_> {
     }
 
     /// Writes the ledger, now that all lanes are known: some strike each other.
-    fn finish(mut self, table: &str) -> Plan {
-        let lines = self.plan.sets.dnsmasq(table);
+    fn finish(mut self) -> Plan {
+        let lines = match self.form {
+            Form::Table(table) => self.plan.sets.dnsmasq(table),
+            Form::Excerpt => Vec::new(),
+        };
         let reaches = self.drafts.iter().filter_map(|(_, reach)| reach.as_ref());
         let limited: Vec<&Reach> = reaches.filter(|reach| reach.is_limited()).collect();
         for (lane, (remarks, reach)) in self.request.lanes.iter().zip(&self.drafts) {
@@ -186,6 +206,13 @@ impl Planner<'_> {
         };
         let flow = lane.flow.to_string();
         let (at_most, per) = (rate.at_most.0, rate.per);
+        if self.form == Form::Excerpt {
+            let reason = format!("what comes more often than {at_most} a {per} passes too");
+            let remark = Remark::new(Expression::Wider, reason);
+            let whole = "the whole file of `outgate rules`, which has a limit";
+            remarks.push(remark.instead(whole));
+            return;
+        }
         let limit = self.limits.entry(flow.clone()).or_insert_with(|| {
             let name = identifier("rate", &flow, MAX_LIMIT, &mut self.taken);
             let rate = format!("rate over {at_most}/{per} burst {at_most} packets");

@@ -26,6 +26,8 @@ const PER_LINE: usize = 6;
 pub(super) struct Sets {
     all: Vec<Set>,
     taken: BTreeSet<String>,
+    /// Addresses stand in the rules themselves.
+    inline: bool,
 }
 
 /// What stands in a set: fixed elements, or those that a name server fills in.
@@ -98,10 +100,45 @@ impl Operands {
     }
 }
 
+impl Operands {
+    /// Networks as they are, in braces where there are several.
+    fn anonymous(networks: &[IpNet]) -> Self {
+        let family = |v4: bool| {
+            let ours = networks.iter().filter(|one| of_family(one, v4));
+            let shown: Vec<String> = ours.map(|one| text::network(*one)).collect();
+            match shown.as_slice() {
+                [] => None,
+                [single] => Some(single.clone()),
+                several => Some(format!("{{ {} }}", several.join(", "))),
+            }
+        };
+        Self {
+            v4: family(true),
+            v6: family(false),
+        }
+    }
+}
+
 impl Sets {
+    /// No sets at all: addresses stand in the rules themselves.
+    pub(super) fn inline() -> Self {
+        Self {
+            inline: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether a set may be empty at first, and be filled later.
+    pub(super) fn can_be_filled(&self) -> bool {
+        !self.inline
+    }
+
     /// The operands of the set with this label, which is added when it is new. `kind` starts its
     /// name and keeps sets of different kinds apart.
     pub(super) fn operands(&mut self, kind: &str, label: &str, elements: &Elements) -> Operands {
+        if let (true, Elements::Given(networks)) = (self.inline, elements) {
+            return Operands::anonymous(networks);
+        }
         let known = self
             .all
             .iter()
