@@ -6,6 +6,7 @@
 
 mod challenge;
 mod dhcp;
+mod dhcp6;
 mod door;
 mod icmp;
 mod ldap;
@@ -21,6 +22,7 @@ mod xmpp;
 
 pub use self::challenge::challenges;
 pub use self::dhcp::dhcp_reply;
+pub use self::dhcp6::dhcp6_reply;
 pub use self::door::door_first_bytes;
 pub use self::icmp::icmp_reply;
 pub use self::ldap::ldap_message;
@@ -39,8 +41,9 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz_targets` and of its folder in
 /// `corpus`.
-pub const TARGETS: [(&str, Target); 15] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("challenges", challenges),
+    ("dhcp6_reply", dhcp6_reply),
     ("dhcp_reply", dhcp_reply),
     ("door_first_bytes", door_first_bytes),
     ("icmp_reply", icmp_reply),

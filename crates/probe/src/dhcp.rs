@@ -3,20 +3,22 @@
 //! Two questions go out together. DHCPINFORM is for machines that have an address; servers without
 //! authority over the network stay silent to it, and those are just the ones that nobody wanted
 //! there. DHCPDISCOVER is answered by all that have an address left; no DHCPREQUEST follows it, so
-//! none is taken.
+//! none is taken. Over IPv6 an INFORMATION-REQUEST is all: settings are told to whoever asks.
 
 pub(crate) mod handed_out;
+mod question;
 mod reply;
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, SocketAddr, SocketAddrV6},
     time::Duration,
 };
 
 use futures_util::{FutureExt, future::select_all};
-use outgate_wire::dhcp::{
-    CLIENT_PORT, DhcpError, Kind, MESSAGE_MAX, QUESTION_LEN, Question, SERVER_PORT,
+use outgate_wire::{
+    dhcp::{MESSAGE_MAX, QUESTION_LEN},
+    dhcp6,
 };
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::{
@@ -26,14 +28,14 @@ use tokio::{
 
 use crate::{
     datagram::TIMES_SENT,
-    evidence::{DhcpEvidence, DhcpServer, Outcome, PhaseName, Trouble, Unit},
+    evidence::{DhcpEvidence, DhcpServer, Family, Outcome, PhaseName, Trouble, Unit},
     interfaces::{self, Interface},
     path::{Path, Source},
     registry::Sent,
     run::Stop,
 };
 pub(crate) use handed_out::HandedOut;
-pub(crate) use reply::server;
+pub(crate) use question::{Question, Unread, places};
 
 /// How long answers are waited for: servers try out an address for up to three seconds before they
 /// offer it (RFC 2131 §2.2; dnsmasq).
@@ -46,30 +48,41 @@ const DATAGRAMS_MAX: usize = 1000;
 /// What is sent to find out what DHCP hands out.
 pub(crate) fn questions() -> Vec<Sent> {
     [
-        "a question to everybody on the network for DHCP settings (DHCPINFORM)",
-        "a question to everybody on the network for an offer of DHCP (DHCPDISCOVER), which is not \
-         taken",
+        (
+            "a question to everybody on the network for DHCP settings (DHCPINFORM)",
+            QUESTION_LEN,
+        ),
+        (
+            "a question to everybody on the network for an offer of DHCP (DHCPDISCOVER), which is \
+             not taken",
+            QUESTION_LEN,
+        ),
+        (
+            "a question to the network's servers for DHCPv6 settings (INFORMATION-REQUEST)",
+            dhcp6::QUESTION_LEN,
+        ),
     ]
-    .map(|what| Sent::new(what, QUESTION_LEN, TIMES_SENT.into()))
+    .map(|(what, length)| Sent::new(what, length, TIMES_SENT.into()))
     .to_vec()
 }
 
 /// Asks on the networks that the path sets out on, and waits for all answers. Takes nine tenths of
 /// the path's time-out and four seconds at the most.
-pub(crate) async fn ask(path: &Path) -> HandedOut {
+pub(crate) async fn ask(path: &Path, family: Family) -> HandedOut {
     let mut evidence = DhcpEvidence::default();
-    let asked = ask_into(&mut evidence, path).await;
+    let asked = ask_into(&mut evidence, path, family).await;
     HandedOut {
         evidence,
         stop: asked.err(),
     }
 }
 
-async fn ask_into(evidence: &mut DhcpEvidence, path: &Path) -> Result<(), Stop> {
+async fn ask_into(evidence: &mut DhcpEvidence, path: &Path, family: Family) -> Result<(), Stop> {
     let mut ears = Vec::new();
     for interface in interfaces::of(path.source())? {
-        if let Some(hardware) = interface.hardware {
-            ears.push(Ear::on(interface, hardware, path)?);
+        let speaks = family == Family::V4 || !interface.v6.is_empty();
+        if let Some(hardware) = interface.hardware.filter(|_| speaks) {
+            ears.push(Ear::on(interface, hardware, path, family)?);
         }
     }
     if ears.is_empty() {
@@ -82,6 +95,7 @@ async fn ask_into(evidence: &mut DhcpEvidence, path: &Path) -> Result<(), Stop> 
     evidence.interfaces = names.collect();
     let start = Instant::now();
     let mut asking = Asking {
+        family,
         ears,
         evidence,
         heard: 0,
@@ -101,32 +115,55 @@ struct Ear {
 }
 
 impl Ear {
-    fn on(interface: Interface, hardware: [u8; 6], path: &Path) -> Result<Self, Stop> {
-        let own = interface.v4.first().copied();
-        let kinds = own.map(Kind::Inform).into_iter().chain([Kind::Discover]);
-        let question = |kind| {
-            let id = u32::from_be_bytes(path.tls().random()?);
-            Ok(Question { kind, id, hardware })
+    fn on(
+        interface: Interface,
+        hardware: [u8; 6],
+        path: &Path,
+        family: Family,
+    ) -> Result<Self, Stop> {
+        let mut questions = Vec::new();
+        let own: Option<IpAddr> = match family {
+            Family::V4 => interface.v4.first().copied().map(IpAddr::V4),
+            Family::V6 => interface.v6.first().copied().map(IpAddr::V6),
         };
-        let questions = kinds.map(question).collect::<Result<_, Stop>>()?;
-        let socket = socket_on(&interface).map_err(|error| not_open(&error))?;
+        if let Some(own) = own {
+            questions.push(Question::inform(own, hardware, path)?);
+        }
+        if family == Family::V4 {
+            questions.push(Question::discover(hardware, path)?);
+        }
+        let socket = socket_on(&interface, family).map_err(|error| not_open(&error, family))?;
         Ok(Self {
             interface,
             socket,
             questions,
         })
     }
+
+    /// Everybody on this network.
+    fn everybody(&self, family: Family) -> SocketAddr {
+        let places = places(family);
+        match places.everybody {
+            IpAddr::V4(v4) => (v4, places.server).into(),
+            IpAddr::V6(v6) => SocketAddrV6::new(v6, places.server, 0, self.interface.index).into(),
+        }
+    }
 }
 
 /// Answers come to the client's port, whoever else on this machine listens there (RFC 2131 §4.1).
-fn socket_on(interface: &Interface) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+fn socket_on(interface: &Interface, family: Family) -> io::Result<UdpSocket> {
+    let places = places(family);
+    let far = places.everybody;
+    let domain = Domain::for_address(SocketAddr::new(far, 0));
+    let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
     socket.set_reuse_address(true)?;
-    socket.set_broadcast(true)?;
+    match family {
+        Family::V4 => socket.set_broadcast(true)?,
+        Family::V6 => socket.set_only_v6(true)?,
+    }
     let source = Source::Interface(interface.name.clone());
-    let far = Ipv4Addr::BROADCAST.into();
-    source.bind_at(SockRef::from(&socket), far, CLIENT_PORT)?;
+    source.bind_at(SockRef::from(&socket), far, places.client)?;
     UdpSocket::from_std(socket.into())
 }
 
@@ -135,15 +172,14 @@ fn socket_on(interface: &Interface) -> io::Result<UdpSocket> {
     clippy::wildcard_enum_match_arm,
     reason = "every other kind is this machine's own"
 )]
-pub(crate) fn not_open(error: &io::Error) -> Stop {
+pub(crate) fn not_open(error: &io::Error, family: Family) -> Stop {
+    let port = places(family).client;
     let what = match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            format!(
-                "DHCP answers to UDP port {CLIENT_PORT}, which needs root or CAP_NET_BIND_SERVICE"
-            )
+            format!("DHCP answers to UDP port {port}, which needs root or CAP_NET_BIND_SERVICE")
         }
         io::ErrorKind::AddrInUse => format!(
-            "another program holds UDP port {CLIENT_PORT}, to which DHCP answers, for itself \
+            "another program holds UDP port {port}, to which DHCP answers, for itself \
              (this machine's own DHCP client)"
         ),
         _ => {
@@ -157,11 +193,12 @@ pub(crate) fn not_open(error: &io::Error) -> Stop {
 
 /// Questions under way.
 struct Asking<'a> {
+    family: Family,
     ears: Vec<Ear>,
     evidence: &'a mut DhcpEvidence,
     heard: usize,
     /// The last answer that could not be read.
-    stray: Option<DhcpError>,
+    stray: Option<String>,
 }
 
 impl Asking<'_> {
@@ -182,10 +219,10 @@ impl Asking<'_> {
     /// Sends every question on its network; that it leaves on one of them is enough.
     async fn send(&self) -> Result<(), Stop> {
         let start = Instant::now();
-        let to = SocketAddr::from((Ipv4Addr::BROADCAST, SERVER_PORT));
         let mut error = None;
         let mut left = false;
         for ear in &self.ears {
+            let to = ear.everybody(self.family);
             for question in &ear.questions {
                 match ear.socket.send_to(&question.encode(), to).await {
                     Ok(_) => left = true,
@@ -194,6 +231,10 @@ impl Asking<'_> {
             }
         }
         match error {
+            Some(error) if !left && self.family == Family::V6 && no_address(&error) => Err(Stop {
+                outcome: Outcome::NotApplicable,
+                trouble: Trouble::NetworkUnreachable,
+            }),
             Some(error) if !left => Err(Stop::io(&error, PhaseName::Exchange, start)),
             Some(_) | None => Ok(()),
         }
@@ -224,13 +265,13 @@ impl Asking<'_> {
         Ok(())
     }
 
-    fn keep(&mut self, heard: Result<DhcpServer, DhcpError>) {
+    fn keep(&mut self, heard: Result<DhcpServer, Unread>) {
         let new = match heard {
             Ok(new) => new,
             // Answers to others come to everybody, too.
-            Err(DhcpError::Another) => return,
-            Err(error) => {
-                self.stray = Some(error);
+            Err(Unread::Another) => return,
+            Err(Unread::Rubbish(why)) => {
+                self.stray = Some(why);
                 return;
             }
         };
@@ -262,24 +303,34 @@ impl Asking<'_> {
         if !nobody {
             return Ok(());
         }
-        Err(match self.stray {
-            Some(error) => Trouble::Malformed {
-                what: error.to_string(),
+        Err(match (self.stray, self.family) {
+            (Some(what), _) => Trouble::Malformed { what }.into(),
+            (None, Family::V4) => Trouble::DhcpSilent.into(),
+            // Most networks with IPv6 have no use for it: router advertisements tell the rest.
+            (None, Family::V6) => Stop {
+                outcome: Outcome::NotApplicable,
+                trouble: Trouble::DhcpSilent,
             },
-            None => Trouble::DhcpSilent,
-        }
-        .into())
+        })
     }
 }
 
+/// Whether IPv6 is not in use there: its only address may not be used, or not yet.
+fn no_address(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::NetworkUnreachable
+    )
+}
+
 /// What a datagram says, if it answers a question that was asked on that network.
-fn hear(ear: &Ear, bytes: &[u8], from: SocketAddr) -> Result<DhcpServer, DhcpError> {
-    let mut worst = DhcpError::Another;
+fn hear(ear: &Ear, bytes: &[u8], from: SocketAddr) -> Result<DhcpServer, Unread> {
+    let mut worst = Unread::Another;
     for question in &ear.questions {
-        match question.read(bytes) {
-            Ok(reply) => return Ok(server(reply, from.ip(), Some(&ear.interface.name))),
-            Err(DhcpError::Another) => {}
-            Err(error) => worst = error,
+        match question.read(bytes, from.ip(), Some(&ear.interface.name)) {
+            Ok(server) => return Ok(server),
+            Err(Unread::Another) => {}
+            Err(rubbish @ Unread::Rubbish(_)) => worst = rubbish,
         }
     }
     Err(worst)

@@ -33,7 +33,7 @@ use tokio::sync::OnceCell;
 use crate::{
     ask::{Ask, Host},
     dhcp::{self, HandedOut},
-    evidence::{Resolution, Trouble},
+    evidence::{Family, Resolution, Trouble},
     registry::Sent,
     tls::Tls,
 };
@@ -126,7 +126,8 @@ struct Inner {
     config: PathConfig,
     names: Names,
     script: Fetched,
-    handed_out: OnceCell<HandedOut>,
+    /// Over IPv4, and over IPv6.
+    handed_out: [OnceCell<HandedOut>; 2],
     tls: Tls,
     echo_gate: EchoGate,
 }
@@ -148,7 +149,7 @@ impl Path {
                 config,
                 names,
                 script: Fetched::default(),
-                handed_out: OnceCell::new(),
+                handed_out: Default::default(),
                 tls,
                 echo_gate,
             }),
@@ -234,8 +235,13 @@ impl Path {
     }
 
     /// What DHCP hands out on the networks of the way. It is asked once.
-    pub(crate) async fn handed_out(&self) -> &HandedOut {
-        self.inner.handed_out.get_or_init(|| dhcp::ask(self)).await
+    pub(crate) async fn handed_out(&self, family: Family) -> &HandedOut {
+        let [v4, v6] = &self.inner.handed_out;
+        let of_family = match family {
+            Family::V4 => v4,
+            Family::V6 => v6,
+        };
+        of_family.get_or_init(|| dhcp::ask(self, family)).await
     }
 
     pub(crate) async fn resolve(&self, name: &str) -> Resolution {

@@ -6,6 +6,7 @@
 
 pub mod challenge;
 pub mod dhcp;
+pub mod dhcp6;
 pub mod event_stream;
 pub mod http_date;
 pub mod icmp;

@@ -7,6 +7,9 @@ use crate::{
     run::Stop,
 };
 
+/// The most names of time servers that are looked up.
+const NAMES_MAX: usize = 4;
+
 /// What everybody together hands out.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct HandedOut {
@@ -35,22 +38,46 @@ impl HandedOut {
     }
 }
 
-/// The time servers that are handed out, each once. What can be no server's address is none.
-pub(crate) fn time_servers(handed_out: &HandedOut) -> Result<Vec<IpAddr>, Stop> {
-    let mut all = Vec::new();
-    for server in handed_out.servers()? {
+/// Where time servers are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct TimeServers {
+    pub(crate) addresses: Vec<IpAddr>,
+    /// At most [`NAMES_MAX`].
+    pub(crate) names: Vec<String>,
+}
+
+/// The time servers that are handed out over IPv4 and over IPv6, each once. What can be no server's
+/// address is none.
+pub(crate) fn time_servers(both: [&HandedOut; 2]) -> Result<TimeServers, Stop> {
+    let mut all = TimeServers::default();
+    for server in both.iter().flat_map(|one| &one.evidence.servers) {
         for address in &server.settings.time_servers {
             let nobody = address.is_unspecified() || address.is_multicast();
-            if !nobody && !all.contains(address) {
-                all.push(*address);
+            if !nobody && !all.addresses.contains(address) {
+                all.addresses.push(*address);
+            }
+        }
+        for name in &server.settings.time_server_names {
+            if all.names.len() < NAMES_MAX && !all.names.contains(name) {
+                all.names.push(name.clone());
             }
         }
     }
-    if all.is_empty() {
-        let servers = handed_out.addresses();
-        return Err(Trouble::NoTimeServer { servers }.into());
+    if all != TimeServers::default() {
+        return Ok(all);
     }
-    Ok(all)
+    // What could not be asked may have some.
+    let unasked = both.iter().filter_map(|one| one.stop.as_ref());
+    let mut unasked = unasked.filter(|stop| stop.outcome == Outcome::NotRun);
+    if let Some(stop) = unasked.next() {
+        return Err(stop.clone());
+    }
+    let servers: Vec<String> = both.iter().flat_map(|one| one.addresses()).collect();
+    if servers.is_empty() {
+        let [v4, _] = both;
+        v4.servers()?;
+    }
+    Err(Trouble::NoTimeServer { servers }.into())
 }
 
 /// Where the proxy script is. Servers that name different ones name none: which of them is meant
@@ -123,11 +150,14 @@ mod tests {
             time(&[[10, 0, 0, 2], [10, 0, 0, 1]]),
         ]);
         let expected: [IpAddr; 2] = [[10, 0, 0, 1].into(), [10, 0, 0, 2].into()];
-        assert_eq!(time_servers(&both), Ok(expected.to_vec()));
+        let nothing = HandedOut::default();
+        let found = time_servers([&both, &nothing]).unwrap();
+        assert_eq!(found.addresses, expected);
+        let none_at_all = HandedOut::default();
         let none = handed_out(&[time(&[[0; 4], [224, 0, 1, 1]])]);
         let servers = vec!["10.77.0.1".to_owned()];
         assert_eq!(
-            time_servers(&none),
+            time_servers([&none, &none_at_all]),
             Err(Trouble::NoTimeServer { servers }.into())
         );
     }
@@ -153,7 +183,9 @@ mod tests {
         let what = || "port 68".to_owned();
         let mut nothing = handed_out(&[]);
         nothing.stop = Some(Stop::not_run(Trouble::NotPermitted { what: what() }));
-        assert_eq!(time_servers(&nothing).unwrap_err().outcome, Outcome::NotRun);
+        // The other family's servers, which have none, do not say that there is none.
+        let unasked = time_servers([&nothing, &handed_out(&[time(&[])])]);
+        assert_eq!(unasked.unwrap_err().outcome, Outcome::NotRun);
         assert!(
             proxy_script(&nothing)
                 .unwrap_err()
@@ -164,7 +196,7 @@ mod tests {
             trouble: Trouble::NetworkUnreachable,
         });
         assert_eq!(
-            time_servers(&nothing),
+            time_servers([&nothing, &nothing]),
             Err(Trouble::NetworkUnreachable.into())
         );
     }

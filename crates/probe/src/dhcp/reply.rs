@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use outgate_wire::dhcp::{Answer, Reply, Settings};
+use outgate_wire::{
+    dhcp::{Answer, Reply, Settings},
+    dhcp6,
+};
 
 use crate::{
     evidence::{DhcpServer, DhcpSettings},
@@ -27,6 +30,31 @@ pub(crate) fn server(reply: Reply, from: IpAddr, interface: Option<&str>) -> Dhc
     }
 }
 
+/// The same of DHCPv6, whose servers are known by no address but that which they answer from.
+pub(crate) fn server6(reply: dhcp6::Reply, from: IpAddr, interface: Option<&str>) -> DhcpServer {
+    let dhcp6::Settings {
+        name_servers,
+        domains,
+        time_servers,
+        time_server_names,
+    } = reply.settings;
+    let addresses = |all: Vec<_>| all.into_iter().map(IpAddr::V6).collect();
+    let names = time_server_names.iter().map(|name| cut(name, TEXT_MAX));
+    DhcpServer {
+        server: from,
+        interface: interface.map(str::to_owned),
+        offers: false,
+        informs: true,
+        settings: DhcpSettings {
+            name_servers: addresses(name_servers),
+            domain: (!domains.is_empty()).then(|| cut(&domains.join(" "), TEXT_MAX)),
+            time_servers: addresses(time_servers),
+            time_server_names: names.collect(),
+            ..DhcpSettings::default()
+        },
+    }
+}
+
 fn settings(settings: Settings) -> DhcpSettings {
     let text = |text: Option<String>| text.map(|text| cut(&text, TEXT_MAX));
     let addresses = |all: Vec<_>| all.into_iter().map(IpAddr::V4).collect();
@@ -35,6 +63,7 @@ fn settings(settings: Settings) -> DhcpSettings {
         name_servers: addresses(settings.name_servers),
         domain: text(settings.domain),
         time_servers: addresses(settings.time_servers),
+        time_server_names: Vec::new(),
         vendor: settings
             .vendor
             .map(|bytes| hex(&bytes[..bytes.len().min(VENDOR_MAX)])),

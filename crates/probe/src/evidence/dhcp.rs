@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// Who answers questions of DHCP, and with what (RFC 2131).
+/// Who answers questions of DHCP, and with what (RFC 2131, RFC 8415).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DhcpEvidence {
     /// The interfaces that it was asked on, at most 8; none where the ask leads to one server.
@@ -19,13 +19,14 @@ pub struct DhcpEvidence {
 /// A DHCP server and what it hands out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DhcpServer {
-    /// The server, as it calls itself (option 54), else the address that its answer came from.
+    /// The server, as it calls itself (option 54), else and over IPv6 the address that its answer came
+    /// from.
     pub server: IpAddr,
     /// The interface that it answered on; `None` where the ask led to it alone.
     pub interface: Option<String>,
     /// Whether it offered an address (DHCPOFFER), which was not taken.
     pub offers: bool,
-    /// Whether it told its settings alone (DHCPACK to a DHCPINFORM).
+    /// Whether it told its settings alone (DHCPACK to a DHCPINFORM, REPLY to an INFORMATION-REQUEST).
     pub informs: bool,
     /// What it hands out; both answers together.
     pub settings: DhcpSettings,
@@ -43,12 +44,14 @@ impl fmt::Display for DhcpServer {
 pub struct DhcpSettings {
     /// Option 3.
     pub routers: Vec<IpAddr>,
-    /// Option 6.
+    /// Option 6; of DHCPv6, option 23.
     pub name_servers: Vec<IpAddr>,
-    /// Option 15.
+    /// Option 15; of DHCPv6, option 24, with spaces between several.
     pub domain: Option<String>,
-    /// Option 42.
+    /// Option 42; of DHCPv6, options 31 and 56.
     pub time_servers: Vec<IpAddr>,
+    /// Option 56 of DHCPv6, where it gives names.
+    pub time_server_names: Vec<String>,
     /// Option 43, the first 128 bytes of it in hexadecimal.
     pub vendor: Option<String>,
     /// Option 51: how long an address is lent, in seconds; only with an offer.
@@ -82,6 +85,9 @@ impl DhcpSettings {
             if own.is_empty() {
                 *own = other;
             }
+        }
+        if self.time_server_names.is_empty() {
+            self.time_server_names = other.time_server_names;
         }
         let texts = [
             (&mut self.domain, other.domain),
@@ -117,10 +123,12 @@ impl fmt::Display for DhcpSettings {
             let list: Vec<String> = list.iter().map(ToString::to_string).collect();
             format!("{what} {}", list.join(" and "))
         });
+        let names = self.time_server_names.iter();
+        let names = names.map(|name| format!("time server {name}"));
         let texts = texts
             .into_iter()
             .filter_map(|(what, text)| Some(format!("{what} {}", text.as_ref()?)));
-        let all: Vec<String> = lists.chain(texts).collect();
+        let all: Vec<String> = lists.chain(names).chain(texts).collect();
         if all.is_empty() {
             return f.write_str("no settings");
         }

@@ -1,13 +1,13 @@
 //! Where the packets of a lane go: to its own addresses, or to a proxy's.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
-use outgate_wire::dhcp::SERVER_PORT;
+use futures_util::future::join;
 
 use super::{no_address, route, route::Route};
 use crate::{
     ask::{Ask, Host},
-    dhcp::handed_out,
+    dhcp::{handed_out, places},
     evidence::{Family, Resolution, Trouble},
     path::{Path, Proxy},
     probes::dhcp,
@@ -60,13 +60,19 @@ pub(super) async fn direct(ask: &Ask, path: &Path) -> Result<Located, Stop> {
     };
     match host {
         // Nobody needs to know where a DHCP server is: everybody is asked (RFC 2131 §3.1).
-        Host::Role(_) if ask.protocol == dhcp::PROTOCOL => Ok(Located {
-            targets: vec![Target {
-                everybody: true,
-                ..target(Ipv4Addr::BROADCAST.into(), Some(SERVER_PORT))
-            }],
-            resolution: None,
-        }),
+        Host::Role(_) if ask.protocol == dhcp::PROTOCOL => {
+            let everybody = |family| {
+                let places = places(family);
+                Target {
+                    everybody: true,
+                    ..target(places.everybody, Some(places.server))
+                }
+            };
+            Ok(Located {
+                targets: [Family::V4, Family::V6].map(everybody).to_vec(),
+                resolution: None,
+            })
+        }
         Host::Address(address) => Ok(Located {
             targets: vec![target(address, port)],
             resolution: None,
@@ -84,7 +90,8 @@ pub(super) async fn direct(ask: &Ask, path: &Path) -> Result<Located, Stop> {
             })
         }
         Host::TimeServers => Ok(Located {
-            targets: handed_out::time_servers(path.handed_out().await)?
+            targets: time_servers(path)
+                .await?
                 .into_iter()
                 .map(|address| target(address, port))
                 .collect(),
@@ -100,6 +107,21 @@ pub(super) async fn direct(ask: &Ask, path: &Path) -> Result<Located, Stop> {
             })
         }
     }
+}
+
+/// The addresses of the time servers that DHCP hands out.
+async fn time_servers(path: &Path) -> Result<Vec<IpAddr>, Stop> {
+    let both = join(path.handed_out(Family::V4), path.handed_out(Family::V6)).await;
+    let found = handed_out::time_servers([both.0, both.1])?;
+    let mut all = found.addresses;
+    for name in &found.names {
+        all.extend(addresses(&path.resolve(name).await));
+    }
+    if all.is_empty() {
+        // Names alone were handed out, and none has an address.
+        return Err(Trouble::NameNotFound.into());
+    }
+    Ok(all)
 }
 
 /// The addresses of a proxy, each with the far end as the proxy is told it: by name if it

@@ -13,7 +13,7 @@ use super::{Path, Proxy};
 use crate::{
     ask::{Ask, Host},
     dhcp::handed_out,
-    evidence::Trouble,
+    evidence::{Family, Trouble},
     stream::fetch,
 };
 
@@ -76,7 +76,7 @@ async fn get(place: &ProxyScript, path: &Path) -> Result<Script, Trouble> {
         ProxyScript::Here(script) => return Ok(script.clone()),
         ProxyScript::At(url) => url.clone(),
         ProxyScript::HandedOut => {
-            let named = handed_out::proxy_script(path.handed_out().await);
+            let named = handed_out::proxy_script(path.handed_out(Family::V4).await);
             named.map_err(|what| Trouble::ProxyScript { what })?
         }
     };

@@ -1,21 +1,18 @@
-//! What a site's DHCP servers hand out (RFC 2131, RFC 2132), and whether there is more than one.
+//! What a site's DHCP servers hand out (RFC 2131, RFC 8415), and whether there is more than one.
 //! No address is taken.
 
-use std::{
-    io,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-};
+use std::{io, net::SocketAddr};
 
 use futures_util::future::{BoxFuture, FutureExt};
-use outgate_wire::dhcp::{CLIENT_PORT, DhcpError, Kind, QUESTION_LEN, Question, SERVER_PORT};
+use outgate_wire::dhcp::QUESTION_LEN;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
 
 use crate::{
     ask::{Ask, Host},
     datagram::{self, Answered, Heard, Pace, TIMES_SENT},
-    dhcp,
-    evidence::{DhcpEvidence, DhcpServer, Finding, PhaseName, Trouble},
+    dhcp::{self, Question, Unread, places},
+    evidence::{DhcpEvidence, DhcpServer, Family, Finding, PhaseName, Trouble},
     families::exercise,
     interfaces,
     path::Path,
@@ -39,7 +36,7 @@ impl Probe for Dhcp {
         match ask.host {
             Host::Role(_) => dhcp::questions(),
             Host::Name(_) | Host::Address(_) | Host::SystemResolvers | Host::TimeServers => {
-                let what = "a question for DHCP settings (DHCPINFORM); no address is taken";
+                let what = "a question for DHCP settings; no address is taken";
                 vec![Sent::new(what, QUESTION_LEN, TIMES_SENT.into())]
             }
         }
@@ -51,13 +48,15 @@ impl Probe for Dhcp {
 }
 
 async fn attempt(run: &mut Run<'_>) -> Result<(), Stop> {
-    let everybody = run.attempt.address == IpAddr::V4(Ipv4Addr::BROADCAST);
-    if !everybody {
+    let family = run.attempt.family;
+    if run.attempt.address != places(family).everybody {
         return ask_one(run).await;
     }
     let path = run.path;
     let handed_out = run
-        .phase(PhaseName::Exchange, async { Ok(path.handed_out().await) })
+        .phase(PhaseName::Exchange, async {
+            Ok(path.handed_out(family).await)
+        })
         .await?;
     run.attempt.dhcp = Some(handed_out.evidence.clone());
     match &handed_out.stop {
@@ -81,42 +80,34 @@ fn judge(evidence: &DhcpEvidence) -> Result<(), Stop> {
     Err(Stop::warn(Trouble::DhcpServersDiffer { servers }))
 }
 
-/// Asks a server whose place is known, for its settings alone (RFC 2131 §4.4.3).
+/// Asks a server whose place is known, for its settings alone (RFC 2131 §4.4.3, RFC 8415 §18.2.6).
 async fn ask_one(run: &mut Run<'_>) -> Result<(), Stop> {
+    let family = run.attempt.family;
     let socket = match socket_address(run)? {
-        usual if usual.port() == SERVER_PORT => {
-            from_client_port(usual, run.path).map_err(|error| dhcp::not_open(&error))?
+        usual if usual.port() == places(family).server => {
+            from_client_port(usual, run.path).map_err(|error| dhcp::not_open(&error, family))?
         }
         // Who listens elsewhere answers to where the question came from.
         _ => datagram::connected(run).await?,
     };
-    let own = match socket.local_addr().map(|local| local.ip()) {
-        Ok(IpAddr::V4(own)) => own,
-        Ok(IpAddr::V6(_)) | Err(_) => {
-            let what = "DHCP over IPv6 is not asked yet".to_owned();
-            return Err(Stop::not_run(Trouble::BadAsk { what }));
-        }
-    };
+    let own = socket.local_addr().map_err(|error| Trouble::Local {
+        what: error.to_string(),
+    })?;
     let interfaces = interfaces::usable()?;
-    let interface = interfaces.iter().find(|one| one.has(own.into()));
-    let question = Question {
-        kind: Kind::Inform(own),
-        id: u32::from_be_bytes(run.path.tls().random()?),
-        // Loopback has none.
-        hardware: interface.and_then(|one| one.hardware).unwrap_or_default(),
-    };
+    let interface = interfaces.iter().find(|one| one.has(own.ip()));
+    // Loopback has none.
+    let hardware = interface.and_then(|one| one.hardware).unwrap_or_default();
+    let question = Question::inform(own.ip(), hardware, run.path)?;
     let address = run.attempt.address;
     let Answered { answer, sent, .. } = datagram::ask(
         run,
         &socket,
         Pace::Free,
         |_| question.encode(),
-        |datagram| match question.read(datagram) {
-            Ok(reply) => Heard::Answer(Ok(dhcp::server(reply, address, None))),
-            Err(DhcpError::Another) => Heard::Stray(None),
-            Err(error) => Heard::Stray(Some(Trouble::Malformed {
-                what: error.to_string(),
-            })),
+        |datagram| match question.read(datagram, address, None) {
+            Ok(server) => Heard::Answer(Ok(server)),
+            Err(Unread::Another) => Heard::Stray(None),
+            Err(Unread::Rubbish(what)) => Heard::Stray(Some(Trouble::Malformed { what })),
         },
     )
     .await?;
@@ -137,8 +128,9 @@ fn from_client_port(server: SocketAddr, path: &Path) -> io::Result<UdpSocket> {
     )?;
     socket.set_nonblocking(true)?;
     socket.set_reuse_address(true)?;
+    let client = places(Family::of(server.ip())).client;
     path.source()
-        .bind_at(SockRef::from(&socket), server.ip(), CLIENT_PORT)?;
+        .bind_at(SockRef::from(&socket), server.ip(), client)?;
     socket.connect(&server.into())?;
     UdpSocket::from_std(socket.into())
 }

@@ -18,6 +18,8 @@ mod coturn;
 #[cfg(test)]
 mod dhcp;
 #[cfg(test)]
+mod dhcp6;
+#[cfg(test)]
 mod dnsmasq;
 #[cfg(test)]
 mod kamailio;
