@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value as Json;
 
-use crate::support::{json, stderr, stdout, text};
+use crate::support::{json, outgate, stderr, stdout, text};
 
 /// A product that takes its time server from DHCP, and has one server of its own.
 const MANIFEST: &str = "
@@ -186,4 +186,26 @@ fn the_proxy_script_that_dhcp_names_is_used_only_where_somebody_says_so() {
         what.contains("DHCP (10.77.0.2) names none (option 252)"),
         "{what}"
     );
+}
+
+#[test]
+fn nmap_reads_what_the_labs_dhcp_server_hands_out() {
+    let nmap = "nmap --script broadcast-dhcp-discover -e eth0 \
+        --script-args broadcast-dhcp-discover.timeout=2s";
+    let words = ["lab", "run", "dhcp-well", "--"];
+    let ran = outgate(words.into_iter().chain(nmap.split_whitespace()));
+    let told = stdout(&ran);
+    assert_eq!(ran.status.code(), Some(0), "{told}{}", stderr(&ran));
+    for line in [
+        "Response 1 of 1",
+        "IP Offered: 10.10.0.10",
+        "DHCP Message Type: DHCPOFFER",
+        "Server Identifier: 10.10.0.53",
+        "IP Address Lease Time: 1h00m00s",
+        "Router: 10.10.0.1",
+        "Domain Name Server: 10.10.0.53",
+        "NTP Servers: 203.0.113.",
+    ] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
 }

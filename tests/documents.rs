@@ -6,8 +6,8 @@ use std::process::Command;
 use crate::support::{outgate, stderr, stdout};
 
 /// Options that keep a check of the documents on this machine: nobody resolves names, so nobody
-/// can be reached but who stands at a given address.
-const ALONE: &str = " --resolver 127.0.0.1:1 --timeout 1";
+/// can be reached but who stands at a given address, and loopback leads to no DHCP server.
+const ALONE: &str = " --resolver 127.0.0.1:1 --timeout 1 --source 127.0.0.1";
 
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
