@@ -8,12 +8,14 @@ mod challenge;
 mod dhcp;
 mod dhcp6;
 mod door;
+mod event_stream;
 mod icmp;
 mod ldap;
 mod manifest;
 mod mqtt;
 mod ntp;
 mod rtp;
+mod signalr;
 mod sip;
 mod ssh;
 mod stun;
@@ -24,12 +26,14 @@ pub use self::challenge::challenges;
 pub use self::dhcp::dhcp_reply;
 pub use self::dhcp6::dhcp6_reply;
 pub use self::door::door_first_bytes;
+pub use self::event_stream::event_stream;
 pub use self::icmp::icmp_reply;
 pub use self::ldap::ldap_message;
 pub use self::manifest::manifest;
 pub use self::mqtt::{mqtt_connection, mqtt_packet};
 pub use self::ntp::ntp_reply;
 pub use self::rtp::rtp_packet;
+pub use self::signalr::{signalr_answer, signalr_message};
 pub use self::sip::sip_message;
 pub use self::ssh::ssh_identification;
 pub use self::stun::stun_message;
@@ -41,11 +45,12 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz_targets` and of its folder in
 /// `corpus`.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 19] = [
     ("challenges", challenges),
     ("dhcp6_reply", dhcp6_reply),
     ("dhcp_reply", dhcp_reply),
     ("door_first_bytes", door_first_bytes),
+    ("event_stream", event_stream),
     ("icmp_reply", icmp_reply),
     ("ldap_message", ldap_message),
     ("manifest", manifest),
@@ -53,6 +58,8 @@ pub const TARGETS: [(&str, Target); 16] = [
     ("mqtt_packet", mqtt_packet),
     ("ntp_reply", ntp_reply),
     ("rtp_packet", rtp_packet),
+    ("signalr_answer", signalr_answer),
+    ("signalr_message", signalr_message),
     ("sip_message", sip_message),
     ("ssh_identification", ssh_identification),
     ("stun_message", stun_message),

@@ -320,13 +320,14 @@ pub(crate) fn join(
             if let Some(trouble) = &finding.trouble
                 && matches!(finding.outcome, Outcome::Fail | Outcome::Warn)
             {
+                let reason = trouble.underlying();
                 let key = facts
-                    .key(judged, ask, finding, trouble, &way(judged, ask))
+                    .key(judged, ask, finding, reason, &way(judged, ask))
                     .or_else(|| {
-                        let issuer = inspection.behind(trouble, finding)?;
+                        let issuer = inspection.behind(reason, finding)?;
                         Some((CauseKind::TlsInspected, issuer))
                     })
-                    .unwrap_or_else(|| key_of(judged, ask, trouble, clock, now));
+                    .unwrap_or_else(|| key_of(judged, ask, reason, clock, now));
                 found.entry(key).or_default().push(Troubled {
                     lane: at,
                     ask,
@@ -440,6 +441,7 @@ fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, String) {
         | Trouble::SignalRRefused { .. }
         | Trouble::SignalRElsewhere { .. }
         | Trouble::EchoMissing => key_of_answer(trouble, host),
+        Trouble::SignalRPartly { because, .. } => key(because, host, port),
         Trouble::ClockOff { .. } => (K::ClocksDiffer, host),
         Trouble::NtpKiss { .. } | Trouble::NtpUnsynchronised { .. } => (K::TimeServerUnready, host),
         // One site, and one cause of each kind: which server it is, the sentence says.

@@ -110,6 +110,10 @@ pub(crate) struct Words {
     listed: &'static str,
     /// Names that are not inspected, as an addition to a sentence; {names}.
     exempt: &'static str,
+    /// What SignalR goes over meanwhile, as an addition to a sentence; {works}.
+    partly: &'static str,
+    /// That SignalR's clients never come to what would work, likewise; {fails}, {works}.
+    stranded: &'static str,
     /// Title of a report; {product}.
     pub(crate) title: &'static str,
     /// Under the title; {version}, {party}.
@@ -191,7 +195,7 @@ pub(crate) fn cause(
         seen.exempt = filled(words.exempt, exempt);
     }
     let said = (words.kinds)(kind);
-    let what = seen.fill(said.what, &subject);
+    let what = seen.fill(said.what, &subject) + &besides(probes, words);
     let act = seen.fill(said.act, &subject);
     let mut lanes: Vec<usize> = probes.iter().map(|probe| probe.lane).collect();
     lanes.dedup();
@@ -203,6 +207,35 @@ pub(crate) fn cause(
         act,
         lanes,
     }
+}
+
+/// What works although a part of SignalR does not, as an addition to a sentence.
+fn besides(probes: &[Troubled<'_>], words: &Words) -> String {
+    let partly = probes.iter().find_map(|probe| {
+        let Trouble::SignalRPartly {
+            fails,
+            works,
+            stranded,
+            because: _,
+        } = probe.trouble
+        else {
+            return None;
+        };
+        Some((*fails, works.join(", "), *stranded))
+    });
+    let Some((fails, works, stranded)) = partly else {
+        return String::new();
+    };
+    let template = if stranded {
+        words.stranded
+    } else {
+        words.partly
+    };
+    filled(template, |blank| match blank {
+        "fails" => Some(fails),
+        "works" => Some(&works),
+        _ => None,
+    })
 }
 
 /// What was seen by the probes of one cause, in words.
@@ -232,7 +265,7 @@ impl Seen {
             hosts: listed(&hosts, words),
             first: probes
                 .first()
-                .map_or_else(String::new, |probe| probe.trouble.to_string()),
+                .map_or_else(String::new, |probe| probe.trouble.underlying().to_string()),
             clock: offset.map_or_else(String::new, |offset| apart(offset, words)),
             maker: String::new(),
             exempt: String::new(),
@@ -324,6 +357,15 @@ mod tests {
                 let (own, known) = (blanks(said.act), blanks(english.act));
                 assert!(own.is_subset(&known), "{kind} {language}: {own:?}");
             }
+        }
+    }
+
+    #[test]
+    fn every_language_says_what_of_signalr_works() {
+        for language in Language::ALL {
+            let words = language.words();
+            assert_eq!(blanks(words.partly), BTreeSet::from(["works"]));
+            assert_eq!(blanks(words.stranded), BTreeSet::from(["fails", "works"]));
         }
     }
 

@@ -13,7 +13,6 @@ pub mod icmp;
 pub mod ldap;
 pub mod ntp;
 pub mod rtp;
-pub mod signalr;
 pub mod sip;
 pub mod ssh;
 pub mod stun;

@@ -3,21 +3,27 @@
 use crate::workspace::Package;
 
 /// What each package of the workspace may need of the others. The arrows only point up.
-const ALLOWED: [(&str, &[&str]); 18] = [
+const ALLOWED: [(&str, &[&str]); 19] = [
     ("outgate-manifest", &[]),
     ("outgate-render", &["outgate-manifest"]),
     ("outgate-wire", &[]),
     ("outgate-mqtt", &[]),
     ("outgate-pac", &[]),
+    ("outgate-signalr", &[]),
     (
         "outgate-probe",
-        &["outgate-mqtt", "outgate-pac", "outgate-wire"],
+        &[
+            "outgate-mqtt",
+            "outgate-pac",
+            "outgate-signalr",
+            "outgate-wire",
+        ],
     ),
     (
         "outgate-check",
         &["outgate-manifest", "outgate-render", "outgate-probe"],
     ),
-    ("outgate-standin", &["outgate-wire"]),
+    ("outgate-standin", &["outgate-signalr", "outgate-wire"]),
     ("outgate-lab", &["outgate-manifest", "outgate-standin"]),
     ("outgate-testbed", &[]),
     ("outgate-core", &[]),
@@ -51,6 +57,7 @@ const ALLOWED: [(&str, &[&str]); 18] = [
             "outgate-door",
             "outgate-manifest",
             "outgate-mqtt",
+            "outgate-signalr",
             "outgate-wire",
         ],
     ),
@@ -59,11 +66,12 @@ const ALLOWED: [(&str, &[&str]); 18] = [
 ];
 
 /// The packages that compute and never talk to anybody.
-pub(super) const WITHOUT_INPUT_OR_OUTPUT: [&str; 5] = [
+pub(super) const WITHOUT_INPUT_OR_OUTPUT: [&str; 6] = [
     "outgate-manifest",
     "outgate-mqtt",
     "outgate-pac",
     "outgate-render",
+    "outgate-signalr",
     "outgate-wire",
 ];
 

@@ -13,6 +13,8 @@ pub(super) const WORDS: Words = Words {
     days: "{n} Tage",
     listed: "{names} und {n} weitere",
     exempt: "; nicht aufgebrochen: {names}",
+    partly: "; bis dahin läuft SignalR über {works}",
+    stranded: "; über {works} käme SignalR durch, doch seine Clients bleiben bei {fails} hängen und versuchen das nie",
     title: "Prüfung von {product}",
     version: "Version {version}, von {party}",
     newest: "neueste",

@@ -13,6 +13,8 @@ pub(super) const WORDS: Words = Words {
     days: "{n} days",
     listed: "{names} and {n} more",
     exempt: "; not inspected: {names}",
+    partly: "; meanwhile SignalR goes over {works}",
+    stranded: "; SignalR would get through over {works}, but its clients stop at {fails} and never try that",
     title: "Check of {product}",
     version: "version {version}, from {party}",
     newest: "newest",

@@ -13,6 +13,8 @@ pub(super) const WORDS: Words = Words {
     days: "{n} døgn",
     listed: "{names} og {n} til",
     exempt: "; ikke inspisert: {names}",
+    partly: "; inntil videre går SignalR over {works}",
+    stranded: "; over {works} ville SignalR kommet fram, men klientene blir hengende ved {fails} og prøver det aldri",
     title: "Kontroll av {product}",
     version: "versjon {version}, fra {party}",
     newest: "nyeste",

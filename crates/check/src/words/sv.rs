@@ -13,6 +13,8 @@ pub(super) const WORDS: Words = Words {
     days: "{n} dygn",
     listed: "{names} och {n} till",
     exempt: "; inte inspekterat: {names}",
+    partly: "; tills vidare går SignalR över {works}",
+    stranded: "; över {works} skulle SignalR komma fram, men klienterna fastnar vid {fails} och provar det aldrig",
     title: "Kontroll av {product}",
     version: "version {version}, från {party}",
     newest: "senaste",

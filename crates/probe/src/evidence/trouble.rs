@@ -261,6 +261,19 @@ pub enum Trouble {
         /// That server; `None` if it cannot be read.
         host: Option<String>,
     },
+    /// SignalR gets through, but not over every transport that the hub offers.
+    #[serde(rename = "signalr-partly")]
+    SignalRPartly {
+        /// A transport over which it does not, by its name in SignalR.
+        fails: &'static str,
+        /// What happened there.
+        because: Box<Trouble>,
+        /// The transports over which it does.
+        works: Vec<&'static str>,
+        /// Whether Microsoft's clients stop at the one that fails, because it is accepted at first,
+        /// and never try those that work.
+        stranded: bool,
+    },
     /// The MQTT server refused the connection, for another reason than a missing login.
     MqttRefused {
         /// The reason code (MQTT 5.0 section 2.4).
@@ -392,6 +405,17 @@ pub enum Trouble {
         /// The error of the system.
         what: String,
     },
+}
+
+impl Trouble {
+    /// What happened where only a part of it failed; the trouble itself otherwise.
+    pub fn underlying(&self) -> &Self {
+        if let Self::SignalRPartly { because, .. } = self {
+            because
+        } else {
+            self
+        }
+    }
 }
 
 /// What a bound counts.

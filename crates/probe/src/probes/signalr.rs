@@ -1,11 +1,15 @@
 //! SignalR: negotiation, then every transport that the server offers, each up to the handshake of
-//! the hub's protocol. Which of them gets through is what a product falls back on.
+//! the hub's protocol and a ping. Which of them gets through is what a product falls back on.
 
+mod heard;
 mod transports;
 
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 use http::{Method, header};
-use outgate_wire::signalr::{ANSWER_MAX, HANDSHAKE, Negotiated, Transport, negotiated};
+use outgate_signalr::{
+    handshake, json,
+    negotiate::{ANSWER_MAX, Answer, Token, Transport},
+};
 
 use super::tls;
 use crate::{
@@ -57,7 +61,12 @@ impl Probe for SignalR {
                 Sent::new("HTTP requests that poll the hub", size + ID_MAX, 2),
                 Sent::new(
                     "SignalR's handshake",
-                    size + ID_MAX + HANDSHAKE.len(),
+                    size + ID_MAX + handshake::FOR_JSON.len(),
+                    TRANSPORTS,
+                ),
+                Sent::new(
+                    "SignalR's ping",
+                    size + ID_MAX + json::PING.len(),
                     TRANSPORTS,
                 ),
                 Sent::new("an HTTP request that ends the polling", size + ID_MAX, 1),
@@ -113,27 +122,60 @@ async fn attempt_transport(run: &Run<'_>, transport: Transport) -> SignalRTransp
     }
 }
 
-/// One transport is enough to work, and every one to work as it should.
+/// One transport is enough to work, and every one to work as it should. Microsoft's clients try
+/// them in the hub's order and go on only from one that is refused; at one that is accepted and
+/// then silent or closed they stop.
 fn judge(tried: &[SignalRTransportEvidence]) -> Result<(), Stop> {
-    let trouble = tried.iter().find_map(|one| one.trouble.clone());
-    let Some(trouble) = trouble else {
+    let mut troubles = tried
+        .iter()
+        .filter_map(|one| Some((one, one.trouble.as_ref()?)));
+    let Some((failing, trouble)) = troubles.next() else {
         return if tried.is_empty() {
             Err(Trouble::NotSignalR.into())
         } else {
             Ok(())
         };
     };
-    if tried.iter().any(|one| one.outcome == Outcome::Pass) {
-        Err(Stop::warn(trouble))
-    } else {
-        Err(trouble.into())
+    let passes = |one: &&SignalRTransportEvidence| one.outcome == Outcome::Pass;
+    let works: Vec<&'static str> = tried
+        .iter()
+        .filter(passes)
+        .map(|one| one.transport)
+        .collect();
+    if works.is_empty() {
+        return Err(trouble.clone().into());
     }
+    let before = tried.iter().take_while(|one| !passes(one));
+    let stuck = before
+        .filter_map(|one| Some((one, one.trouble.as_ref()?)))
+        .find(|(_, trouble)| strands(trouble));
+    let stranded = stuck.is_some();
+    let (failing, because) = stuck.unwrap_or((failing, trouble));
+    let trouble = Trouble::SignalRPartly {
+        fails: failing.transport,
+        because: Box::new(because.clone()),
+        works,
+        stranded,
+    };
+    Err(if stranded {
+        trouble.into()
+    } else {
+        Stop::warn(trouble)
+    })
+}
+
+/// Whether a client takes a transport for good that fails like this, and so tries no other.
+fn strands(trouble: &Trouble) -> bool {
+    matches!(
+        trouble,
+        Trouble::StreamBuffered | Trouble::WebSocketClosed { .. } | Trouble::TimedOut { .. }
+    )
 }
 
 /// A connection that was negotiated.
 struct Negotiation {
-    /// Names it; secret.
-    id: String,
+    token: Token,
+    /// Those that take text, in the hub's order.
     transports: Vec<Transport>,
 }
 
@@ -154,13 +196,20 @@ async fn negotiate(run: &mut Run<'_>, client: &mut Client) -> Result<Negotiation
     let body = run
         .phase(PhaseName::Body, read_whole(body, ANSWER_MAX))
         .await?;
-    let answer = body.and_then(|body| negotiated(&body).ok());
+    let answer = body.and_then(|body| Answer::read(&body).ok());
     match answer.ok_or(Trouble::NotSignalR)? {
-        Negotiated::Connection { id, transports } if is_id(&id) => {
-            Ok(Negotiation { id, transports })
+        Answer::Connection(connection) if is_id(connection.token.expose()) => {
+            let texts = connection.transports.iter().filter(|offer| offer.text);
+            Ok(Negotiation {
+                transports: texts.map(|offer| offer.transport).collect(),
+                token: connection.token,
+            })
         }
-        Negotiated::Connection { .. } => Err(Trouble::NotSignalR.into()),
-        Negotiated::Redirection { url } => {
+        Answer::Connection(_) => Err(Trouble::NotSignalR.into()),
+        Answer::Redirection {
+            url,
+            access_token: _,
+        } => {
             let host = match Location::read(&url).host() {
                 LocationHost::Named(host) => Some(cut(&host, TEXT_MAX)),
                 LocationHost::Unchanged | LocationHost::Unreadable => None,
@@ -168,7 +217,7 @@ async fn negotiate(run: &mut Run<'_>, client: &mut Client) -> Result<Negotiation
             // Names that the manifest does not declare are not asked.
             Err(Stop::warn(Trouble::SignalRElsewhere { host }))
         }
-        Negotiated::Refused { error } => Err(refused(&error)),
+        Answer::Refused { error } => Err(refused(&error)),
     }
 }
 
@@ -223,10 +272,9 @@ mod tests {
         }
     }
 
-    #[test]
-    fn one_transport_that_works_is_a_warning_and_none_a_failure() {
-        let one = |trouble: Option<Trouble>| SignalRTransportEvidence {
-            transport: "WebSockets",
+    fn tried(transport: &'static str, trouble: Option<Trouble>) -> SignalRTransportEvidence {
+        SignalRTransportEvidence {
+            transport,
             outcome: if trouble.is_none() {
                 Outcome::Pass
             } else {
@@ -234,14 +282,49 @@ mod tests {
             },
             trouble,
             took: std::time::Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn one_transport_that_works_is_a_warning_and_none_a_failure() {
+        let stripped = || Trouble::UpgradeRefused { status: 400 };
+        let refused = || tried("WebSockets", Some(stripped()));
+        let works = |name| tried(name, None);
+        assert_eq!(judge(&[works("WebSockets"), works("LongPolling")]), Ok(()));
+        let partly = Trouble::SignalRPartly {
+            fails: "WebSockets",
+            because: Box::new(stripped()),
+            works: vec!["LongPolling"],
+            stranded: false,
         };
-        let refused = || one(Some(Trouble::UpgradeRefused { status: 400 }));
-        assert_eq!(judge(&[one(None), one(None)]), Ok(()));
         assert_eq!(
-            judge(&[refused(), one(None)]).unwrap_err().outcome,
-            Outcome::Warn
+            judge(&[refused(), works("LongPolling")]),
+            Err(Stop::warn(partly))
         );
-        assert_eq!(judge(&[refused()]).unwrap_err().outcome, Outcome::Fail);
-        assert_eq!(judge(&[]).unwrap_err().trouble, Trouble::NotSignalR);
+        assert_eq!(judge(&[refused()]), Err(stripped().into()));
+        assert_eq!(judge(&[]), Err(Trouble::NotSignalR.into()));
+    }
+
+    #[test]
+    fn a_transport_that_is_accepted_and_fails_then_keeps_clients_from_the_ones_after_it() {
+        let refused = || Trouble::UpgradeRefused { status: 400 };
+        let kept = |works: bool| {
+            let buffered = Some(Trouble::StreamBuffered);
+            [
+                tried("WebSockets", (!works).then(refused)),
+                tried("ServerSentEvents", buffered),
+                tried("LongPolling", None),
+            ]
+        };
+        let stop = judge(&kept(false)).unwrap_err();
+        assert_eq!(stop.outcome, Outcome::Fail);
+        let stranded = Trouble::SignalRPartly {
+            fails: "ServerSentEvents",
+            because: Box::new(Trouble::StreamBuffered),
+            works: vec!["LongPolling"],
+            stranded: true,
+        };
+        assert_eq!(stop.trouble, stranded);
+        assert_eq!(judge(&kept(true)).unwrap_err().outcome, Outcome::Warn);
     }
 }

@@ -45,7 +45,12 @@ async fn behind_a_bad_proxy(mut stream: Secured) {
 async fn one_transport_that_works_is_a_warning_that_says_which_do_not() {
     let server = Secure::start(behind_a_bad_proxy).await;
     let finding = server.asked(&ask("signalr")).await;
-    let trouble = Some(Trouble::UpgradeRefused { status: 200 });
+    let trouble = Some(Trouble::SignalRPartly {
+        fails: "WebSockets",
+        because: Box::new(Trouble::UpgradeRefused { status: 200 }),
+        works: vec!["LongPolling"],
+        stranded: false,
+    });
     assert_eq!((finding.outcome, finding.trouble), (Outcome::Warn, trouble));
     let tried = finding.attempts[0].signalr.clone().unwrap().transports;
     let tried: Vec<_> = tried.iter().map(|it| (it.transport, it.outcome)).collect();

@@ -59,6 +59,7 @@ impl fmt::Display for Trouble {
             | Self::NotSignalR
             | Self::SignalRRefused { .. }
             | Self::SignalRElsewhere { .. }
+            | Self::SignalRPartly { .. }
             | Self::EchoMissing => self.write_stream(f),
             Self::HttpStatus { .. }
             | Self::NotShownToBeTheVendor { .. }
@@ -211,6 +212,19 @@ impl Trouble {
             }
             Self::SignalRElsewhere { host: None } => {
                 f.write_str("the SignalR hub leads to somewhere else")
+            }
+            Self::SignalRPartly {
+                fails,
+                because,
+                works,
+                stranded,
+            } => {
+                let works = works.join(", ");
+                write!(f, "SignalR over {works} alone; {fails}: {because}")?;
+                if *stranded {
+                    f.write_str(", and clients go no further")?;
+                }
+                Ok(())
             }
             Self::EchoMissing => f.write_str("no pong to the WebSocket ping"),
             _ => Ok(()),

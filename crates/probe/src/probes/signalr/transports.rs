@@ -1,17 +1,17 @@
-//! The three transports, each up to the answer to SignalR's handshake.
+//! The three transports, each up to the answer to SignalR's handshake and a ping after it.
+
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use http::{Method, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use outgate_wire::{
-    event_stream::Reader,
-    signalr::{ANSWER_MAX, HANDSHAKE, Handshake, SignalRError, handshake},
-};
-use tokio::time::Instant;
+use outgate_signalr::{handshake, json, negotiate::ANSWER_MAX};
+use outgate_wire::event_stream::Reader;
+use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{super::events::kept, Negotiation, negotiate, refused, with_query};
+use super::{super::events::kept, Negotiation, heard::Heard, negotiate, with_query};
 use crate::{
     evidence::{PhaseName, Trouble, Unit},
     http::{Client, EVENT_STREAM, is_event_stream, judge_ok, read_whole, request, stop_of},
@@ -23,71 +23,115 @@ use crate::{
 const PHASE: PhaseName = PhaseName::Exchange;
 /// Most messages or polls in which the answer may come.
 const PIECES_MAX: u32 = 100;
+/// Most bytes of a stream that are read.
+const STREAM_MAX: u64 = 1 << 20;
+/// Longest time for which a connection is held after the ping.
+const HOLD_MAX: Duration = Duration::from_secs(3600);
 
 /// A connection to the hub: negotiated, and ready for more requests.
 async fn connection(run: &mut Run<'_>) -> Result<(Client, String), Stop> {
     let opened = open_tls(run).await?;
     let mut client = Client::over(opened.stream).await?;
-    let Negotiation { id, .. } = negotiate(run, &mut client).await?;
-    Ok((
-        client,
-        with_query(&run.ask.http.path, "", &format!("id={id}")),
-    ))
+    let Negotiation { token, .. } = negotiate(run, &mut client).await?;
+    let id = format!("id={}", token.expose());
+    Ok((client, with_query(&run.ask.http.path, "", &id)))
 }
 
-/// WebSocket: the handshake of HTTP, then SignalR's.
+/// Allows for the time for which a connection is held, and returns it.
+fn hold(run: &mut Run<'_>) -> Duration {
+    let hold = run.ask.hold.min(HOLD_MAX);
+    run.extend(hold);
+    hold
+}
+
+/// WebSocket: the handshake of HTTP, then SignalR's, then a ping.
 pub(super) async fn web_sockets(run: &mut Run<'_>) -> Result<(), Stop> {
     let (_client, path) = connection(run).await?;
     let opened = open_tls(run).await?;
-    let mut socket = upgrade(run, opened.stream, ("wss", 443), &path, None).await?;
-    let talked = run.phase(PHASE, talk(&mut socket)).await;
+    let socket = upgrade(run, opened.stream, ("wss", 443), &path, None).await?;
+    let mut talk = Talk {
+        socket,
+        heard: Heard::new(),
+        start: Instant::now(),
+    };
+    let hold = hold(run);
+    let mut talked = run.phase(PHASE, talk.greet()).await;
+    if talked.is_ok() {
+        talked = run.phase(PhaseName::Hold, talk.hold(hold)).await;
+    }
     let goodbye = async {
-        let _ = socket.close(None).await;
+        let _ = talk.socket.close(None).await;
         Ok(())
     };
     let _ = run.phase(PhaseName::Close, goodbye).await;
     talked
 }
 
-async fn talk(socket: &mut Socket) -> Result<(), Stop> {
-    let start = Instant::now();
-    let closed = |code| -> Stop {
-        Trouble::WebSocketClosed {
-            code,
-            after_micros: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
-            answered: false,
+struct Talk {
+    socket: Socket,
+    heard: Heard,
+    start: Instant,
+}
+
+impl Talk {
+    async fn greet(&mut self) -> Result<(), Stop> {
+        self.say(handshake::FOR_JSON).await?;
+        for _ in 0..PIECES_MAX {
+            self.hear().await?;
+            if self.heard.is_welcome() {
+                return Ok(());
+            }
         }
-        .into()
-    };
-    let stop = |error| {
-        let stop = websocket::stop_of(&error, PHASE, start);
+        Err(too_many())
+    }
+
+    async fn hold(&mut self, hold: Duration) -> Result<(), Stop> {
+        let end = Instant::now() + hold;
+        self.say(json::PING).await?;
+        for _ in 0..PIECES_MAX {
+            match timeout_at(end, self.hear()).await {
+                Ok(heard) => heard?,
+                Err(_) => break,
+            }
+        }
+        Ok(())
+    }
+
+    async fn say(&mut self, text: &'static str) -> Result<(), Stop> {
+        let sent = self.socket.send(Message::Text(text.into())).await;
+        sent.map_err(|error| self.stop(&error))
+    }
+
+    async fn hear(&mut self) -> Result<(), Stop> {
+        match self.socket.next().await {
+            Some(Ok(Message::Text(text))) => self.heard.handle_bytes(text.as_bytes()),
+            Some(Ok(Message::Binary(bytes))) => self.heard.handle_bytes(&bytes),
+            Some(Ok(Message::Close(frame))) => {
+                Err(self.closed(frame.map(|frame| frame.code.into())))
+            }
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(()),
+            Some(Err(error)) => Err(self.stop(&error)),
+            None => Err(self.closed(None)),
+        }
+    }
+
+    fn stop(&self, error: &tokio_tungstenite::tungstenite::Error) -> Stop {
+        let stop = websocket::stop_of(error, PHASE, self.start);
         if stop.is_hang_up() {
-            closed(None)
+            self.closed(None)
         } else {
             stop
         }
-    };
-    socket
-        .send(Message::Text(HANDSHAKE.into()))
-        .await
-        .map_err(stop)?;
-    let mut heard = Vec::new();
-    for _ in 0..PIECES_MAX {
-        match socket.next().await {
-            Some(Ok(Message::Text(text))) => heard.extend_from_slice(text.as_bytes()),
-            Some(Ok(Message::Binary(bytes))) => heard.extend_from_slice(&bytes),
-            Some(Ok(Message::Close(frame))) => {
-                return Err(closed(frame.map(|frame| frame.code.into())));
-            }
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-            Some(Err(error)) => return Err(stop(error)),
-            None => return Err(closed(None)),
-        }
-        if is_welcome(&heard)? {
-            return Ok(());
-        }
     }
-    Err(too_many())
+
+    fn closed(&self, code: Option<u16>) -> Stop {
+        Trouble::WebSocketClosed {
+            code,
+            after_micros: u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX),
+            answered: self.heard.is_welcome(),
+        }
+        .into()
+    }
 }
 
 /// Server-Sent Events: what the server says comes on one connection, what we say goes on another.
@@ -105,54 +149,85 @@ pub(super) async fn server_sent_events(run: &mut Run<'_>) -> Result<(), Stop> {
     if !kind.is_some_and(|kind| is_event_stream(kind.as_bytes())) {
         return Err(Trouble::NotEventStream.into());
     }
-    say_handshake(run, &mut talking, &path).await?;
-    match run.phase(PHASE, first_event(response.into_body())).await {
+    say(run, &mut talking, &path, handshake::FOR_JSON).await?;
+    let mut events = Events {
+        body: response.into_body(),
+        reader: Reader::new(),
+        heard: Heard::new(),
+        bytes: 0,
+    };
+    match run.phase(PHASE, events.greet()).await {
         // The hub answers at once, so somebody on the way has it and keeps it.
         Err(Stop {
             trouble: Trouble::TimedOut { .. },
             ..
-        }) => Err(Trouble::StreamBuffered.into()),
-        other => other,
+        }) => return Err(Trouble::StreamBuffered.into()),
+        other => other?,
     }
+    say(run, &mut talking, &path, json::PING).await?;
+    let hold = hold(run);
+    run.phase(PhaseName::Hold, events.hold(hold)).await
 }
 
-async fn first_event(mut body: Incoming) -> Result<(), Stop> {
-    let start = Instant::now();
-    let mut reader = Reader::new();
-    let mut bytes = 0;
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| stop_of(&error, PHASE, start))?;
-        let Some(data) = frame.data_ref() else {
-            continue;
-        };
-        bytes += data.len();
-        if bytes > ANSWER_MAX {
-            return Err(too_long());
+struct Events {
+    body: Incoming,
+    reader: Reader,
+    heard: Heard,
+    bytes: u64,
+}
+
+impl Events {
+    async fn greet(&mut self) -> Result<(), Stop> {
+        while !self.heard.is_welcome() {
+            self.hear(PHASE).await?;
         }
-        let events = reader
-            .handle_bytes(data)
-            .map_err(|error| Trouble::Malformed {
-                what: error.to_string(),
-            })?;
-        if let Some(event) = events.first() {
-            return match is_welcome(event.data.as_bytes())? {
-                true => Ok(()),
-                false => Err(Trouble::NotSignalR.into()),
-            };
-        }
+        Ok(())
     }
-    Err(Trouble::Closed { phase: PHASE }.into())
+
+    async fn hold(&mut self, hold: Duration) -> Result<(), Stop> {
+        let end = Instant::now() + hold;
+        while let Ok(heard) = timeout_at(end, self.hear(PhaseName::Hold)).await {
+            heard?;
+        }
+        Ok(())
+    }
+
+    async fn hear(&mut self, phase: PhaseName) -> Result<(), Stop> {
+        let start = Instant::now();
+        let frame = self.body.frame().await.ok_or(Trouble::Closed { phase })?;
+        let frame = frame.map_err(|error| stop_of(&error, phase, start))?;
+        let Some(data) = frame.data_ref() else {
+            return Ok(());
+        };
+        self.bytes += data.len() as u64;
+        if self.bytes > STREAM_MAX {
+            return Err(Trouble::TooMuch {
+                bound: STREAM_MAX,
+                unit: Unit::StreamBytes,
+            }
+            .into());
+        }
+        let events = self.reader.handle_bytes(data);
+        let events = events.map_err(|error| Trouble::Malformed {
+            what: error.to_string(),
+        })?;
+        for event in events {
+            self.heard.handle_bytes(event.data.as_bytes())?;
+        }
+        Ok(())
+    }
 }
 
 /// Long polling: the first poll opens, the handshake goes, the next poll brings its answer.
 pub(super) async fn long_polling(run: &mut Run<'_>) -> Result<(), Stop> {
     let (mut client, path) = connection(run).await?;
     poll(run, &mut client, &path).await?;
-    say_handshake(run, &mut client, &path).await?;
-    let mut heard = Vec::new();
+    say(run, &mut client, &path, handshake::FOR_JSON).await?;
+    let mut heard = Heard::new();
     for _ in 0..PIECES_MAX {
-        heard.extend(poll(run, &mut client, &path).await?);
-        if is_welcome(&heard)? {
+        heard.handle_bytes(&poll(run, &mut client, &path).await?)?;
+        if heard.is_welcome() {
+            say(run, &mut client, &path, json::PING).await?;
             end(run, &mut client, &path).await;
             return Ok(());
         }
@@ -170,8 +245,15 @@ async fn poll(run: &mut Run<'_>, client: &mut Client, path: &str) -> Result<Vec<
     run.phase(PHASE, polling).await?.ok_or_else(too_long)
 }
 
-async fn say_handshake(run: &mut Run<'_>, client: &mut Client, path: &str) -> Result<(), Stop> {
-    let words = request(run, Method::POST, path, 443, ("*/*", HANDSHAKE))?;
+/// Says something to the hub beside what it says. It answers 200 as long as it knows the
+/// connection.
+async fn say(
+    run: &mut Run<'_>,
+    client: &mut Client,
+    path: &str,
+    text: &'static str,
+) -> Result<(), Stop> {
+    let words = request(run, Method::POST, path, 443, ("*/*", text))?;
     let saying = async {
         let response = client.send(words).await?;
         judge_ok(response.status())?;
@@ -185,16 +267,6 @@ async fn end(run: &mut Run<'_>, client: &mut Client, path: &str) {
     if let Ok(question) = request(run, Method::DELETE, path, 443, ("*/*", "")) {
         let ending = async { client.send(question).await.map(|_| ()) };
         let _ = run.phase(PhaseName::Close, ending).await;
-    }
-}
-
-fn is_welcome(heard: &[u8]) -> Result<bool, Stop> {
-    match handshake(heard) {
-        Ok(None) => Ok(false),
-        Ok(Some(Handshake::Accepted)) => Ok(true),
-        Ok(Some(Handshake::Refused { error })) => Err(refused(&error)),
-        Err(SignalRError::TooLong) => Err(too_long()),
-        Err(SignalRError::NotSignalR) => Err(Trouble::NotSignalR.into()),
     }
 }
 
