@@ -1,28 +1,26 @@
-//! HTTP/1.1 and, by upgrade, WebSocket: the same over TLS and without.
+//! HTTP/1.1 and, by upgrade, WebSocket, and SignalR over both: the same over TLS and without.
 
 use std::{
     convert::Infallible,
-    future,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
-use http_body_util::Full;
-use hyper::{
-    body::{Bytes, Incoming},
-    server::conn::http1,
-    service::service_fn,
-    upgrade::OnUpgrade,
-};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::OnUpgrade};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use outgate_signalr::negotiate::Transport;
 use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
 };
 
-use crate::{Clock, listen, websocket};
+use crate::{
+    Clock, listen,
+    signalr::{Asked, Body, Connection, Hub, whole},
+    websocket,
+};
 
 /// The longest that reading a request's head may take, and the wait for the next request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -66,6 +64,14 @@ pub enum HttpFault {
 pub(crate) struct Site {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) fault: HttpFault,
+    pub(crate) hub: Hub,
+}
+
+/// What a connection becomes after HTTP.
+struct Upgrade {
+    on: OnUpgrade,
+    /// The connection of SignalR that it carries; an echo where there is none.
+    carries: Option<Arc<Connection>>,
 }
 
 /// Serves plain HTTP until dropped.
@@ -93,12 +99,8 @@ where
     }
 
     let upgrade = Mutex::new(None);
-    let service = service_fn(|mut request: Request<Incoming>| {
-        let response = respond(&request, sni.as_deref(), &site);
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            *lock(&upgrade) = Some(hyper::upgrade::on(&mut request));
-        }
-        future::ready(Ok::<_, Infallible>(response))
+    let service = service_fn(|request: Request<Incoming>| async {
+        Ok::<_, Infallible>(respond(request, sni.as_deref(), &site, &upgrade).await)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -116,20 +118,53 @@ where
     let Some(upgrade) = lock(&upgrade).take() else {
         return;
     };
-    let Ok(upgraded) = upgrade.await else {
+    let Ok(upgraded) = upgrade.on.await else {
         return;
     };
     let socket = TokioIo::new(upgraded);
     if site.fault == HttpFault::WebSocketDropped {
-        listen::close(socket).await;
-    } else {
-        websocket::echo(socket).await;
+        return listen::close(socket).await;
+    }
+    match upgrade.carries {
+        Some(connection) => site.hub.serve_socket(socket, &connection).await,
+        None => websocket::echo(socket).await,
     }
 }
 
-fn respond<B>(request: &Request<B>, sni: Option<&str>, site: &Site) -> Response<Full<Bytes>> {
-    let (response, text) = judge(request, sni, site.fault);
-    let mut response = response.map(|()| Full::new(Bytes::from(text)));
+async fn respond(
+    mut request: Request<Incoming>,
+    sni: Option<&str>,
+    site: &Site,
+    upgrade: &Mutex<Option<Upgrade>>,
+) -> Response<Body> {
+    let asked = site.hub.asked(&request);
+    let mut response = match (refuse(&request, sni, site.fault), asked) {
+        (Some(refused), _) => told(refused),
+        (None, Some(Asked::Connection(connection))) if wants_socket(&request, site.fault) => {
+            let response = match connection.begin(Transport::WebSockets) {
+                Ok(()) => websocket::handshake(&request),
+                Err(status) => error(status, "").0,
+            };
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                *lock(upgrade) = Some(Upgrade {
+                    on: hyper::upgrade::on(&mut request),
+                    carries: Some(connection),
+                });
+            }
+            told((response, String::new()))
+        }
+        (None, Some(asked)) => site.hub.respond(asked, request).await,
+        (None, None) => {
+            let (response, text) = serve_page(&request, site.fault);
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                *lock(upgrade) = Some(Upgrade {
+                    on: hyper::upgrade::on(&mut request),
+                    carries: None,
+                });
+            }
+            told((response, text))
+        }
+    };
     let headers = response.headers_mut();
     if let Some(date) = date(site.clock.now()) {
         headers.insert(header::DATE, date);
@@ -138,27 +173,40 @@ fn respond<B>(request: &Request<B>, sni: Option<&str>, site: &Site) -> Response<
     response
 }
 
-/// The answer to a request, and its text.
-fn judge<B>(request: &Request<B>, sni: Option<&str>, fault: HttpFault) -> (Response<()>, String) {
+fn told((response, text): (Response<()>, String)) -> Response<Body> {
+    response.map(|()| whole(text))
+}
+
+fn wants_socket<B>(request: &Request<B>, fault: HttpFault) -> bool {
+    fault != HttpFault::WebSocketStripped && websocket::is_asked_for(request.headers())
+}
+
+/// What is wrong with a request, or done wrong with every one.
+fn refuse<B>(
+    request: &Request<B>,
+    sni: Option<&str>,
+    fault: HttpFault,
+) -> Option<(Response<()>, String)> {
     let Some(name) = host(request) else {
-        return error(StatusCode::BAD_REQUEST, "one Host header, please");
+        return Some(error(StatusCode::BAD_REQUEST, "one Host header, please"));
     };
     if let HttpFault::Status(status) = fault {
-        return error(status, "this is a fault on purpose");
+        return Some(error(status, "this is a fault on purpose"));
     }
     if fault == HttpFault::Portal {
         let (mut response, text) = error(StatusCode::FOUND, "log in first");
         let login = HeaderValue::from_static("http://portal.test/login");
         response.headers_mut().insert(header::LOCATION, login);
-        return (response, text);
+        return Some((response, text));
     }
-    if sni.is_some_and(|sni| !sni.eq_ignore_ascii_case(without_port(name))) {
-        return error(
-            StatusCode::MISDIRECTED_REQUEST,
-            "TLS was asked for another name",
-        );
-    }
-    if fault != HttpFault::WebSocketStripped && websocket::is_asked_for(request.headers()) {
+    let other = sni.is_some_and(|sni| !sni.eq_ignore_ascii_case(without_port(name)));
+    let misdirected = StatusCode::MISDIRECTED_REQUEST;
+    other.then(|| error(misdirected, "TLS was asked for another name"))
+}
+
+/// The answer to a request that is in order, and its text.
+fn serve_page<B>(request: &Request<B>, fault: HttpFault) -> (Response<()>, String) {
+    if wants_socket(request, fault) {
         return (websocket::handshake(request), String::new());
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -167,6 +215,7 @@ fn judge<B>(request: &Request<B>, sni: Option<&str>, fault: HttpFault) -> (Respo
         response.headers_mut().insert(header::ALLOW, allowed);
         return (response, text);
     }
+    let name = host(request).unwrap_or_default();
     let text = format!("outgate stand-in for {name}: {}\n", request.uri().path());
     (plain(StatusCode::OK), text)
 }
@@ -209,13 +258,17 @@ fn date(now: SystemTime) -> Option<HeaderValue> {
 }
 
 /// Nothing can panic while the lock is held, so what it guards is whole even when poisoned.
-fn lock(upgrade: &Mutex<Option<OnUpgrade>>) -> std::sync::MutexGuard<'_, Option<OnUpgrade>> {
+fn lock(upgrade: &Mutex<Option<Upgrade>>) -> std::sync::MutexGuard<'_, Option<Upgrade>> {
     upgrade.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn judge(request: &Request<()>, sni: Option<&str>, fault: HttpFault) -> (Response<()>, String) {
+        refuse(request, sni, fault).unwrap_or_else(|| serve_page(request, fault))
+    }
 
     fn judged(request: http::request::Builder, sni: Option<&str>) -> (u16, String) {
         let request = request.body(()).unwrap();

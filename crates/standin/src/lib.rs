@@ -10,9 +10,9 @@
 //!
 //! | started by | speaks | goes wrong as |
 //! |---|---|---|
-//! | [`Stage::https`] | TLS 1.2 and 1.3, HTTP/1.1, WebSocket echo | [`TlsFault`] |
+//! | [`Stage::https`] | TLS 1.2 and 1.3, HTTP/1.1, WebSocket echo, SignalR | [`TlsFault`] |
 //! | [`Stage::https_mutual`] | the same, client certificate required | |
-//! | [`Stage::http`] | HTTP/1.1, WebSocket echo | [`HttpFault`] |
+//! | [`Stage::http`] | HTTP/1.1, WebSocket echo, SignalR | [`HttpFault`] |
 //! | [`Stage::tcp`] | TCP echo | [`TcpFault`] |
 //! | [`Stage::ntp`] | NTP, with a clock as wrong as wanted | [`NtpFault`] |
 //! | [`Stage::dns`] | DNS over UDP and TCP | [`DnsFault`] |
@@ -41,6 +41,7 @@ mod ntp;
 mod place;
 mod proxy;
 mod rtp;
+mod signalr;
 mod sip;
 mod stage;
 mod stun;

@@ -17,7 +17,9 @@ use crate::{
     ProxyRules, TcpFault, TlsError, TlsFault, Validity, dhcp, dns,
     http::{self, Site},
     inspector::{self, Inspector},
-    multicast, ntp, proxy, rtp, sip, stun, talk, tcp,
+    multicast, ntp, proxy, rtp,
+    signalr::Hub,
+    sip, stun, talk, tcp,
     tls::{self, Door},
 };
 
@@ -50,7 +52,7 @@ impl Stage {
         &self.authority
     }
 
-    /// Starts HTTPS with WebSocket on any path, for any number of names (`*.x` and addresses
+    /// Starts HTTPS with WebSocket and SignalR on any path, for any number of names (`*.x` and addresses
     /// too). A client that asks for another name in its handshake is refused with an alert.
     ///
     /// # Errors
@@ -89,7 +91,7 @@ impl Stage {
         Ok(address)
     }
 
-    /// Starts plain HTTP with WebSocket on any path, for every name.
+    /// Starts plain HTTP with WebSocket and SignalR on any path, for every name.
     ///
     /// # Errors
     /// The place is taken.
@@ -315,6 +317,7 @@ impl Stage {
         Site {
             clock: self.clock.clone(),
             fault,
+            hub: Hub::new(),
         }
     }
 }

@@ -27,7 +27,7 @@ pub const MAX_MESSAGE: usize = 64 * 1024;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The longest that a peer may leave an answer unread.
-const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Buffer for reading, in bytes: connections are many and messages short.
 const READ_BUFFER: usize = 8 * 1024;
@@ -71,16 +71,21 @@ pub(crate) fn handshake<B>(request: &Request<B>) -> Response<()> {
     response
 }
 
-/// Sends text and binary messages back, answers pings and the close, until the peer goes, errs or
-/// is idle for too long.
-pub(crate) async fn echo(stream: impl AsyncRead + AsyncWrite + Unpin) {
+/// The server's end of a WebSocket after its handshake.
+pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> WebSocketStream<S> {
     let config = WebSocketConfig::default()
         .max_message_size(Some(MAX_MESSAGE))
         .max_frame_size(Some(MAX_MESSAGE))
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
         .max_write_buffer_size(2 * MAX_MESSAGE);
-    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+    WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await
+}
+
+/// Sends text and binary messages back, answers pings and the close, until the peer goes, errs or
+/// is idle for too long.
+pub(crate) async fn echo(stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let mut socket = accept(stream).await;
     while let Ok(Some(received)) = time::timeout(IDLE_TIMEOUT, socket.next()).await {
         let answer = match received {
             Ok(message @ (Message::Text(_) | Message::Binary(_))) => message,

@@ -1,7 +1,7 @@
 //! The stand-ins as clients written by others see them.
 //!
-//! Needs curl, openssl, dig and chronyd, Python with `websockets`, Node with `ws`; `cargo xtask
-//! test` installs them.
+//! Needs curl, openssl, dig and chronyd, Python with `websockets`, Node with `ws` and
+//! `@microsoft/signalr`; `cargo xtask test` installs them.
 
 #![cfg(test)]
 
@@ -9,6 +9,7 @@ mod curl;
 mod dns;
 mod ntp;
 mod openssl;
+mod signalr;
 mod websocket;
 
 use std::{io::Write, net::SocketAddr, time::SystemTime};
