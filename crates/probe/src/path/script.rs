@@ -109,14 +109,19 @@ fn url(ask: &Ask) -> String {
         | Host::TimeServers
         | Host::Role(_)) => host.to_string(),
     };
-    let usual = match ask.protocol.as_str() {
+    let scheme = match ask.protocol.as_str() {
+        // What a product asks for is a URL like any other.
+        "long-polling" | "server-sent-events" | "signalr" => "https",
+        other => other,
+    };
+    let usual = match scheme {
         "http" | "ws" => 80,
         "https" | "wss" => 443,
         _ => 0,
     };
     match ask.port {
-        Some(port) if port != usual => format!("{}://{host}:{port}/", ask.protocol),
-        Some(_) | None => format!("{}://{host}/", ask.protocol),
+        Some(port) if port != usual => format!("{scheme}://{host}:{port}/"),
+        Some(_) | None => format!("{scheme}://{host}/"),
     }
 }
 
@@ -141,5 +146,24 @@ impl World for Machine {
             Some(socket.local_addr().ok()?.ip())
         };
         address().into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ask::Transport;
+
+    #[test]
+    fn a_script_is_asked_about_the_url_that_a_product_would_ask_for() {
+        let asked = |protocol: &str, port| {
+            let host = Host::Name("a.example".to_owned());
+            url(&Ask::new(protocol, host, Some(port), Transport::Tcp))
+        };
+        for protocol in ["https", "long-polling", "server-sent-events", "signalr"] {
+            assert_eq!(asked(protocol, 443), "https://a.example/");
+            assert_eq!(asked(protocol, 8443), "https://a.example:8443/");
+        }
+        assert_eq!(asked("ssh", 22), "ssh://a.example:22/");
     }
 }

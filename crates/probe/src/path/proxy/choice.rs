@@ -101,9 +101,12 @@ pub struct ProxyEnvironment {
 /// The protocols of asks whose variables are looked at, and the protocols whose variable counts
 /// where their own is not set. curl has no other protocols in common with the probes; to it,
 /// HTTP that streams or polls is HTTP.
-const PROTOCOLS: [(&str, &[&str]); 6] = [
+const PROTOCOLS: [(&str, &[&str]); 9] = [
     ("http", &["http"]),
     ("https", &["https"]),
+    ("long-polling", &["https"]),
+    ("server-sent-events", &["https"]),
+    ("signalr", &["https"]),
     ("ws", &["ws", "http"]),
     ("wss", &["wss", "https"]),
     ("mqtt", &["mqtt"]),
@@ -193,6 +196,16 @@ mod tests {
         for (protocol, expected) in [("https", "s"), ("wss", "s"), ("http", "a"), ("ssh", "a")] {
             assert_eq!(through(&proxying, protocol).as_deref(), Some(expected));
         }
+    }
+
+    #[test]
+    fn http_that_streams_or_polls_is_http() {
+        let proxying = environment(&[("https_proxy", "s"), ("wss_proxy", "w"), ("ALL_PROXY", "a")]);
+        for protocol in ["long-polling", "server-sent-events", "signalr"] {
+            assert_eq!(through(&proxying, protocol).as_deref(), Some("s"));
+        }
+        let excepted = environment(&[("https_proxy", "s"), ("no_proxy", "a.example")]);
+        assert_eq!(through(&excepted, "signalr"), None);
     }
 
     #[test]
