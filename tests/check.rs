@@ -140,32 +140,36 @@ fn a_time_server_a_day_off_fails_alone_because_other_servers_contradict_it() {
 }
 
 #[test]
-fn realtime_falls_back_when_websocket_is_stripped() {
-    let site = Site::new(
-        &[
-            "devices.pos.prod.op3n.dev",
-            "ingest.logging.tools.openpos.tech",
-            "cdnassetsstorage.blob.core.windows.net",
-        ],
-        Faults {
-            tls: Some(TlsFault::Http(HttpFault::WebSocketDropped)),
-            ..Faults::default()
-        },
-    );
-    let (report, _) = site.check(&["open-pos", "--timeout=2"]);
-    let found = outcomes(&report);
-    let realtime: Vec<_> = found
-        .iter()
-        .filter(|(flow, ..)| flow == "realtime")
-        .collect();
-    assert_eq!(
-        (realtime[0].1.as_str(), realtime[0].2.as_slice()),
-        ("fail", ["websocket-closed".to_owned()].as_slice())
-    );
-    assert_eq!(
-        realtime[1].1, "pass",
-        "long polling works where WebSocket does not"
-    );
+fn realtime_falls_back_where_websocket_is_stripped_and_not_where_it_is_accepted_and_dropped() {
+    let realtime = |fault| {
+        let site = Site::new(
+            &[
+                "devices.pos.prod.op3n.dev",
+                "ingest.logging.tools.openpos.tech",
+                "cdnassetsstorage.blob.core.windows.net",
+            ],
+            Faults {
+                tls: Some(TlsFault::Http(fault)),
+                ..Faults::default()
+            },
+        );
+        let (report, _) = site.check(&["open-pos", "--timeout=2"]);
+        let found = outcomes(&report);
+        let (outcome, causes) = flow(&found, "realtime");
+        let causes: Vec<String> = causes.into_iter().map(str::to_owned).collect();
+        let what = report["causes"].as_array().unwrap().iter();
+        let what = what.map(|cause| cause["what"].as_str().unwrap().to_owned());
+        (outcome.to_owned(), causes, what.collect::<String>())
+    };
+    let (outcome, causes, what) = realtime(HttpFault::WebSocketStripped);
+    assert_eq!(outcome, "warn");
+    assert_eq!(causes, ["websocket-stripped"]);
+    let meanwhile = "Meanwhile SignalR goes over ServerSentEvents, LongPolling.";
+    assert!(what.contains(meanwhile), "{what}");
+    let (outcome, causes, what) = realtime(HttpFault::WebSocketDropped);
+    assert_eq!(outcome, "fail");
+    assert_eq!(causes, ["websocket-closed"]);
+    assert!(what.contains("its clients stop at WebSockets"), "{what}");
 }
 
 /// Checks with the site's authority in this machine's own store, as an inspecting proxy has it.

@@ -23,7 +23,7 @@ pub struct Service {
 pub enum Speaks {
     /// TLS, HTTP and WebSocket; a client's certificate is demanded.
     MutualHttps,
-    /// TLS, HTTP and WebSocket.
+    /// TLS, HTTP, WebSocket and SignalR.
     Https,
     /// HTTP and WebSocket.
     Http,
@@ -75,7 +75,7 @@ fn speaks(lane: &Lane) -> Option<Speaks> {
     let mutual = lane.tls.as_ref().is_some_and(|tls| tls.mutual);
     match lane.protocol.as_str() {
         "https" | "tls" if mutual => Some(Speaks::MutualHttps),
-        "https" | "tls" | "wss" | "long-polling" => Some(Speaks::Https),
+        "https" | "tls" | "wss" | "long-polling" | "signalr" => Some(Speaks::Https),
         "http" | "ws" => Some(Speaks::Http),
         "ntp" => Some(Speaks::Ntp),
         "stun" if lane.transport == outgate_manifest::Transport::Udp => Some(Speaks::Stun),

@@ -79,6 +79,13 @@ const TABLE: &[Entry] = &[
         Always,
         "WHATWG HTML, section 9.2",
     ),
+    entry(
+        "signalr",
+        TCP,
+        Some(443),
+        Always,
+        "ASP.NET Core, TransportProtocols.md",
+    ),
     entry("sip", BOTH, Some(5060), StartTls, "RFC 3261"),
     entry("sips", TCP, Some(5061), Always, "RFC 3261"),
     entry("ssh", TCP, Some(22), Never, "RFC 4253"),

@@ -170,7 +170,7 @@ fn asks(plan: &Plan) -> Vec<(&Lane, &Ask)> {
 struct Servers {
     /// The hub: HTTPS and MQTT.
     hub: SocketAddr,
-    /// WebSocket over TLS, and HTTPS at the same name: the hub has no SignalR yet.
+    /// WebSocket over TLS and SignalR, and HTTPS at the same name: the hub has no SignalR yet.
     wss: SocketAddr,
     /// HTTPS that demands a certificate of the client.
     mutual: SocketAddr,
@@ -232,7 +232,7 @@ impl Servers {
             .filter_map(|(lane, ask)| {
                 // Where WebSocket is spoken too, one server has to take both.
                 let realtime = asks.iter().any(|(_, other)| {
-                    other.protocol.as_str() == "wss"
+                    matches!(other.protocol.as_str(), "wss" | "signalr")
                         && other.host == ask.host
                         && other.port == ask.port
                 });
@@ -254,7 +254,7 @@ impl Servers {
         let server = match ask.protocol.as_str() {
             "https" | "tls" if mutual => self.mutual,
             "https" | "tls" | "mqtt-wss" | "mqtts" if !realtime => self.hub,
-            "https" | "tls" | "wss" | "long-polling" => self.wss,
+            "https" | "tls" | "wss" | "long-polling" | "signalr" => self.wss,
             "http" | "ws" | "tcp" => self.http,
             "ntp" => self.ntp,
             "dns" => self.dns,

@@ -122,7 +122,7 @@ impl Context<'_> {
 }
 
 fn is_websocket(protocol: Protocol) -> bool {
-    matches!(protocol.as_str(), "ws" | "wss" | "mqtt-wss")
+    matches!(protocol.as_str(), "ws" | "wss" | "mqtt-wss" | "signalr")
 }
 
 /// Whether a web proxy carries it: HTTP itself, and TLS by CONNECT (RFC 9110, section 9.3.6).

@@ -114,6 +114,7 @@ impl Context<'_> {
             "mqtt-wss" => "MQTT (WebSocket)",
             "mqtts" => "MQTT (TLS)",
             "server-sent-events" => "HTTPS (Server-Sent Events)",
+            "signalr" => "SignalR (WebSocket, HTTPS)",
             "sips" => "SIP (TLS)",
             "starface-link" => "STARFACE",
             "teamviewer" => "TeamViewer",
