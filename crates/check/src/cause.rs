@@ -433,6 +433,7 @@ fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, String) {
         | Trouble::UpgradeBroken { .. }
         | Trouble::WebSocketClosed { .. }
         | Trouble::WebSocketSilent { .. }
+        | Trouble::WebSocketAltered { .. }
         | Trouble::NotEventStream
         | Trouble::StreamBuffered
         | Trouble::StreamQuiet
@@ -517,7 +518,9 @@ fn key_of_answer(trouble: &Trouble, host: String) -> (CauseKind, String) {
         Trouble::WebSocketClosed { answered: true, .. } | Trouble::WebSocketSilent { .. } => {
             K::WebSocketCut
         }
-        Trouble::UpgradeRefused { .. } | Trouble::EchoMissing => K::WebSocketBlocked,
+        Trouble::UpgradeRefused { .. }
+        | Trouble::EchoMissing
+        | Trouble::WebSocketAltered { .. } => K::WebSocketBlocked,
         Trouble::StreamBuffered | Trouble::StreamQuiet => K::StreamBuffered,
         Trouble::PollCut { .. } => K::PollCut,
         Trouble::SignalRRefused { .. } => K::ServerError,

@@ -216,6 +216,7 @@ fn http(lane: &Lane) -> HttpAsk {
         events_apart: hints
             .and_then(|hints| hints.events_apart)
             .map(|apart| Duration::from_secs(apart.0.into())),
+        echo: hints.is_some_and(|hints| hints.echo),
         expected: hints
             .and_then(|hints| hints.expect.as_ref())
             .map_or_else(Expected::default, expected),

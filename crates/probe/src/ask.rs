@@ -195,6 +195,8 @@ pub struct HttpAsk {
     pub events_apart: Option<Duration>,
     /// What the answer to an HTTP probe must have beside its status.
     pub expected: Expected,
+    /// Whether a WebSocket sends back the text that it gets.
+    pub echo: bool,
 }
 
 /// What an answer must have. Everything that is said must hold; nothing is said by default.
@@ -227,6 +229,7 @@ impl Default for HttpAsk {
             statuses: Vec::new(),
             events_apart: None,
             expected: Expected::default(),
+            echo: false,
         }
     }
 }

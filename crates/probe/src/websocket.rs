@@ -66,6 +66,7 @@ pub(crate) async fn upgrade(
                 subprotocol: subprotocol
                     .map(|value| cut(&String::from_utf8_lossy(value.as_bytes()), TEXT_MAX)),
                 pong: None,
+                echo: None,
                 held: Duration::ZERO,
                 messages: 0,
             });

@@ -184,6 +184,9 @@ record! {
         /// How many seconds apart the server sends its events, where it speaks Server-Sent Events
         /// and sends them regularly. Only with it can it be seen that somebody gathers them.
         events_apart: Option<Seconds> = optional "events-apart",
+        /// Whether the server sends back the text that it gets, where it speaks WebSocket. Then a
+        /// probe sends one and wants it back.
+        echo: bool = optional "echo",
     }
 }
 

@@ -51,6 +51,10 @@ pub struct WebSocketEvidence {
     #[serde(rename = "pong_micros", serialize_with = "optional_micros")]
     #[schemars(with = "Option<u64>")]
     pub pong: Option<Duration>,
+    /// From a text to the same text back, where the ask says that it comes back.
+    #[serde(rename = "echo_micros", serialize_with = "optional_micros")]
+    #[schemars(with = "Option<u64>")]
+    pub echo: Option<Duration>,
     /// How long the socket was seen open.
     #[serde(rename = "held_micros", serialize_with = "micros")]
     #[schemars(with = "u64")]

@@ -246,6 +246,12 @@ pub enum Trouble {
         /// The status with which somebody ended the wait; `None` if the connection was closed.
         status: Option<u16>,
     },
+    /// A WebSocket that is to send back the text that it gets does not.
+    #[serde(rename = "websocket-altered")]
+    WebSocketAltered {
+        /// What came in its place, at most 100 characters; `None` if nothing did in time.
+        came: Option<String>,
+    },
     /// What answers is not SignalR.
     #[serde(rename = "not-signalr")]
     NotSignalR,

@@ -1,8 +1,11 @@
-//! A WebSocket: handshake, ping, hold, close (RFC 6455), with or without TLS.
+//! A WebSocket: handshake, echo, ping, hold, close (RFC 6455), with or without TLS.
 //!
 //! An open port says little: some proxies accept the handshake and hang up at once, so the socket
 //! is held and must answer a ping. What forgets a quiet connection says nothing when it does, so
-//! the socket is left alone for as long as it is held, and must then answer a ping again.
+//! the socket is left alone for as long as it is held, and must then answer a ping again. Whether
+//! what it carries arrives as it was sent, only a server shows that sends text back.
+
+mod echo;
 
 use std::time::Duration;
 
@@ -45,7 +48,7 @@ impl Probe for Ws {
     }
 
     fn sends(&self, ask: &Ask) -> Vec<Sent> {
-        sent(ask).into()
+        sent(ask)
     }
 
     fn run<'a>(&'a self, ask: &'a Ask, path: &'a Path) -> BoxFuture<'a, Finding> {
@@ -70,9 +73,10 @@ impl Probe for Wss {
     }
 }
 
-fn sent(ask: &Ask) -> [Sent; 3] {
+fn sent(ask: &Ask) -> Vec<Sent> {
     let size = 300 + ask.host.word().len() + ask.http.path.len();
-    [
+    let echo = Sent::new("a random text that should come back", echo::FRAME_LEN, 1);
+    let always = [
         Sent::new(
             &format!("a WebSocket handshake, GET {}", ask.http.path),
             size,
@@ -88,7 +92,9 @@ fn sent(ask: &Ask) -> [Sent; 3] {
             CONTROL_FRAME_MAX,
             MESSAGES_MAX,
         ),
-    ]
+    ];
+    let echo = ask.http.echo.then_some(echo);
+    always.into_iter().chain(echo).collect()
 }
 
 async fn attempt_plain(run: &mut Run<'_>) -> Result<(), Stop> {
@@ -115,7 +121,10 @@ async fn attempt(
     if let Some(doubt) = opened.doubt.take_if(|doubt| doubt.outcome == Outcome::Fail) {
         return Err(doubt);
     }
-    let held = hold(run, &mut socket).await;
+    let held = match echo::exchange(run, &mut socket).await {
+        Ok(()) => hold(run, &mut socket).await,
+        Err(stop) => Err(stop),
+    };
     let goodbye = async {
         let _ = timeout(CLOSE_WAIT, socket.close(None)).await;
         Ok(())

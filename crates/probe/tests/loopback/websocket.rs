@@ -1,13 +1,14 @@
 //! WebSocket servers, most of them bad.
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
+use futures_util::{SinkExt, StreamExt};
 use outgate_probe::{Ask, Finding, Outcome, PhaseName, Trouble, Unit};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use tokio_tungstenite::tungstenite::{handshake::derive_accept_key, protocol::Role};
+use tokio_tungstenite::tungstenite::{Message, handshake::derive_accept_key, protocol::Role};
 
 use crate::{
     asks::{PATIENCE, ask, config_to, run},
@@ -49,7 +50,7 @@ async fn a_socket_that_answers_pings_and_stays_open_passes() {
         let mut socket =
             tokio_tungstenite::WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
         // Reading is what answers pings.
-        while futures_util::StreamExt::next(&mut socket)
+        while StreamExt::next(&mut socket)
             .await
             .is_some_and(|it| it.is_ok())
         {}
@@ -298,4 +299,107 @@ async fn a_socket_that_is_cut_in_a_quiet_time_says_when_and_that_it_had_worked()
             if after_micros >= 300_000
     );
     assert!(cut, "{:?}", finding.trouble);
+}
+
+/// Asks for an echo of a server that does this with every text.
+async fn echoed<F>(answer: fn(Echoing, String) -> F) -> Finding
+where
+    F: Future<Output = Option<Echoing>> + Send + 'static,
+{
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        accept(&mut stream).await;
+        let mut socket =
+            tokio_tungstenite::WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+        while let Some(Ok(message)) = socket.next().await {
+            if let Message::Text(text) = message {
+                match answer(socket, text.to_string()).await {
+                    Some(again) => socket = again,
+                    None => return,
+                }
+            }
+        }
+    });
+    let mut ask = short();
+    ask.http.echo = true;
+    let finding = run(&ask, config_to(address)).await;
+    server.abort();
+    finding
+}
+
+type Echoing = tokio_tungstenite::WebSocketStream<TcpStream>;
+
+#[tokio::test]
+async fn a_text_that_comes_back_after_a_greeting_passes() {
+    let finding = echoed(|mut socket, text| async move {
+        socket.send(Message::text("welcome")).await.ok()?;
+        socket.send(Message::text(text)).await.ok()?;
+        Some(socket)
+    })
+    .await;
+    assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
+    let evidence = finding.attempts[0].websocket.clone().unwrap();
+    assert!(evidence.echo.is_some() && evidence.pong.is_some());
+}
+
+#[tokio::test]
+async fn a_text_that_is_changed_or_comes_too_late_fails() {
+    let changed = echoed(|mut socket, text| async move {
+        socket
+            .send(Message::text(text.to_uppercase() + "!"))
+            .await
+            .ok()?;
+        Some(socket)
+    })
+    .await;
+    let Some(Trouble::WebSocketAltered { came: Some(came) }) = changed.trouble else {
+        panic!("{:?}", changed.trouble);
+    };
+    assert_eq!((changed.outcome, came.len()), (Outcome::Fail, 33));
+    let late = echoed(|mut socket, text| async move {
+        // Nobody waits any more when the goodbye comes.
+        while !matches!(socket.next().await, Some(Ok(Message::Close(_))) | None) {}
+        socket.send(Message::text(text)).await.ok()?;
+        None
+    })
+    .await;
+    let expected = Some(Trouble::WebSocketAltered { came: None });
+    assert_eq!((late.outcome, late.trouble), (Outcome::Fail, expected));
+}
+
+#[tokio::test]
+async fn more_than_is_taken_in_place_of_an_echo_ends_the_wait() {
+    let endless = echoed(|mut socket, _| async move {
+        while socket.send(Message::text("no")).await.is_ok() {}
+        None
+    })
+    .await;
+    let bound = 1000;
+    let unit = Unit::Messages;
+    assert_eq!(endless.trouble, Some(Trouble::TooMuch { bound, unit }));
+    let long = echoed(|mut socket, _| async move {
+        socket.send(Message::text("x".repeat(65_537))).await.ok()?;
+        Some(socket)
+    })
+    .await;
+    let bound = 65_536;
+    let unit = Unit::MessageBytes;
+    assert_eq!(long.trouble, Some(Trouble::TooMuch { bound, unit }));
+    let gone = echoed(|_, _| async { None }).await;
+    let closed = Some(Trouble::WebSocketClosed {
+        code: None,
+        after_micros: 0,
+        answered: false,
+    });
+    let gone = gone.trouble.map(|trouble| match trouble {
+        Trouble::WebSocketClosed { code, answered, .. } => Trouble::WebSocketClosed {
+            code,
+            after_micros: 0,
+            answered,
+        },
+        other => other,
+    });
+    assert_eq!(gone, closed);
 }

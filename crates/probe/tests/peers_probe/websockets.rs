@@ -1,6 +1,6 @@
 //! WebSocket, served by the PyPI package websockets.
 
-use std::{process::Command, time::Duration};
+use std::{net::SocketAddr, process::Command, time::Duration};
 
 use outgate_probe::{Ask, Outcome, Trouble};
 use outgate_testbed::python;
@@ -20,7 +20,7 @@ async def talk(socket):
     if socket.request.path == '/away':
         await socket.close(1013, 'try again later')
     async for message in socket:
-        await socket.send(message)
+        await socket.send(message[::-1] if socket.request.path == '/changed' else message)
 
 def gate(connection, request):
     if request.path == '/closed':
@@ -86,4 +86,64 @@ async fn a_server_that_refuses_or_closes_is_quoted() {
         })
     );
     assert!(closed, "{:?}", finding.trouble);
+}
+
+/// nginx in front of a server, as RFC 6455 is handed on by it.
+fn behind_nginx(authority: &Authority, server: SocketAddr) -> Peer {
+    let directory = TempDir::new().unwrap();
+    let identity = authority.right();
+    write(&directory, "certificate.pem", &identity.certificate);
+    write(&directory, "key.pem", &identity.key);
+    let root = directory.path().display().to_string();
+    let port = free_port();
+    let configuration = format!(
+        "daemon off; master_process off; pid {root}/pid; error_log stderr;
+        events {{ }}
+        http {{
+            access_log off;
+            client_body_temp_path {root}/body; proxy_temp_path {root}/proxy;
+            fastcgi_temp_path {root}/fastcgi; uwsgi_temp_path {root}/uwsgi;
+            scgi_temp_path {root}/scgi;
+            server {{
+                listen 127.0.0.1:{port} ssl;
+                ssl_certificate {root}/certificate.pem; ssl_certificate_key {root}/key.pem;
+                location / {{
+                    proxy_pass https://{server};
+                    proxy_http_version 1.1;
+                    proxy_set_header Upgrade $http_upgrade;
+                    proxy_set_header Connection Upgrade;
+                }}
+            }}
+        }}",
+    );
+    let configuration = write(&directory, "nginx.conf", configuration);
+    let mut command = Command::new("nginx");
+    command.arg("-p").arg(directory.path()).arg("-c");
+    command.arg(configuration).args(["-e", "stderr"]);
+    Peer::tcp(&mut command, port, directory)
+}
+
+#[tokio::test]
+async fn a_text_comes_back_from_a_real_server_and_through_a_real_proxy() {
+    let authority = Authority::new("Vendor CA");
+    let server = serve(&authority);
+    let proxy = behind_nginx(&authority, server.address);
+    let mut ask = Ask {
+        hold: Duration::from_millis(100),
+        ..ask("wss")
+    };
+    ask.http.echo = true;
+    for address in [server.address, proxy.address] {
+        let finding = run(&ask, authority.config_to(address)).await;
+        assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
+        let websocket = finding.attempts[0].websocket.clone().unwrap();
+        assert!(websocket.echo.is_some());
+    }
+    ask.http.path = "/changed".to_owned();
+    let finding = run(&ask, authority.config_to(proxy.address)).await;
+    let altered = matches!(
+        finding.trouble,
+        Some(Trouble::WebSocketAltered { came: Some(_) })
+    );
+    assert!(altered, "{:?}", finding.trouble);
 }

@@ -52,6 +52,7 @@ impl fmt::Display for Trouble {
             | Self::UpgradeBroken { .. }
             | Self::WebSocketClosed { .. }
             | Self::WebSocketSilent { .. }
+            | Self::WebSocketAltered { .. }
             | Self::NotEventStream
             | Self::StreamBuffered
             | Self::StreamQuiet
@@ -195,6 +196,12 @@ impl Trouble {
                 "no pong to the WebSocket ping after {} of quiet",
                 seconds(*after_micros)
             ),
+            Self::WebSocketAltered { came: None } => {
+                f.write_str("the WebSocket does not send back what it gets")
+            }
+            Self::WebSocketAltered { came: Some(came) } => {
+                write!(f, "the WebSocket sends back something else: `{came}`")
+            }
             Self::NotEventStream => f.write_str("the answer is not a stream of events"),
             Self::StreamBuffered => f.write_str("events do not come when they are sent"),
             Self::StreamQuiet => f.write_str("nothing came on the stream"),
