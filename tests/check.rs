@@ -164,7 +164,7 @@ fn realtime_falls_back_where_websocket_is_stripped_and_not_where_it_is_accepted_
     let (outcome, causes, what) = realtime(HttpFault::WebSocketStripped);
     assert_eq!(outcome, "warn");
     assert_eq!(causes, ["websocket-stripped"]);
-    let meanwhile = "Meanwhile SignalR goes over ServerSentEvents, LongPolling.";
+    let meanwhile = "; meanwhile SignalR goes over ServerSentEvents, LongPolling";
     assert!(what.contains(meanwhile), "{what}");
     let (outcome, causes, what) = realtime(HttpFault::WebSocketDropped);
     assert_eq!(outcome, "fail");
@@ -292,4 +292,51 @@ fn a_table_names_lane_outcome_time_cause_and_what_to_do() {
         !table.contains('\u{1b}'),
         "no colour where there is no terminal"
     );
+}
+
+/// A product that has nothing but TLS, and its vendor's own witness in the clear.
+const WITNESSED: &str = r#"
+manifest: 1
+product: { id: box, name: Box, vendor: Box }
+source: { document: none, language: en }
+parties: { device: { at: site, name: { en: box } } }
+flows:
+  cloud:
+    from: device
+    to: [api.box.test]
+    speaks: https
+    need: required
+    why: { en: Data }
+  witness:
+    from: device
+    to: [connect.box.test]
+    speaks: http
+    probe: { path: /here, status: [204] }
+    need: diagnostic
+    why: { en: Tells a login page from the internet }
+    blocked: { en: A login page is not named as the cause }
+"#;
+
+#[test]
+fn a_vendors_own_witness_shows_the_portal_that_tls_alone_would_not() {
+    let site = Site::new(
+        &["api.box.test", "connect.box.test"],
+        Faults {
+            tls: Some(TlsFault::OtherAuthority),
+            http: HttpFault::Portal,
+            ..Faults::default()
+        },
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let causes = |name: &str, manifest: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, manifest).unwrap();
+        let (report, _) = site.check(&[file.to_str().unwrap(), "--timeout=2"]);
+        let causes = report["causes"].as_array().unwrap().iter();
+        let kinds = causes.map(|cause| cause["kind"].as_str().unwrap().to_owned());
+        kinds.collect::<Vec<_>>()
+    };
+    assert_eq!(causes("with.yaml", WITNESSED), ["captive-portal"]);
+    let (without, _) = WITNESSED.split_once("  witness:").unwrap();
+    assert_eq!(causes("without.yaml", without), ["certificate-untrusted"]);
 }

@@ -117,7 +117,7 @@ fn every_report_keeps_to_the_committed_schema() {
             missing: Some("api.tapio.one"),
             tls: Some(TlsFault::Expired),
             ahead: 86_400,
-            closed: false,
+            ..Faults::default()
         },
         Faults {
             closed: true,

@@ -43,6 +43,8 @@ pub(crate) struct Faults {
     pub(crate) missing: Option<&'static str>,
     /// What the HTTPS servers do wrong.
     pub(crate) tls: Option<TlsFault>,
+    /// What the HTTP servers do wrong.
+    pub(crate) http: HttpFault,
     /// Seconds that the time server is ahead.
     pub(crate) ahead: i64,
     /// Nothing listens where the HTTPS servers should be.
@@ -88,7 +90,7 @@ impl Site {
                     .await
                     .expect("an HTTPS server"),
                 stage
-                    .http(place, HttpFault::None)
+                    .http(place, faults.http)
                     .await
                     .expect("an HTTP server"),
                 stage

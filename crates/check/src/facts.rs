@@ -120,7 +120,8 @@ impl Facts {
         if finding.attempts.is_empty() {
             return None;
         }
-        if self.portal && (unanswered(trouble) || sent_elsewhere(trouble)) {
+        if self.portal && (unanswered(trouble) || sent_elsewhere(trouble) || impersonated(trouble))
+        {
             return Some((CauseKind::CaptivePortal, nowhere()));
         }
         if self.nothing_comes_back && unanswered(trouble) {
@@ -202,6 +203,17 @@ fn sent_elsewhere(trouble: &Trouble) -> bool {
             ..
         } | Trouble::HttpStatus { status: 511 }
             | Trouble::LoginPage
+    )
+}
+
+/// Whether somebody without the vendor's certificates answers where TLS is due, as a portal does
+/// that takes every connection.
+fn impersonated(trouble: &Trouble) -> bool {
+    matches!(
+        trouble,
+        Trouble::CertificateUntrusted { .. }
+            | Trouble::CertificateWrongName { .. }
+            | Trouble::NotTls
     )
 }
 
@@ -321,7 +333,7 @@ mod tests {
             status: 302,
             location_host: Some("portal.example".into()),
         };
-        for trouble in [login, SILENT] {
+        for trouble in [login, SILENT, Trouble::NotTls] {
             let attempts = vec![attempt("192.0.2.1", Some(trouble))];
             assert_eq!(key(&facts, attempts), Some(CauseKind::CaptivePortal));
         }

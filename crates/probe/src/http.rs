@@ -104,7 +104,7 @@ pub(crate) fn judge_origin(
     status: StatusCode,
     headers: &HeaderMap,
 ) -> Result<(), Stop> {
-    if !run.ask.http.statuses.is_empty() || !run.ask.http.expected.is_empty() {
+    if says_what_is_right(run) {
         return Ok(());
     }
     let location_host = match status {
@@ -121,6 +121,29 @@ pub(crate) fn judge_origin(
         status: status.as_u16(),
         location_host,
     }))
+}
+
+/// Whether a lane says which answers count.
+pub(crate) fn says_what_is_right(run: &Run<'_>) -> bool {
+    !run.ask.http.statuses.is_empty() || !run.ask.http.expected.is_empty()
+}
+
+/// A redirection to a host that is not the lane's own.
+pub(crate) fn leads_elsewhere(
+    run: &Run<'_>,
+    status: StatusCode,
+    headers: &HeaderMap,
+) -> Option<Trouble> {
+    if !status.is_redirection() {
+        return None;
+    }
+    let LocationHost::Named(host) = location(headers)?.host() else {
+        return None;
+    };
+    (host != own_host(run)).then(|| Trouble::NotShownToBeTheVendor {
+        status: status.as_u16(),
+        location_host: Some(cut(&host, HOST_MAX)),
+    })
 }
 
 fn own_host(run: &Run<'_>) -> String {

@@ -13,7 +13,7 @@ use crate::{
     families::exercise,
     http::{
         Client, USER_AGENT, authority, evidence, is_login_page, judge_origin, judge_status,
-        mismatch, stop_of,
+        leads_elsewhere, mismatch, says_what_is_right, stop_of,
     },
     path::Path,
     registry::{Probe, Sent},
@@ -116,24 +116,40 @@ async fn ask(
     let until_close = ends_with_connection(&head.headers);
     let mut read = Vec::new();
     let result = read_body(run, body, until_close, &mut read).await;
-    judge_status(run.ask, head.status.as_u16())?;
-    result?;
-    judge_answer(run, &head, &read, usual_port)?;
-    Ok(head)
+    let judged = judge_status(run.ask, head.status.as_u16())
+        .and(result)
+        .and_then(|()| judge_answer(run, &head, &read));
+    match judged {
+        Ok(()) => Ok(head),
+        Err(stop) if usual_port == 80 => Err(in_the_clear(run, &head, &read, stop)),
+        Err(stop) => Err(stop),
+    }
 }
 
-/// Whether the answer is the one that is due. In the clear a login page in its place is a portal's.
-fn judge_answer(run: &Run<'_>, head: &Parts, body: &[u8], usual_port: u16) -> Result<(), Stop> {
+/// Whether the answer is the one that is due.
+fn judge_answer(run: &Run<'_>, head: &Parts, body: &[u8]) -> Result<(), Stop> {
     let cut_off = run.attempt.http.as_ref().is_some_and(|http| http.body_cut);
     let wrong = mismatch(&run.ask.http.expected, &head.headers, body, cut_off);
-    let Some(what) = wrong else {
-        return Ok(());
-    };
-    Err(if usual_port == 80 && is_login_page(body) {
-        Trouble::LoginPage.into()
-    } else {
-        Trouble::AnswerUnexpected { what }.into()
-    })
+    match wrong {
+        None => Ok(()),
+        Some(what) => Err(Trouble::AnswerUnexpected { what }.into()),
+    }
+}
+
+/// What a wrong answer means where nothing vouches for who gave it, and the lane says which one is
+/// right: a login page is a portal's, and so is a way to another host.
+fn in_the_clear(run: &Run<'_>, head: &Parts, body: &[u8], stop: Stop) -> Stop {
+    let wrong = matches!(
+        stop.trouble,
+        Trouble::HttpStatus { .. } | Trouble::AnswerUnexpected { .. }
+    );
+    if !wrong || !says_what_is_right(run) {
+        return stop;
+    }
+    if is_login_page(body) {
+        return Trouble::LoginPage.into();
+    }
+    leads_elsewhere(run, head.status, &head.headers).map_or(stop, Stop::from)
 }
 
 /// What is asked for: the path, or the whole URL where a proxy is to hand the request on.

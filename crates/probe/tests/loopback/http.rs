@@ -351,6 +351,36 @@ async fn a_login_page_in_the_clear_is_told_from_another_answer() {
 }
 
 #[tokio::test]
+async fn a_portal_shows_itself_where_the_right_answer_is_known() {
+    const PAGE: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<html><form action=/login>";
+    const AWAY: &str = "HTTP/1.1 302 Found\r\nLocation: http://portal.example/\r\n\
+                        Content-Length: 0\r\n\r\n";
+    const HOME: &str = "HTTP/1.1 302 Found\r\nLocation: https://api.example/\r\n\
+                        Content-Length: 0\r\n\r\n";
+    const RIGHT: &str = "HTTP/1.1 204 No Content\r\n\r\n";
+    let portal = Trouble::NotShownToBeTheVendor {
+        status: 302,
+        location_host: Some("portal.example".to_owned()),
+    };
+    for (text, outcome, trouble) in [
+        (PAGE, Outcome::Fail, Some(Trouble::LoginPage)),
+        (AWAY, Outcome::Fail, Some(portal)),
+        (
+            HOME,
+            Outcome::Fail,
+            Some(Trouble::HttpStatus { status: 302 }),
+        ),
+        (RIGHT, Outcome::Pass, None),
+    ] {
+        let server = Server::saying(text).await;
+        let mut ask = ask("http");
+        ask.http.statuses = vec![204..=204];
+        let finding = run(&ask, config_to(server.address)).await;
+        assert_eq!((finding.outcome, finding.trouble), (outcome, trouble));
+    }
+}
+
+#[tokio::test]
 async fn a_redirection_to_where_it_is_due_is_no_doubt() {
     let away = "HTTP/1.1 302 Found\r\nLocation: https://www.vendor.example/\r\n\
                 Content-Length: 0\r\n\r\n";
