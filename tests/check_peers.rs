@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::SystemTime;
 
 use crate::support::{Faults, Site, json, outcomes, outgate};
-use outgate_standin::{Authority, Validity};
+use outgate_standin::{Authority, HttpFault, Place, Stage, SystemClock, Validity};
 use outgate_testbed::{Program, free};
 
 const NAME: &str = "api.box.example";
@@ -122,4 +122,86 @@ fn a_clock_years_behind_explains_certificates_that_are_not_valid_yet() {
         assert_eq!(causes.as_slice(), ["clock-wrong".to_owned()], "{id}");
         assert_eq!(outcome, if id == "time" { "warn" } else { "fail" }, "{id}");
     }
+}
+
+const HUB: &str = "devices.pos.prod.op3n.dev";
+
+/// Checks Open POS's realtime at a hub behind an nginx with these directives.
+fn check_hub_behind_nginx(directives: &str) -> (String, Vec<String>, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(SystemTime::now()).unwrap();
+    let validity = Validity::around(SystemTime::now());
+    let identity = authority.issue(&[HUB.to_owned()], validity).unwrap();
+    let write = |file: &str, text: &str| {
+        let path = folder.path().join(file);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let ca = write("ca.pem", &authority.pem());
+    let chain = write("chain.pem", identity.chain_pem());
+    let key = write("key.pem", &identity.key_pem());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut stage = Stage::new(authority, SystemClock);
+    let hub = runtime.block_on(stage.http(Place::v4(), HttpFault::None));
+    let (hub, address) = (hub.unwrap(), free().unwrap());
+    let root = folder.path().display();
+    let configuration = format!(
+        "daemon off; master_process off; pid {root}/pid; error_log stderr;
+        events {{ }}
+        http {{
+            access_log off;
+            client_body_temp_path {root}/body; proxy_temp_path {root}/proxy;
+            fastcgi_temp_path {root}/fastcgi; uwsgi_temp_path {root}/uwsgi;
+            scgi_temp_path {root}/scgi;
+            server {{
+                listen {address} ssl; ssl_certificate {chain}; ssl_certificate_key {key};
+                location / {{ proxy_pass http://{hub}; {directives} }}
+            }}
+        }}"
+    );
+    let configuration = write("nginx.conf", &configuration);
+    let mut server = Command::new("nginx");
+    server.arg("-p").arg(folder.path());
+    server.args(["-c", &configuration, "-e", "stderr"]);
+    let answers = |address| TcpStream::connect(address).is_ok();
+    let _server = Program::start_until(&mut server, folder.path(), address, answers).unwrap();
+    let output = outgate([
+        "check".to_owned(),
+        "open-pos".to_owned(),
+        "--json".to_owned(),
+        format!("--ca={ca}"),
+        format!("--connect-to={HUB}:443:{address}"),
+        "--connect-to=:443:127.0.0.1:1".to_owned(),
+        "--connect-to=:80:127.0.0.1:1".to_owned(),
+        "--resolver=127.0.0.1:1".to_owned(),
+        "--timeout=5".to_owned(),
+        "--hold=0".to_owned(),
+    ]);
+    let report = json(&output);
+    let mut realtime = outcomes(&report)
+        .into_iter()
+        .filter(|(flow, ..)| flow == "realtime");
+    let (Some((_, outcome, causes)), None) = (realtime.next(), realtime.next()) else {
+        panic!("one lane of realtime in {report}");
+    };
+    let what = report["causes"].as_array().unwrap().iter();
+    let what = what.map(|cause| cause["what"].as_str().unwrap().to_owned());
+    (outcome, causes, what.collect())
+}
+
+#[test]
+fn nginx_as_it_comes_strands_signalr_and_as_it_should_be_does_not() {
+    let (outcome, causes, what) = check_hub_behind_nginx("");
+    assert_eq!(
+        (outcome.as_str(), causes),
+        ("fail", vec!["stream-buffered".to_owned()])
+    );
+    let stranded = "SignalR would get through over LongPolling, but its clients stop at \
+                    ServerSentEvents";
+    assert!(what.contains(stranded), "{what}");
+    let (outcome, causes, _) = check_hub_behind_nginx(
+        "proxy_http_version 1.1; proxy_buffering off;
+         proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $http_connection;",
+    );
+    assert_eq!((outcome.as_str(), causes.len()), ("pass", 0));
 }
