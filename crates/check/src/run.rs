@@ -1,4 +1,4 @@
-//! Exercising the lanes of a plan: as many at once as is polite, in the order that flows demand.
+//! Exercising the lanes of a plan: all at once, up to a limit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
@@ -15,8 +15,10 @@ use crate::plan::{Plan, PlannedLane, Subject};
 use crate::report::{Heading, Report};
 use crate::{cause, clock};
 
-/// How many lanes are exercised at once unless the caller says otherwise.
-pub const MAX_CONCURRENT: u16 = 32;
+/// How many lanes are exercised at once unless the caller says otherwise: more than any product
+/// that ships has for one party, so that a site where nobody answers takes no longer than its
+/// slowest lane.
+pub const MAX_CONCURRENT: u16 = 128;
 
 /// What happens while a check runs, for whoever shows its progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +39,9 @@ pub enum Event {
 
 /// Exercises all lanes of a plan and joins what was found.
 ///
-/// A lane starts when all lanes of the flows in its `after` are done, however they ended, and
-/// says so if one of them failed. At most `concurrent` lanes are exercised at a time.
+/// At most `concurrent` lanes are exercised at a time. What a lane needs first starts before it,
+/// and is not waited for: it is exercised however that ends, so waiting would only add up the
+/// time-outs of a site where nobody answers. A lane says so if what it needs first failed.
 pub async fn run(
     plan: Plan,
     heading: Heading,
@@ -82,28 +85,28 @@ struct Course<'a> {
     waiting: BTreeMap<usize, PlannedLane>,
     running: FuturesUnordered<BoxFuture<'a, (usize, Judged)>>,
     done: BTreeMap<usize, Judged>,
-    /// How many lanes of a flow are not done yet.
-    open: BTreeMap<Id, usize>,
+    /// How many lanes of a flow have not started yet.
+    unstarted: BTreeMap<Id, usize>,
     concurrent: usize,
 }
 
 impl Course<'_> {
     fn new(plan: Plan, concurrent: usize) -> Self {
-        let mut open = BTreeMap::new();
+        let mut unstarted = BTreeMap::new();
         for planned in &plan.lanes {
-            *open.entry(planned.lane.flow.clone()).or_insert(0) += 1;
+            *unstarted.entry(planned.lane.flow.clone()).or_insert(0) += 1;
         }
         Self {
             waiting: plan.lanes.into_iter().enumerate().collect(),
             running: FuturesUnordered::new(),
             done: BTreeMap::new(),
-            open,
+            unstarted,
             concurrent,
         }
     }
 
-    /// A lane that may start now. A manifest in which flows wait for each other is refused when
-    /// it is read, so something can always start until nothing waits.
+    /// A lane that may start now: the first whose needs have started, of which there always is one
+    /// in a manifest, for flows that need each other are refused when it is read.
     fn next(&mut self) -> Option<(usize, PlannedLane)> {
         if self.running.len() >= self.concurrent {
             return None;
@@ -113,27 +116,25 @@ impl Course<'_> {
                 .lane
                 .after
                 .iter()
-                .all(|flow| self.open.get(flow).is_none_or(|left| *left == 0))
+                .all(|flow| self.unstarted.get(flow).is_none_or(|left| *left == 0))
         };
-        let at = *self.waiting.iter().find(|(_, planned)| ready(planned))?.0;
-        self.waiting.remove(&at).map(|planned| (at, planned))
+        let first_ready = self.waiting.iter().find(|(_, planned)| ready(planned));
+        let at = *first_ready.or_else(|| self.waiting.iter().next())?.0;
+        let planned = self.waiting.remove(&at)?;
+        if let Some(left) = self.unstarted.get_mut(&planned.lane.flow) {
+            *left -= 1;
+        }
+        Some((at, planned))
     }
 
     fn finish(&mut self, at: usize, judged: Judged) -> Outcome {
-        if let Some(left) = self.open.get_mut(&judged.lane.flow) {
-            *left -= 1;
-        }
         let outcome = judged.outcome;
         self.done.insert(at, judged);
         outcome
     }
 
-    /// All lanes. What could never start was not run; it is not left out.
-    fn into_lanes(mut self) -> Vec<Judged> {
-        for (at, planned) in self.waiting {
-            let why = "it waits for flows that wait for it".to_owned();
-            self.done.insert(at, Judged::not_run(planned.lane, why));
-        }
+    /// All lanes, in the order of the plan.
+    fn into_lanes(self) -> Vec<Judged> {
         self.done.into_values().collect()
     }
 }

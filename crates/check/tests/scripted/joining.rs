@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use outgate_check::{CauseKind, Owner, Report, Verdict};
+use outgate_check::{CauseKind, MAX_CONCURRENT, Owner, Report, Verdict};
 use outgate_probe::{
     Ask, Attempt, ExpectedTrust, Finding, Outcome, PhaseName, RtpEvidence, TlsEvidence, Trouble,
 };
@@ -19,7 +19,7 @@ fn early_and_late() -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lane_starts_only_when_what_it_needs_first_is_done() {
+async fn what_a_lane_needs_first_starts_before_it_and_is_not_waited_for() {
     let probe = scripted(|_| passed());
     let report = check(&early_and_late(), probe, 8).await;
     assert_eq!(report.verdict, Verdict::Pass);
@@ -27,8 +27,8 @@ async fn a_lane_starts_only_when_what_it_needs_first_is_done() {
         *probe.order.lock().unwrap(),
         [
             "start early.example",
-            "end early.example",
             "start late.example",
+            "end early.example",
             "end late.example"
         ]
     );
@@ -48,6 +48,27 @@ async fn no_more_lanes_run_at_once_than_allowed() {
         4,
         "ten lanes of a second, three at a time"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_takes_as_long_as_its_slowest_lane_however_lanes_hang_together() {
+    let probe = scripted(|_| {
+        failed(Trouble::TimedOut {
+            phase: PhaseName::Connect,
+        })
+    });
+    // A chain of needs, and then as many lanes as a check takes at once.
+    let chain = |n: u16| match n {
+        1..=9 => format!(", after: [f{}]", n - 1),
+        _ => String::new(),
+    };
+    let flows: String = (0..MAX_CONCURRENT)
+        .map(|n| flow(&format!("f{n}"), &format!("{n}.example"), &chain(n)))
+        .collect();
+    let started = tokio::time::Instant::now();
+    let report = check(&flows, probe, MAX_CONCURRENT).await;
+    assert_eq!(started.elapsed().as_secs(), 1, "every lane takes a second");
+    assert_eq!(report.lanes.len(), usize::from(MAX_CONCURRENT));
 }
 
 #[tokio::test(start_paused = true)]
