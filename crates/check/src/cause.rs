@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::SystemTime;
 
-use outgate_probe::{Ask, Outcome, PhaseName, Trouble};
+use outgate_probe::{Ask, Outcome, PhaseName, Transport, Trouble};
 use schemars::JsonSchema;
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -66,6 +66,8 @@ pub enum CauseKind {
     Refused,
     /// Nothing comes back.
     Silent,
+    /// Nothing comes back over UDP from anybody, while TCP works.
+    UdpBlocked,
     /// The connection stands, but then nothing comes any more.
     Stalled,
     /// The connection is cut in the middle.
@@ -164,6 +166,7 @@ impl CauseKind {
         Self::Prohibited,
         Self::Refused,
         Self::Silent,
+        Self::UdpBlocked,
         Self::Stalled,
         Self::Cut,
         Self::WrongProtocol,
@@ -220,6 +223,7 @@ impl CauseKind {
             | Self::MtuHole
             | Self::Prohibited
             | Self::Silent
+            | Self::UdpBlocked
             | Self::CaptivePortal
             | Self::NatVaries
             | Self::SipRewritten
@@ -364,8 +368,15 @@ fn key_of(
         Some(ClockVerdict::Ours) => (CauseKind::ClockWrong, String::new()),
         Some(ClockVerdict::Theirs) => (CauseKind::TimeServerWrong, host),
         Some(ClockVerdict::Open) => (CauseKind::ClocksDiffer, host),
+        None if is_stalled(ask, trouble) => (CauseKind::Stalled, way(judged, ask)),
         None => key(trouble, host, way(judged, ask)),
     }
+}
+
+/// Whether a connection stood, and then a question on it stayed without an answer.
+fn is_stalled(ask: &Ask, trouble: &Trouble) -> bool {
+    let phase = PhaseName::Exchange;
+    ask.transport == Transport::Tcp && *trouble == (Trouble::TimedOut { phase })
 }
 
 /// What carries an ask, and to which port: `TCP 443`.
@@ -410,7 +421,8 @@ fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, String) {
         | Trouble::CertificateNotYetValid { .. }
         | Trouble::CertificateWrongName { .. }
         | Trouble::CertificateInvalid { .. }
-        | Trouble::PinMismatch { .. } => key_of_tls(trouble, host),
+        | Trouble::PinMismatch { .. }
+        | Trouble::LongPacketsLost { .. } => key_of_tls(trouble, host),
         Trouble::ProxyForbids { .. }
         | Trouble::ProxyCannotReach { .. }
         | Trouble::ProxyUnreachable { .. }
@@ -456,8 +468,9 @@ fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, String) {
         | Trouble::SipStatus { .. }
         | Trouble::StunRefused { .. }
         | Trouble::NatVaries { .. } => key_of_voice(trouble, host),
-        Trouble::NobodyEchoes
-        | Trouble::NotPermitted { .. }
+        // In one family speech comes back, in the other it does not.
+        Trouble::NobodyEchoes => (K::Silent, port),
+        Trouble::NotPermitted { .. }
         | Trouble::AddressUnknown { .. }
         | Trouble::BadAsk { .. }
         | Trouble::Local { .. } => (K::NotPermitted, none),
@@ -582,6 +595,7 @@ fn key_of_tls(trouble: &Trouble, host: String) -> (CauseKind, String) {
             (K::CertificateOutOfDate, host)
         }
         Trouble::CertificateWrongName { .. } => (K::CertificateWrongName, host),
+        Trouble::LongPacketsLost { .. } => (K::MtuHole, String::new()),
         Trouble::CertificateInvalid { .. } | Trouble::PinMismatch { .. } => {
             (K::CertificateWrong, host)
         }

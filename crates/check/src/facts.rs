@@ -6,7 +6,7 @@ mod sinkhole;
 use std::collections::BTreeSet;
 
 use outgate_manifest::Direction;
-use outgate_probe::{Ask, Attempt, Family, Finding, Host, Outcome, PhaseName, Trouble};
+use outgate_probe::{Ask, Attempt, Family, Finding, Host, Outcome, PhaseName, Transport, Trouble};
 
 use crate::address::is_local;
 use crate::cause::CauseKind;
@@ -15,10 +15,8 @@ use crate::judge::Judged;
 /// How many hosts must agree before one cause is seen behind all of them.
 const ENOUGH_HOSTS: usize = 3;
 
-/// A handshake to which no answer comes although the connection stands.
-const STALLED: Trouble = Trouble::TimedOut {
-    phase: PhaseName::Tls,
-};
+/// How many ports of UDP must be silent before all of UDP is seen to be blocked.
+const ENOUGH_UDP_PORTS: usize = 2;
 
 /// What holds for the whole network.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -37,9 +35,10 @@ pub(crate) struct Facts {
     ipv6_answers: bool,
     /// Whoever asks over plain HTTP is sent elsewhere, and nothing else works.
     portal: bool,
-    /// Every TLS handshake stops where the server's certificates are due, and what is answered in
-    /// short works.
-    long_answers_lost: bool,
+    /// Nothing came back over UDP, from nobody, though over TCP it did from one of them.
+    udp_blocked: bool,
+    /// A TLS handshake that stalls came to its end with short packets.
+    long_packets_lost: bool,
 }
 
 impl Facts {
@@ -79,9 +78,9 @@ impl Facts {
             portal: beyond()
                 .any(|(_, finding)| finding.trouble.as_ref().is_some_and(sent_elsewhere))
                 && !attempts().any(|one| one.outcome == Outcome::Pass),
-            long_answers_lost: enough(stalled)
-                && attempts().filter(|one| has_tls(one)).all(stalled)
-                && attempts().any(|one| one.outcome == Outcome::Pass),
+            udp_blocked: udp_is_blocked(beyond),
+            long_packets_lost: attempts()
+                .any(|one| matches!(one.trouble, Some(Trouble::LongPacketsLost { .. }))),
         }
     }
 
@@ -103,7 +102,7 @@ impl Facts {
                 .then(|| (CauseKind::ResolverUnavailable, String::new()));
         }
         if leads_out(judged) {
-            self.key_on_the_way(finding, trouble, port)
+            self.key_on_the_way(ask, finding, trouble, port)
         } else {
             None
         }
@@ -112,6 +111,7 @@ impl Facts {
     /// The same for what is wrong on the way out, wherever names lead.
     fn key_on_the_way(
         &self,
+        ask: &Ask,
         finding: &Finding,
         trouble: &Trouble,
         port: &str,
@@ -127,13 +127,17 @@ impl Facts {
         if self.nothing_comes_back && unanswered(trouble) {
             return Some((CauseKind::NothingPasses, nowhere()));
         }
-        if self.long_answers_lost && *trouble == STALLED {
-            return Some((CauseKind::MtuHole, nowhere()));
+        if self.udp_blocked && ask.transport == Transport::Udp && unanswered(trouble) {
+            return Some((CauseKind::UdpBlocked, nowhere()));
         }
         let failed = || {
             let failing = |one: &&Attempt| one.outcome != Outcome::Pass;
             finding.attempts.iter().filter(failing)
         };
+        // A SIP echo answers the short question and then the long one.
+        if self.long_packets_lost && is_silence(trouble) && failed().all(|one| one.sip.is_some()) {
+            return Some((CauseKind::MtuHole, nowhere()));
+        }
         if self.ipv6_leads_nowhere && failed().all(|one| one.family == Family::V6) {
             return Some((CauseKind::Ipv6Broken, nowhere()));
         }
@@ -217,21 +221,48 @@ fn impersonated(trouble: &Trouble) -> bool {
     )
 }
 
-fn stalled(attempt: &Attempt) -> bool {
-    attempt.trouble == Some(STALLED)
-}
-
-/// Whether an attempt came as far as a TLS handshake.
-fn has_tls(attempt: &Attempt) -> bool {
-    attempt
-        .phases
-        .iter()
-        .any(|phase| phase.name == PhaseName::Tls)
+/// Whether UDP does not pass at all: nobody answers over it, on several ports, and it is not that
+/// they are not there, for one of them answers over TCP.
+fn udp_is_blocked<'a, I>(beyond: impl Fn() -> I) -> bool
+where
+    I: Iterator<Item = &'a (Ask, Finding)>,
+{
+    let tried = |carrier: Transport| {
+        beyond()
+            .filter(move |(ask, _)| ask.transport == carrier)
+            .filter(|(_, finding)| finding.attempts.iter().any(went_out))
+    };
+    let answered = |finding: &Finding| {
+        let mut attempts = finding.attempts.iter();
+        attempts.any(|one| went_out(one) && !nobody_there(one))
+    };
+    let ports: BTreeSet<Option<u16>> = tried(Transport::Udp).map(|(ask, _)| ask.port).collect();
+    let silent = |(_, finding): &(Ask, Finding)| {
+        let mut attempts = finding.attempts.iter().filter(|one| went_out(one));
+        attempts.all(|one| one.trouble.as_ref().is_some_and(is_silence))
+    };
+    let hosts: BTreeSet<String> = tried(Transport::Udp)
+        .map(|(ask, _)| ask.host.to_string())
+        .collect();
+    ports.len() >= ENOUGH_UDP_PORTS
+        && tried(Transport::Udp).all(silent)
+        && tried(Transport::Tcp)
+            .any(|(ask, finding)| hosts.contains(&ask.host.to_string()) && answered(finding))
 }
 
 /// Whether an attempt shows nobody at the other end.
 fn nobody_there(attempt: &Attempt) -> bool {
     attempt.trouble.as_ref().is_some_and(unanswered)
+}
+
+/// Whether nothing at all came back.
+fn is_silence(trouble: &Trouble) -> bool {
+    matches!(
+        trouble,
+        Trouble::TimedOut {
+            phase: PhaseName::Connect | PhaseName::Exchange
+        }
+    )
 }
 
 /// Whether it means that nothing came back but, at the most, a message from a router on the way.
@@ -282,7 +313,9 @@ mod tests {
     fn key(facts: &Facts, attempts: Vec<Attempt>) -> Option<CauseKind> {
         let finding = finding(attempts);
         let trouble = finding.trouble.clone().unwrap();
-        let key = facts.key_on_the_way(&finding, &trouble, "TCP 443");
+        let host = Host::Name("a.example".to_owned());
+        let ask = Ask::new("https", host, Some(443), Transport::Tcp);
+        let key = facts.key_on_the_way(&ask, &finding, &trouble, "TCP 443");
         key.map(|(kind, _)| kind)
     }
 
@@ -339,17 +372,6 @@ mod tests {
         }
         let refused = vec![attempt("192.0.2.1", Some(Trouble::Refused))];
         assert_eq!(key(&facts, refused), None);
-    }
-
-    #[test]
-    fn a_handshake_that_stops_is_the_ways_only_where_all_of_them_do() {
-        let stops = || vec![attempt("192.0.2.1", Some(STALLED))];
-        assert_eq!(key(&Facts::default(), stops()), None);
-        let facts = Facts {
-            long_answers_lost: true,
-            ..Facts::default()
-        };
-        assert_eq!(key(&facts, stops()), Some(CauseKind::MtuHole));
     }
 
     #[test]

@@ -62,6 +62,7 @@ impl CauseKind {
                 | Self::Prohibited
                 | Self::Refused
                 | Self::Silent
+                | Self::UdpBlocked
                 | Self::RtpBlocked
         )
     }

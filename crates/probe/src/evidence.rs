@@ -36,7 +36,9 @@ pub use sip::{RewrittenLine, SipEvidence};
 pub use ssh::SshEvidence;
 pub use stream::{EventsEvidence, PollEvidence, SignalREvidence, SignalRTransportEvidence};
 pub use stun::{NatBehaviour, StunEvidence};
-pub use tls::{CertificateEvidence, ExpectedTrust, LegacyTls, RootSource, TlsEvidence};
+pub use tls::{
+    CertificateEvidence, ExpectedTrust, LegacyTls, RootSource, ShortSegments, TlsEvidence,
+};
 pub use trouble::{Trouble, Unit};
 pub use xmpp::{StartTls, XmppEvidence};
 
@@ -103,6 +105,8 @@ pub struct Attempt {
     pub phases: Vec<Phase>,
     /// The proxy that the packets went to, in place of the far end; `None` on a direct way.
     pub proxy: Option<ProxyEvidence>,
+    /// What came of a second try with short packets; `None` where the first did not stall.
+    pub short_segments: Option<ShortSegments>,
     /// What TLS showed, as far as it got.
     pub tls: Option<TlsEvidence>,
     /// What HTTP answered, as far as it got.
@@ -152,6 +156,7 @@ impl Attempt {
             trouble: None,
             phases: Vec::new(),
             proxy: None,
+            short_segments: None,
             tls: None,
             http: None,
             websocket: None,
@@ -357,6 +362,7 @@ mod tests {
                 },
                 "phases": [{ "name": "first-byte", "took_micros": 2000 }],
                 "proxy": null,
+                "short_segments": null,
                 "tls": null,
                 "http": null,
                 "websocket": null,

@@ -35,8 +35,8 @@ pub use evidence::{
     Finding, HttpEvidence, IcmpEvidence, LdapEvidence, LegacyTls, MqttEvidence, MulticastAnswer,
     MulticastEvidence, NatBehaviour, NtpEvidence, Outcome, Phase, PhaseName, PollEvidence,
     PortSpan, ProxyEvidence, Resolution, ResolvedBy, RewrittenLine, RootSource, RtpEvidence,
-    RtpStream, SignalREvidence, SignalRTransportEvidence, SipEvidence, SshEvidence, StartTls,
-    StunEvidence, TlsEvidence, Trouble, Unit, WebSocketEvidence, XmppEvidence,
+    RtpStream, ShortSegments, SignalREvidence, SignalRTransportEvidence, SipEvidence, SshEvidence,
+    StartTls, StunEvidence, TlsEvidence, Trouble, Unit, WebSocketEvidence, XmppEvidence,
 };
 pub use outgate_pac::{Script, ScriptError};
 pub use path::{

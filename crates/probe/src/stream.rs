@@ -59,7 +59,7 @@ async fn reach(run: &mut Run<'_>, way: &Way<'_>) -> Result<BoxedStream, Stop> {
         let was_name = matches!(run.ask.host, Host::Name(_));
         run.attempt.proxy = Some(through.evidence(was_name));
     }
-    let dialling = dial(way.path, way.address, PhaseName::Connect);
+    let dialling = dial(way.path, way.address, None, PhaseName::Connect);
     let stream = run.phase(PhaseName::Connect, dialling).await;
     let stream = stream.map_err(|stop| way.blame(stop))?;
     if way.through.is_none() {
@@ -95,6 +95,8 @@ pub(crate) struct Way<'a> {
     /// The far end's, or the proxy's.
     address: SocketAddr,
     through: Option<Through>,
+    /// The most that a segment of TCP may carry; `None`: what the system says.
+    segment: Option<u16>,
 }
 
 impl<'a> Way<'a> {
@@ -103,12 +105,22 @@ impl<'a> Way<'a> {
             path: run.path,
             address: socket_address(run)?,
             through: run.through.clone(),
+            segment: None,
         })
+    }
+
+    /// The same with segments of TCP that carry so many bytes at the most, in both directions.
+    pub(crate) fn in_segments(self, bytes: u16) -> Self {
+        Self {
+            segment: Some(bytes),
+            ..self
+        }
     }
 
     /// Opens a connection to where [`connect`] went, as a part of another phase.
     pub(crate) async fn open(self, phase: PhaseName) -> Result<BoxedStream, Stop> {
-        let stream: BoxedStream = Box::new(dial(self.path, self.address, phase).await?);
+        let stream: BoxedStream =
+            Box::new(dial(self.path, self.address, self.segment, phase).await?);
         let stream = if self.has_tls() {
             self.secure(stream, phase).await?
         } else {
@@ -151,7 +163,12 @@ impl<'a> Way<'a> {
 }
 
 /// Opens a TCP connection.
-async fn dial(path: &Path, address: SocketAddr, phase: PhaseName) -> Result<TcpStream, Stop> {
+async fn dial(
+    path: &Path,
+    address: SocketAddr,
+    segment: Option<u16>,
+    phase: PhaseName,
+) -> Result<TcpStream, Stop> {
     let start = Instant::now();
     let stop = |error| Stop::io(&error, phase, start);
     let socket = match address {
@@ -160,6 +177,11 @@ async fn dial(path: &Path, address: SocketAddr, phase: PhaseName) -> Result<TcpS
     };
     let socket = socket.map_err(stop)?;
     path.source().bind(SockRef::from(&socket)).map_err(stop)?;
+    if let Some(bytes) = segment {
+        // Told to the other side too, in the first packet (RFC 9293 §3.7.1).
+        let options = SockRef::from(&socket);
+        options.set_tcp_mss(bytes.into()).map_err(stop)?;
+    }
     let stream = socket.connect(address).await.map_err(stop)?;
     // What a probe sends is small and should leave at once; without it, it only comes later.
     let _ = stream.set_nodelay(true);

@@ -9,6 +9,7 @@ mod client_certificate;
 mod failure;
 mod judge;
 mod legacy;
+mod segments;
 mod witness;
 
 use std::{error::Error, net::IpAddr, sync::Arc};
@@ -112,7 +113,7 @@ pub(crate) async fn secure(
     let config = path.tls().config(&witness, alpn)?;
     let connect = TlsConnector::from(Arc::new(config)).connect(name.clone(), stream);
     let start = Instant::now();
-    let handshake = run.phase(PhaseName::Tls, async { Ok(connect.await) }).await;
+    let handshake = segments::handshake(run, connect, &name, alpn).await;
 
     let chain = witness.chain();
     let judgement = path

@@ -112,8 +112,8 @@ fn kinds(kind: K) -> Said {
             "IPv6 wie IPv4 durchlassen und weiterleiten oder es nicht anbieten (Router Advertisements, AAAA-Einträge)",
         ),
         K::MtuHole => (
-            "Verbindungen zu {hosts} öffnen sich und kurze Antworten kommen, aber keine Zertifikate: lange Pakete gehen unterwegs verloren",
-            "ICMP „fragmentation needed“ und „packet too big“ durchlassen oder MTU oder MSS auf dem Weg senken; stimmt das, prüfen, ob die Firewall TLS verwirft",
+            "Verbindungen zu {hosts} öffnen sich, aber lange Pakete gehen unterwegs verloren: {seen}",
+            "ICMP „fragmentation needed“ und „packet too big“ durchlassen oder MTU oder MSS auf dem Weg senken",
         ),
         K::Prohibited => (
             "ein Paketfilter verbietet {subject} zu {hosts}",
@@ -126,6 +126,10 @@ fn kinds(kind: K) -> Said {
         K::Silent => (
             "{subject} zu {hosts} bleibt ohne Antwort: unterwegs verworfen",
             "{subject} zu {hosts} freigeben",
+        ),
+        K::UdpBlocked => (
+            "UDP kommt nicht durch: {hosts} bleiben über UDP ohne Antwort, während TCP durchkommt",
+            "UDP zu {hosts} und die Antworten darauf in der Firewall freigeben: Namen, Zeit und Sprache brauchen es",
         ),
         K::Stalled => (
             "{subject} zu {hosts} wird geöffnet, aber dann kommt nichts: {seen}",

@@ -112,8 +112,8 @@ fn kinds(kind: K) -> Said {
             "let IPv6 pass and be routed as IPv4 is, or do not announce it (router advertisements, AAAA records)",
         ),
         K::MtuHole => (
-            "connections to {hosts} open and short answers come, but no server's certificates do: long packets are lost on the way",
-            "let ICMP `fragmentation needed` and `packet too big` pass, or lower the MTU or MSS on the way; if that is right, see whether the firewall drops TLS",
+            "connections to {hosts} open, but long packets are lost on the way: {seen}",
+            "let ICMP `fragmentation needed` and `packet too big` pass, or lower the MTU or MSS on the way",
         ),
         K::Prohibited => (
             "a packet filter forbids {subject} to {hosts}",
@@ -126,6 +126,10 @@ fn kinds(kind: K) -> Said {
         K::Silent => (
             "{subject} to {hosts} stays without an answer: dropped on the way",
             "allow {subject} to {hosts}",
+        ),
+        K::UdpBlocked => (
+            "UDP does not pass: {hosts} stay without an answer over UDP, while TCP gets through",
+            "allow UDP to {hosts} in the firewall, and the answers to it: names, time and speech need it",
         ),
         K::Stalled => (
             "{subject} to {hosts} opens, but then nothing comes: {seen}",

@@ -112,8 +112,8 @@ fn kinds(kind: K) -> Said {
             "slipp gjennom og rut IPv6 på samme måte som IPv4, eller tilby det ikke (router advertisements, AAAA-poster)",
         ),
         K::MtuHole => (
-            "forbindelser til {hosts} åpnes og korte svar kommer, men ingen sertifikater: lange pakker går tapt underveis",
-            "slipp gjennom ICMP «fragmentation needed» og «packet too big», eller senk MTU eller MSS på veien; er det i orden, se om brannmuren forkaster TLS",
+            "forbindelser til {hosts} åpnes, men lange pakker går tapt underveis: {seen}",
+            "slipp gjennom ICMP «fragmentation needed» og «packet too big», eller senk MTU eller MSS på veien",
         ),
         K::Prohibited => (
             "et pakkefilter forbyr {subject} til {hosts}",
@@ -126,6 +126,10 @@ fn kinds(kind: K) -> Said {
         K::Silent => (
             "{subject} til {hosts} får ikke svar: forkastes underveis",
             "tillat {subject} til {hosts}",
+        ),
+        K::UdpBlocked => (
+            "UDP slipper ikke gjennom: {hosts} får ikke svar over UDP, mens TCP kommer frem",
+            "tillat UDP til {hosts} i brannmuren, og svarene på det: navn, tid og tale trenger det",
         ),
         K::Stalled => (
             "{subject} til {hosts} åpnes, men så kommer ingenting: {seen}",

@@ -112,8 +112,8 @@ fn kinds(kind: K) -> Said {
             "släpp igenom och dirigera IPv6 på samma sätt som IPv4, eller erbjud det inte (router advertisements, AAAA-poster)",
         ),
         K::MtuHole => (
-            "anslutningar till {hosts} öppnas och korta svar kommer, men inga certifikat: långa paket går förlorade på vägen",
-            "släpp igenom ICMP ”fragmentation needed” och ”packet too big”, eller sänk MTU eller MSS på vägen; om det stämmer, se om brandväggen kastar TLS",
+            "anslutningar till {hosts} öppnas, men långa paket går förlorade på vägen: {seen}",
+            "släpp igenom ICMP ”fragmentation needed” och ”packet too big”, eller sänk MTU eller MSS på vägen",
         ),
         K::Prohibited => (
             "ett paketfilter förbjuder {subject} till {hosts}",
@@ -126,6 +126,10 @@ fn kinds(kind: K) -> Said {
         K::Silent => (
             "{subject} till {hosts} får inget svar: kastas på vägen",
             "tillåt {subject} till {hosts}",
+        ),
+        K::UdpBlocked => (
+            "UDP kommer inte igenom: {hosts} får inget svar över UDP, medan TCP kommer fram",
+            "tillåt UDP till {hosts} i brandväggen, och svaren på det: namn, tid och tal behöver det",
         ),
         K::Stalled => (
             "{subject} till {hosts} öppnas, men sedan kommer inget: {seen}",

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use outgate_check::{CauseKind, Owner, Report};
 use outgate_probe::{
-    AddressRecord, Ask, Attempt, FamilyAnswer, Finding, Outcome, PhaseName, Resolution, Trouble,
+    AddressRecord, Ask, Attempt, FamilyAnswer, Finding, Outcome, PhaseName, Resolution, Transport,
+    Trouble,
 };
 
 use crate::support::{check, failed, flow, passed, scripted};
@@ -206,3 +207,87 @@ async fn what_could_not_be_asked_answers_nothing_where_nothing_comes_back() {
     assert_eq!(nothing.kind, CauseKind::NothingPasses);
     assert_eq!(nothing.lanes.len(), 3, "the neighbour's silence is its own");
 }
+
+/// A time server, and a telephone system over UDP and TCP; `udp` says what comes of each over UDP.
+async fn over_udp(
+    udp: impl Fn(&str) -> Option<Trouble> + Send + Sync + 'static,
+    tcp: Option<Trouble>,
+) -> Vec<(CauseKind, String)> {
+    let flows = "  time: { from: device, to: [time.example], speaks: ntp, need: required, why: { en: x } }\n  \
+                 calls: { from: device, to: [pbx.example], speaks: sip, need: required, why: { en: x } }\n";
+    let probe = scripted(move |ask: &Ask| {
+        let trouble = match ask.transport {
+            Transport::Udp => udp(&ask.host.to_string()),
+            Transport::Tcp | Transport::Icmp => tcp.clone(),
+        };
+        let mut attempt = Attempt::new("192.0.2.1".parse().unwrap(), ask.port);
+        if trouble.is_some() {
+            attempt.outcome = Outcome::Fail;
+        }
+        attempt.trouble.clone_from(&trouble);
+        Finding {
+            attempts: vec![attempt],
+            ..trouble.map_or_else(passed, failed)
+        }
+    });
+    let report = check(flows, probe, 8).await;
+    let causes = report.causes.into_iter();
+    causes.map(|cause| (cause.kind, cause.subject)).collect()
+}
+
+const UNANSWERED: Trouble = Trouble::TimedOut {
+    phase: PhaseName::Exchange,
+};
+
+#[tokio::test(start_paused = true)]
+async fn udp_is_blocked_where_nobody_answers_over_it_and_one_of_them_does_over_tcp() {
+    let blocked = [(CauseKind::UdpBlocked, String::new())];
+    assert_eq!(over_udp(|_| Some(UNANSWERED), None).await, blocked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_answer_over_udp_or_none_over_tcp_shows_no_block_of_udp() {
+    let one = |host: &str| (host == "pbx.example").then_some(UNANSWERED);
+    let sip = [(CauseKind::Silent, "UDP 5060".to_owned())];
+    assert_eq!(over_udp(one, None).await, sip);
+    let refused = |host: &str| match host {
+        "pbx.example" => Some(UNANSWERED),
+        _ => Some(Trouble::Refused),
+    };
+    let found = over_udp(refused, None).await;
+    assert!(
+        found.iter().all(|(kind, _)| *kind != CauseKind::UdpBlocked),
+        "{found:?}"
+    );
+    let silent_too = Trouble::TimedOut {
+        phase: PhaseName::Connect,
+    };
+    let found = over_udp(|_| Some(UNANSWERED), Some(silent_too)).await;
+    assert!(
+        found.iter().all(|(kind, _)| *kind != CauseKind::UdpBlocked),
+        "{found:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn long_packets_that_are_lost_are_one_cause_whoever_is_asked() {
+    let found = causes(&[
+        (
+            "a.example",
+            &[("192.0.2.1", Some(Trouble::LongPacketsLost { segment: 536 }))],
+        ),
+        (
+            "b.example",
+            &[("192.0.2.2", Some(Trouble::LongPacketsLost { segment: 536 }))],
+        ),
+        ("c.example", &[("192.0.2.3", STALLED)]),
+    ]);
+    let hole = (CauseKind::MtuHole, String::new());
+    // What stalls with short packets too is another matter.
+    let stalled = (CauseKind::Stalled, "TCP 443".to_owned());
+    assert_eq!(found.await, [hole, stalled]);
+}
+
+const STALLED: Option<Trouble> = Some(Trouble::TimedOut {
+    phase: PhaseName::Tls,
+});

@@ -127,7 +127,12 @@ where
     let lanes = lanes.into_iter().map(|lane| {
         let port = lane.ports.map(|ports| ports.low());
         let host = Host::Name(lane.to.value());
-        let asks = vec![Ask::new(lane.protocol.as_str(), host, port, Transport::Tcp)];
+        let carrier = match lane.transport {
+            outgate_manifest::Transport::Tcp => Transport::Tcp,
+            outgate_manifest::Transport::Udp => Transport::Udp,
+            outgate_manifest::Transport::Icmp => Transport::Icmp,
+        };
+        let asks = vec![Ask::new(lane.protocol.as_str(), host, port, carrier)];
         PlannedLane {
             lane,
             subject: Subject::Probe { probe, asks },

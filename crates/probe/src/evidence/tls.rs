@@ -29,6 +29,16 @@ pub struct TlsEvidence {
     pub legacy: Option<LegacyTls>,
 }
 
+/// A second handshake beside one that stalled, with short segments of TCP. That it comes further
+/// shows that long packets are lost on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ShortSegments {
+    /// What a segment carried at the most, in bytes.
+    pub bytes_at_most: u16,
+    /// Whether the server's certificates came.
+    pub answered: bool,
+}
+
 /// One certificate of a chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CertificateEvidence {

@@ -106,6 +106,13 @@ pub enum Trouble {
         /// Its name, such as `handshake_failure`.
         description: String,
     },
+    /// The handshake stalls, and comes to its end where packets are short: long ones are lost on the
+    /// way (RFC 2923 §2.1).
+    LongPacketsLost {
+        /// What a segment of TCP may carry at the most for it to get through, as far as was tried,
+        /// in bytes.
+        segment: u16,
+    },
     /// The server speaks TLS, but no version that the lane allows.
     TlsTooOld {
         /// The highest version it offers.

@@ -115,7 +115,7 @@ fn sent() -> Sent {
 }
 
 /// Whoever does not speak MQTT 5.0 is connected to once more.
-fn twice(sent: [Sent; 2]) -> impl Iterator<Item = Sent> {
+fn twice(sent: [Sent; 3]) -> impl Iterator<Item = Sent> {
     sent.into_iter().map(|sent| Sent {
         times_at_most: 2 * sent.times_at_most,
         ..sent

@@ -9,7 +9,11 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::{BoxFuture, FutureExt, join_all};
+use futures_util::{
+    StreamExt,
+    future::{BoxFuture, FutureExt},
+    stream::FuturesUnordered,
+};
 use outgate_wire::rtp::{PACKET_MAX, Packet, QUESTION_MIN, Reception};
 use tokio::{
     net::UdpSocket,
@@ -179,9 +183,10 @@ impl Scouts {
     async fn run(&self, ports: &[u16]) -> Result<IpAddr, Stop> {
         let step = ports.len().div_ceil(usize::from(SCOUTS)).max(1);
         let chosen = ports.iter().step_by(step).chain(ports.last());
-        let found = join_all(chosen.map(|port| self.scout(*port))).await;
+        let mut found: FuturesUnordered<_> = chosen.map(|port| self.scout(*port)).collect();
         let mut refused = None;
-        for scouted in found {
+        // The first that comes back is enough: on a bad way others are long in coming.
+        while let Some(scouted) = found.next().await {
             match scouted {
                 Ok(Some(local)) => return Ok(local),
                 // That a port is closed is what a media server says of one without a call.
@@ -321,7 +326,7 @@ fn judge(run: &Run<'_>) -> Result<(), Stop> {
     let Some(evidence) = &run.attempt.rtp else {
         return Ok(());
     };
-    if evidence.answered == evidence.asked {
+    if evidence.answered == evidence.asked || quality::explains(evidence) {
         let poor = evidence.stream.as_ref().and_then(quality::judge);
         return poor.map_or(Ok(()), |poor| Err(Stop::warn(poor)));
     }

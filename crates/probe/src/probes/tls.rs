@@ -31,9 +31,10 @@ impl Probe for Tls {
 }
 
 /// What a handshake sends.
-pub(super) fn sent() -> [Sent; 2] {
+pub(super) fn sent() -> [Sent; 3] {
     [
         Sent::new("a TLS handshake, TLS 1.2 or 1.3", 4096, 1),
+        Sent::new("the same in short packets, if it stalls", 4096, 1),
         Sent::new(
             "the beginning of an older TLS handshake, if that fails",
             600,

@@ -96,7 +96,12 @@ async fn ask(
 async fn open(path: &Path, host: &Host, port: u16, secure: bool) -> Result<BoxedStream, String> {
     let mut trouble = Trouble::NoAddress;
     for address in addresses(path, host).await? {
-        let dialling = dial(path, SocketAddr::new(address, port), PhaseName::Connect);
+        let dialling = dial(
+            path,
+            SocketAddr::new(address, port),
+            None,
+            PhaseName::Connect,
+        );
         let opened = match dialling.await {
             Ok(stream) if !secure => return Ok(Box::new(stream)),
             Ok(stream) => {

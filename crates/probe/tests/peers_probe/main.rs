@@ -30,6 +30,8 @@ mod middlebox;
 #[cfg(test)]
 mod mosquitto;
 #[cfg(test)]
+mod mtu;
+#[cfg(test)]
 mod neighbour;
 #[cfg(test)]
 mod nginx;

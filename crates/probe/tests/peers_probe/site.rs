@@ -121,6 +121,11 @@ impl Site {
         nft(self.public.id(), rules);
     }
 
+    /// Has the servers send each segment of TCP in a packet of its own, as on a cable.
+    pub(crate) fn one_segment_a_packet(&self) {
+        shell(self.public.id(), "ip link set dev wan gso_max_segs 1");
+    }
+
     /// A socket on the public network.
     pub(crate) fn bind_udp(&self, address: SocketAddr) -> UdpSocket {
         let namespace = File::open(format!("/proc/{}/ns/net", self.public.id())).unwrap();

@@ -47,6 +47,7 @@ impl fmt::Display for Trouble {
             | Self::CertificateWrongName { .. }
             | Self::CertificateInvalid { .. }
             | Self::PinMismatch { .. }
+            | Self::LongPacketsLost { .. }
             | Self::NotTls => self.write_tls(f),
             Self::UpgradeRefused { .. }
             | Self::UpgradeBroken { .. }
@@ -166,6 +167,11 @@ impl Trouble {
             }
             Self::CertificateInvalid { why } => write!(f, "certificate invalid: {why}"),
             Self::PinMismatch { .. } => f.write_str("no key of the chain is a pinned one"),
+            Self::LongPacketsLost { segment } => write!(
+                f,
+                "the TLS handshake stalls, but not with short packets (at most {segment} bytes of \
+                 data in each)"
+            ),
             Self::NotTls => f.write_str("the answer is not TLS"),
             _ => Ok(()),
         }

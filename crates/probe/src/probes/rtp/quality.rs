@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::STREAM_PACE;
-use crate::evidence::{RtpStream, Trouble};
+use crate::evidence::{RtpEvidence, RtpStream, Trouble};
 
 /// Speech suffers where as much is lost, in per cent (ITU-T G.1010 table I.1: conversational voice,
 /// less than 3 % packet loss).
@@ -26,9 +26,60 @@ pub(super) fn judge(stream: &RtpStream) -> Option<Trouble> {
     })
 }
 
+/// One in so many ports may stay without an answer on a way that loses packets.
+const MISSED: u16 = 20;
+
+/// Whether it is the loss that a stream shows which left ports without an answer: few of them, and
+/// each by itself, as no filter is set up.
+pub(super) fn explains(evidence: &RtpEvidence) -> bool {
+    let missed = evidence.asked.saturating_sub(evidence.answered);
+    let loses = |stream: &RtpStream| stream.received < stream.sent && judge(stream).is_some();
+    evidence.stream.as_ref().is_some_and(loses)
+        && missed <= evidence.asked / MISSED
+        && evidence.blocked.iter().all(|span| span.first == span.last)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::PortSpan;
+
+    fn sweep(received: u16, answered: u16, blocked: &[(u16, u16)]) -> RtpEvidence {
+        let spans = blocked.iter();
+        RtpEvidence {
+            first: 12_000,
+            last: 12_099,
+            asked: 100,
+            step: 1,
+            answered,
+            blocked: spans
+                .map(|(first, last)| PortSpan {
+                    first: *first,
+                    last: *last,
+                })
+                .collect(),
+            stream: Some(stream(received, 0, 0)),
+        }
+    }
+
+    #[test]
+    fn single_ports_are_put_down_to_loss_only_where_there_is_some() {
+        assert!(explains(&sweep(
+            40,
+            98,
+            &[(12_003, 12_003), (12_050, 12_050)]
+        )));
+        assert!(!explains(&sweep(
+            50,
+            98,
+            &[(12_003, 12_003), (12_050, 12_050)]
+        )));
+        assert!(!explains(&sweep(40, 96, &[(12_003, 12_006)])));
+        let many: Vec<_> = (0..6)
+            .map(|at| (12_000 + 2 * at, 12_000 + 2 * at))
+            .collect();
+        assert!(!explains(&sweep(40, 94, &many)));
+    }
 
     fn stream(received: u16, jitter: u64, own_delay: u64) -> RtpStream {
         RtpStream {
