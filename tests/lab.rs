@@ -2,8 +2,10 @@
 //! is in it. Needs `ip`, `nft`, `curl` and namespaces.
 
 mod accuracy;
+mod causes;
 mod firewall;
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -112,10 +114,10 @@ fn traces() -> [String; 3] {
     ]
 }
 
-#[test]
-fn a_killed_lab_leaves_no_process_no_mount_and_no_device_behind() {
+/// Starts a lab, kills the process of it whose command line `victim` picks, and sees that nothing is
+/// left. `mark` is a time to sleep that no other process has.
+fn nothing_is_left_when_killed(mark: &str, victim: impl Fn(&str) -> bool) {
     let before = traces();
-    let mark = format!("86400.{}", std::process::id());
     let mut lab = Command::new(env!("CARGO_BIN_EXE_outgate"))
         .args(["lab", "run", "captive-portal", "--", "sh", "-c"])
         .arg(format!("echo up; sleep {mark} & sleep {mark}"))
@@ -126,30 +128,103 @@ fn a_killed_lab_leaves_no_process_no_mount_and_no_device_behind() {
     let mut line = String::new();
     told.read_line(&mut line).expect("text");
     assert_eq!(line, "up\n");
-    assert!(!running(&mark).is_empty());
-    // Only ever with SIGKILL.
-    lab.kill().expect("a process to kill");
-    lab.wait().expect("its end");
+    let processes = running(mark);
+    let namespaces: BTreeSet<String> = processes
+        .iter()
+        .filter(|(_, words)| words.starts_with("sh -c"))
+        .flat_map(|(process, _)| namespaces_of(process))
+        .collect();
+    assert_eq!(namespaces.len(), 3, "{processes:?}");
+    let victims: Vec<_> = processes
+        .iter()
+        .filter(|(_, words)| victim(words))
+        .collect();
+    let [(victim, _)] = victims[..] else {
+        panic!("{processes:?}");
+    };
+    let killed = Command::new("kill").args(["-9", victim]).status();
+    assert!(killed.expect("kill starts").success());
     // Everybody in there holds the other end: it closes when the last of them is gone.
     let mut rest = String::new();
     told.read_to_string(&mut rest).expect("text");
-    assert_eq!(running(&mark), Vec::<String>::new());
+    lab.wait().expect("its end");
+    assert_eq!(running(mark), Vec::new());
     assert_eq!(traces(), before);
     let mounts = std::fs::read_to_string("/proc/self/mounts").expect("mounts");
-    assert!(
-        !mounts.lines().any(|line| line.starts_with("lab ")),
-        "{mounts}"
-    );
+    let ours = |line: &str| line.starts_with("lab ");
+    assert!(!mounts.lines().any(ours), "{mounts}");
+    let others = all_processes().into_iter().filter(|one| !is_ending(one));
+    let kept: Vec<String> = others
+        .filter(|one| namespaces_of(one).any(|namespace| namespaces.contains(&namespace)))
+        .collect();
+    assert!(kept.is_empty(), "{kept:?} are still in {namespaces:?}");
 }
 
-/// Processes with this in their command lines, this one aside.
-fn running(mark: &str) -> Vec<String> {
-    let processes = std::fs::read_dir("/proc").expect("processes");
-    let lines = processes.filter_map(|one| std::fs::read(one.ok()?.path().join("cmdline")).ok());
-    lines
-        .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
-        .filter(|line| line.contains(mark))
+#[test]
+fn a_lab_whose_command_is_killed_leaves_nothing_behind() {
+    let mark = format!("86400.1{}", std::process::id());
+    nothing_is_left_when_killed(&mark, |words| {
+        words.contains("outgate lab run captive-portal") && !words.contains("unshare")
+    });
+}
+
+#[test]
+fn a_lab_whose_keeper_of_namespaces_is_killed_leaves_nothing_behind() {
+    let mark = format!("86400.2{}", std::process::id());
+    nothing_is_left_when_killed(&mark, |words| words.starts_with("unshare "));
+}
+
+#[test]
+fn a_lab_whose_servers_are_killed_leaves_nothing_behind() {
+    let mark = format!("86400.3{}", std::process::id());
+    nothing_is_left_when_killed(&mark, |words| {
+        words.contains("outgate lab run --inside") && !words.starts_with("unshare ")
+    });
+}
+
+#[test]
+fn a_lab_whose_device_is_killed_leaves_nothing_behind() {
+    let mark = format!("86400.4{}", std::process::id());
+    nothing_is_left_when_killed(&mark, |words| words.starts_with("sh -c"));
+}
+
+fn all_processes() -> Vec<String> {
+    let entries = std::fs::read_dir("/proc").expect("processes");
+    let names = entries.filter_map(|one| one.ok()?.file_name().into_string().ok());
+    names
+        .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
         .collect()
+}
+
+/// The namespaces of a process that a lab has of its own.
+fn namespaces_of(process: &str) -> impl Iterator<Item = String> + use<> {
+    let links = ["net", "mnt", "pid"].map(|kind| format!("/proc/{process}/ns/{kind}"));
+    links
+        .into_iter()
+        .filter_map(|link| Some(std::fs::read_link(link).ok()?.display().to_string()))
+}
+
+/// Whether a process is on its way out: it has let go of its files, and of its namespaces in a
+/// moment (PF_EXITING, the ninth field of `stat`, proc_pid_stat(5)).
+fn is_ending(process: &str) -> bool {
+    const PF_EXITING: u32 = 4;
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let flags = after_name.split_whitespace().nth(6);
+    flags
+        .and_then(|flags| flags.parse().ok())
+        .is_none_or(|flags: u32| flags & PF_EXITING != 0)
+}
+
+/// Processes with this in their command lines, with their numbers.
+fn running(mark: &str) -> Vec<(String, String)> {
+    let processes = all_processes().into_iter();
+    let lines = processes.filter_map(|one| {
+        let words = std::fs::read(format!("/proc/{one}/cmdline")).ok()?;
+        let words = String::from_utf8_lossy(&words).replace('\0', " ");
+        words.contains(mark).then_some((one, words))
+    });
+    lines.collect()
 }
 
 #[test]

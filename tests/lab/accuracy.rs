@@ -28,6 +28,8 @@ struct Result {
     verdict: String,
     /// Kind, owner and subject of each cause.
     found: Vec<[String; 3]>,
+    /// What is said of each.
+    said: Vec<String>,
     /// How many probes of `prometheus-blackbox-exporter` failed, of how many; none where it was
     /// not tried.
     exporter: Option<(usize, usize)>,
@@ -43,11 +45,12 @@ impl Result {
             stderr(&ran)
         );
         let report = read_json(&ran);
-        let causes = report["causes"].as_array().expect("causes").iter();
-        let found = causes.map(|one| ["kind", "owner", "subject"].map(|part| text(&one[part])));
+        let causes = || report["causes"].as_array().expect("causes").iter();
+        let found = causes().map(|one| ["kind", "owner", "subject"].map(|part| text(&one[part])));
         Self {
             verdict: text(&report["verdict"]),
             found: found.collect(),
+            said: causes().map(|one| text(&one["what"])).collect(),
             exporter: exporter::run(&scenario),
             scenario,
         }
@@ -221,8 +224,8 @@ fn report(results: &[Result]) -> Json {
         json!({
             "scenario": one.scenario,
             "verdict": one.verdict,
-            "found": one.found.iter().map(|[kind, owner, subject]| {
-                json!({ "kind": kind, "owner": owner, "subject": subject })
+            "found": one.found.iter().zip(&one.said).map(|([kind, owner, subject], what)| {
+                json!({ "kind": kind, "owner": owner, "subject": subject, "what": what })
             }).collect::<Vec<_>>(),
             "right": one.right(),
             "exporter": one.exporter.map(|(failed, of)| json!({ "failed": failed, "probes": of })),

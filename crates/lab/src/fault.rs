@@ -31,9 +31,12 @@ pub enum Fault {
     },
     /// TCP leaves the site only through the proxy on port 3128.
     ProxyNeeded {
-        /// Whether it wants a login (which nobody has).
+        /// Whether it wants a login: `lab` with `lab-password`.
         #[serde(default)]
         login: bool,
+        /// The kinds of login that it names, such as `NTLM`; `Basic` when there are none.
+        #[serde(default)]
+        schemes: Vec<String>,
         /// Names that it refuses.
         #[serde(default)]
         refused: Vec<String>,
@@ -76,6 +79,20 @@ pub enum Fault {
         /// What it does.
         serving: Serving,
     },
+    /// Some packets are lost.
+    Loss {
+        /// How many of a hundred, 1 to 99, in each direction.
+        percent: u8,
+        /// Only those of UDP to and from these ports of servers, the first and the last.
+        ports: Option<[u16; 2]>,
+    },
+    /// The way to a server ends at a router that does not find it: it says so after a while.
+    Lost {
+        /// The server's name.
+        name: String,
+    },
+    /// Nobody on the site answers what is asked of everybody.
+    NeighboursSilent,
     /// The time servers tell another time than everybody else.
     TimeServerAhead {
         /// Seconds; negative when it is behind.
@@ -104,10 +121,12 @@ pub struct Blocked {
     pub name: Option<String>,
     /// Only what goes to this port.
     pub port: Option<u16>,
+    /// Where `port` begins a range: its last port.
+    pub last_port: Option<u16>,
     /// Only what this carries.
     pub transport: Option<Transport>,
-    /// Only after the connection stands: the first packet longer than a handshake's is the first
-    /// to be stopped, as a filter does that reads what is in it.
+    /// Only after the connection stands: the first packet of TCP that carries something is the
+    /// first to be stopped, as a filter does that reads what is in it.
     #[serde(default)]
     pub later: bool,
 }
@@ -212,4 +231,22 @@ pub enum Serving {
     WebSocketStripped,
     /// It accepts a WebSocket and drops it.
     WebSocketDropped,
+    /// It accepts a WebSocket, answers on it, and drops it after two seconds.
+    WebSocketCut,
+    /// It answers 403.
+    Forbidden,
+    /// It sends whoever asks to a page of somebody else.
+    Elsewhere,
+    /// Its certificate is for clients.
+    WrongPurpose,
+    /// It knows nothing of the name that it is asked for, and ends the handshake.
+    OtherSite,
+    /// It speaks SSH, whatever is due.
+    OtherProtocol,
+    /// It begins in the clear and does not offer to change to TLS.
+    TlsStripped,
+    /// Its events come in lumps of a minute.
+    Buffered,
+    /// A poll that is not answered within two seconds is ended with 504.
+    PollCut,
 }

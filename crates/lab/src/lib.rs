@@ -30,7 +30,7 @@ mod topology;
 mod world;
 
 pub use enter::{EnterError, Inside, NotInside, enter};
-pub use fault::{Blocked, DnsAnswer, Fault, Nat, Serving, Transport, Way};
+pub use fault::{Blocked, DnsAnswer, Fault, HandedOut, Nat, Serving, Transport, Way};
 pub use library::{PRODUCTS, scenarios};
 pub use scenario::{BadScenarios, Expected, Scenario, read};
 pub use site::{Site, SiteError};

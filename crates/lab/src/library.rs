@@ -6,6 +6,7 @@ use crate::scenario::{BadScenarios, Scenario, read};
 pub const PRODUCTS: &[(&str, &str)] = &[
     ("lab-box", include_str!("../products/lab-box.yaml")),
     ("lab-gateway", include_str!("../products/lab-gateway.yaml")),
+    ("lab-phone", include_str!("../products/lab-phone.yaml")),
 ];
 
 /// The files of scenarios, one a subject.
@@ -19,6 +20,7 @@ const FILES: &[&str] = &[
     include_str!("../scenarios/time.toml"),
     include_str!("../scenarios/dhcp.toml"),
     include_str!("../scenarios/server.toml"),
+    include_str!("../scenarios/phone.toml"),
     include_str!("../scenarios/products.toml"),
     include_str!("../scenarios/pairs.toml"),
 ];

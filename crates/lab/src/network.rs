@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 
@@ -9,7 +10,9 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::enter::Inside;
 use crate::site::SiteError;
-use crate::topology::{DEVICE, NEIGHBOUR, PROVIDER, ROUTER, SERVERS, SERVICES, SITE_V6, WAN};
+use crate::topology::{
+    DEVICE, NEIGHBOUR, NOBODY, PROVIDER, ROUTER, SERVERS, SERVICES, SITE_V6, WAN,
+};
 
 /// The namespaces of a site.
 const NAMESPACES: [&str; 5] = ["router", "device", "neighbour", "services", "internet"];
@@ -28,7 +31,8 @@ const SETTINGS: [(&str, &str, &str); 8] = [
     ("internet", "ipv6/ip_nonlocal_bind", "1"),
 ];
 
-/// Builds all of it, with nothing wrong yet.
+/// Builds all of it, with nothing wrong yet. Machines send each segment of TCP in a packet of its own
+/// (`gso_max_segs 1`), as it would be on a cable: what counts packets or their lengths counts right.
 pub(crate) fn build(_: &Inside) -> Result<(), SiteError> {
     let add: String = NAMESPACES
         .iter()
@@ -52,7 +56,7 @@ pub(crate) fn build(_: &Inside) -> Result<(), SiteError> {
     ] {
         let [gateway, gateway_v6] = ROUTER;
         let own = format!(
-            "link set lo up\nlink set eth0 up\n\
+            "link set lo up\nlink set eth0 gso_max_segs 1 up\n\
              addr add {}/24 dev eth0\naddr add {}/64 dev eth0 nodad\n\
              route add 0.0.0.0/0 via {gateway}\nroute add ::/0 via {gateway_v6}\n",
             addresses[0], addresses[1]
@@ -94,7 +98,7 @@ fn internet() -> String {
     let ([own, own_v6], [_, site_v6]) = (PROVIDER, WAN);
     let [servers, servers_v6] = SERVERS;
     format!(
-        "link set lo up\nlink set eth0 up\n\
+        "link set lo up\nlink set eth0 gso_max_segs 1 up\n\
          addr add {own}/24 dev eth0\naddr add {own_v6}/64 dev eth0 nodad\n\
          route add local {servers} dev lo\nroute add local {servers_v6} dev lo\n\
          route add {SITE_V6} via {site_v6}\n"
@@ -107,10 +111,40 @@ fn ip(namespace: Option<&str>, lines: &str) -> Result<(), SiteError> {
     feed("ip", &words, lines)
 }
 
-/// Loads the router's rules.
-pub(crate) fn load_rules(_: &Inside, rules: &str) -> Result<(), SiteError> {
-    let words = ["--net=/run/netns/router", "nft", "-f", "-"];
-    feed("nsenter", &words, rules)
+/// Loads rules of nftables.
+pub(crate) fn load_rules(_: &Inside, namespace: &str, rules: &str) -> Result<(), SiteError> {
+    let place = format!("--net=/run/netns/{namespace}");
+    feed("nsenter", &[&place, "nft", "-f", "-"], rules)
+}
+
+/// Has the router lead to nobody what goes to these addresses.
+pub(crate) fn lose(_: &Inside, lost: &[IpAddr]) -> Result<(), SiteError> {
+    let lines: String = lost
+        .iter()
+        .map(|address| {
+            let [v4, v6] = NOBODY;
+            let (length, nobody) = if address.is_ipv4() {
+                (32, v4)
+            } else {
+                (128, v6)
+            };
+            format!("route add {address}/{length} via {nobody}\n")
+        })
+        .collect();
+    ip(Some("router"), &lines)
+}
+
+/// The number of the only cable of a namespace that this thread is in.
+pub(crate) fn own_cable() -> Result<u32, SiteError> {
+    let number = || -> io::Result<u32> {
+        let socket = rustix::net::socket(
+            rustix::net::AddressFamily::INET,
+            rustix::net::SocketType::DGRAM,
+            None,
+        )?;
+        Ok(rustix::net::netdevice::name_to_index(socket, "eth0")?)
+    };
+    number().map_err(|source| SiteError::Join { source })
 }
 
 /// Runs a program with this text as its input.

@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use crate::fault::{Blocked, Fault, Nat, Transport, Way};
-use crate::topology::{DEVICE, INSPECTION_PORTS, PORTAL_PORT, WAN};
+use crate::topology::{DEVICE, INSPECTION_PORTS, PORTAL_PORT, REFLECTOR_PORT, WAN};
+use crate::world::{Service, Speaks};
 
-/// The longest packet, in bytes, that opens a connection and carries nothing yet.
-const HANDSHAKE: u16 = 100;
+/// A packet of TCP that carries something: whoever sends one pushes its last (RFC 9293 §3.9.1.2).
+const CARRIES: &str = "ct state established tcp flags & psh == psh ";
 
 /// Where the servers of each name are.
 pub(crate) type Names = BTreeMap<String, [IpAddr; 2]>;
@@ -75,10 +76,10 @@ impl Chains {
                 self.stop("", Way::Drop);
             }
             Fault::MtuHole { bytes } => {
-                let _ = writeln!(self.back, "\t\tmeta length > {bytes} drop");
+                self.both_ways(&format!("meta length > {bytes} drop"));
             }
             Fault::Ipv6Broken => {
-                let _ = writeln!(self.back, "\t\tmeta nfproto ipv6 drop");
+                self.both_ways("meta nfproto ipv6 drop");
             }
             Fault::Nat { nat } => self.translate(*nat),
             Fault::SipRewritten => {
@@ -88,7 +89,20 @@ impl Chains {
                 self.before
                     .push_str("\t\tudp dport 5060 ct helper set \"sip\"\n");
             }
+            Fault::Loss { percent, ports } => {
+                for (way, side) in [("oifname", "dport"), ("iifname", "sport")] {
+                    let carried = ports.map_or_else(String::new, |[first, last]| {
+                        format!("udp {side} {first}-{last} ")
+                    });
+                    let _ = writeln!(
+                        self.back,
+                        "\t\t{way} \"wan\" {carried}numgen random mod 100 < {percent} drop"
+                    );
+                }
+            }
             Fault::Dns { .. }
+            | Fault::Lost { .. }
+            | Fault::NeighboursSilent
             | Fault::ClockBehind { .. }
             | Fault::Server { .. }
             | Fault::TimeServerAhead { .. }
@@ -96,6 +110,14 @@ impl Chains {
             | Fault::DhcpSilent
             | Fault::DhcpTimeServer { .. }
             | Fault::SecondDhcpServer => {}
+        }
+    }
+
+    /// A line about what goes out of the site and comes into it. Bridged packets may come by here
+    /// too, and are left alone.
+    fn both_ways(&mut self, line: &str) {
+        for way in ["iifname", "oifname"] {
+            let _ = writeln!(self.back, "\t\t{way} \"wan\" {line}");
         }
     }
 
@@ -137,19 +159,18 @@ impl Chains {
     }
 
     fn block(&mut self, blocked: &Blocked, names: &Names) {
-        let later = if blocked.later {
-            format!("ct state established meta length > {HANDSHAKE} ")
-        } else {
-            String::new()
-        };
-        let carried: Vec<String> = match (blocked.transport, blocked.port) {
+        let later = if blocked.later { CARRIES } else { "" };
+        let ports = blocked.port.map(|port| match blocked.last_port {
+            Some(last) => format!("{port}-{last}"),
+            None => port.to_string(),
+        });
+        let carried: Vec<String> = match (blocked.transport, ports) {
             (None, None) => vec![String::new()],
             (None, Some(port)) => vec![format!("tcp dport {port} "), format!("udp dport {port} ")],
-            (Some(Transport::Tcp), None) => vec!["meta l4proto tcp ".to_owned()],
-            (Some(Transport::Udp), None) => vec!["meta l4proto udp ".to_owned()],
+            (Some(transport), None) => vec![transport.matched().to_owned()],
             (Some(Transport::Tcp), Some(port)) => vec![format!("tcp dport {port} ")],
             (Some(Transport::Udp), Some(port)) => vec![format!("udp dport {port} ")],
-            (Some(Transport::Icmp), _) => vec!["meta l4proto { icmp, icmpv6 } ".to_owned()],
+            (Some(Transport::Icmp), Some(_)) => vec![Transport::Icmp.matched().to_owned()],
         };
         for address in addresses(blocked.name.as_deref(), names) {
             for carried in &carried {
@@ -193,6 +214,47 @@ impl Chains {
     }
 }
 
+impl Transport {
+    /// Matches what it carries.
+    fn matched(self) -> &'static str {
+        match self {
+            Self::Tcp => "meta l4proto tcp ",
+            Self::Udp => "meta l4proto udp ",
+            Self::Icmp => "meta l4proto { icmp, icmpv6 } ",
+        }
+    }
+}
+
+/// What leads a whole range of ports to the one at which RTP comes back. Other servers of UDP at the
+/// same address keep theirs.
+pub(crate) fn reflected(services: &[Service], names: &Names, near: bool) -> String {
+    let here = |one: &&Service| one.near == near;
+    let mut lines = String::new();
+    for rtp in services
+        .iter()
+        .filter(here)
+        .filter(|one| one.speaks == Speaks::Rtp)
+    {
+        let others = services.iter().filter(|one| one.name == rtp.name);
+        let others = others.filter(|one| one.speaks != Speaks::Rtp);
+        let ports = (rtp.port, rtp.last_port);
+        for address in addresses(Some(&rtp.name), names) {
+            for other in others.clone() {
+                let _ = writeln!(lines, "\t\t{address}udp dport {} accept", other.port);
+            }
+            let _ = writeln!(
+                lines,
+                "\t\t{address}udp dport {}-{} redirect to :{REFLECTOR_PORT}",
+                ports.0, ports.1
+            );
+        }
+    }
+    format!(
+        "table inet reflected {{\n\tchain come {{\n\t\ttype nat hook prerouting priority \
+         dstnat;\n{lines}\t}}\n}}\n"
+    )
+}
+
 /// What comes from the device, in both families.
 fn sources() -> [String; 2] {
     [
@@ -232,6 +294,7 @@ mod tests {
             way: Way::Drop,
             name: Some("a.example".to_owned()),
             port: Some(443),
+            last_port: None,
             transport: Some(Transport::Tcp),
             later: false,
         };
@@ -250,6 +313,7 @@ mod tests {
             way: Way::Reset,
             name: None,
             port: Some(53),
+            last_port: None,
             transport,
             later: false,
         };
@@ -279,5 +343,35 @@ mod tests {
             lines[2],
             "ip saddr 10.10.0.10 tcp dport 443 redirect to :20443"
         );
+    }
+
+    #[test]
+    fn a_range_comes_back_from_one_port_and_other_servers_keep_theirs() {
+        let names = Names::from([("a.example".to_owned(), crate::topology::server(0))]);
+        let service = |port, last_port, speaks| Service {
+            name: "a.example".to_owned(),
+            port,
+            last_port,
+            speaks,
+            near: false,
+        };
+        let services = [
+            service(5060, 5060, Speaks::Sip),
+            service(5000, 5100, Speaks::Rtp),
+        ];
+        let text = reflected(&services, &names, false);
+        let of_v4: Vec<&str> = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| line.starts_with("ip "))
+            .collect();
+        assert_eq!(
+            of_v4,
+            [
+                "ip daddr 203.0.113.1 udp dport 5060 accept",
+                "ip daddr 203.0.113.1 udp dport 5000-5100 redirect to :900",
+            ]
+        );
+        assert!(!reflected(&services, &names, true).contains("redirect"));
     }
 }

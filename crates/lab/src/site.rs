@@ -14,7 +14,7 @@ use crate::enter::Inside;
 use crate::fault::Fault;
 use crate::network;
 use crate::rules::{self, Names};
-use crate::topology::{MAX_NAMES, PROXY_PORT, SERVICES, server};
+use crate::topology::{MAX_NAMES, NEIGHBOUR, PROXY_PORT, SERVICES, server};
 use crate::world::{Service, Speaks};
 
 mod servers;
@@ -41,17 +41,21 @@ impl Site {
         services: &[Service],
         faults: &[Fault],
     ) -> Result<Self, SiteError> {
-        let mut names = Names::new();
-        let distinct: BTreeSet<&str> = services.iter().map(|one| one.name.as_str()).collect();
-        if distinct.len() > MAX_NAMES {
-            return Err(SiteError::TooManyNames);
-        }
-        for (at, name) in distinct.into_iter().enumerate() {
-            names.insert(name.to_owned(), server(at));
-        }
+        let names = names(services)?;
         network::build(inside)?;
         let tls_ports = tls_ports(services);
-        network::load_rules(inside, &rules::ruleset(faults, &names, &tls_ports))?;
+        let rules = rules::ruleset(faults, &names, &tls_ports);
+        network::load_rules(inside, "router", &rules)?;
+        for (namespace, near) in [("internet", false), ("neighbour", true)] {
+            let rules = rules::reflected(services, &names, near);
+            network::load_rules(inside, namespace, &rules)?;
+        }
+        for fault in faults {
+            if let Fault::Lost { name } = fault {
+                let lost = names.get(name).map_or(&[][..], |both| both);
+                network::lose(inside, lost)?;
+            }
+        }
         let (world, public) = World::new(services, faults, names, tls_ports)?;
         let folder = PathBuf::from(FOLDER);
         world.write(&folder)?;
@@ -201,10 +205,43 @@ impl World {
     }
 }
 
+/// Where each name is: near ones at the neighbour, all others at an address of their own. A server
+/// of STUN has two.
+fn names(services: &[Service]) -> Result<Names, SiteError> {
+    let mut names = Names::new();
+    let mut distinct = BTreeSet::new();
+    for service in services {
+        if service.near {
+            names.insert(service.name.clone(), NEIGHBOUR);
+            continue;
+        }
+        distinct.insert(service.name.clone());
+        if service.speaks == Speaks::Stun {
+            distinct.insert(other_of(&service.name));
+        }
+    }
+    if distinct.len() > MAX_NAMES {
+        return Err(SiteError::TooManyNames);
+    }
+    for (at, name) in distinct.into_iter().enumerate() {
+        names.entry(name).or_insert_with(|| server(at));
+    }
+    Ok(names)
+}
+
+/// The name of a server's other address.
+fn other_of(name: &str) -> String {
+    format!("other.{name}")
+}
+
 /// The ports on which TLS is inspected where it is: that of HTTPS alone, as gateways do.
 fn tls_ports(services: &[Service]) -> BTreeSet<u16> {
     let tls = services.iter().filter(|one| {
-        one.port == HTTPS && matches!(one.speaks, Speaks::Https | Speaks::MutualHttps)
+        one.port == HTTPS
+            && matches!(
+                one.speaks,
+                Speaks::Https | Speaks::MutualHttps | Speaks::Streams | Speaks::MqttWss
+            )
     });
     tls.map(|one| one.port).collect()
 }

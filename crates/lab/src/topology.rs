@@ -46,6 +46,22 @@ pub(crate) const MAX_NAMES: usize = 250;
 pub(crate) const PROXY_PORT: u16 = 3128;
 /// Where the router takes connections to inspect their TLS: this and the port that was meant.
 pub(crate) const INSPECTION_PORTS: u16 = 20_000;
+/// Where RTP comes back from, below all ports that it may use.
+pub(crate) const REFLECTOR_PORT: u16 = 900;
+/// What the neighbour on the site is called there.
+pub(crate) const NEIGHBOUR_LABEL: &str = "neighbour";
+/// Whom mDNS (RFC 6762 §3) and LLMNR (RFC 4795 §2) ask.
+pub(crate) const GROUPS: [(&str, u16); 4] = [
+    ("224.0.0.251", 5353),
+    ("ff02::fb", 5353),
+    ("224.0.0.252", 5355),
+    ("ff02::1:3", 5355),
+];
+/// An address of a provider's network at which nobody is.
+pub(crate) const NOBODY: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(100, 64, 0, 99)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 0x99)),
+];
 /// Where the router's captive portal is.
 pub(crate) const PORTAL_PORT: u16 = 8_880;
 

@@ -28,6 +28,9 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest that a connection lives before it becomes a WebSocket.
 const MAX_LIFE: Duration = Duration::from_secs(10 * 60);
 
+/// How long [`HttpFault::WebSocketCut`] has patience.
+const CUT_AFTER: Duration = Duration::from_secs(2);
+
 /// Header fields in a request.
 const MAX_HEADERS: usize = 64;
 
@@ -56,6 +59,9 @@ pub enum HttpFault {
     /// Answers the request for a WebSocket as if it were any other, as a proxy that strips the
     /// upgrade makes a server do.
     WebSocketStripped,
+    /// Accepts a WebSocket, answers on it, and drops it after two seconds, as a proxy does that has
+    /// no patience with long connections.
+    WebSocketCut,
     /// Sends everybody to a login page, as a captive portal does: `http://portal.test/login`.
     Portal,
 }
@@ -95,6 +101,7 @@ where
         | HttpFault::Status(_)
         | HttpFault::WebSocketDropped
         | HttpFault::WebSocketStripped
+        | HttpFault::WebSocketCut
         | HttpFault::Portal => {}
     }
 
@@ -125,9 +132,17 @@ where
     if site.fault == HttpFault::WebSocketDropped {
         return listen::close(socket).await;
     }
-    match upgrade.carries {
-        Some(connection) => site.hub.serve_socket(socket, &connection).await,
-        None => websocket::echo(socket).await,
+    let serving = async {
+        match upgrade.carries {
+            Some(connection) => site.hub.serve_socket(socket, &connection).await,
+            None => websocket::echo(socket).await,
+        }
+    };
+    if site.fault == HttpFault::WebSocketCut {
+        // Whoever is cut off hears no goodbye.
+        let _cut = tokio::time::timeout(CUT_AFTER, serving).await;
+    } else {
+        serving.await;
     }
 }
 
@@ -252,7 +267,7 @@ fn plain(status: StatusCode) -> Response<()> {
     response
 }
 
-fn date(now: SystemTime) -> Option<HeaderValue> {
+pub(crate) fn date(now: SystemTime) -> Option<HeaderValue> {
     let text = OffsetDateTime::from(now).format(DATE).ok()?;
     HeaderValue::from_str(&text).ok()
 }

@@ -18,10 +18,13 @@
 //! | [`Stage::dns`] | DNS over UDP and TCP | [`DnsFault`] |
 //! | [`Stage::proxy`] | HTTP CONNECT and absolute requests, as customers' proxies do | [`ProxyRules`] |
 //! | [`Stage::inspector`] | TLS to both sides, with certificates of its own: TLS inspection | |
-//! | [`Stage::responder`] | mDNS and LLMNR, to one asker | |
+//! | [`Stage::responder`], [`Stage::neighbour`] | mDNS and LLMNR, to one asker or in a group | |
 //! | [`Stage::ssh`], [`Stage::ldap`], [`Stage::ldaps`], [`Stage::xmpp`] | the first words | |
 //! | [`Stage::dhcp`] | DHCP: settings, and offers of an address that nobody gets | |
-//! | [`Stage::stun`] | STUN over UDP, with one address | |
+//! | [`Stage::mqtt`], [`Stage::mqtts`], [`Stage::mqtt_wss`] | MQTT, and nobody has a login | |
+//! | [`Stage::streams`] | Server-Sent Events and long polling | [`StreamFault`] |
+//! | [`Stage::xmpp_in_the_clear`] | XMPP | it offers no TLS |
+//! | [`Stage::stun`], [`Stage::stun_at_two`] | STUN over UDP, with one address or two | |
 //! | [`Stage::rtp`] | RTP: a reflector on one port | |
 //! | [`Stage::sip`] | SIP over UDP and TCP: an echo | |
 //! | [`Stage::sips`] | the same over TLS | |
@@ -33,9 +36,11 @@ mod authority;
 mod clock;
 mod dhcp;
 mod dns;
+mod events;
 mod http;
 mod inspector;
 mod listen;
+mod mqtt;
 mod multicast;
 mod ntp;
 mod place;
@@ -54,6 +59,7 @@ pub use ::http::StatusCode;
 pub use authority::{Authority, AuthorityError, Identity, Validity};
 pub use clock::{Clock, SystemClock};
 pub use dns::{Answers, BadName, DnsFault};
+pub use events::StreamFault;
 pub use http::HttpFault;
 pub use inspector::Inspection;
 pub use ntp::NtpFault;

@@ -1,6 +1,9 @@
 //! A responder of mDNS and LLMNR: it answers for one name, to whoever asks it.
 
-use std::net::IpAddr;
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+};
 
 use hickory_proto::{
     op::{Message, MessageType},
@@ -8,7 +11,10 @@ use hickory_proto::{
 };
 use tokio::net::UdpSocket;
 
-use crate::listen;
+use crate::{
+    Place, Stage, StageError, listen,
+    stage::{bind, spare},
+};
 
 /// The longest question that is read, in bytes.
 const MAX_QUESTION: usize = 1500;
@@ -18,6 +24,37 @@ const TTL: u32 = 30;
 const SERVICES: [&str; 4] = ["_services", "_dns-sd", "_udp", "local"];
 /// What this one offers.
 const SERVICE: [&str; 3] = ["_http", "_tcp", "local"];
+
+impl Stage {
+    /// Starts a responder as [`Stage::responder`] does, of a machine at `own`, that hears a group on
+    /// its network. Of IPv6 the group says with its scope which network that is.
+    ///
+    /// # Errors
+    /// The place is taken, the group cannot be joined, or `own` is of loopback, where no groups are.
+    pub async fn neighbour(
+        &mut self,
+        own: Place,
+        group: SocketAddr,
+        label: &str,
+    ) -> Result<(), StageError> {
+        let place = own.beside(group).ok_or_else(|| spare(group))?;
+        let own = own.address().ip();
+        // Bound to the group it hears nothing else, and answers from the machine's own address.
+        let (socket, address) = bind(place).await?;
+        let joined = match (group, own) {
+            (SocketAddr::V4(group), IpAddr::V4(own)) => socket.join_multicast_v4(*group.ip(), own),
+            (SocketAddr::V6(group), IpAddr::V6(_)) => {
+                socket.join_multicast_v6(group.ip(), group.scope_id())
+            }
+            (SocketAddr::V4(_) | SocketAddr::V6(_), IpAddr::V4(_) | IpAddr::V6(_)) => {
+                Err(io::ErrorKind::AddrNotAvailable.into())
+            }
+        };
+        joined.map_err(|source| StageError::Listen { address, source })?;
+        self.servers.spawn(serve(socket, label.to_owned(), own));
+        Ok(())
+    }
+}
 
 /// Answers until dropped. The name is one label: it stands for itself, which LLMNR asks for, and
 /// for the same below `local`, which mDNS asks for.

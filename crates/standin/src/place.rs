@@ -56,7 +56,14 @@ impl Place {
         }
     }
 
-    pub(crate) fn address(self) -> SocketAddr {
+    /// Another address or a group of the same network; none but loopback's beside loopback.
+    pub(crate) fn beside(self, address: SocketAddr) -> Option<Self> {
+        let known = address.ip().is_loopback() || !self.0.ip().is_loopback();
+        known.then_some(Self(address))
+    }
+
+    /// The address and port.
+    pub fn address(self) -> SocketAddr {
         self.0
     }
 }

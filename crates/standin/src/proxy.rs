@@ -58,6 +58,8 @@ pub struct ProxyRules {
     /// `Proxy-Authorization` that is wanted, word for word, such as `Basic dTpw`; none when
     /// anybody may use it.
     pub login: Option<String>,
+    /// The kinds of login that it names as those it takes (RFC 9110 §11.7.1); `Basic` when empty.
+    pub schemes: Vec<String>,
     /// Hosts that are refused with 403, in lower case.
     pub refused: BTreeSet<String>,
 }
@@ -66,6 +68,7 @@ impl fmt::Debug for ProxyRules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProxyRules")
             .field("login", &self.login.is_some())
+            .field("schemes", &self.schemes)
             .field("refused", &self.refused)
             .finish()
     }
@@ -88,7 +91,7 @@ async fn connection(mut stream: TcpStream, directory: Directory, rules: Arc<Prox
         None => answer("400 Bad Request", ""),
         Some(asked) if !asked.may_pass(&rules) => answer(
             "407 Proxy Authentication Required",
-            "Proxy-Authenticate: Basic realm=\"stand-in\"\r\n",
+            &challenges(&rules.schemes),
         ),
         Some(asked) if rules.refused.contains(&asked.host) => answer("403 Forbidden", ""),
         Some(asked) => match connect(&directory, &asked).await {
@@ -196,6 +199,17 @@ impl Asked {
     }
 }
 
+/// A field for each kind of login.
+fn challenges(schemes: &[String]) -> String {
+    if schemes.is_empty() {
+        return "Proxy-Authenticate: Basic realm=\"stand-in\"\r\n".to_owned();
+    }
+    let fields = schemes.iter();
+    fields
+        .map(|scheme| format!("Proxy-Authenticate: {scheme}\r\n"))
+        .collect()
+}
+
 fn answer(status: &str, fields: &str) -> String {
     format!("HTTP/1.1 {status}\r\n{fields}Content-Length: 0\r\nConnection: close\r\n\r\n")
 }
@@ -247,6 +261,13 @@ mod tests {
         let heard = ask(rules(), THROUGH).await;
         assert!(heard.starts_with("HTTP/1.1 407 "), "{heard}");
         assert!(heard.contains("Proxy-Authenticate: Basic"), "{heard}");
+        let others = ProxyRules {
+            schemes: vec!["Negotiate".to_owned(), "NTLM".to_owned()],
+            ..rules()
+        };
+        let heard = ask(others, THROUGH).await;
+        let named = "Proxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\n";
+        assert!(heard.contains(named) && !heard.contains("Basic"), "{heard}");
         let with = THROUGH.replacen("\r\n\r\n", "\r\nProxy-Authorization: Basic dTpw\r\n\r\n", 1);
         assert!(ask(rules(), &with).await.contains("stand-in for a.example"));
     }

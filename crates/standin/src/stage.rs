@@ -31,17 +31,17 @@ const PORT_TRIES: usize = 16;
 /// Every method that starts a server returns the address it listens at, and the server takes
 /// connections from then on. All need a Tokio runtime with its network and time drivers on.
 pub struct Stage {
-    authority: Authority,
-    clock: Arc<dyn Clock>,
-    servers: JoinSet<()>,
+    authority: Arc<Authority>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) servers: JoinSet<()>,
 }
 
 impl Stage {
     /// No server yet. TLS servers get their certificates from `authority`; all of them take the
     /// time from `clock`.
-    pub fn new(authority: Authority, clock: impl Clock + 'static) -> Self {
+    pub fn new(authority: impl Into<Arc<Authority>>, clock: impl Clock + 'static) -> Self {
         Self {
-            authority,
+            authority: authority.into(),
             clock: Arc::new(clock),
             servers: JoinSet::new(),
         }
@@ -306,7 +306,7 @@ impl Stage {
         self.servers.shutdown().await;
     }
 
-    fn door(&self, names: &[String]) -> Result<Arc<Door>, StageError> {
+    pub(crate) fn door(&self, names: &[String]) -> Result<Arc<Door>, StageError> {
         let site = self.site(HttpFault::None);
         let door = Door::new(&self.authority, names, TlsFault::None, site)
             .map_err(|source| StageError::Tls { source })?;
@@ -341,7 +341,15 @@ pub enum StageError {
     },
 }
 
-async fn listen(place: Place) -> Result<(TcpListener, SocketAddr), StageError> {
+/// That there is no place at an address.
+pub(crate) fn spare(address: SocketAddr) -> StageError {
+    StageError::Listen {
+        address,
+        source: io::ErrorKind::AddrNotAvailable.into(),
+    }
+}
+
+pub(crate) async fn listen(place: Place) -> Result<(TcpListener, SocketAddr), StageError> {
     let address = place.address();
     let error = |source| StageError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(error)?;
@@ -349,7 +357,7 @@ async fn listen(place: Place) -> Result<(TcpListener, SocketAddr), StageError> {
     Ok((listener, address))
 }
 
-async fn bind(place: Place) -> Result<(UdpSocket, SocketAddr), StageError> {
+pub(crate) async fn bind(place: Place) -> Result<(UdpSocket, SocketAddr), StageError> {
     let address = place.address();
     let error = |source| StageError::Listen { address, source };
     let socket = UdpSocket::bind(address).await.map_err(error)?;

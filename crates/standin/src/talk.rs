@@ -1,6 +1,6 @@
 //! Servers that say little: who they are (SSH), what they offer (XMPP), what they are (LDAP).
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use outgate_wire::{
     ldap::{self, Request},
@@ -13,7 +13,9 @@ use tokio::{
 };
 
 use crate::{
+    Place, Stage, StageError,
     listen::{self, MAX_SILENCE},
+    stage::listen as listen_at,
     tls::{self, Door},
 };
 
@@ -58,6 +60,27 @@ pub(crate) async fn serve_ldaps(listener: TcpListener, door: Arc<Door>) {
         }
     })
     .await;
+}
+
+impl Stage {
+    /// Starts XMPP that does not speak of TLS, as it looks behind somebody who strips the offer.
+    ///
+    /// # Errors
+    /// The place is taken.
+    pub async fn xmpp_in_the_clear(&mut self, place: Place) -> Result<SocketAddr, StageError> {
+        let (listener, address) = listen_at(place).await?;
+        let serving = listen::serve_each(listener, |mut stream| async move {
+            let mut heard = Vec::new();
+            if hear_until(&mut stream, &mut heard, ">").await {
+                let offer = format!("{XMPP_HEADER}{XMPP_LOGINS}");
+                if say(&mut stream, offer.as_bytes()).await {
+                    listen::hold_silently(stream).await;
+                }
+            }
+        });
+        self.servers.spawn(serving);
+        Ok(address)
+    }
 }
 
 /// Changes to TLS and offers a login that nobody can have.

@@ -56,6 +56,11 @@ pub enum TlsFault {
     /// TLS 1.1 is the newest version spoken: a client that offers it is answered with it (and
     /// left there), any other is refused with the alert `protocol_version`.
     OldVersions,
+    /// The certificate is for clients, and no server may show it (RFC 5280 §4.2.1.12).
+    WrongPurpose,
+    /// Only another name is served: whoever asks for these is refused with the alert
+    /// `unrecognized_name`.
+    OtherSite,
     /// The handshake is right, and what comes after it is wrong.
     Http(HttpFault),
 }
@@ -73,6 +78,8 @@ impl TlsFault {
             | Self::NotYetValid
             | Self::WrongName
             | Self::LeafOnly
+            | Self::WrongPurpose
+            | Self::OtherSite
             | Self::OldVersions => HttpFault::None,
         }
     }
@@ -178,6 +185,13 @@ impl Door {
             TlsFault::WrongName => Manner::handshake(Names::wrong(authority, around)?)?,
             TlsFault::LeafOnly => {
                 Manner::handshake(Names::issue_leaf_only(authority, names, around)?)?
+            }
+            TlsFault::WrongPurpose => {
+                Manner::handshake(Names::issue_for_clients(authority, names, around)?)?
+            }
+            TlsFault::OtherSite => {
+                let other = ["another-site.invalid".to_owned()];
+                Manner::handshake(Names::issue(authority, &other, around)?)?
             }
         };
         Ok(Self {

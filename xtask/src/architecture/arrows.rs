@@ -23,7 +23,10 @@ const ALLOWED: [(&str, &[&str]); 19] = [
         "outgate-check",
         &["outgate-manifest", "outgate-render", "outgate-probe"],
     ),
-    ("outgate-standin", &["outgate-signalr", "outgate-wire"]),
+    (
+        "outgate-standin",
+        &["outgate-mqtt", "outgate-signalr", "outgate-wire"],
+    ),
     ("outgate-lab", &["outgate-manifest", "outgate-standin"]),
     ("outgate-testbed", &[]),
     ("outgate-core", &[]),

@@ -2,23 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::sync::{Arc, mpsc};
 use std::time::SystemTime;
 
 use outgate_standin::{
     Answers, Authority, DhcpSettings, Directory, DnsFault, HttpFault, Inspection, NtpFault, Place,
-    ProxyRules, Stage,
+    ProxyRules, Stage, TcpFault,
 };
 use tokio::sync::oneshot;
 
-use super::{START_TIMEOUT, SiteError, World};
+use super::{START_TIMEOUT, SiteError, World, other_of};
 use crate::fault::{DnsAnswer, Fault, HandedOut, Serving};
 use crate::network;
+use crate::rules::Names;
 use crate::topology::{
-    DEVICE, INSPECTION_PORTS, NEIGHBOUR, PORTAL_PORT, PROXY_PORT, ROUTER, SERVICES,
+    DEVICE, GROUPS, INSPECTION_PORTS, NEIGHBOUR, NEIGHBOUR_LABEL, PORTAL_PORT, PROXY_PORT,
+    REFLECTOR_PORT, ROUTER, SERVICES,
 };
-use crate::world::{Service, Speaks, http_fault, tcp_fault, tls_fault};
+use crate::world::{Service, Speaks, http_fault, stream_fault, tcp_fault, tls_fault};
 
 /// The port of DHCP servers (RFC 2131 §4.1).
 const DHCP_PORT: u16 = 67;
@@ -28,7 +30,7 @@ const DNS_PORT: u16 = 53;
 /// An address of IPv6 that is routed nowhere (RFC 6666).
 const NOWHERE: Ipv6Addr = Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1);
 
-/// What a proxy that wants a login would take; nobody at the site has it.
+/// What a proxy that wants a login takes: `lab:lab-password`.
 const PROXY_LOGIN: &str = "Basic bGFiOmxhYi1wYXNzd29yZA==";
 
 type Failed = Box<dyn Error + Send + Sync>;
@@ -45,15 +47,18 @@ enum Part {
     Services,
     Neighbour,
     Router,
+    /// RTP that comes back, by itself: whoever answers slowly makes speech look bad.
+    Voices,
+    VoicesNear,
 }
 
 impl Part {
     fn namespace(self) -> &'static str {
         match self {
-            Self::Internet => "internet",
+            Self::Internet | Self::Voices => "internet",
             Self::Services => "services",
-            Self::Neighbour => "neighbour",
             Self::Router => "router",
+            Self::Neighbour | Self::VoicesNear => "neighbour",
         }
     }
 }
@@ -61,20 +66,29 @@ impl Part {
 /// Starts all servers and returns when all of them listen. Those of the internet have their
 /// certificates from `public`.
 pub(super) fn start(world: &Arc<World>, public: Authority) -> Result<Vec<Running>, SiteError> {
+    let public = Arc::new(public);
     let other = || {
-        Authority::new(SystemTime::now()).map_err(|source| SiteError::Serve {
-            source: source.into(),
-        })
+        Authority::new(SystemTime::now())
+            .map(Arc::new)
+            .map_err(|source| SiteError::Serve {
+                source: source.into(),
+            })
     };
     Ok(vec![
-        start_in(Part::Internet, public, world.clone())?,
+        start_in(Part::Internet, public.clone(), world.clone())?,
         start_in(Part::Services, other()?, world.clone())?,
-        start_in(Part::Neighbour, other()?, world.clone())?,
         start_in(Part::Router, other()?, world.clone())?,
+        start_in(Part::Neighbour, public.clone(), world.clone())?,
+        start_in(Part::Voices, public.clone(), world.clone())?,
+        start_in(Part::VoicesNear, public, world.clone())?,
     ])
 }
 
-fn start_in(part: Part, authority: Authority, world: Arc<World>) -> Result<Running, SiteError> {
+fn start_in(
+    part: Part,
+    authority: Arc<Authority>,
+    world: Arc<World>,
+) -> Result<Running, SiteError> {
     let (told, tell) = mpsc::channel();
     let (running, stopped) = oneshot::channel::<()>();
     std::thread::spawn(move || {
@@ -103,23 +117,22 @@ fn start_in(part: Part, authority: Authority, world: Arc<World>) -> Result<Runni
     Ok(Running(running))
 }
 
-async fn play(part: Part, authority: Authority, world: &World) -> Result<Stage, Failed> {
+async fn play(part: Part, authority: Arc<Authority>, world: &World) -> Result<Stage, Failed> {
     let ahead = world.ahead;
     let clock = move || SystemTime::now() + ahead;
     let mut stage = Stage::new(authority, clock);
     match part {
-        Part::Internet => {
-            for service in &world.services {
-                for address in addresses(world, &service.name) {
-                    serve(&mut stage, service, address, world).await?;
-                }
+        Part::Internet => serve_all(&mut stage, world, false).await?,
+        Part::Neighbour => {
+            serve_all(&mut stage, world, true).await?;
+            answer_groups(&mut stage, world).await?;
+            if world.faults.contains(&Fault::SecondDhcpServer) {
+                serve_dhcp(&mut stage, NEIGHBOUR, handed_out_by_neighbour()).await?;
             }
         }
+        Part::Voices => return_voices(&mut stage, world, false).await?,
+        Part::VoicesNear => return_voices(&mut stage, world, true).await?,
         Part::Services => serve_site(&mut stage, world).await?,
-        Part::Neighbour if world.faults.contains(&Fault::SecondDhcpServer) => {
-            serve_dhcp(&mut stage, NEIGHBOUR, handed_out_by_neighbour()).await?;
-        }
-        Part::Neighbour => {}
         Part::Router => serve_on_the_way(&mut stage, world).await?,
     }
     Ok(stage)
@@ -132,6 +145,46 @@ fn addresses(world: &World, name: &str) -> Vec<IpAddr> {
         .map_or_else(Vec::new, |both| both.to_vec())
 }
 
+/// All servers of the internet, or all that are near.
+async fn serve_all(stage: &mut Stage, world: &World, near: bool) -> Result<(), Failed> {
+    for service in world.services.iter().filter(|one| one.near == near) {
+        for address in addresses(world, &service.name) {
+            serve(stage, service, address, world).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Has RTP come back where there is any.
+async fn return_voices(stage: &mut Stage, world: &World, near: bool) -> Result<(), Failed> {
+    let mut here = world.services.iter().filter(|one| one.near == near);
+    if here.any(|one| one.speaks == Speaks::Rtp) {
+        let any = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), REFLECTOR_PORT);
+        stage.rtp(Place::in_private_network(any)?).await?;
+    }
+    Ok(())
+}
+
+/// Has the neighbour answer what is asked of everybody.
+async fn answer_groups(stage: &mut Stage, world: &World) -> Result<(), Failed> {
+    if world.faults.contains(&Fault::NeighboursSilent) {
+        return Ok(());
+    }
+    let cable = network::own_cable()?;
+    for (group, port) in GROUPS {
+        let (own, group) = match group.parse()? {
+            IpAddr::V4(group) => (NEIGHBOUR[0], SocketAddr::new(group.into(), port)),
+            IpAddr::V6(group) => {
+                let group = SocketAddrV6::new(group, port, 0, cable);
+                (NEIGHBOUR[1], group.into())
+            }
+        };
+        let place = Place::in_private_network(SocketAddr::new(own, port))?;
+        stage.neighbour(place, group, NEIGHBOUR_LABEL).await?;
+    }
+    Ok(())
+}
+
 async fn serve(
     stage: &mut Stage,
     service: &Service,
@@ -141,6 +194,14 @@ async fn serve(
     let place = Place::in_private_network(SocketAddr::new(address, service.port))?;
     let names = [service.name.clone(), address.to_string()];
     let serving = serving(world, &service.name);
+    match serving {
+        Some(Serving::OtherProtocol) => {
+            stage.ssh(place).await?;
+            return Ok(());
+        }
+        Some(Serving::Closed) => return Ok(()),
+        Some(_) | None => {}
+    }
     match service.speaks {
         Speaks::MutualHttps if serving.is_none() => {
             stage.https_mutual(place, &names).await?;
@@ -160,22 +221,110 @@ async fn serve(
                 stage.tcp(place, fault).await?;
             }
         }
-        // What can be wrong with it is only that it does not listen.
-        Speaks::Stun if serving.is_some() => {}
-        Speaks::Stun => {
-            stage.stun(place).await?;
-        }
         Speaks::Ntp => {
             let unready = world.faults.contains(&Fault::TimeServerUnready);
             let fault = match serving {
-                Some(Serving::Closed) => return Ok(()),
                 Some(_) => NtpFault::Silent,
                 None if unready => NtpFault::Unsynchronised,
                 None => NtpFault::None,
             };
             stage.ntp(place, time_server_ahead(world), fault).await?;
         }
+        Speaks::Streams
+        | Speaks::MqttWss
+        | Speaks::Mqtts
+        | Speaks::Mqtt
+        | Speaks::Sips
+        | Speaks::Sip
+        | Speaks::Ldaps
+        | Speaks::Ldap
+        | Speaks::Xmpp
+        | Speaks::Ssh
+        | Speaks::Dns
+        | Speaks::Stun
+        | Speaks::Rtp => serve_other(stage, service, place, &names, world).await?,
     }
+    Ok(())
+}
+
+/// The servers that go wrong in few ways: what is not theirs leaves them as they are.
+async fn serve_other(
+    stage: &mut Stage,
+    service: &Service,
+    place: Place,
+    names: &[String],
+    world: &World,
+) -> Result<(), Failed> {
+    let serving = serving(world, &service.name);
+    match (service.speaks, tcp_fault(serving)) {
+        // Whatever is due, it does not come.
+        (Speaks::Dns | Speaks::Stun, Some(TcpFault::Silent | TcpFault::CloseAtOnce)) => {}
+        (_, Some(fault @ (TcpFault::Silent | TcpFault::CloseAtOnce))) => {
+            stage.tcp(place, fault).await?;
+        }
+        (Speaks::Streams, _) => {
+            stage.streams(place, names, stream_fault(serving)).await?;
+        }
+        (Speaks::MqttWss, _) => {
+            stage.mqtt_wss(place, names).await?;
+        }
+        (Speaks::Mqtts, _) => {
+            stage.mqtts(place, names).await?;
+        }
+        (Speaks::Mqtt, _) => {
+            stage.mqtt(place).await?;
+        }
+        (Speaks::Sips, _) => {
+            stage.sips(place, names).await?;
+        }
+        (Speaks::Sip, _) => {
+            stage.sip(place).await?;
+        }
+        (Speaks::Ldaps, _) => {
+            stage.ldaps(place, names).await?;
+        }
+        (Speaks::Ldap, _) => {
+            stage.ldap(place).await?;
+        }
+        (Speaks::Xmpp, _) if serving == Some(Serving::TlsStripped) => {
+            stage.xmpp_in_the_clear(place).await?;
+        }
+        (Speaks::Xmpp, _) => {
+            stage.xmpp(place, names).await?;
+        }
+        (Speaks::Ssh, _) => {
+            stage.ssh(place).await?;
+        }
+        (Speaks::Dns, _) => {
+            let right = answers_of(&world.names, &BTreeMap::new())?;
+            stage.dns(place, right, DnsFault::None).await?;
+        }
+        (Speaks::Stun, _) => serve_stun(stage, service, place, world).await?,
+        // One reflector serves all of them, and the rest is served elsewhere.
+        (
+            Speaks::Rtp
+            | Speaks::MutualHttps
+            | Speaks::Https
+            | Speaks::Http
+            | Speaks::Echo
+            | Speaks::Ntp,
+            _,
+        ) => {}
+    }
+    Ok(())
+}
+
+/// STUN at both addresses of a server.
+async fn serve_stun(
+    stage: &mut Stage,
+    service: &Service,
+    place: Place,
+    world: &World,
+) -> Result<(), Failed> {
+    let own = place.address().ip();
+    let both = addresses(world, &other_of(&service.name));
+    let other = both.into_iter().find(|one| one.is_ipv4() == own.is_ipv4());
+    stage.stun_at_two(place, other.unwrap_or(own)).await?;
     Ok(())
 }
 
@@ -269,9 +418,15 @@ async fn serve_site(stage: &mut Stage, world: &World) -> Result<(), Failed> {
         stage.dns(place, answers.clone(), fault).await?;
     }
     for fault in &world.faults {
-        if let Fault::ProxyNeeded { login, refused } = fault {
+        if let Fault::ProxyNeeded {
+            login,
+            schemes,
+            refused,
+        } = fault
+        {
             let rules = ProxyRules {
                 login: login.then(|| PROXY_LOGIN.to_owned()),
+                schemes: schemes.clone(),
                 refused: refused.iter().cloned().collect::<BTreeSet<_>>(),
             };
             let known = world.names.iter();
@@ -302,8 +457,13 @@ fn answers(world: &World) -> Result<(Answers, DnsFault), Failed> {
             }
         }
     }
+    Ok((answers_of(&world.names, &by_name)?, all))
+}
+
+/// Where each name is, or is said to be.
+fn answers_of(names: &Names, by_name: &BTreeMap<&str, DnsAnswer>) -> Result<Answers, Failed> {
     let mut answers = Answers::new();
-    for (name, [v4, v6]) in &world.names {
+    for (name, [v4, v6]) in names {
         let right = [*v4, *v6];
         let said: Vec<IpAddr> = match by_name.get(name.as_str()) {
             None | Some(DnsAnswer::Silent | DnsAnswer::Refused | DnsAnswer::Failure) => {
@@ -325,7 +485,7 @@ fn answers(world: &World) -> Result<(Answers, DnsFault), Failed> {
             answers = answers.address(name, address)?;
         }
     }
-    Ok((answers, all))
+    Ok(answers)
 }
 
 /// The middleboxes on the router.

@@ -197,7 +197,7 @@ impl RunArgs {
         command.env("SSL_CERT_FILE", site.store());
         command.arg("check").arg(product.argument(site)?);
         command.arg("--ca").arg(site.public_authority());
-        command.args(["--hold", "1", "--timeout", &self.timeout.to_string()]);
+        command.args(["--timeout", &self.timeout.to_string()]);
         for (word, pairs) in [("--set", &scenario.set), ("--sample", &scenario.sample)] {
             for (name, value) in pairs {
                 command.args([word, &format!("{name}={value}")]);

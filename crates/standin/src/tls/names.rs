@@ -52,6 +52,25 @@ impl Names {
         })
     }
 
+    /// One certificate, which is for clients, whatever is asked for.
+    pub(crate) fn issue_for_clients(
+        authority: &Authority,
+        names: &[String],
+        validity: Validity,
+    ) -> Result<Self, TlsError> {
+        let name = names.first().cloned().unwrap_or_default();
+        let issued = authority.issue_client(&name, validity);
+        let key = issued
+            .and_then(|identity| identity.certified())
+            .map_err(|source| TlsError::Certificate { name, source })?;
+        Ok(Self {
+            exact: HashMap::new(),
+            wildcard: HashMap::new(),
+            unnamed: Some(key.clone()),
+            other: Some(key),
+        })
+    }
+
     fn issue_with(
         authority: &Authority,
         names: &[String],
