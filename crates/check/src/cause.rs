@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::SystemTime;
 
-use outgate_probe::{Ask, Outcome, PhaseName, Transport, Trouble};
+use outgate_probe::{Ask, Finding, Outcome, PhaseName, Resolution, Transport, Trouble};
 use schemars::JsonSchema;
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -46,6 +46,14 @@ pub enum CauseKind {
     TimeServerUnready,
     /// No resolver answers, or it refuses to.
     ResolverUnavailable,
+    /// One name server says nothing, and another one answers in its place.
+    NameServerSilent,
+    /// Answers of name servers that are too long for UDP do not arrive.
+    LargeDnsAnswersLost,
+    /// Name servers are reached over TCP and not over UDP.
+    DnsOverTcpOnly,
+    /// Name servers refuse an answer because its signatures do not hold.
+    NameSignaturesBroken,
     /// A name does not exist.
     NameNotFound,
     /// A name exists and has no address.
@@ -156,6 +164,10 @@ impl CauseKind {
         Self::ClocksDiffer,
         Self::TimeServerUnready,
         Self::ResolverUnavailable,
+        Self::NameServerSilent,
+        Self::LargeDnsAnswersLost,
+        Self::DnsOverTcpOnly,
+        Self::NameSignaturesBroken,
         Self::NameNotFound,
         Self::NameWithoutAddress,
         Self::NameBlocked,
@@ -214,6 +226,8 @@ impl CauseKind {
             }
             Self::TimeServerWrong | Self::TimeServerUnready => Owner::TimeServer,
             Self::ResolverUnavailable
+            | Self::NameServerSilent
+            | Self::NameSignaturesBroken
             | Self::NameNotFound
             | Self::NameWithoutAddress
             | Self::NameBlocked => Owner::Dns,
@@ -221,6 +235,8 @@ impl CauseKind {
             | Self::NothingPasses
             | Self::Ipv6Broken
             | Self::MtuHole
+            | Self::LargeDnsAnswersLost
+            | Self::DnsOverTcpOnly
             | Self::Prohibited
             | Self::Silent
             | Self::UdpBlocked
@@ -321,8 +337,17 @@ pub(crate) fn join(
         .filter(|(_, judged)| judged.trouble.is_some())
     {
         for (ask, finding) in &judged.probes {
+            for (subject, trouble) in silent_servers(finding) {
+                let key = (CauseKind::NameServerSilent, subject);
+                found.entry(key).or_default().push(Troubled {
+                    lane: at,
+                    ask,
+                    trouble,
+                });
+            }
             if let Some(trouble) = &finding.trouble
                 && matches!(finding.outcome, Outcome::Fail | Outcome::Warn)
+                && !matches!(trouble, Trouble::NameServerSilent { .. })
             {
                 let reason = trouble.underlying();
                 let key = facts
@@ -348,6 +373,14 @@ pub(crate) fn join(
         .collect();
     causes.sort_by_key(|cause| std::cmp::Reverse(cause.lanes.len()));
     causes
+}
+
+/// Name servers that said nothing where another one answered. They are told of also where the lane
+/// fails for another reason.
+fn silent_servers(finding: &Finding) -> impl Iterator<Item = (String, &Trouble)> {
+    let resolution = finding.resolution.iter();
+    let silent = resolution.flat_map(Resolution::silent_servers);
+    silent.filter_map(|server| Some((server.server.to_string(), server.trouble.as_ref()?)))
 }
 
 /// What shares this has one cause.
@@ -395,11 +428,17 @@ fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, String) {
     use CauseKind as K;
     let none = String::new();
     match trouble {
-        Trouble::NameNotFound => (K::NameNotFound, host),
-        Trouble::NoAddress => (K::NameWithoutAddress, host),
-        Trouble::ResolverSilent
+        Trouble::NameNotFound
+        | Trouble::NoAddress
+        | Trouble::AliasesEndless
+        | Trouble::SignaturesBroken
+        | Trouble::NameServerSilent { .. }
+        | Trouble::LargeAnswersLost { .. }
+        | Trouble::ResolverOverTcpOnly
+        | Trouble::ResolverSilent
         | Trouble::ResolverUnreachable
-        | Trouble::ResolverRefused { .. } => (K::ResolverUnavailable, none),
+        | Trouble::ResolverBroken { .. }
+        | Trouble::ResolverRefused { .. } => key_of_names(trouble, host),
         Trouble::NetworkUnreachable | Trouble::HostUnreachable { .. } => (K::Unreachable, none),
         Trouble::AdminProhibited => (K::Prohibited, port),
         Trouble::Refused => (K::Refused, port),
@@ -474,6 +513,25 @@ fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, String) {
         | Trouble::AddressUnknown { .. }
         | Trouble::BadAsk { .. }
         | Trouble::Local { .. } => (K::NotPermitted, none),
+    }
+}
+
+/// The same for names and those who answer for them.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the caller passes only troubles with names"
+)]
+fn key_of_names(trouble: &Trouble, host: String) -> (CauseKind, String) {
+    use CauseKind as K;
+    let none = String::new();
+    match trouble {
+        Trouble::NameNotFound => (K::NameNotFound, host),
+        Trouble::NoAddress | Trouble::AliasesEndless => (K::NameWithoutAddress, host),
+        Trouble::SignaturesBroken => (K::NameSignaturesBroken, host),
+        Trouble::NameServerSilent { server } => (K::NameServerSilent, server.to_string()),
+        Trouble::LargeAnswersLost { .. } => (K::LargeDnsAnswersLost, none),
+        Trouble::ResolverOverTcpOnly => (K::DnsOverTcpOnly, none),
+        _ => (K::ResolverUnavailable, none),
     }
 }
 

@@ -4,9 +4,12 @@
 mod sinkhole;
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use outgate_manifest::Direction;
-use outgate_probe::{Ask, Attempt, Family, Finding, Host, Outcome, PhaseName, Transport, Trouble};
+use outgate_probe::{
+    Ask, Attempt, Family, Finding, Host, NameServer, Outcome, PhaseName, Transport, Trouble,
+};
 
 use crate::address::is_local;
 use crate::cause::CauseKind;
@@ -98,6 +101,9 @@ impl Facts {
             return Some((CauseKind::NameBlocked, name));
         }
         if ask.host == Host::SystemResolvers {
+            if let Some(server) = silent_beside_others(finding) {
+                return Some((CauseKind::NameServerSilent, server.to_string()));
+            }
             return (self.resolver_fails && unanswered(trouble))
                 .then(|| (CauseKind::ResolverUnavailable, String::new()));
         }
@@ -186,12 +192,26 @@ fn unreached(trouble: &Trouble) -> bool {
     )
 }
 
+/// The name server that said nothing while another one answered.
+fn silent_beside_others(finding: &Finding) -> Option<NameServer> {
+    let mut attempts = finding.attempts.iter();
+    let answered = attempts.any(|one| one.outcome == Outcome::Pass);
+    let mut silent = finding.attempts.iter().filter(|one| {
+        let exchange = PhaseName::Exchange;
+        answered && one.trouble == Some(Trouble::TimedOut { phase: exchange })
+    });
+    let silent = silent.next()?;
+    let address = SocketAddr::new(silent.address, silent.port?);
+    Some(NameServer::At(address))
+}
+
 fn resolver_failed(finding: &Finding) -> bool {
     matches!(
         finding.trouble,
         Some(
             Trouble::ResolverSilent
                 | Trouble::ResolverUnreachable
+                | Trouble::ResolverBroken { .. }
                 | Trouble::ResolverRefused { .. }
         )
     )

@@ -272,7 +272,7 @@ mod tests {
     /// A path on which attempts take this long.
     fn path(timeout: Duration) -> Path {
         Path::new(PathConfig {
-            resolver: ResolverChoice::At(([127, 0, 0, 1], 9).into()),
+            resolver: ResolverChoice::at(([127, 0, 0, 1], 9).into()),
             timeout,
             ..PathConfig::default()
         })

@@ -1,6 +1,13 @@
-//! Names for DNS response codes and records, as every DNS tool prints them.
+//! Questions to name servers, and names for response codes and records as every DNS tool prints
+//! them.
+
+mod exchange;
+mod question;
 
 use hickory_proto::{op::ResponseCode, rr::Record};
+
+pub(crate) use exchange::{Asking, Heard, on_stream};
+pub(crate) use question::{Manner, QUESTION_MAX, Question};
 
 use crate::{evidence::DnsRecord, text::cut};
 

@@ -29,7 +29,10 @@ pub use http::{DateWitness, HttpEvidence, WebSocketEvidence};
 pub use ldap::LdapEvidence;
 pub use mqtt::MqttEvidence;
 pub use multicast::{MulticastAnswer, MulticastEvidence};
-pub use names::{AddressRecord, Alias, DnsEvidence, DnsRecord, FamilyAnswer, Resolution};
+pub use names::{
+    AddressRecord, Alias, DnsEvidence, DnsRecord, FamilyAnswer, NameServer, Resolution,
+    ServerAnswer,
+};
 pub use proxy::{ProxyEvidence, ResolvedBy};
 pub use rtp::{PortSpan, RtpEvidence, RtpStream};
 pub use sip::{RewrittenLine, SipEvidence};

@@ -135,12 +135,27 @@ async fn go(ask: &Ask, path: &Path, exercise: Exercise, proxy: Option<&Proxy>) -
     ];
     let attempts: Vec<_> = v4.into_iter().chain(v6).collect();
     let (outcome, trouble) = join_families(verdicts, &attempts, resolution);
-    Finding {
+    let mut finding = Finding {
         outcome,
         trouble,
         resolution: located.resolution,
         attempts,
         took: Duration::ZERO,
+    };
+    warn_of_silent_servers(&mut finding);
+    finding
+}
+
+/// Who waits for a name server each time works, but not in the best way.
+fn warn_of_silent_servers(finding: &mut Finding) {
+    let resolution = finding.resolution.as_ref();
+    let mut silent = resolution.into_iter().flat_map(Resolution::silent_servers);
+    if finding.outcome == Outcome::Pass
+        && let Some(silent) = silent.next()
+    {
+        let server = silent.server.clone();
+        finding.outcome = Outcome::Warn;
+        finding.trouble = Some(Trouble::NameServerSilent { server });
     }
 }
 

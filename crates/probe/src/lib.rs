@@ -33,10 +33,11 @@ pub use evidence::{
     AddressRecord, Alias, Attempt, CertificateEvidence, DateWitness, DhcpEvidence, DhcpServer,
     DhcpSettings, DnsEvidence, DnsRecord, EventsEvidence, ExpectedTrust, Family, FamilyAnswer,
     Finding, HttpEvidence, IcmpEvidence, LdapEvidence, LegacyTls, MqttEvidence, MulticastAnswer,
-    MulticastEvidence, NatBehaviour, NtpEvidence, Outcome, Phase, PhaseName, PollEvidence,
-    PortSpan, ProxyEvidence, Resolution, ResolvedBy, RewrittenLine, RootSource, RtpEvidence,
-    RtpStream, ShortSegments, SignalREvidence, SignalRTransportEvidence, SipEvidence, SshEvidence,
-    StartTls, StunEvidence, TlsEvidence, Trouble, Unit, WebSocketEvidence, XmppEvidence,
+    MulticastEvidence, NameServer, NatBehaviour, NtpEvidence, Outcome, Phase, PhaseName,
+    PollEvidence, PortSpan, ProxyEvidence, Resolution, ResolvedBy, RewrittenLine, RootSource,
+    RtpEvidence, RtpStream, ServerAnswer, ShortSegments, SignalREvidence, SignalRTransportEvidence,
+    SipEvidence, SshEvidence, StartTls, StunEvidence, TlsEvidence, Trouble, Unit,
+    WebSocketEvidence, XmppEvidence,
 };
 pub use outgate_pac::{Script, ScriptError};
 pub use path::{

@@ -21,6 +21,7 @@ use crate::{
     datagram, dns,
     evidence::{Family, MulticastAnswer, MulticastEvidence, Outcome, PhaseName, Trouble},
     interfaces::{self, Interface},
+    path::Source,
     run::{Run, Stop},
     stream::socket_address,
 };
@@ -62,7 +63,7 @@ pub(crate) struct Wanted {
 pub(crate) async fn ask(run: &mut Run<'_>, wanted: &Wanted) -> Result<(), Stop> {
     let target = socket_address(run)?;
     let neighbours = if target.ip().is_multicast() {
-        on_networks(target)?
+        on_networks(target, run.path.source())?
     } else {
         vec![Ear {
             interface: Interface::default(),
@@ -122,16 +123,22 @@ struct Ear {
     socket: UdpSocket,
 }
 
-/// A socket on each network that has the group's family.
-fn on_networks(group: SocketAddr) -> Result<Vec<Ear>, Stop> {
+/// A socket on each network that has the group's family, of those that everything may set out
+/// from.
+fn on_networks(group: SocketAddr, source: &Source) -> Result<Vec<Ear>, Stop> {
     let mut ears = Vec::new();
     for interface in interfaces::usable()? {
+        let wanted = match source {
+            Source::Any => true,
+            Source::Interface(name) => interface.name == *name,
+            Source::Address(address) => interface.has(*address),
+        };
         let speaks = match Family::of(group.ip()) {
             Family::V4 => !interface.v4.is_empty(),
             Family::V6 => !interface.v6.is_empty(),
         };
-        if speaks {
-            let socket = socket_on(&interface, group.ip()).map_err(local)?;
+        if speaks && wanted && source.fits(group.ip()) {
+            let socket = socket_on(&interface, group.ip(), source).map_err(local)?;
             ears.push(Ear { interface, socket });
         }
     }
@@ -146,18 +153,27 @@ fn on_networks(group: SocketAddr) -> Result<Vec<Ear>, Stop> {
 
 /// A port of its own: whoever asks from another port than the protocol's is answered there (RFC
 /// 6762 §6.7, RFC 4795 §2.5).
-fn socket_on(interface: &Interface, group: IpAddr) -> io::Result<UdpSocket> {
+fn socket_on(interface: &Interface, group: IpAddr, source: &Source) -> io::Result<UdpSocket> {
     let (domain, any): (_, IpAddr) = match group {
         IpAddr::V4(_) => (Domain::IPV4, Ipv4Addr::UNSPECIFIED.into()),
         IpAddr::V6(_) => (Domain::IPV6, Ipv6Addr::UNSPECIFIED.into()),
     };
     let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
-    socket.bind(&SocketAddr::new(any, 0).into())?;
+    let own = match source {
+        Source::Address(address) => *address,
+        Source::Any | Source::Interface(_) => any,
+    };
+    socket.bind(&SocketAddr::new(own, 0).into())?;
     let options = SockRef::from(&socket);
     match group {
         IpAddr::V4(_) => {
-            let own = interface.v4.first().unwrap_or(&Ipv4Addr::UNSPECIFIED);
+            let own = match source {
+                Source::Address(IpAddr::V4(address)) => address,
+                Source::Address(IpAddr::V6(_)) | Source::Any | Source::Interface(_) => {
+                    interface.v4.first().unwrap_or(&Ipv4Addr::UNSPECIFIED)
+                }
+            };
             options.set_multicast_if_v4(own)?;
             options.set_multicast_ttl_v4(HOPS.into())?;
         }

@@ -6,7 +6,6 @@ mod names;
 mod proxy;
 mod roots;
 mod script;
-mod silence;
 mod source;
 
 use std::{
@@ -85,12 +84,20 @@ impl Default for PathConfig {
 }
 
 /// Whom to ask for names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResolverChoice {
     /// As the system is configured: `resolv.conf` and the hosts file.
     System,
-    /// One resolver at this address, over UDP and TCP; no hosts file, no search domains.
-    At(SocketAddr),
+    /// The name servers at these addresses in turn, over UDP and TCP; no hosts file, no search
+    /// domains.
+    At(Vec<SocketAddr>),
+}
+
+impl ResolverChoice {
+    /// One name server.
+    pub fn at(address: SocketAddr) -> Self {
+        Self::At(vec![address])
+    }
 }
 
 /// Where wall-clock time comes from.
@@ -141,7 +148,7 @@ impl Path {
             place: config.source.to_string(),
             source: error,
         })?;
-        let names = Names::new(config.resolver, &config.source, config.timeout);
+        let names = Names::new(&config.resolver, &config.source, config.timeout);
         let tls = Tls::new(&config.roots).map_err(|source| PathError::Tls { source })?;
         let echo_gate = EchoGate::default();
         Ok(Self {
@@ -245,7 +252,11 @@ impl Path {
     }
 
     pub(crate) async fn resolve(&self, name: &str) -> Resolution {
-        self.inner.names.resolve(name).await
+        let random = || match self.inner.tls.random() {
+            Ok(bytes) => Ok(u16::from_be_bytes(bytes)),
+            Err(stop) => Err(stop.trouble),
+        };
+        self.inner.names.resolve(name, random).await
     }
 
     /// The resolvers that [`Path::resolve`] asks.

@@ -87,6 +87,22 @@ fn kinds(kind: K) -> Said {
             "Namen können nicht aufgelöst werden: {seen} (gefragt nach {hosts})",
             "diesem Gerät einen Nameserver geben, den es erreicht (Port 53, UDP und TCP)",
         ),
+        K::NameServerSilent => (
+            "der Nameserver {subject} antwortet nicht: wer einen Namen sucht, wartet erst auf ihn, bevor der nächste gefragt wird ({hosts})",
+            "den Nameserver {subject} starten oder Port 53 zu ihm durchlassen (UDP und TCP); sonst ihn von der Liste nehmen, die DHCP oder resolv.conf diesem Gerät gibt",
+        ),
+        K::LargeDnsAnswersLost => (
+            "Antworten der Nameserver, die für UDP zu lang sind, kommen nicht an ({hosts}): {seen}",
+            "TCP 53 zu den Nameservern neben UDP 53 erlauben",
+        ),
+        K::DnsOverTcpOnly => (
+            "die Nameserver antworten über TCP, aber nicht über UDP, wie Produkte fragen: {seen} (gefragt nach {hosts})",
+            "UDP 53 zu den Nameservern neben TCP 53 erlauben",
+        ),
+        K::NameSignaturesBroken => (
+            "{subject}: {seen}",
+            "nach der Uhr der Nameserver sehen und nach Filtern, die ihre Antworten ändern; ist beides in Ordnung, hat der Inhaber den Namen falsch signiert",
+        ),
         K::NameNotFound => (
             "{subject} gibt es für die Nameserver dieses Netzes nicht",
             "die Nameserver {subject} auflösen lassen; ein Filter verbirgt den Namen vielleicht",

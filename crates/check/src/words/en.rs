@@ -87,6 +87,22 @@ fn kinds(kind: K) -> Said {
             "names cannot be resolved: {seen} (asked for {hosts})",
             "give this machine a name server that it may reach (port 53, UDP and TCP)",
         ),
+        K::NameServerSilent => (
+            "the name server {subject} does not answer: whoever asks for a name waits for it before the next one is asked ({hosts})",
+            "start the name server {subject} or let port 53 to it pass (UDP and TCP); else take it off the list that DHCP or resolv.conf gives this machine",
+        ),
+        K::LargeDnsAnswersLost => (
+            "answers of the name servers that are too long for UDP do not arrive ({hosts}): {seen}",
+            "allow TCP 53 to the name servers beside UDP 53",
+        ),
+        K::DnsOverTcpOnly => (
+            "the name servers answer over TCP, but not over UDP as products ask: {seen} (asked for {hosts})",
+            "allow UDP 53 to the name servers beside TCP 53",
+        ),
+        K::NameSignaturesBroken => (
+            "{subject}: {seen}",
+            "look at the clock of the name servers and at filters that change their answers; if both are in order, the owner of the name has signed it wrongly",
+        ),
         K::NameNotFound => (
             "{subject} does not exist for this network's name servers",
             "let the name servers resolve {subject}; a filter may be hiding it",

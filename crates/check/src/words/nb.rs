@@ -87,6 +87,22 @@ fn kinds(kind: K) -> Said {
             "navn kan ikke slås opp: {seen} (spurte etter {hosts})",
             "gi denne maskinen en navneserver som den når (port 53, UDP og TCP)",
         ),
+        K::NameServerSilent => (
+            "navneserveren {subject} svarer ikke: den som søker et navn, venter først på den før den neste blir spurt ({hosts})",
+            "start navneserveren {subject} eller slipp gjennom port 53 til den (UDP og TCP); ta den ellers av listen som DHCP eller resolv.conf gir denne maskinen",
+        ),
+        K::LargeDnsAnswersLost => (
+            "svar fra navneserverne som er for lange for UDP, kommer ikke fram ({hosts}): {seen}",
+            "tillat TCP 53 til navneserverne i tillegg til UDP 53",
+        ),
+        K::DnsOverTcpOnly => (
+            "navneserverne svarer over TCP, men ikke over UDP, slik produkter spør: {seen} (spurte etter {hosts})",
+            "tillat UDP 53 til navneserverne i tillegg til TCP 53",
+        ),
+        K::NameSignaturesBroken => (
+            "{subject}: {seen}",
+            "se etter klokken til navneserverne og filtre som endrer svarene deres; er begge i orden, har eieren av navnet signert det feil",
+        ),
         K::NameNotFound => (
             "{subject} finnes ikke ifølge nettverkets navneservere",
             "la navneserverne slå opp {subject}; et filter kan skjule navnet",

@@ -87,6 +87,22 @@ fn kinds(kind: K) -> Said {
             "namn kan inte slås upp: {seen} (frågade efter {hosts})",
             "ge den här maskinen en namnserver som den når (port 53, UDP och TCP)",
         ),
+        K::NameServerSilent => (
+            "namnservern {subject} svarar inte: den som söker ett namn väntar först på den innan nästa tillfrågas ({hosts})",
+            "starta namnservern {subject} eller släpp igenom port 53 till den (UDP och TCP); ta annars bort den från listan som DHCP eller resolv.conf ger den här maskinen",
+        ),
+        K::LargeDnsAnswersLost => (
+            "svar från namnservrarna som är för långa för UDP kommer inte fram ({hosts}): {seen}",
+            "tillåt TCP 53 till namnservrarna utöver UDP 53",
+        ),
+        K::DnsOverTcpOnly => (
+            "namnservrarna svarar över TCP men inte över UDP, som produkter frågar: {seen} (frågade efter {hosts})",
+            "tillåt UDP 53 till namnservrarna utöver TCP 53",
+        ),
+        K::NameSignaturesBroken => (
+            "{subject}: {seen}",
+            "se efter namnservrarnas klocka och filter som ändrar deras svar; är båda i ordning har namnets ägare signerat det fel",
+        ),
         K::NameNotFound => (
             "{subject} finns inte enligt nätverkets namnservrar",
             "låt namnservrarna slå upp {subject}; ett filter kan dölja namnet",

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use outgate_check::{CauseKind, Owner, Report};
 use outgate_probe::{
-    AddressRecord, Ask, Attempt, FamilyAnswer, Finding, Outcome, PhaseName, Resolution, Transport,
-    Trouble,
+    AddressRecord, Ask, Attempt, FamilyAnswer, Finding, NameServer, Outcome, PhaseName, Resolution,
+    ServerAnswer, Transport, Trouble,
 };
 
 use crate::support::{check, failed, flow, passed, scripted};
@@ -22,6 +22,7 @@ fn answer(addresses: impl Iterator<Item = IpAddr>) -> FamilyAnswer {
     FamilyAnswer {
         addresses: addresses.map(record).collect(),
         aliases: Vec::new(),
+        asked: Vec::new(),
         trouble: None,
         took: Duration::ZERO,
     }
@@ -291,3 +292,55 @@ async fn long_packets_that_are_lost_are_one_cause_whoever_is_asked() {
 const STALLED: Option<Trouble> = Some(Trouble::TimedOut {
     phase: PhaseName::Tls,
 });
+
+/// What one name server said.
+fn told(last: u8, rcode: Option<&str>) -> ServerAnswer {
+    let silent = Trouble::TimedOut {
+        phase: PhaseName::Exchange,
+    };
+    ServerAnswer {
+        server: NameServer::At(([192, 0, 2, last], 53).into()),
+        rcode: rcode.map(str::to_owned),
+        trouble: rcode.is_none().then_some(silent),
+        over_tcp: false,
+        took: Duration::ZERO,
+    }
+}
+
+/// A host that the second name server knew, with or without a trouble of its own.
+fn known_to_the_second(name: &'static str, trouble: Option<Trouble>) -> Finding {
+    let mut finding = finding(&(name, &[("192.0.2.9", None)]));
+    if let Some(resolution) = &mut finding.resolution {
+        resolution.ipv4.asked = vec![told(1, None), told(2, Some("NOERROR"))];
+    }
+    let server = NameServer::At(([192, 0, 2, 1], 53).into());
+    finding.outcome = match trouble {
+        None => Outcome::Warn,
+        Some(_) => Outcome::Fail,
+    };
+    finding.trouble = trouble.or(Some(Trouble::NameServerSilent { server }));
+    finding
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_name_server_is_one_cause_beside_whatever_else_is_wrong() {
+    let flows = flow("a", "a.example", "") + &flow("b", "b.example", "");
+    let probe = scripted(|ask: &Ask| match ask.host.to_string().as_str() {
+        "a.example" => known_to_the_second("a.example", None),
+        _ => known_to_the_second("b.example", Some(Trouble::NotHttp)),
+    });
+    let report = check(&flows, probe, 8).await;
+    let causes: Vec<_> = report
+        .causes
+        .iter()
+        .map(|cause| (cause.kind, cause.subject.as_str(), cause.lanes.as_slice()))
+        .collect();
+    assert_eq!(
+        causes,
+        [
+            (CauseKind::NameServerSilent, "192.0.2.1", &[0, 1][..]),
+            (CauseKind::WrongProtocol, "b.example", &[1][..]),
+        ]
+    );
+    assert_eq!(report.causes[0].owner, Owner::Dns);
+}

@@ -94,9 +94,10 @@ pub(crate) struct WayArgs {
     /// Certificates to trust, in PEM, beside those that --trust says
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// The name server to ask, in place of those that the system is set up with
+    /// The name server to ask, in place of those that the system is set up with; several are asked
+    /// in turn, as the system asks its own (may be repeated)
     #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = resolver)]
-    resolver: Option<SocketAddr>,
+    resolver: Vec<SocketAddr>,
     /// How long a probe waits for one address, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "5",
           value_parser = clap::value_parser!(u64).range(1..=120))]
@@ -145,9 +146,10 @@ impl WayArgs {
             proxying: self.proxy.proxying()?,
             source: self.source.clone().unwrap_or_default(),
             roots,
-            resolver: self
-                .resolver
-                .map_or(ResolverChoice::System, ResolverChoice::At),
+            resolver: match self.resolver.as_slice() {
+                [] => ResolverChoice::System,
+                servers => ResolverChoice::At(servers.to_vec()),
+            },
             timeout: Duration::from_secs(self.timeout),
             ..PathConfig::default()
         };

@@ -1,12 +1,13 @@
 //! Evidence about names: how one was resolved, and what a resolver answered.
 
 use std::{
+    fmt,
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{micros, trouble::Trouble};
 
@@ -16,11 +17,72 @@ pub struct Resolution {
     /// The name that was asked for: the lane's, or the target of a detour.
     pub name: String,
     /// The resolvers that may have been asked, in order.
-    pub resolvers: Vec<SocketAddr>,
+    pub resolvers: Vec<NameServer>,
     /// The answer to the question for A records.
     pub ipv4: FamilyAnswer,
     /// The answer to the question for AAAA records.
     pub ipv6: FamilyAnswer,
+}
+
+impl Resolution {
+    /// The name servers that said nothing, where another one answered in their place.
+    pub fn silent_servers(&self) -> impl Iterator<Item = &ServerAnswer> {
+        let answered = |answer: &&FamilyAnswer| answer.asked.iter().any(ServerAnswer::counts);
+        let families = [&self.ipv4, &self.ipv6].into_iter().filter(answered);
+        let asked = families.flat_map(|answer| &answer.asked);
+        asked.filter(|server| matches!(server.trouble, Some(Trouble::TimedOut { .. })))
+    }
+}
+
+/// Who answers for names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, JsonSchema)]
+#[schemars(with = "String")]
+pub enum NameServer {
+    /// A name server at this address.
+    At(SocketAddr),
+}
+
+impl fmt::Display for NameServer {
+    /// An address, with its port unless it is the usual one (53).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(address) if address.port() == 53 => write!(f, "{}", address.ip()),
+            Self::At(address) => write!(f, "{address}"),
+        }
+    }
+}
+
+impl Serialize for NameServer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::At(address) => serializer.collect_str(address),
+        }
+    }
+}
+
+/// What one name server said to one question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ServerAnswer {
+    /// The name server.
+    pub server: NameServer,
+    /// The response code, such as `NOERROR`; `None` if no answer came.
+    pub rcode: Option<String>,
+    /// Why no answer came. A time-out where another one answered means that this one had said
+    /// nothing by the time the next was asked.
+    pub trouble: Option<Trouble>,
+    /// Whether the answer came over TCP, because it was too long for UDP.
+    pub over_tcp: bool,
+    /// From the question to the answer, or to the end of the wait.
+    #[serde(rename = "took_micros", serialize_with = "micros")]
+    #[schemars(with = "u64")]
+    pub took: Duration,
+}
+
+impl ServerAnswer {
+    /// Whether the name server did its work, if only by saying that there is no such name.
+    fn counts(&self) -> bool {
+        matches!(self.rcode.as_deref(), Some("NOERROR" | "NXDOMAIN"))
+    }
 }
 
 /// What came back for one record type.
@@ -30,6 +92,9 @@ pub struct FamilyAnswer {
     pub addresses: Vec<AddressRecord>,
     /// The CNAME chain from the asked name, at most 16 steps.
     pub aliases: Vec<Alias>,
+    /// The name servers in the order in which they were asked; none for a name that this machine
+    /// knows by itself. One that was asked last and had no time to answer is left out.
+    pub asked: Vec<ServerAnswer>,
     /// Why there are no addresses. [`Trouble::NoAddress`] alone is no failure: most names have no
     /// AAAA records.
     pub trouble: Option<Trouble>,
@@ -70,8 +135,10 @@ pub struct DnsEvidence {
     pub rcode: String,
     /// The answer section, at most 32 records.
     pub answers: Vec<DnsRecord>,
-    /// Whether the answer was cut off for want of space.
+    /// Whether the answer over UDP was cut off for want of space.
     pub truncated: bool,
+    /// Whether a question over UDP was asked again over TCP, and these are the answers to that.
+    pub over_tcp: bool,
     /// Whether the resolver offers recursion.
     pub recursion_available: bool,
     /// How many questions were sent until the answer came, 1 or 2.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::{NatBehaviour, PhaseName};
+use super::{NameServer, NatBehaviour, PhaseName};
 use crate::ask::TlsVersion;
 
 /// The reason for an outcome other than pass.
@@ -26,6 +26,27 @@ pub enum Trouble {
         /// The response code, such as `SERVFAIL` or `REFUSED`.
         rcode: String,
     },
+    /// A name server answers what breaks its protocol.
+    ResolverBroken {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// No resolver answers over UDP, but one does over TCP.
+    ResolverOverTcpOnly,
+    /// An answer is too long for UDP, and over TCP it does not come.
+    LargeAnswersLost {
+        /// What happened over TCP.
+        why: Box<Trouble>,
+    },
+    /// A name server said nothing; one that was asked after it answered.
+    NameServerSilent {
+        /// The one that said nothing.
+        server: NameServer,
+    },
+    /// The resolver refuses an answer because its signatures (DNSSEC, RFC 4035) do not hold.
+    SignaturesBroken,
+    /// A name is an alias of an alias and so on, in a circle or for more than 16 steps.
+    AliasesEndless,
     /// Nothing says where this machine is.
     AddressUnknown {
         /// The word for the machine, such as `device`.

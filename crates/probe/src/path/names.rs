@@ -1,70 +1,52 @@
 //! Resolving names: each once for each family, however many lanes want it.
 
+mod answer;
+mod in_turn;
+mod system;
+
 use std::{
     collections::HashMap,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use futures_util::future::join;
+use futures_util::future::{join, join_all};
 use hickory_proto::{
     op::ResponseCode,
-    rr::{Name, RData, Record, RecordType},
+    rr::{Name, RecordType},
 };
-use hickory_resolver::{
-    TokioResolver,
-    config::{
-        ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ServerOrderingStrategy,
-    },
-    net::{DnsError, NetError, runtime::TokioRuntimeProvider},
-};
-use tokio::{
-    sync::OnceCell,
-    time::{Instant, timeout},
-};
+use tokio::{sync::OnceCell, time::Instant};
 
-use super::{ResolverChoice, Source, silence};
+use super::{ResolverChoice, Source};
 use crate::{
-    dns::rcode_name,
-    evidence::{AddressRecord, Alias, FamilyAnswer, Resolution, Trouble},
+    dns::{Asking, Manner, Question},
+    evidence::{AddressRecord, FamilyAnswer, NameServer, Resolution, ServerAnswer, Trouble},
 };
+use in_turn::InTurn;
+use system::Setup;
 
 /// Most names remembered; further ones are asked for each time.
 const KNOWN_MAX: usize = 4096;
-/// Most addresses kept of one answer.
-const ADDRESSES_MAX: usize = 32;
-/// Most steps of a CNAME chain that are kept.
-const ALIASES_MAX: usize = 16;
-/// Most resolvers that are used, as in the C library.
-const RESOLVERS_MAX: usize = 3;
-/// How long one round of asking the resolvers, one after the other, may take at most.
-const ROUND_TIMEOUT: Duration = Duration::from_secs(3);
-/// How many more rounds there are at most when one brings no answer.
-const FURTHER_ROUNDS: usize = 2;
+/// Longest wait for a name server before the next is asked. Products wait as `resolv.conf` says,
+/// usually five seconds; a check has more to do.
+const WAIT_MAX: Duration = Duration::from_secs(2);
+/// How long a name server that said nothing over UDP may take over TCP.
+const OVER_TCP_WAIT: Duration = Duration::from_secs(1);
+/// What a resolver answers where the signatures of an answer do not hold (RFC 4035 §5.5), and where
+/// it fails in another way.
+const FAILURE: &str = "SERVFAIL";
+/// How long it may be remembered that a name of this machine is its own, in seconds.
+const OWN_TTL: u32 = 0;
 
-/// A resolver and what it said.
+/// Name servers and what they said.
 pub(super) struct Names {
-    state: Result<Ready, Trouble>,
+    setup: Result<Setup, Trouble>,
+    source: Source,
     limit: Duration,
     known: Mutex<HashMap<String, Arc<Known>>>,
-}
-
-struct Ready {
-    resolver: TokioResolver,
-    servers: Vec<SocketAddr>,
+    /// What is known of name servers that said nothing.
     why_silent: OnceCell<Trouble>,
-}
-
-impl Ready {
-    /// Found out once; not kept when this machine could not find out.
-    async fn silence(&self) -> Trouble {
-        let reason = || async { silence::reason(&self.servers).await.ok_or(()) };
-        match self.why_silent.get_or_try_init(reason).await {
-            Ok(trouble) => trouble.clone(),
-            Err(()) => Trouble::ResolverSilent,
-        }
-    }
 }
 
 #[derive(Default)]
@@ -76,38 +58,57 @@ struct Known {
 impl Names {
     /// Reads the configuration. A machine without a resolver is not an error before a name is
     /// wanted.
-    pub(super) fn new(choice: ResolverChoice, source: &Source, limit: Duration) -> Self {
-        let state = ready(choice, source).map_err(|error| Trouble::Local {
-            what: format!("no usable resolver configuration: {error}"),
-        });
+    pub(super) fn new(choice: &ResolverChoice, source: &Source, limit: Duration) -> Self {
+        let setup = match choice {
+            ResolverChoice::System => Setup::of_system().map_err(|error| Trouble::Local {
+                what: format!("no usable resolver configuration: {error}"),
+            }),
+            ResolverChoice::At(servers) => Ok(Setup {
+                servers: servers.clone(),
+                timeout: WAIT_MAX,
+                ..Setup::default()
+            }),
+        };
         Self {
-            state,
+            setup,
+            source: source.clone(),
             limit,
             known: Mutex::default(),
+            why_silent: OnceCell::new(),
         }
     }
 
     /// The configured resolvers in order.
     pub(super) fn servers(&self) -> Result<&[SocketAddr], Trouble> {
-        self.state
+        self.setup
             .as_ref()
-            .map(|ready| ready.servers.as_slice())
+            .map(|setup| setup.servers.as_slice())
             .map_err(Clone::clone)
     }
 
-    /// Both families at once, from memory if any lane asked before.
-    pub(super) async fn resolve(&self, name: &str) -> Resolution {
+    /// Both families at once, from memory if any lane asked before. `random` makes numbers that are
+    /// hard to guess.
+    pub(super) async fn resolve(
+        &self,
+        name: &str,
+        random: impl Fn() -> Result<u16, Trouble>,
+    ) -> Resolution {
         let name = name.trim_end_matches('.').to_ascii_lowercase();
         let known = self.known(&name);
         let (ipv4, ipv6) = join(
-            known.ipv4.get_or_init(|| self.ask(&name, RecordType::A)),
-            known.ipv6.get_or_init(|| self.ask(&name, RecordType::AAAA)),
+            known
+                .ipv4
+                .get_or_init(|| self.find(&name, RecordType::A, &random)),
+            known
+                .ipv6
+                .get_or_init(|| self.find(&name, RecordType::AAAA, &random)),
         )
         .await;
+        let servers = self.servers().unwrap_or_default().iter();
         Resolution {
             ipv4: ipv4.clone(),
             ipv6: ipv6.clone(),
-            resolvers: self.servers().unwrap_or_default().to_vec(),
+            resolvers: servers.map(|server| NameServer::At(*server)).collect(),
             name,
         }
     }
@@ -124,158 +125,169 @@ impl Names {
         fresh
     }
 
-    async fn ask(&self, name: &str, record_type: RecordType) -> FamilyAnswer {
+    async fn find(
+        &self,
+        name: &str,
+        record_type: RecordType,
+        random: impl Fn() -> Result<u16, Trouble>,
+    ) -> FamilyAnswer {
         let start = Instant::now();
-        let mut answer = FamilyAnswer {
-            addresses: Vec::new(),
-            aliases: Vec::new(),
-            trouble: None,
-            took: Duration::ZERO,
+        let mut answer = match &self.setup {
+            Ok(setup) => match self.own(setup, name, record_type) {
+                Some(answer) => answer,
+                None => self.ask(setup, name, record_type, random).await,
+            },
+            Err(trouble) => FamilyAnswer::without(trouble.clone()),
         };
-        match self.lookup(name, record_type).await {
-            Ok(records) => read(&records, record_type, &mut answer),
-            Err(trouble) => answer.trouble = Some(trouble),
-        }
         answer.took = start.elapsed();
         answer
     }
 
-    async fn lookup(&self, name: &str, record_type: RecordType) -> Result<Vec<Record>, Trouble> {
-        let ready = self.state.as_ref().map_err(Clone::clone)?;
+    /// What needs no name server: this machine itself (RFC 6761 §6.3), and the hosts file. A name
+    /// that stands there with one family has none of the other, as in the C library.
+    fn own(&self, setup: &Setup, name: &str, record_type: RecordType) -> Option<FamilyAnswer> {
+        let ours = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        let addresses: &[IpAddr] = match setup.hosts.addresses(name) {
+            Some(addresses) => addresses,
+            None if name == "localhost" || name.ends_with(".localhost") => &ours,
+            None => return None,
+        };
+        let mut answer = FamilyAnswer::without(Trouble::NoAddress);
+        let wanted = addresses
+            .iter()
+            .filter(|address| address.is_ipv4() == (record_type == RecordType::A));
+        answer.addresses = wanted
+            .take(answer::ADDRESSES_MAX)
+            .map(|address| AddressRecord {
+                address: *address,
+                ttl_seconds: OWN_TTL,
+            })
+            .collect();
+        if !answer.addresses.is_empty() {
+            answer.trouble = None;
+        }
+        Some(answer)
+    }
+
+    /// Asks for the name as it stands, or where it has no dot in each domain that is searched
+    /// first.
+    async fn ask(
+        &self,
+        setup: &Setup,
+        name: &str,
+        record_type: RecordType,
+        random: impl Fn() -> Result<u16, Trouble>,
+    ) -> FamilyAnswer {
+        let searched = setup.search.iter().filter(|_| !name.contains('.'));
+        let searched = searched.map(|domain| format!("{name}.{domain}"));
+        let end = Instant::now() + self.limit;
+        let mut before: Option<FamilyAnswer> = None;
+        for name in searched.chain([name.to_owned()]) {
+            let answer = match self.ask_for(setup, &name, record_type, end, &random).await {
+                Ok(answer) => answer,
+                Err(trouble) => FamilyAnswer::without(trouble),
+            };
+            match answer.trouble {
+                Some(Trouble::NameNotFound) => before = before.or(Some(answer)),
+                // A name that is there counts more than one that is not.
+                Some(Trouble::NoAddress) => before = Some(answer),
+                Some(_) if before.is_some() => break,
+                Some(_) | None => return answer,
+            }
+        }
+        before.unwrap_or_else(|| FamilyAnswer::without(Trouble::NameNotFound))
+    }
+
+    async fn ask_for(
+        &self,
+        setup: &Setup,
+        name: &str,
+        record_type: RecordType,
+        end: Instant,
+        random: impl Fn() -> Result<u16, Trouble>,
+    ) -> Result<FamilyAnswer, Trouble> {
         let mut question = Name::from_utf8(name).map_err(|error| Trouble::BadAsk {
             what: format!("name {name}: {error}"),
         })?;
-        // A name with a dot is meant as it stands: no search domain is tried.
-        question.set_fqdn(name.contains('.'));
-        match timeout(self.limit, ready.resolver.lookup(question, record_type)).await {
-            Ok(Ok(lookup)) => Ok(lookup.answers().to_vec()),
-            Ok(Err(error)) => match trouble_of(&error) {
-                Some(trouble) => Err(trouble),
-                None => Err(ready.silence().await),
-            },
-            Err(_) => Err(ready.silence().await),
-        }
-    }
-}
-
-fn ready(choice: ResolverChoice, source: &Source) -> Result<Ready, NetError> {
-    let mut builder = match choice {
-        ResolverChoice::System => {
-            let (config, options) = hickory_resolver::system_conf::read_system_conf()?;
-            let config = set_out_from(config, source);
-            let provider = TokioRuntimeProvider::default();
-            TokioResolver::builder_with_config(config, provider).with_options(options)
-        }
-        ResolverChoice::At(address) => {
-            let provider = TokioRuntimeProvider::default();
-            let config = set_out_from(fixed(address), source);
-            TokioResolver::builder_with_config(config, provider)
-        }
-    };
-    let options = builder.options_mut();
-    options.num_concurrent_reqs = 1;
-    options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
-    options.timeout = options.timeout.min(ROUND_TIMEOUT);
-    options.attempts = options.attempts.min(FURTHER_ROUNDS);
-    options.preserve_intermediates = true;
-    if let ResolverChoice::At(_) = choice {
-        options.use_hosts_file = ResolveHosts::Never;
-    }
-    let servers = match choice {
-        ResolverChoice::At(address) => vec![address],
-        ResolverChoice::System => system_servers()?,
-    };
-    Ok(Ready {
-        resolver: builder.build()?,
-        servers,
-        why_silent: OnceCell::new(),
-    })
-}
-
-/// Resolvers are asked from an address of their family.
-fn set_out_from(config: ResolverConfig, source: &Source) -> ResolverConfig {
-    let Source::Address(address) = source else {
-        return config;
-    };
-    let servers = config.name_servers().iter().cloned().map(|mut server| {
-        if server.ip.is_ipv4() == address.is_ipv4() {
-            for connection in &mut server.connections {
-                connection.bind_addr = Some(SocketAddr::new(*address, 0));
-            }
-        }
-        server
-    });
-    let servers = servers.collect();
-    let search = config.search().to_vec();
-    ResolverConfig::from_parts(config.domain().cloned(), search, servers)
-}
-
-fn system_servers() -> Result<Vec<SocketAddr>, NetError> {
-    let (config, _) = hickory_resolver::system_conf::read_system_conf()?;
-    let servers = config.name_servers().iter().filter_map(|server| {
-        let connection = server.connections.first()?;
-        Some(SocketAddr::new(server.ip, connection.port))
-    });
-    Ok(servers.take(RESOLVERS_MAX).collect())
-}
-
-fn fixed(address: SocketAddr) -> ResolverConfig {
-    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
-        connection.port = address.port();
-        connection
-    });
-    let server = NameServerConfig::new(address.ip(), true, connections.into());
-    ResolverConfig::from_parts(None, Vec::new(), vec![server])
-}
-
-fn read(records: &[Record], record_type: RecordType, answer: &mut FamilyAnswer) {
-    for record in records {
-        let address = match (&record.data, record_type) {
-            (RData::A(a), RecordType::A) => a.0.into(),
-            (RData::AAAA(aaaa), RecordType::AAAA) => aaaa.0.into(),
-            (RData::CNAME(cname), _) => {
-                if answer.aliases.len() < ALIASES_MAX {
-                    answer.aliases.push(Alias {
-                        name: record.name.to_string(),
-                        target: cname.0.to_string(),
-                        ttl_seconds: record.ttl,
-                    });
-                }
-                continue;
-            }
-            _ => continue,
+        question.set_fqdn(true);
+        let manner = |unchecked| Manner {
+            edns: setup.edns,
+            unchecked,
         };
-        if answer.addresses.len() < ADDRESSES_MAX {
-            answer.addresses.push(AddressRecord {
-                address,
-                ttl_seconds: record.ttl,
-            });
+        let unchecked = || Question::new(random()?, question.clone(), record_type, manner(true));
+        let question = Question::new(random()?, question.clone(), record_type, manner(false))?;
+        let in_turn = self.in_turn(setup, end);
+        let told = in_turn.ask(&question).await;
+        let mut answer = match told.answer {
+            Ok(message) if message.metadata.response_code == ResponseCode::NXDomain => {
+                FamilyAnswer::without(Trouble::NameNotFound)
+            }
+            Ok(message) => answer::read(&message.answers, &question.query),
+            Err(Trouble::ResolverSilent) => FamilyAnswer::without(self.silence(setup).await),
+            Err(Trouble::ResolverRefused { rcode }) if rcode == FAILURE => {
+                let again = in_turn.ask(&unchecked()?).await.answer;
+                let holds =
+                    again.is_ok_and(|it| it.metadata.response_code == ResponseCode::NoError);
+                FamilyAnswer::without(match holds {
+                    true => Trouble::SignaturesBroken,
+                    false => Trouble::ResolverRefused { rcode },
+                })
+            }
+            Err(trouble) => FamilyAnswer::without(trouble),
+        };
+        answer.asked = told.asked;
+        Ok(answer)
+    }
+
+    fn in_turn<'a>(&'a self, setup: &'a Setup, end: Instant) -> InTurn<'a> {
+        // All but a little of the time is shared out, so that the last one has some, too.
+        let shares = u32::try_from(setup.servers.len()).unwrap_or(u32::MAX);
+        let share = self.limit.mul_f32(0.9) / shares.max(1);
+        InTurn {
+            servers: &setup.servers,
+            source: &self.source,
+            over_tcp: setup.over_tcp,
+            wait: share.min(setup.timeout).min(WAIT_MAX),
+            end,
         }
     }
-    if answer.addresses.is_empty() {
-        answer.trouble = Some(Trouble::NoAddress);
+
+    /// What is behind the silence of all name servers. Whether they answer over TCP is found out
+    /// once.
+    async fn silence(&self, setup: &Setup) -> Trouble {
+        let reason = || async {
+            let end = Instant::now() + OVER_TCP_WAIT;
+            let Ok(question) = Question::new(0, Name::root(), RecordType::NS, Manner::default())
+            else {
+                return Trouble::ResolverSilent;
+            };
+            let asking = setup.servers.iter().map(|server| Asking {
+                server: *server,
+                source: &self.source,
+                wait: OVER_TCP_WAIT,
+                end,
+            });
+            let asking: Vec<_> = asking.collect();
+            let answers = join_all(asking.iter().map(|one| one.over_tcp(&question))).await;
+            if answers.iter().any(Result::is_ok) {
+                Trouble::ResolverOverTcpOnly
+            } else {
+                Trouble::ResolverSilent
+            }
+        };
+        self.why_silent.get_or_init(reason).await.clone()
     }
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the resolver's error list is open"
-)]
-fn trouble_of(error: &NetError) -> Option<Trouble> {
-    Some(match error {
-        NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
-            ResponseCode::NXDomain => Trouble::NameNotFound,
-            ResponseCode::NoError => Trouble::NoAddress,
-            code => Trouble::ResolverRefused {
-                rcode: rcode_name(code),
-            },
-        },
-        NetError::Dns(DnsError::ResponseCode(code)) => Trouble::ResolverRefused {
-            rcode: rcode_name(*code),
-        },
-        NetError::Timeout | NetError::NoConnections | NetError::Io(_) => return None,
-        other => Trouble::Malformed {
-            what: other.to_string(),
-        },
-    })
+impl FamilyAnswer {
+    /// No addresses, for this reason.
+    fn without(trouble: Trouble) -> Self {
+        Self {
+            addresses: Vec::new(),
+            aliases: Vec::new(),
+            trouble: Some(trouble),
+            asked: Vec::<ServerAnswer>::new(),
+            took: Duration::ZERO,
+        }
+    }
 }

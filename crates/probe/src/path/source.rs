@@ -22,7 +22,7 @@ pub enum Source {
     Any,
     /// This address. The other family has no way then.
     Address(IpAddr),
-    /// The interface of this name, in both families. Questions to resolvers do not keep to it.
+    /// The interface of this name, in both families.
     Interface(String),
 }
 

@@ -1,22 +1,21 @@
 //! One question to a resolver (RFC 1035), over UDP or TCP.
 //!
 //! Any well-formed answer proves the lane, also "there is no such name": the resolver was reached
-//! and did its work.
+//! and did its work. What UDP leaves open is asked again over TCP: an answer that is too long for
+//! it, and whether a resolver that says nothing is there at all.
+
+use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
 use hickory_proto::{
-    op::{Message, MessageType, OpCode, Query, ResponseCode},
+    op::{Message, ResponseCode},
     rr::{Name, RecordType},
-};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    time::Instant,
 };
 
 use crate::{
     ask::{Ask, Transport},
     datagram::{self, Answered, Heard, Pace, TIMES_SENT},
-    dns::{rcode_name, records},
+    dns::{Manner, QUESTION_MAX, Question, on_stream, rcode_name, records},
     evidence::{DnsEvidence, Finding, PhaseName, Trouble},
     families::exercise,
     path::Path,
@@ -25,10 +24,10 @@ use crate::{
     stream::connect,
 };
 
-/// Longest question: header, name, type and class (RFC 1035 §4.1).
-const QUESTION_MAX: usize = 12 + 255 + 4;
 /// Most records of an answer that are kept.
 const RECORDS_MAX: usize = 32;
+/// How long a resolver that said nothing over UDP may take over TCP.
+const OVER_TCP_WAIT: Duration = Duration::from_secs(1);
 
 /// A resolver.
 pub(crate) struct Dns;
@@ -43,16 +42,16 @@ impl Probe for Dns {
             Some(name) => format!("the address of {name}"),
             None => "the root's name servers".to_owned(),
         };
-        let times = if ask.transport == Transport::Tcp {
-            1
-        } else {
-            TIMES_SENT.into()
-        };
-        vec![Sent::new(
-            &format!("a DNS question for {asked}"),
-            QUESTION_MAX + 2,
-            times,
-        )]
+        let question = |what: &str, times| Sent::new(what, QUESTION_MAX + 2, times);
+        let over = |carrier| format!("a DNS question for {asked}, over {carrier}");
+        // Asked again where a resolver fails: whether only signatures are to blame.
+        if ask.transport == Transport::Tcp {
+            return vec![question(&over("TCP"), 2)];
+        }
+        vec![
+            question(&over("UDP"), 2 * u32::from(TIMES_SENT)),
+            question(&format!("{}, where UDP is not enough", over("TCP")), 2),
+        ]
     }
 
     fn run<'a>(&'a self, ask: &'a Ask, path: &'a Path) -> BoxFuture<'a, Finding> {
@@ -61,21 +60,14 @@ impl Probe for Dns {
 }
 
 async fn attempt(run: &mut Run<'_>) -> Result<(), Stop> {
-    let question = Question::new(run)?;
-    let (answer, sent) = match run.ask.transport {
-        Transport::Tcp => (over_tcp(run, &question).await?, 1),
-        Transport::Udp => over_udp(run, &question).await?,
-        Transport::Icmp => {
-            return Err(Trouble::BadAsk {
-                what: "DNS over ICMP".to_owned(),
-            }
-            .into());
-        }
-    };
+    let question = question(run, Manner::default())?;
+    let answer = exchange(run, &question).await?;
     let code = answer.metadata.response_code;
-    run.attempt.dns = Some(evidence(&question, &answer, sent));
     if matches!(code, ResponseCode::NoError | ResponseCode::NXDomain) {
         return Ok(());
+    }
+    if code == ResponseCode::ServFail && holds_unchecked(run).await {
+        return Err(Trouble::SignaturesBroken.into());
     }
     Err(Trouble::ResolverRefused {
         rcode: rcode_name(code),
@@ -83,60 +75,90 @@ async fn attempt(run: &mut Run<'_>) -> Result<(), Stop> {
     .into())
 }
 
-/// What is asked, and how the answer is known.
-struct Question {
-    id: u16,
-    query: Query,
-    bytes: Vec<u8>,
+/// Asks and notes what comes.
+async fn exchange(run: &mut Run<'_>, question: &Question) -> Result<Message, Stop> {
+    match run.ask.transport {
+        Transport::Tcp => {
+            let answer = over_tcp(run, question).await?;
+            run.attempt.dns = Some(evidence(question, &answer, 1));
+            Ok(answer)
+        }
+        Transport::Udp => {
+            let (answer, sent) = match over_udp(run, question).await {
+                Err(stop) => return Err(silence(run, question, stop).await),
+                Ok(answered) => answered,
+            };
+            let truncated = answer.metadata.truncation;
+            run.attempt.dns = Some(evidence(question, &answer, sent));
+            if !truncated {
+                return Ok(answer);
+            }
+            let whole = over_tcp(run, question).await.map_err(|stop| {
+                Stop::warn(Trouble::LargeAnswersLost {
+                    why: Box::new(stop.trouble),
+                })
+            })?;
+            run.attempt.dns = Some(DnsEvidence {
+                truncated,
+                over_tcp: true,
+                ..evidence(question, &whole, sent)
+            });
+            Ok(whole)
+        }
+        Transport::Icmp => Err(Trouble::BadAsk {
+            what: "DNS over ICMP".to_owned(),
+        }
+        .into()),
+    }
 }
 
-impl Question {
-    fn new(run: &Run<'_>) -> Result<Self, Stop> {
-        let query = match &run.ask.question {
-            Some(name) => {
-                let mut name = Name::from_utf8(name).map_err(|error| Trouble::BadAsk {
-                    what: format!("name {name}: {error}"),
-                })?;
-                name.set_fqdn(true);
-                Query::query(name, RecordType::A)
-            }
-            None => Query::query(Name::root(), RecordType::NS),
-        };
-        let id = u16::from_be_bytes(run.path.tls().random()?);
-        let mut message = Message::new(id, MessageType::Query, OpCode::Query);
-        message.metadata.recursion_desired = true;
-        message.add_query(query.clone());
-        let bytes = message.to_vec().map_err(|error| Trouble::BadAsk {
-            what: error.to_string(),
-        })?;
-        Ok(Self { id, query, bytes })
-    }
+/// Whether the resolver answers as soon as it need not look at signatures.
+async fn holds_unchecked(run: &mut Run<'_>) -> bool {
+    let unchecked = Manner {
+        unchecked: true,
+        ..Manner::default()
+    };
+    let Ok(question) = question(run, unchecked) else {
+        return false;
+    };
+    let seen = run.attempt.dns.clone();
+    let answer = exchange(run, &question).await;
+    run.attempt.dns = seen;
+    answer.is_ok_and(|answer| answer.metadata.response_code == ResponseCode::NoError)
+}
 
-    /// Reads an answer; an error says why it is none to this question.
-    fn read(&self, bytes: &[u8]) -> Result<Message, Trouble> {
-        let malformed = |what: String| Trouble::Malformed { what };
-        let message = Message::from_vec(bytes).map_err(|error| malformed(error.to_string()))?;
-        if message.metadata.message_type != MessageType::Response {
-            return Err(malformed("a question, not an answer".to_owned()));
-        }
-        if message.metadata.id != self.id {
-            return Err(malformed("an answer to another question".to_owned()));
-        }
-        let repeats = match message.queries.as_slice() {
-            // Some resolvers leave the question out when they refuse.
-            [] => !matches!(
-                message.metadata.response_code,
-                ResponseCode::NoError | ResponseCode::NXDomain
-            ),
-            [query] => *query == self.query,
-            _ => false,
-        };
-        if repeats {
-            Ok(message)
-        } else {
-            Err(malformed("another question".to_owned()))
-        }
+/// What it means that nothing came over UDP: a filter that lets only TCP pass, or what it was.
+async fn silence(run: &mut Run<'_>, question: &Question, stop: Stop) -> Stop {
+    if !matches!(stop.trouble, Trouble::TimedOut { .. }) {
+        return stop;
     }
+    run.extend(OVER_TCP_WAIT);
+    match over_tcp(run, question).await {
+        Ok(answer) => {
+            run.attempt.dns = Some(DnsEvidence {
+                over_tcp: true,
+                ..evidence(question, &answer, TIMES_SENT)
+            });
+            Trouble::ResolverOverTcpOnly.into()
+        }
+        Err(_) => stop,
+    }
+}
+
+/// What the lane's resolver is asked.
+fn question(run: &Run<'_>, manner: Manner) -> Result<Question, Stop> {
+    let (name, record_type) = match &run.ask.question {
+        Some(name) => {
+            let mut name = Name::from_utf8(name).map_err(|error| Trouble::BadAsk {
+                what: format!("name {name}: {error}"),
+            })?;
+            name.set_fqdn(true);
+            (name, RecordType::A)
+        }
+        None => (Name::root(), RecordType::NS),
+    };
+    let id = u16::from_be_bytes(run.path.tls().random()?);
+    Ok(Question::new(id, name, record_type, manner)?)
 }
 
 async fn over_udp(run: &mut Run<'_>, question: &Question) -> Result<(Message, u8), Stop> {
@@ -150,20 +172,9 @@ async fn over_udp(run: &mut Run<'_>, question: &Question) -> Result<(Message, u8
     Ok((answer, sent))
 }
 
-/// Each message has its length before it (RFC 1035 §4.2.2), so none is longer than 65,535 bytes.
 async fn over_tcp(run: &mut Run<'_>, question: &Question) -> Result<Message, Stop> {
     let mut stream = connect(run).await?;
-    let start = Instant::now();
-    let exchange = async {
-        let stop = |error| Stop::io(&error, PhaseName::Exchange, start);
-        let length = u16::try_from(question.bytes.len()).unwrap_or(u16::MAX);
-        let framed = [&length.to_be_bytes()[..], &question.bytes].concat();
-        stream.write_all(&framed).await.map_err(stop)?;
-        let length = stream.read_u16().await.map_err(stop)?;
-        let mut answer = vec![0; usize::from(length)];
-        stream.read_exact(&mut answer).await.map_err(stop)?;
-        question.read(&answer).map_err(Stop::from)
-    };
+    let exchange = async { Ok(on_stream(&mut stream, question).await?) };
     run.phase(PhaseName::Exchange, exchange).await
 }
 
@@ -174,6 +185,7 @@ fn evidence(question: &Question, answer: &Message, sent: u8) -> DnsEvidence {
         rcode: rcode_name(answer.metadata.response_code),
         answers: records(&answer.answers, RECORDS_MAX),
         truncated: answer.metadata.truncation,
+        over_tcp: false,
         recursion_available: answer.metadata.recursion_available,
         sent,
     }

@@ -108,7 +108,7 @@ async fn silence_is_a_time_out_after_two_questions() {
 async fn the_systems_resolvers_are_those_of_the_path() {
     let resolver = Resolver::start(|_, _| Say::Records(Vec::new())).await;
     let config = PathConfig {
-        resolver: ResolverChoice::At(resolver.address),
+        resolver: ResolverChoice::at(resolver.address),
         timeout: PATIENCE,
         ..PathConfig::default()
     };

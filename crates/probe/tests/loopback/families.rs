@@ -17,7 +17,7 @@ use crate::{
 async fn finding(say: fn(&str, RecordType) -> Say, port: u16) -> Finding {
     let resolver = Resolver::start(say).await;
     let config = PathConfig {
-        resolver: ResolverChoice::At(resolver.address),
+        resolver: ResolverChoice::at(resolver.address),
         timeout: PATIENCE,
         ..PathConfig::default()
     };

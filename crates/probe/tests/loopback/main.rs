@@ -26,6 +26,8 @@ mod multicast;
 #[cfg(test)]
 mod mutual;
 #[cfg(test)]
+mod name_servers;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
 mod ntp;

@@ -31,7 +31,7 @@ fn config(resolver: ResolverChoice) -> PathConfig {
 
 async fn resolve(say: fn(&str, RecordType) -> Say) -> Finding {
     let resolver = Resolver::start(say).await;
-    let path = Path::new(config(ResolverChoice::At(resolver.address))).unwrap();
+    let path = Path::new(config(ResolverChoice::at(resolver.address))).unwrap();
     run_on(&ask("tcp"), &path).await
 }
 
@@ -142,7 +142,7 @@ async fn fifty_lanes_of_one_name_ask_once_for_each_family() {
         _ => Say::Code(ResponseCode::NXDomain),
     })
     .await;
-    let path = Path::new(config(ResolverChoice::At(resolver.address))).unwrap();
+    let path = Path::new(config(ResolverChoice::at(resolver.address))).unwrap();
     let mut asks = vec![ask("tcp"); 50];
     asks[7].host = Host::Name("API.example.".to_owned());
     join_all(asks.iter().map(|ask| run_on(ask, &path))).await;
@@ -169,7 +169,7 @@ async fn more_addresses_than_the_bound_are_left_out() {
 #[tokio::test]
 async fn a_text_that_is_no_name_is_a_bad_ask_and_nobody_is_asked() {
     let resolver = Resolver::start(|_, _| Say::Nothing).await;
-    let path = Path::new(config(ResolverChoice::At(resolver.address))).unwrap();
+    let path = Path::new(config(ResolverChoice::at(resolver.address))).unwrap();
     let mut bad = ask("tcp");
     bad.host = Host::Name(format!("{}.example", "x".repeat(64)));
     let finding = run_on(&bad, &path).await;
@@ -207,7 +207,7 @@ async fn a_detour_may_lead_to_another_name() {
     let SocketAddr::V4(address) = listener.local_addr().unwrap() else {
         panic!("IPv4")
     };
-    let mut config = config(ResolverChoice::At(resolver.address));
+    let mut config = config(ResolverChoice::at(resolver.address));
     config.connect_to = vec![
         format!("api.example:443:other.example:{}", address.port())
             .parse()

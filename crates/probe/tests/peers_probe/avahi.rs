@@ -14,7 +14,8 @@ use crate::{
 
 const GROUPS: [&str; 2] = ["224.0.0.251", "ff02::fb"];
 
-fn avahi() -> (Neighbour, TempDir) {
+/// A neighbour `cube` with avahi.
+pub(crate) fn avahi() -> (Neighbour, TempDir) {
     let directory = TempDir::new().unwrap();
     let configuration = "[server]\nhost-name=cube\nuse-ipv4=yes\nuse-ipv6=yes\nenable-dbus=no\n\
         allow-interfaces=e0\n[publish]\npublish-workstation=yes\npublish-hinfo=no\n";

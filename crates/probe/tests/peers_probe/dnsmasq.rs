@@ -15,8 +15,12 @@ const ROOT_NS: [u8; 17] = [0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1];
 
 /// It knows `api.example`, `www.example` and `localhost`, and that nothing below `invalid` is.
 pub(crate) fn serve() -> Peer {
+    serve_at(free_port())
+}
+
+/// The same on this port.
+pub(crate) fn serve_at(port: u16) -> Peer {
     let directory = TempDir::new().unwrap();
-    let port = free_port();
     let mut command = Command::new("dnsmasq");
     command.args([
         "--no-daemon",
@@ -38,7 +42,7 @@ pub(crate) fn serve() -> Peer {
 
 fn resolving(peer: &Peer) -> PathConfig {
     PathConfig {
-        resolver: ResolverChoice::At(peer.address),
+        resolver: ResolverChoice::at(peer.address),
         timeout: PATIENCE,
         ..PathConfig::default()
     }

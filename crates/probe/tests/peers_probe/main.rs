@@ -44,6 +44,8 @@ mod prosody;
 #[cfg(test)]
 mod proxies;
 #[cfg(test)]
+mod resolv_conf;
+#[cfg(test)]
 mod rtp;
 #[cfg(test)]
 mod set_ups;
@@ -55,6 +57,8 @@ mod sipp;
 mod site;
 #[cfg(test)]
 mod slapd;
+#[cfg(test)]
+mod sources;
 #[cfg(test)]
 mod sshd;
 #[cfg(test)]

@@ -247,7 +247,7 @@ impl Stage {
                 no_proxy,
             },
             roots,
-            resolver: ResolverChoice::At(self.names.address),
+            resolver: ResolverChoice::at(self.names.address),
             ..PathConfig::default()
         })
         .unwrap()

@@ -30,7 +30,8 @@ table inet filter {
 }
 ";
 
-/// Runs the test of this path again in a network of its own, and `work` there.
+/// Runs the test of this path again in a network of its own, with mounts that nobody else sees, and
+/// `work` there.
 pub(crate) fn in_own_network<F: Future<Output = ()>>(name: &str, work: impl FnOnce() -> F) {
     if std::env::var_os(INSIDE).is_some() {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -40,7 +41,7 @@ pub(crate) fn in_own_network<F: Future<Output = ()>>(name: &str, work: impl FnOn
         return runtime.block_on(work());
     }
     let output = Command::new("unshare")
-        .arg("--net")
+        .args(["--net", "--mount"])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", name])
         .env(INSIDE, "1")

@@ -24,7 +24,7 @@ pub(crate) fn config_to(to: SocketAddr) -> PathConfig {
 
 /// A resolver's address at which nobody listens.
 pub(crate) fn nowhere() -> ResolverChoice {
-    ResolverChoice::At(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9))
+    ResolverChoice::at(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9))
 }
 
 /// An ask for `api.example` on the protocol's usual port.

@@ -9,7 +9,11 @@ use hickory_proto::{
     op::{Message, MessageType, OpCode, Query, ResponseCode},
     rr::{Name, RData, Record, RecordType, rdata::CNAME},
 };
-use tokio::{net::UdpSocket, task::JoinHandle};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, UdpSocket},
+    task::JoinHandle,
+};
 
 /// What to say to a question.
 pub(crate) enum Say {
@@ -19,6 +23,10 @@ pub(crate) enum Say {
     Chain(Vec<&'static str>, RData),
     /// This response code.
     Code(ResponseCode),
+    /// These records to whoever wants no signatures looked at, and to all others that it failed.
+    Unsigned(Vec<RData>),
+    /// That the answer is too long for UDP.
+    Truncated,
     /// Nothing.
     Nothing,
 }
@@ -31,28 +39,63 @@ pub(crate) struct Resolver {
 }
 
 impl Resolver {
+    /// Over UDP alone.
     pub(crate) async fn start(say: fn(&str, RecordType) -> Say) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0", say).await
+    }
+
+    /// The same at this address.
+    pub(crate) async fn start_at(address: &str, say: fn(&str, RecordType) -> Say) -> Self {
+        let socket = UdpSocket::bind(address).await.unwrap();
+        Self::serve(socket, None, say, say)
+    }
+
+    /// Over UDP and TCP.
+    pub(crate) async fn start_both(
+        over_udp: fn(&str, RecordType) -> Say,
+        over_tcp: fn(&str, RecordType) -> Say,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let socket = UdpSocket::bind(address).await.unwrap();
+        Self::serve(socket, Some(listener), over_udp, over_tcp)
+    }
+
+    fn serve(
+        socket: UdpSocket,
+        listener: Option<TcpListener>,
+        over_udp: fn(&str, RecordType) -> Say,
+        over_tcp: fn(&str, RecordType) -> Say,
+    ) -> Self {
         let address = socket.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let notes = asked.clone();
         let task = tokio::spawn(async move {
-            let mut buffer = [0; 1500];
-            loop {
-                let (length, from) = socket.recv_from(&mut buffer).await.unwrap();
-                let question = Message::from_vec(&buffer[..length]).unwrap();
-                let query = question.queries[0].clone();
-                let name = query.name().to_string().to_ascii_lowercase();
-                notes
-                    .lock()
-                    .unwrap()
-                    .push((name.clone(), query.query_type()));
-                if let Some(answer) =
-                    answer(question.metadata.id, &query, say(&name, query.query_type()))
-                {
-                    socket.send_to(&answer, from).await.unwrap();
+            let udp = async {
+                let mut buffer = [0; 1500];
+                loop {
+                    let (length, from) = socket.recv_from(&mut buffer).await.unwrap();
+                    if let Some(answer) = respond(&buffer[..length], &notes, over_udp) {
+                        socket.send_to(&answer, from).await.unwrap();
+                    }
                 }
-            }
+            };
+            let tcp = async {
+                let Some(listener) = listener else {
+                    return;
+                };
+                loop {
+                    let (mut stream, _) = listener.accept().await.unwrap();
+                    let mut question = vec![0; stream.read_u16().await.unwrap().into()];
+                    stream.read_exact(&mut question).await.unwrap();
+                    if let Some(answer) = respond(&question, &notes, over_tcp) {
+                        let length = u16::try_from(answer.len()).unwrap();
+                        stream.write_u16(length).await.unwrap();
+                        stream.write_all(&answer).await.unwrap();
+                    }
+                }
+            };
+            tokio::join!(udp, tcp);
         });
         Self {
             address,
@@ -71,6 +114,26 @@ impl Drop for Resolver {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+fn respond(
+    bytes: &[u8],
+    notes: &Mutex<Vec<(String, RecordType)>>,
+    say: fn(&str, RecordType) -> Say,
+) -> Option<Vec<u8>> {
+    let question = Message::from_vec(bytes).unwrap();
+    let query = question.queries[0].clone();
+    let name = query.name().to_string().to_ascii_lowercase();
+    let asked = (name.clone(), query.query_type());
+    notes.lock().unwrap().push(asked);
+    let say = match say(&name, query.query_type()) {
+        Say::Unsigned(_) if !question.metadata.checking_disabled => {
+            Say::Code(ResponseCode::ServFail)
+        }
+        Say::Unsigned(records) => Say::Records(records),
+        other => other,
+    };
+    answer(question.metadata.id, &query, say)
 }
 
 fn answer(id: u16, query: &Query, say: Say) -> Option<Vec<u8>> {
@@ -94,7 +157,8 @@ fn answer(id: u16, query: &Query, say: Say) -> Option<Vec<u8>> {
             message.add_answer(Record::from_rdata(owner, 60, data));
         }
         Say::Code(code) => message.metadata.response_code = code,
-        Say::Nothing => return None,
+        Say::Truncated => message.metadata.truncation = true,
+        Say::Nothing | Say::Unsigned(_) => return None,
     }
     Some(message.to_vec().unwrap())
 }

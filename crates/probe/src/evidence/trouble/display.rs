@@ -16,6 +16,12 @@ impl fmt::Display for Trouble {
             Self::ResolverSilent => f.write_str("no resolver answered"),
             Self::ResolverUnreachable => f.write_str("no resolver could be reached"),
             Self::ResolverRefused { rcode } => write!(f, "the resolver answered {rcode}"),
+            Self::ResolverBroken { .. }
+            | Self::ResolverOverTcpOnly
+            | Self::LargeAnswersLost { .. }
+            | Self::NameServerSilent { .. }
+            | Self::SignaturesBroken
+            | Self::AliasesEndless => self.write_names(f),
             Self::AddressUnknown { role } => write!(f, "the address of {role} is not known"),
             Self::Refused => f.write_str("connection refused"),
             Self::Reset { phase } => write!(f, "connection reset during {phase}"),
@@ -104,6 +110,33 @@ impl fmt::Display for Trouble {
 }
 
 impl Trouble {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "Display lists every variant once"
+    )]
+    fn write_names(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ResolverBroken { what } => write!(f, "the resolver's answer is broken: {what}"),
+            Self::ResolverOverTcpOnly => {
+                f.write_str("no resolver answers over UDP, but over TCP one does")
+            }
+            Self::LargeAnswersLost { why } => {
+                write!(f, "the answer is too long for UDP, and over TCP: {why}")
+            }
+            Self::NameServerSilent { server } => {
+                write!(
+                    f,
+                    "the name server {server} did not answer, the next one did"
+                )
+            }
+            Self::SignaturesBroken => {
+                f.write_str("the resolver refuses the answer: its signatures (DNSSEC) do not hold")
+            }
+            Self::AliasesEndless => f.write_str("the name's aliases (CNAME) have no end"),
+            _ => Ok(()),
+        }
+    }
+
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "Display lists every variant once"
