@@ -197,8 +197,13 @@ fn silent_beside_others(finding: &Finding) -> Option<NameServer> {
     let mut attempts = finding.attempts.iter();
     let answered = attempts.any(|one| one.outcome == Outcome::Pass);
     let mut silent = finding.attempts.iter().filter(|one| {
-        let exchange = PhaseName::Exchange;
-        answered && one.trouble == Some(Trouble::TimedOut { phase: exchange })
+        let silent = matches!(
+            one.trouble,
+            Some(Trouble::TimedOut {
+                phase: PhaseName::Connect | PhaseName::Exchange
+            })
+        );
+        answered && silent
     });
     let silent = silent.next()?;
     let address = SocketAddr::new(silent.address, silent.port?);

@@ -100,7 +100,10 @@ pub enum EnterError {
 
 /// Proof that this process is the first one in namespaces of its own.
 #[derive(Debug)]
-pub struct Inside(());
+pub struct Inside {
+    /// The file behind `resolv.conf`, which is of this place alone.
+    resolver: PathBuf,
+}
 
 impl Inside {
     /// Looks around, and puts a folder of its own over `/run`, where the namespaces of the lab get
@@ -127,26 +130,33 @@ impl Inside {
             }
         })?;
         std::fs::create_dir("/run/netns").map_err(|source| NotInside::Mount { source })?;
-        write_resolver(&resolver).map_err(|source| NotInside::Resolver { source })?;
-        Ok(Self(()))
+        let resolver = place_resolver(&resolver, &crate::topology::resolver_configuration())
+            .map_err(|source| NotInside::Resolver { source })?;
+        Ok(Self { resolver })
+    }
+
+    /// Has every program in here ask these name servers: the text of a `resolv.conf`.
+    pub(crate) fn ask_name_servers(&self, text: &str) -> io::Result<()> {
+        std::fs::write(&self.resolver, text)
     }
 }
 
 /// Where programs look up their name servers.
 const RESOLVER: &str = "/etc/resolv.conf";
 
-/// Has every program in here ask the site's name server.
-fn write_resolver(file: &std::path::Path) -> io::Result<()> {
-    let text = crate::topology::resolver_configuration();
+/// Puts a `resolv.conf` of this place over the system's, and tells where it can be written.
+fn place_resolver(file: &std::path::Path, text: &str) -> io::Result<PathBuf> {
     if file.starts_with("/run") {
         if let Some(folder) = file.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        return std::fs::write(file, text);
+        std::fs::write(file, text)?;
+        return Ok(file.to_owned());
     }
     let own = "/run/outgate-resolv.conf";
     std::fs::write(own, text)?;
-    rustix::mount::mount_bind(own, file).map_err(io::Error::from)
+    rustix::mount::mount_bind(own, file)?;
+    Ok(PathBuf::from(own))
 }
 
 /// This process is not in namespaces of its own, or cannot make itself at home in them.

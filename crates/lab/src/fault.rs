@@ -29,6 +29,8 @@ pub enum Fault {
         /// For which name; for all of them when none is given.
         name: Option<String>,
     },
+    /// The device has a name server before the site's, and nothing comes back from there.
+    FirstNameServerSilent,
     /// TCP leaves the site only through the proxy on port 3128.
     ProxyNeeded {
         /// Whether it wants a login: `lab` with `lab-password`.
@@ -175,6 +177,13 @@ pub enum DnsAnswer {
     Refused,
     /// It fails (SERVFAIL). For all names alone.
     Failure,
+    /// It says over UDP that the answer is too long for it, and nothing over TCP. For all names
+    /// alone.
+    Truncated,
+    /// It answers over TCP alone. For all names alone.
+    TcpOnly,
+    /// It fails unless signatures are left unchecked. For all names alone.
+    BrokenSignatures,
 }
 
 /// What DHCP hands out in place of a time server.

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use crate::fault::{Blocked, Fault, Nat, Transport, Way};
-use crate::topology::{DEVICE, INSPECTION_PORTS, PORTAL_PORT, REFLECTOR_PORT, WAN};
+use crate::topology::{
+    DEVICE, INSPECTION_PORTS, PORTAL_PORT, REFLECTOR_PORT, SILENT_NAME_SERVER, WAN,
+};
 use crate::world::{Service, Speaks};
 
 /// A packet of TCP that carries something: whoever sends one pushes its last (RFC 9293 §3.9.1.2).
@@ -65,6 +67,9 @@ impl Chains {
                     self.device(&format!("tcp dport {port} accept"));
                 }
                 self.stop("", *way);
+            }
+            Fault::FirstNameServerSilent => {
+                self.device(&format!("ip daddr {SILENT_NAME_SERVER} drop"));
             }
             Fault::ProxyNeeded { .. } => self.stop("meta l4proto tcp ", Way::Drop),
             Fault::TlsInspection { exempt, .. } => self.inspect(exempt, names, tls_ports),

@@ -14,7 +14,9 @@ use crate::enter::Inside;
 use crate::fault::Fault;
 use crate::network;
 use crate::rules::{self, Names};
-use crate::topology::{MAX_NAMES, NEIGHBOUR, PROXY_PORT, SERVICES, server};
+use crate::topology::{
+    MAX_NAMES, NEIGHBOUR, PROXY_PORT, SERVICES, resolver_configuration_with_a_silent_server, server,
+};
 use crate::world::{Service, Speaks};
 
 mod servers;
@@ -51,6 +53,12 @@ impl Site {
             network::load_rules(inside, namespace, &rules)?;
         }
         for fault in faults {
+            if *fault == Fault::FirstNameServerSilent {
+                let text = resolver_configuration_with_a_silent_server();
+                inside
+                    .ask_name_servers(&text)
+                    .map_err(|source| SiteError::Files { source })?;
+            }
             if let Fault::Lost { name } = fault {
                 let lost = names.get(name).map_or(&[][..], |both| both);
                 network::lose(inside, lost)?;

@@ -62,6 +62,8 @@ pub(crate) const NOBODY: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(100, 64, 0, 99)),
     IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 0x99)),
 ];
+/// A name server in the internet from which nothing comes back.
+pub(crate) const SILENT_NAME_SERVER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 253);
 /// Where the router's captive portal is.
 pub(crate) const PORTAL_PORT: u16 = 8_880;
 
@@ -77,4 +79,10 @@ pub(crate) fn server(at: usize) -> [IpAddr; 2] {
 /// The text of `resolv.conf` for the device.
 pub(crate) fn resolver_configuration() -> String {
     format!("nameserver {}\n", SERVICES[0])
+}
+
+/// The same where the first of two name servers is silent.
+pub(crate) fn resolver_configuration_with_a_silent_server() -> String {
+    let rest = resolver_configuration();
+    format!("options timeout:1\nnameserver {SILENT_NAME_SERVER}\n{rest}")
 }

@@ -46,6 +46,13 @@ pub enum DnsFault {
     NoSuchName,
     /// Sends no records over UDP and asks to come again over TCP (bit TC).
     Truncated,
+    /// As [`DnsFault::Truncated`], and hears over TCP and does not answer.
+    TruncatedForEver,
+    /// Hears over UDP and does not answer; over TCP it does.
+    SilentOverUdp,
+    /// Fails at every question (RCODE 2) but those that want signatures left unchecked (bit CD,
+    /// RFC 4035 §3.2.2), as where a zone is signed wrongly.
+    BrokenSignatures,
 }
 
 /// How a question came.
@@ -116,10 +123,19 @@ impl Server {
         if question.metadata.message_type != MessageType::Query {
             return None;
         }
+        let deaf = matches!(
+            (self.fault, transport),
+            (DnsFault::TruncatedForEver, Transport::Tcp)
+                | (DnsFault::SilentOverUdp, Transport::Udp)
+        );
+        if deaf {
+            return None;
+        }
         let answer = self.answer(&question)?;
         let encoded = answer.to_vec().ok()?;
         let limit = usize::from(question.max_payload().min(MAX_UDP_ANSWER));
-        let too_long = encoded.len() > limit || self.fault == DnsFault::Truncated;
+        let too_long = encoded.len() > limit
+            || matches!(self.fault, DnsFault::Truncated | DnsFault::TruncatedForEver);
         if transport == Transport::Udp && too_long {
             return answer.truncate().to_vec().ok();
         }
@@ -142,22 +158,23 @@ impl Server {
         match (self.fault, &question.queries[..]) {
             (DnsFault::Silent, _) => return None,
             (DnsFault::Refused, _) => *code = ResponseCode::Refused,
+            (DnsFault::BrokenSignatures, _) if !question.metadata.checking_disabled => {
+                *code = ResponseCode::ServFail;
+            }
             (DnsFault::ServerFailure, _) => *code = ResponseCode::ServFail,
             (_, _) if question.metadata.op_code != OpCode::Query => *code = ResponseCode::NotImp,
             (DnsFault::NoSuchName, [_]) => {
                 *code = ResponseCode::NXDomain;
                 answer.add_authority(answers::start_of_authority());
             }
-            (DnsFault::None | DnsFault::Truncated, [query]) => {
+            (_, [query]) => {
                 if query.query_class() == DNSClass::IN {
                     self.answers.fill(query, &mut answer);
                 } else {
                     *code = ResponseCode::Refused;
                 }
             }
-            (DnsFault::None | DnsFault::Truncated | DnsFault::NoSuchName, _) => {
-                *code = ResponseCode::FormErr;
-            }
+            (_, _) => *code = ResponseCode::FormErr,
         }
         Some(answer)
     }

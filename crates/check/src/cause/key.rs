@@ -112,7 +112,7 @@ fn key_of_names(trouble: &Trouble, host: String) -> (CauseKind, String) {
     match trouble {
         Trouble::NameNotFound => (K::NameNotFound, host),
         Trouble::NoAddress | Trouble::AliasesEndless => (K::NameWithoutAddress, host),
-        Trouble::SignaturesBroken => (K::NameSignaturesBroken, host),
+        Trouble::SignaturesBroken => (K::NameSignaturesBroken, none),
         Trouble::NameServerSilent { server } => (K::NameServerSilent, server.to_string()),
         Trouble::LargeAnswersLost { .. } => (K::LargeDnsAnswersLost, none),
         Trouble::ResolverOverTcpOnly => (K::DnsOverTcpOnly, none),

@@ -100,7 +100,7 @@ fn kinds(kind: K) -> Said {
             "UDP 53 zu den Nameservern neben TCP 53 erlauben",
         ),
         K::NameSignaturesBroken => (
-            "{subject}: {seen}",
+            "{hosts}: {seen}",
             "nach der Uhr der Nameserver sehen und nach Filtern, die ihre Antworten ändern; ist beides in Ordnung, hat der Inhaber den Namen falsch signiert",
         ),
         K::NameNotFound => (

@@ -100,7 +100,7 @@ fn kinds(kind: K) -> Said {
             "allow UDP 53 to the name servers beside TCP 53",
         ),
         K::NameSignaturesBroken => (
-            "{subject}: {seen}",
+            "{hosts}: {seen}",
             "look at the clock of the name servers and at filters that change their answers; if both are in order, the owner of the name has signed it wrongly",
         ),
         K::NameNotFound => (

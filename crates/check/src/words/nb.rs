@@ -100,7 +100,7 @@ fn kinds(kind: K) -> Said {
             "tillat UDP 53 til navneserverne i tillegg til TCP 53",
         ),
         K::NameSignaturesBroken => (
-            "{subject}: {seen}",
+            "{hosts}: {seen}",
             "se etter klokken til navneserverne og filtre som endrer svarene deres; er begge i orden, har eieren av navnet signert det feil",
         ),
         K::NameNotFound => (

@@ -100,7 +100,7 @@ fn kinds(kind: K) -> Said {
             "tillåt UDP 53 till namnservrarna utöver TCP 53",
         ),
         K::NameSignaturesBroken => (
-            "{subject}: {seen}",
+            "{hosts}: {seen}",
             "se efter namnservrarnas klocka och filter som ändrar deras svar; är båda i ordning har namnets ägare signerat det fel",
         ),
         K::NameNotFound => (

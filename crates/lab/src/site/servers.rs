@@ -448,6 +448,9 @@ fn answers(world: &World) -> Result<(Answers, DnsFault), Failed> {
                 (DnsAnswer::Silent, _) => all = DnsFault::Silent,
                 (DnsAnswer::Refused, _) => all = DnsFault::Refused,
                 (DnsAnswer::Failure, _) => all = DnsFault::ServerFailure,
+                (DnsAnswer::Truncated, _) => all = DnsFault::TruncatedForEver,
+                (DnsAnswer::TcpOnly, _) => all = DnsFault::SilentOverUdp,
+                (DnsAnswer::BrokenSignatures, _) => all = DnsFault::BrokenSignatures,
                 (answer, Some(name)) => {
                     by_name.insert(name, *answer);
                 }
@@ -466,9 +469,15 @@ fn answers_of(names: &Names, by_name: &BTreeMap<&str, DnsAnswer>) -> Result<Answ
     for (name, [v4, v6]) in names {
         let right = [*v4, *v6];
         let said: Vec<IpAddr> = match by_name.get(name.as_str()) {
-            None | Some(DnsAnswer::Silent | DnsAnswer::Refused | DnsAnswer::Failure) => {
-                right.to_vec()
-            }
+            None
+            | Some(
+                DnsAnswer::Silent
+                | DnsAnswer::Refused
+                | DnsAnswer::Failure
+                | DnsAnswer::Truncated
+                | DnsAnswer::TcpOnly
+                | DnsAnswer::BrokenSignatures,
+            ) => right.to_vec(),
             Some(DnsAnswer::NoSuchName) => Vec::new(),
             Some(DnsAnswer::NoAddress) => {
                 // Something below it exists, so it does too, and has nothing.
