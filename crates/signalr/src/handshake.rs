@@ -141,6 +141,8 @@ mod tests {
         let error = Some("which protocol?".to_owned());
         let refusal = Answer::read(br#"{"error":"which protocol?"}"#);
         assert_eq!(refusal, Ok(Answer { error }));
+        let bytes = refusal.unwrap().to_bytes();
+        assert_eq!(bytes, b"{\"error\":\"which protocol?\"}\x1e");
     }
 
     #[test]
