@@ -4,6 +4,7 @@
 mod administration;
 mod back_ends;
 mod backups;
+mod both_ends;
 mod check;
 #[cfg(feature = "peers")]
 mod check_peers;

@@ -20,6 +20,7 @@ mod sip;
 mod ssh;
 mod stun;
 mod tls;
+mod whoami;
 mod xmpp;
 
 pub use self::challenge::challenges;
@@ -38,6 +39,7 @@ pub use self::sip::sip_message;
 pub use self::ssh::ssh_identification;
 pub use self::stun::stun_message;
 pub use self::tls::tls_server_record;
+pub use self::whoami::whoami_answer;
 pub use self::xmpp::xmpp_opening;
 
 /// A fuzz target: takes any bytes, panics when a promise is broken.
@@ -45,7 +47,7 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz_targets` and of its folder in
 /// `corpus`.
-pub const TARGETS: [(&str, Target); 19] = [
+pub const TARGETS: [(&str, Target); 20] = [
     ("challenges", challenges),
     ("dhcp6_reply", dhcp6_reply),
     ("dhcp_reply", dhcp_reply),
@@ -64,5 +66,6 @@ pub const TARGETS: [(&str, Target); 19] = [
     ("ssh_identification", ssh_identification),
     ("stun_message", stun_message),
     ("tls_server_record", tls_server_record),
+    ("whoami_answer", whoami_answer),
     ("xmpp_opening", xmpp_opening),
 ];

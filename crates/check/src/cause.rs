@@ -1,6 +1,7 @@
 //! From outcomes to the reasons behind them: as few causes as explain what went wrong.
 
 mod key;
+mod owner;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +18,8 @@ use crate::inspection::Inspection;
 use crate::judge::{ClockVerdict, Judged};
 use crate::words::{self, Language};
 use key::key;
+
+pub use owner::Owner;
 
 /// The reason behind one or more lanes that did not work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +96,8 @@ pub enum CauseKind {
     TlsInspected,
     /// A certificate is from an authority that nobody here trusts.
     CertificateUntrusted,
+    /// The server's own certificate is from an authority that is not public, and nobody inspects TLS.
+    CertificatePrivate,
     /// A certificate is past its time or before it.
     CertificateOutOfDate,
     /// A certificate is for another name.
@@ -189,6 +194,7 @@ impl CauseKind {
         Self::TlsTooOld,
         Self::TlsInspected,
         Self::CertificateUntrusted,
+        Self::CertificatePrivate,
         Self::CertificateOutOfDate,
         Self::CertificateWrongName,
         Self::CertificateWrong,
@@ -275,7 +281,9 @@ impl CauseKind {
             | Self::WebSocketCut
             | Self::StreamBuffered
             | Self::PollCut => Owner::Proxy,
-            Self::CertificateOutOfDate | Self::ServerError => Owner::Vendor,
+            Self::CertificatePrivate | Self::CertificateOutOfDate | Self::ServerError => {
+                Owner::Vendor
+            }
         }
     }
 }
@@ -283,36 +291,6 @@ impl CauseKind {
 impl fmt::Display for CauseKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
-    }
-}
-
-/// Whose it is to mend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Owner {
-    /// The customer's firewall.
-    Firewall,
-    /// The customer's name servers.
-    Dns,
-    /// The customer's DHCP servers.
-    Dhcp,
-    /// What joins the machines on the spot: switches, access points.
-    Lan,
-    /// The customer's proxy or TLS inspection.
-    Proxy,
-    /// The machine that the check runs on.
-    ThisMachine,
-    /// The operator of the time server.
-    TimeServer,
-    /// The product's vendor.
-    Vendor,
-    /// The customer's firewall or the vendor's server: what was seen fits both.
-    FirewallOrVendor,
-}
-
-impl fmt::Display for Owner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(Language::En.owner(*self))
     }
 }
 
@@ -358,6 +336,10 @@ pub(crate) fn join(
                     .or_else(|| {
                         let issuer = inspection.behind(reason, finding)?;
                         Some((CauseKind::TlsInspected, issuer))
+                    })
+                    .or_else(|| {
+                        let issuer = inspection.private(reason, finding)?;
+                        Some((CauseKind::CertificatePrivate, issuer))
                     })
                     .unwrap_or_else(|| key_of(judged, ask, reason, clock, now));
                 found.entry(key).or_default().push(Troubled {

@@ -6,10 +6,13 @@
 //! nothing to do with each other, and is known to no public list. Names of lanes on which the
 //! vendor's own authority is expected do not count among them, and neither do hosts of the local
 //! network: both have private authorities by right.
+//!
+//! Where a server tells how it sees a connection, both ends of it are compared, and that proves one
+//! or the other whoever issued the certificate.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use outgate_probe::{Attempt, ExpectedTrust, Finding, RootSource, TlsEvidence, Trouble};
+use outgate_probe::{Attempt, ExpectedTrust, Finding, RootSource, TlsEnds, TlsEvidence, Trouble};
 
 use crate::address::is_local;
 use crate::judge::Judged;
@@ -24,6 +27,8 @@ const NAMES_THAT_TELL: usize = 2;
 pub(crate) struct Inspection {
     issuers: BTreeSet<String>,
     exempt: BTreeSet<String>,
+    /// Issuers of certificates on connections of which both ends are the same.
+    whole: BTreeSet<String>,
 }
 
 /// One issuer, over all names.
@@ -33,6 +38,19 @@ struct Issuer {
     names: BTreeSet<String>,
     /// Whether a lane named whom it trusts: a public authority, a key, or the vendor's.
     trust_named: bool,
+    /// Whether the far end was seen to have another TLS connection: that proves it.
+    opens: bool,
+    /// Whether the far end was seen to have the same one: that proves the contrary.
+    whole: bool,
+}
+
+impl Issuer {
+    /// Whether this issuer's certificates are those of somebody who inspects.
+    fn inspects(&self, name: &str) -> bool {
+        let likely =
+            self.names.len() >= NAMES_THAT_TELL || (self.trust_named && maker(name).is_some());
+        self.opens || (likely && !self.whole)
+    }
 }
 
 impl Inspection {
@@ -47,8 +65,19 @@ impl Inspection {
                 };
                 if tls.trusted_by.contains(&RootSource::Mozilla) {
                     public.insert(host);
-                } else if !tls.trusted_by.contains(&RootSource::Given) {
-                    let known = issuers.entry(issuer.to_owned()).or_default();
+                    continue;
+                }
+                let known = issuers.entry(issuer.to_owned()).or_default();
+                match attempt.whoami.as_ref().map(|seen| seen.ends) {
+                    Some(TlsEnds::Different) => known.opens = true,
+                    Some(TlsEnds::Same) => {
+                        known.whole = true;
+                        public.insert(host);
+                        continue;
+                    }
+                    Some(TlsEnds::NotKnown) | None => {}
+                }
+                if !tls.trusted_by.contains(&RootSource::Given) {
                     known.trust_named |= tls.expected != ExpectedTrust::Any;
                     if private_is_odd(attempt, tls) {
                         known.names.insert(host);
@@ -56,12 +85,13 @@ impl Inspection {
                 }
             }
         }
-        let tells = |(name, issuer): &(String, Issuer)| {
-            issuer.names.len() >= NAMES_THAT_TELL || (issuer.trust_named && maker(name).is_some())
-        };
+        let whole = issuers
+            .iter()
+            .filter(|(_, issuer)| issuer.whole && !issuer.opens);
+        let whole = whole.map(|(name, _)| name.clone()).collect();
         let issuers: BTreeSet<String> = issuers
             .into_iter()
-            .filter(tells)
+            .filter(|(name, issuer)| issuer.inspects(name))
             .map(|(name, _)| name)
             .collect();
         let exempt = if issuers.is_empty() {
@@ -69,24 +99,34 @@ impl Inspection {
         } else {
             public
         };
-        Self { issuers, exempt }
+        Self {
+            issuers,
+            exempt,
+            whole,
+        }
     }
 
     /// Who inspects, where this is what the trouble comes from.
     pub(crate) fn behind(&self, trouble: &Trouble, finding: &Finding) -> Option<String> {
-        let is_about_trust = matches!(
-            trouble,
-            Trouble::CertificateUntrusted { .. }
-                | Trouble::CertificateNotPublic { .. }
-                | Trouble::PinMismatch { .. }
-        );
-        let chains = finding.attempts.iter().filter_map(|it| it.tls.as_ref());
-        let mut found = chains.filter_map(issuer);
-        let known = found.find(|issuer| self.issuers.contains(*issuer))?;
+        let is_about_trust = is_about_authority(trouble)
+            || matches!(
+                trouble,
+                Trouble::TlsOpened { .. } | Trouble::PinMismatch { .. }
+            )
+            || (opened(finding) && is_about_certificate(trouble));
+        let known = issuers_of(finding).find(|issuer| self.issuers.contains(*issuer))?;
         is_about_trust.then(|| known.to_owned())
     }
 
-    /// Names whose certificates are public all the same: they are exempt from the inspection.
+    /// The authority of a certificate that nobody put there on the way, where this is what the
+    /// trouble comes from.
+    pub(crate) fn private(&self, trouble: &Trouble, finding: &Finding) -> Option<String> {
+        let known = issuers_of(finding).find(|issuer| self.whole.contains(*issuer))?;
+        is_about_authority(trouble).then(|| known.to_owned())
+    }
+
+    /// Names whose certificates are public all the same, or that are seen to be whole: they are
+    /// exempt from the inspection.
     pub(crate) fn exempt(&self) -> &BTreeSet<String> {
         &self.exempt
     }
@@ -103,6 +143,36 @@ fn row(line: &'static str) -> Option<[&'static str; 3]> {
     let mut fields = line.splitn(3, ';').map(str::trim);
     let row = [fields.next()?, fields.next()?, fields.next()?];
     (!line.starts_with('#')).then_some(row)
+}
+
+/// Whether the far end of an attempt sees another TLS connection.
+fn opened(finding: &Finding) -> bool {
+    let mut seen = finding.attempts.iter().filter_map(|it| it.whoami.as_ref());
+    seen.any(|seen| seen.ends == TlsEnds::Different)
+}
+
+/// Whether something else is wrong with a certificate than its authority.
+fn is_about_certificate(trouble: &Trouble) -> bool {
+    matches!(
+        trouble,
+        Trouble::CertificateWrongName { .. }
+            | Trouble::CertificateInvalid { .. }
+            | Trouble::CertificateExpired { .. }
+            | Trouble::CertificateNotYetValid { .. }
+    )
+}
+
+fn is_about_authority(trouble: &Trouble) -> bool {
+    matches!(
+        trouble,
+        Trouble::CertificateUntrusted { .. } | Trouble::CertificateNotPublic { .. }
+    )
+}
+
+/// The issuers that the attempts of a finding met.
+fn issuers_of(finding: &Finding) -> impl Iterator<Item = &str> {
+    let chains = finding.attempts.iter().filter_map(|it| it.tls.as_ref());
+    chains.filter_map(issuer)
 }
 
 /// The issuer of the last certificate that was presented.

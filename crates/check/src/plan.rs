@@ -203,6 +203,7 @@ fn tls(tls: Option<&Tls>) -> TlsAsk {
         trust,
         exempt,
         required: tls.is_some(),
+        whoami: tls.and_then(|tls| Some(tls.whoami.as_ref()?.0.clone())),
     }
 }
 

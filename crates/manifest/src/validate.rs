@@ -272,6 +272,17 @@ impl Check<'_> {
                 complaint.expected("a protocol over TLS, or no `tls`"),
             );
         }
+        if tls.whoami.is_some() && !flow.speaks.protocol.is_tls() {
+            let message = format!(
+                "`whoami` is given, but {} does not begin with TLS",
+                flow.speaks.protocol
+            );
+            let complaint = Complaint::error("no-whoami", message);
+            out.push(
+                id.span,
+                complaint.expected("a protocol inside TLS, such as https, or no `whoami`"),
+            );
+        }
         if (tls.trust == Some(TrustKind::Pinned)) == tls.pins.is_empty() {
             let complaint = Complaint::error("wrong-pins", "pins and `trust: pinned` go together");
             out.push(id.span, complaint.expected("both or neither"));

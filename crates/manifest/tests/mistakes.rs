@@ -332,3 +332,15 @@ fn a_chain_of_thousands_of_flows_is_sound_and_read_to_its_end() {
     let chain = parse("m.yaml", &with_flows(&flows), &Empty).unwrap();
     assert_eq!(chain.lanes(&Selection::default()).unwrap().len(), 8_000);
 }
+
+#[test]
+fn whoami_is_for_protocols_that_begin_with_tls() {
+    let flow = |speaks: &str| {
+        let rest = "need: required, why: { en: x }, tls: { whoami: /whoami }";
+        with_flows(&format!(
+            "  a: {{ from: device, to: cloud, speaks: {speaks}, {rest} }}\n"
+        ))
+    };
+    check(&flow("ldap"), &[(8, "no-whoami")]);
+    assert!(parse("m.yaml", &flow("https"), &Empty).is_ok());
+}

@@ -111,6 +111,10 @@ pub struct TlsAsk {
     pub exempt: bool,
     /// Whether the lane demands TLS of a protocol that begins in the clear (XMPP, LDAP).
     pub required: bool,
+    /// Where the server tells how it sees a connection (`GET /whoami` of the hub), so that both
+    /// ends of TLS can be compared; `None` where it does not. Looked at by protocols that begin
+    /// with TLS.
+    pub whoami: Option<String>,
 }
 
 impl Default for TlsAsk {
@@ -120,6 +124,7 @@ impl Default for TlsAsk {
             trust: Trust::Any,
             exempt: false,
             required: false,
+            whoami: None,
         }
     }
 }

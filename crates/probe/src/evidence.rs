@@ -17,6 +17,7 @@ mod stream;
 mod stun;
 mod tls;
 mod trouble;
+mod whoami;
 mod xmpp;
 
 use std::{net::IpAddr, time::Duration};
@@ -43,6 +44,7 @@ pub use tls::{
     CertificateEvidence, ExpectedTrust, LegacyTls, RootSource, ShortSegments, TlsEvidence,
 };
 pub use trouble::{Trouble, Unit};
+pub use whoami::{TlsEnds, WhoamiEvidence};
 pub use xmpp::{StartTls, XmppEvidence};
 
 /// How an exercise ended.
@@ -112,6 +114,8 @@ pub struct Attempt {
     pub short_segments: Option<ShortSegments>,
     /// What TLS showed, as far as it got.
     pub tls: Option<TlsEvidence>,
+    /// How the far end sees such a connection, where the lane says that it tells.
+    pub whoami: Option<WhoamiEvidence>,
     /// What HTTP answered, as far as it got.
     pub http: Option<HttpEvidence>,
     /// What the WebSocket did, as far as it got.
@@ -161,6 +165,7 @@ impl Attempt {
             proxy: None,
             short_segments: None,
             tls: None,
+            whoami: None,
             http: None,
             websocket: None,
             events: None,

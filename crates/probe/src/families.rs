@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     ask::Ask,
+    both_ends,
     evidence::{Attempt, Family, FamilyAnswer, Finding, Outcome, PhaseName, Resolution, Trouble},
     path::{Path, Proxy},
     run::{Run, Stop},
@@ -170,7 +171,10 @@ async fn family(ask: &Ask, path: &Path, exercise: Exercise, targets: Vec<Target>
             false => route::to(address, path.source()),
         };
         let result = match route {
-            Route::Known => exercise(&mut run).await,
+            Route::Known => {
+                let result = exercise(&mut run).await;
+                both_ends::compare(&mut run, result).await
+            }
             Route::None => Err(Stop {
                 outcome: Outcome::NotApplicable,
                 trouble: Trouble::NetworkUnreachable,

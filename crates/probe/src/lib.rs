@@ -10,6 +10,7 @@
 //! bounded in size and time.
 
 mod ask;
+mod both_ends;
 mod conversation;
 mod datagram;
 mod dhcp;
@@ -36,8 +37,8 @@ pub use evidence::{
     MulticastEvidence, NameServer, NatBehaviour, NtpEvidence, Outcome, Phase, PhaseName,
     PollEvidence, PortSpan, ProxyEvidence, Resolution, ResolvedBy, RewrittenLine, RootSource,
     RtpEvidence, RtpStream, ServerAnswer, ShortSegments, SignalREvidence, SignalRTransportEvidence,
-    SipEvidence, SshEvidence, StartTls, StunEvidence, TlsEvidence, Trouble, Unit,
-    WebSocketEvidence, XmppEvidence,
+    SipEvidence, SshEvidence, StartTls, StunEvidence, TlsEnds, TlsEvidence, Trouble, Unit,
+    WebSocketEvidence, WhoamiEvidence, XmppEvidence,
 };
 pub use outgate_pac::{Script, ScriptError};
 pub use path::{

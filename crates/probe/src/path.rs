@@ -31,6 +31,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     ask::{Ask, Host},
+    both_ends,
     dhcp::{self, HandedOut},
     evidence::{Family, Resolution, Trouble},
     registry::Sent,
@@ -44,8 +45,8 @@ use script::Fetched;
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often a proxy is asked at most for one address: for the exercise itself, and for the three
-/// older TLS handshakes that may follow.
-const REQUESTS_AT_MOST: u32 = 4;
+/// older TLS handshakes that may follow; and as often again to compare both ends.
+const REQUESTS_AT_MOST: u32 = 8;
 /// Length at most of a request to a proxy that a script names, in bytes, the host aside.
 const SCRIPTED_AT_MOST: usize = 4600;
 
@@ -187,8 +188,9 @@ impl Path {
             .unwrap_or_else(|| (host.clone(), port))
     }
 
-    /// What is sent to proxies, on top of what the probe sends: to each address of the one that an
-    /// ask goes through, and to one that is tried where there is no direct way.
+    /// What is sent on top of what the probe sends: to compare both ends of TLS; to proxies, to each
+    /// address of the one that an ask goes through, and to one that is tried where there is no direct
+    /// way.
     pub fn sends(&self, ask: &Ask) -> Vec<Sent> {
         let through = self.inner.config.proxying.of(ask).into_iter();
         let through = through.map(|proxy| (format!("a request to {proxy} to lead there"), proxy));
@@ -207,6 +209,7 @@ impl Path {
             .map(|(what, proxy)| Sent::new(&what, proxy.request_at_most(host), REQUESTS_AT_MOST))
             .chain(script)
             .chain(self.asks_dhcp(ask))
+            .chain(both_ends::sends(ask))
             .collect()
     }
 

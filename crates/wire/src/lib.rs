@@ -17,4 +17,5 @@ pub mod sip;
 pub mod ssh;
 pub mod stun;
 pub mod tls_hello;
+pub mod whoami;
 pub mod xmpp;

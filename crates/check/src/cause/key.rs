@@ -40,6 +40,7 @@ pub(super) fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, 
         | Trouble::TlsTooOld { .. }
         | Trouble::ClientCertificateWanted
         | Trouble::CertificateNotPublic { .. }
+        | Trouble::TlsOpened { .. }
         | Trouble::CertificateUntrusted { .. }
         | Trouble::CertificateExpired { .. }
         | Trouble::CertificateNotYetValid { .. }
@@ -232,7 +233,9 @@ fn key_of_tls(trouble: &Trouble, host: String) -> (CauseKind, String) {
     use CauseKind as K;
     match trouble {
         Trouble::TlsTooOld { .. } => (K::TlsTooOld, host),
-        Trouble::CertificateNotPublic { issuer } => (K::TlsInspected, issuer.clone()),
+        Trouble::CertificateNotPublic { issuer } | Trouble::TlsOpened { issuer } => {
+            (K::TlsInspected, issuer.clone())
+        }
         Trouble::CertificateUntrusted { issuer } => (K::CertificateUntrusted, issuer.clone()),
         Trouble::CertificateExpired { .. } | Trouble::CertificateNotYetValid { .. } => {
             (K::CertificateOutOfDate, host)

@@ -133,6 +133,10 @@ fn own_addresses(attempt: &Attempt) -> Vec<IpAddr> {
         own.push(stun.reflexive.ip());
         own.extend(stun.local.map(|local| local.ip()));
     }
+    if let Some(whoami) = &attempt.whoami {
+        own.extend(whoami.address);
+        own.extend(whoami.added.iter().flat_map(|field| addresses(field)));
+    }
     if let Some(sip) = &attempt.sip {
         own.extend(sip.received);
         own.extend(sip.local.map(|local| local.ip()));

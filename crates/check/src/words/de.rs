@@ -175,6 +175,10 @@ fn kinds(kind: K) -> Said {
             "{hosts}: das Zertifikat ist von {subject} ausgestellt, dem hier nicht vertraut wird",
             "diese Namen von der TLS-Inspektion ausnehmen oder den Aussteller mit --ca angeben",
         ),
+        K::CertificatePrivate => (
+            "{hosts}: das Zertifikat ist von {subject} ausgestellt, einer Stelle, die hier nicht zählt; unterwegs wird TLS nicht aufgebrochen, denn beide Enden sehen dieselbe Verbindung",
+            "das Produkt dieser Stelle vertrauen lassen, wenn sie die des Herstellers ist (die Prüfung mit --ca); sonst den Hersteller um ein Zertifikat einer öffentlichen Stelle bitten",
+        ),
         K::CertificateOutOfDate => (
             "{hosts}: {seen}",
             "den Hersteller um ein gültiges Zertifikat bitten; auch die Uhr dieses Geräts prüfen",

@@ -175,6 +175,10 @@ fn kinds(kind: K) -> Said {
             "{hosts}: the certificate is issued by {subject}, which is not trusted here",
             "exempt these names from TLS inspection, or name the authority with --ca",
         ),
+        K::CertificatePrivate => (
+            "{hosts}: the certificate is issued by {subject}, an authority that does not count here; nobody inspects TLS on the way, for both ends see the same connection",
+            "have the product trust that authority if it is the vendor's (the check, with --ca); else ask the vendor for a certificate of a public one",
+        ),
         K::CertificateOutOfDate => (
             "{hosts}: {seen}",
             "ask the vendor for a valid certificate; look at this machine's clock too",

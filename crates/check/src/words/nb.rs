@@ -175,6 +175,10 @@ fn kinds(kind: K) -> Said {
             "{hosts}: sertifikatet er utstedt av {subject}, som ikke er klarert her",
             "unnta disse navnene fra TLS-inspeksjon, eller oppgi utstederen med --ca",
         ),
+        K::CertificatePrivate => (
+            "{hosts}: sertifikatet er utstedt av {subject}, en utsteder som ikke teller her; ingen inspiserer TLS på veien, for begge ender ser samme forbindelse",
+            "la produktet stole på utstederen hvis den er leverandørens (kontrollen, med --ca); be ellers leverandøren om et sertifikat fra en offentlig utsteder",
+        ),
         K::CertificateOutOfDate => (
             "{hosts}: {seen}",
             "be leverandøren om et gyldig sertifikat; se også på klokken til denne maskinen",

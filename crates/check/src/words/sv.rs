@@ -175,6 +175,10 @@ fn kinds(kind: K) -> Said {
             "{hosts}: certifikatet är utfärdat av {subject}, som inte är betrodd här",
             "undanta dessa namn från TLS-inspektion, eller ange utfärdaren med --ca",
         ),
+        K::CertificatePrivate => (
+            "{hosts}: certifikatet är utfärdat av {subject}, en utfärdare som inte räknas här; ingen inspekterar TLS på vägen, för båda ändar ser samma anslutning",
+            "låt produkten lita på utfärdaren om den är leverantörens (kontrollen, med --ca); be annars leverantören om ett certifikat från en offentlig utfärdare",
+        ),
         K::CertificateOutOfDate => (
             "{hosts}: {seen}",
             "be leverantören om ett giltigt certifikat; kontrollera även den här maskinens klocka",

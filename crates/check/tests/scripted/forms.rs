@@ -3,7 +3,7 @@
 use outgate_check::{Language, Mask, Report, html, junit, metrics};
 use outgate_probe::{
     Ask, Attempt, Finding, Host, NatBehaviour, Outcome, PhaseName, RewrittenLine, SipEvidence,
-    StunEvidence, Trouble,
+    StunEvidence, TlsEnds, Trouble, WhoamiEvidence,
 };
 use quick_xml::events::Event;
 
@@ -116,8 +116,8 @@ fn masked_forms(report: &Report) -> [String; 4] {
     texts.map(|text| Mask::of(report).text(&text))
 }
 
-/// Servers of speech that see the network as 198.51.100.7 and 2001:db8:7::9, and a gateway that
-/// writes 198.51.100.8 into SIP.
+/// Servers that see the network as 198.51.100.7, 198.51.100.9 and 2001:db8:7::9, a gateway that
+/// writes 198.51.100.8 into SIP, and a proxy that tells of 198.51.100.10.
 fn answer_from_outside(ask: &Ask) -> Finding {
     let mut attempt = Attempt::new([203, 0, 113, 5].into(), Some(443));
     if matches!(&ask.host, Host::Name(name) if name == "stun.example") {
@@ -140,6 +140,17 @@ fn answer_from_outside(ask: &Ask) -> Finding {
             ..failed(trouble)
         };
     }
+    attempt.whoami = Some(WhoamiEvidence {
+        ends: TlsEnds::Different,
+        not_known: None,
+        address: "198.51.100.9".parse().ok(),
+        port: Some(4000),
+        translated: Some(true),
+        version: None,
+        alpn: None,
+        server_name: None,
+        added: vec!["x-forwarded-for: 198.51.100.10".to_owned()],
+    });
     let (sent, arrived) = ("o=- 0 0 IN IP4 10.0.0.7", "o=- 0 0 IN IP4 198.51.100.8");
     attempt.sip = Some(SipEvidence {
         status: 200,
@@ -169,7 +180,14 @@ async fn a_masked_report_does_not_tell_as_whom_the_network_is_seen_from_outside(
     let flows = flow("stun", "stun.example", "") + &flow("sip", "sip.example", "");
     let probes = scripted(answer_from_outside);
     let report = check_in(Language::En, &flows, probes, 8).await;
-    let own = ["198.51.100.7", "198.51.100.8", "2001:db8:7::9", "10.0.0.7"];
+    let own = [
+        "198.51.100.7",
+        "198.51.100.8",
+        "198.51.100.9",
+        "198.51.100.10",
+        "2001:db8:7::9",
+        "10.0.0.7",
+    ];
     let told = serde_json::to_string(&report).unwrap();
     for address in own {
         assert!(told.contains(address), "{address} {told}");

@@ -2,8 +2,8 @@
 
 use outgate_check::{CauseKind, Owner, Report};
 use outgate_probe::{
-    Ask, Attempt, CertificateEvidence, ExpectedTrust, Finding, Outcome, RootSource, TlsEvidence,
-    Trouble,
+    Ask, Attempt, CertificateEvidence, ExpectedTrust, Finding, Outcome, RootSource, TlsEnds,
+    TlsEvidence, Trouble, WhoamiEvidence,
 };
 
 use crate::support::{check, failed, flow, passed, scripted};
@@ -172,4 +172,69 @@ async fn a_vendors_own_authority_is_none_however_many_names_it_has() {
         shown("b.example", "CN=Vendor CA", Some(RootSource::Given)),
     ]);
     assert_eq!(found.await, []);
+}
+
+/// The same, with what both ends say of it.
+fn seen_from_both_ends(shown: Shown, ends: TlsEnds) -> Finding {
+    let mut found = finding(shown);
+    let attempt = &mut found.attempts[0];
+    attempt.whoami = Some(WhoamiEvidence {
+        ends,
+        not_known: None,
+        address: None,
+        port: None,
+        translated: None,
+        version: None,
+        alpn: None,
+        server_name: None,
+        added: Vec::new(),
+    });
+    if ends == TlsEnds::Different && attempt.trouble.is_none() {
+        let issuer = shown.issuer.to_owned();
+        found.trouble = Some(Trouble::TlsOpened { issuer });
+        found.outcome = Outcome::Warn;
+    }
+    found
+}
+
+async fn kinds(ends: TlsEnds, one: Shown, others: Vec<Shown>) -> Vec<(CauseKind, usize)> {
+    let names = [one].into_iter().chain(others.clone());
+    let flows: String = names
+        .map(|one| flow(one.host.split('.').next().unwrap(), one.host, ""))
+        .collect();
+    let probe = scripted(move |ask: &Ask| {
+        let host = ask.host.to_string();
+        match others.iter().find(|other| other.host == host) {
+            Some(other) => finding(*other),
+            None => seen_from_both_ends(one, ends),
+        }
+    });
+    let causes = check(&flows, probe, 8).await.causes;
+    let kinds = causes.iter().map(|cause| (cause.kind, cause.lanes.len()));
+    kinds.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_authority_whose_connections_are_whole_inspects_nothing_however_many_names_it_has() {
+    let one = shown("a.example", COMPANY, None);
+    let others = vec![
+        shown("b.example", COMPANY, Some(RootSource::System)),
+        shown("c.example", COMPANY, None),
+    ];
+    let whole = kinds(TlsEnds::Same, one, others.clone()).await;
+    assert_eq!(whole, [(CauseKind::CertificatePrivate, 3)]);
+    let unknown = kinds(TlsEnds::NotKnown, one, others).await;
+    assert_eq!(unknown, [(CauseKind::TlsInspected, 3)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_name_is_enough_where_both_ends_differ_also_with_an_authority_that_was_given() {
+    for by in [None, Some(RootSource::System), Some(RootSource::Given)] {
+        let one = Shown {
+            expected: ExpectedTrust::Any,
+            ..shown("a.example", COMPANY, by)
+        };
+        let found = kinds(TlsEnds::Different, one, Vec::new()).await;
+        assert_eq!(found, [(CauseKind::TlsInspected, 1)], "{by:?}");
+    }
 }

@@ -11,7 +11,7 @@ use http::{HeaderMap, Version, header};
 use outgate_core::Clock;
 use outgate_core::limits::{Rate, Rates, source};
 use outgate_door::{Facts, Whoami, WhoamiTls};
-use serde::Serialize;
+use outgate_wire::whoami::{Http, PATH, Tls, VERSION, Whoami as Answer};
 
 use crate::api::ApiProblem;
 
@@ -24,39 +24,8 @@ const RATE: Rate = Rate {
 /// The route, with its own memory of who has asked how often.
 pub(super) fn router(clock: Clock) -> axum::Router {
     axum::Router::new()
-        .route("/whoami", axum::routing::get(whoami))
+        .route(PATH, axum::routing::get(whoami))
         .with_state(Arc::new(Rates::<IpAddr>::new(RATE, clock)))
-}
-
-/// What the hub saw.
-#[derive(Debug, Serialize)]
-struct Answer {
-    version: u32,
-    /// The reflexive address: the caller's as it arrives here.
-    address: String,
-    port: u16,
-    tls: Option<Tls>,
-    http: Http,
-}
-
-#[derive(Debug, Serialize)]
-struct Tls {
-    version: &'static str,
-    cipher: String,
-    alpn: Option<String>,
-    server_name: Option<String>,
-    resumed: bool,
-    client_certificate_sha256: Option<String>,
-    /// `EXPORTER-Channel-Binding` (RFC 9266) in hexadecimal: the same at both ends, unless
-    /// somebody sits between.
-    channel_binding: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct Http {
-    version: &'static str,
-    /// Those of one name in the order of arrival; the values of credentials are left out.
-    headers: Vec<(String, String)>,
 }
 
 async fn whoami(
@@ -70,12 +39,12 @@ async fn whoami(
     }
     let seen = Whoami::from(&facts);
     let answer = Answer {
-        version: 1,
+        version: VERSION,
         address: seen.address.to_canonical().to_string(),
         port: seen.port,
         tls: seen.tls.map(tls),
         http: Http {
-            version: name(version),
+            version: name(version).to_owned(),
             headers: shown(&headers),
         },
     };
@@ -84,7 +53,7 @@ async fn whoami(
 
 fn tls(seen: WhoamiTls) -> Tls {
     Tls {
-        version: seen.version,
+        version: seen.version.to_owned(),
         cipher: seen.cipher,
         alpn: seen.alpn,
         server_name: seen.server_name,

@@ -143,6 +143,10 @@ record! {
         inspection: Option<Inspection> = optional "inspection",
         /// Whether the client shows a certificate too.
         mutual: bool = optional "mutual",
+        /// The path at which the server itself tells how it sees a connection, as Outgate's hub does
+        /// at `/whoami`: its answer has the channel binding (RFC 9266), and a check compares both
+        /// ends. Only for a server that ends TLS itself.
+        whoami: Option<HttpPath> = optional "whoami",
     }
 }
 

@@ -198,6 +198,12 @@ pub enum Trouble {
         /// SHA-256 of the SubjectPublicKeyInfo of each presented certificate, in hexadecimal.
         presented: Vec<String>,
     },
+    /// The far end sees another TLS connection than this one (RFC 9266): somebody on the way opens
+    /// TLS and closes it again, whoever trusts their certificate.
+    TlsOpened {
+        /// Issuer of the last certificate that was presented.
+        issuer: String,
+    },
     /// What came back to the TLS handshake is not TLS.
     NotTls,
     /// The status is none of those that count.

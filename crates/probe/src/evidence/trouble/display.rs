@@ -48,6 +48,7 @@ impl fmt::Display for Trouble {
             | Self::ClientCertificateWanted
             | Self::CertificateUntrusted { .. }
             | Self::CertificateNotPublic { .. }
+            | Self::TlsOpened { .. }
             | Self::CertificateExpired { .. }
             | Self::CertificateNotYetValid { .. }
             | Self::CertificateWrongName { .. }
@@ -204,6 +205,11 @@ impl Trouble {
                 f,
                 "the TLS handshake stalls, but not with short packets (at most {segment} bytes of \
                  data in each)"
+            ),
+            Self::TlsOpened { issuer } => write!(
+                f,
+                "the far end sees another TLS connection than this one, whose certificate is \
+                 issued by {issuer}"
             ),
             Self::NotTls => f.write_str("the answer is not TLS"),
             _ => Ok(()),
