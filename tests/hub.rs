@@ -1,7 +1,7 @@
 //! A hub that runs for a test, and a home from which it is administered.
 
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{ChildStdout, Command, Output, Stdio};
 
@@ -17,6 +17,8 @@ pub(crate) struct Hub {
     pub(crate) address: String,
     /// Where it listens without TLS.
     pub(crate) plain: SocketAddr,
+    /// Where it echoes SIP, if it does.
+    pub(crate) echo: Option<SocketAddr>,
     folder: TempDir,
     _process: Ends,
 }
@@ -49,6 +51,7 @@ impl Hub {
         let said = BufReader::new(process.stdout.take().expect("its output"));
         let process = Ends(process);
         let mut listening = Vec::new();
+        let mut echo = None;
         for line in said.lines() {
             let line = line.expect("text");
             let address = line.strip_prefix("listening on ");
@@ -56,6 +59,8 @@ impl Hub {
                 let address = rest.split(' ').next().expect("an address");
                 address.parse::<SocketAddr>().expect("an address")
             }));
+            let address = line.strip_prefix("echoing SIP on ");
+            echo = echo.or(address.map(|address| address.parse().expect("an address")));
             if line.starts_with("clients trust") {
                 break;
             }
@@ -66,9 +71,21 @@ impl Hub {
         Self {
             address: format!("https://localhost:{}", tls.port()),
             plain,
+            echo,
             folder,
             _process: process,
         }
+    }
+
+    /// What it counts, for Prometheus.
+    pub(crate) fn metrics(&self) -> String {
+        let mut stream = TcpStream::connect(self.plain).expect("the hub");
+        stream
+            .write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            .expect("a question");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
     }
 
     /// A hub to which its first operator has logged in.

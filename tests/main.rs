@@ -14,6 +14,7 @@ mod device;
 #[cfg(all(feature = "peers", feature = "namespaces"))]
 mod dhcp;
 mod documents;
+mod echo;
 mod hub;
 mod hub_process;
 #[cfg(feature = "namespaces")]

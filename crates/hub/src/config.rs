@@ -1,6 +1,7 @@
 //! The hub's configuration: a TOML file, its defaults, and what the command line overrides.
 
 pub(crate) mod changed;
+mod echo;
 mod file;
 mod mqtt;
 mod rates;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+pub use echo::{Echo, MAX_RTP_PORTS};
 pub use file::{Acme, Carries, LogFormat, Policy};
 pub use mqtt::MqttLimits;
 pub use rates::DeviceRates;
@@ -67,6 +69,8 @@ pub struct Config {
     pub plain_webhooks_to: Vec<IpNet>,
     /// What receivers of webhooks are trusted by, beside public authorities: a file in PEM.
     pub webhook_authority: Option<PathBuf>,
+    /// Where SIP and RTP are echoed, if anywhere.
+    pub echo: Echo,
 }
 
 /// One listener.
@@ -183,6 +187,7 @@ impl Config {
             traces: traces(file.traces)?,
             plain_webhooks_to: file.webhooks.plain_http_to,
             webhook_authority: file.webhooks.authority,
+            echo: file.echo.checked()?,
         })
     }
 }

@@ -5,6 +5,7 @@ mod reception;
 mod start;
 mod upkeep;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,9 +16,11 @@ use tokio::sync::watch;
 
 use crate::config::{Config, changed};
 use crate::dialects::mqtt::{self, Mqtt};
+use crate::echo::Echo;
 use crate::metrics::Metrics;
 use reception::Receptionist;
 
+pub use crate::echo::EchoError;
 pub use ending::{FINISHED_WITHIN, GONE_WITHIN};
 
 /// What every part of the hub may need.
@@ -41,6 +44,7 @@ pub struct Hub {
     door: Door,
     keeper: Keeper,
     receptionist: Receptionist,
+    echo: Echo,
     draining: watch::Sender<bool>,
     pushing: crate::webhooks::Settings,
     first_token: Option<PathBuf>,
@@ -73,6 +77,9 @@ pub enum StartError {
     /// It cannot listen.
     #[error("the hub cannot listen")]
     Door(#[from] OpenError),
+    /// It cannot echo.
+    #[error("the hub cannot echo")]
+    Echo(#[from] EchoError),
     /// What it may only be told at its start has changed.
     #[error("only a new start of the hub can change {keys}")]
     NotWhileRunning {
@@ -94,7 +101,8 @@ impl StartError {
             | Self::FirstOperator(_)
             | Self::Mqtt(_)
             | Self::Certificate(_)
-            | Self::Door(_) => false,
+            | Self::Door(_)
+            | Self::Echo(_) => false,
         }
     }
 }
@@ -119,6 +127,9 @@ impl Hub {
     /// [`FINISHED_WITHIN`] later. What is acknowledged is on the disk at any time.
     pub async fn serve(&self) {
         let mut upkeep = upkeep::start(&self.state, self.pushing.clone());
+        let (clock, metrics) = (&self.state.core.clock, &self.state.metrics);
+        self.echo
+            .start(&mut upkeep, clock, metrics, &self.state.draining);
         let to_its_end = async {
             let never = std::future::pending();
             self.door.serve(self.receptionist.clone(), never).await;
@@ -173,6 +184,12 @@ impl Hub {
     #[must_use]
     pub fn listening(&self) -> &[Listening] {
         self.door.listening()
+    }
+
+    /// Where it echoes SIP, over UDP and TCP, if it does.
+    #[must_use]
+    pub fn echoes_sip_at(&self) -> Option<SocketAddr> {
+        self.echo.sip()
     }
 
     /// The certificate, in PEM, that clients have to trust, if it is one of the hub's own.

@@ -6,6 +6,7 @@ pub mod api;
 pub mod config;
 pub mod console;
 pub mod dialects;
+mod echo;
 mod http;
 mod hub;
 pub mod logs;
@@ -13,6 +14,6 @@ pub mod metrics;
 mod traces;
 pub mod webhooks;
 
-pub use hub::{FINISHED_WITHIN, GONE_WITHIN, Hub, StartError, State};
+pub use hub::{EchoError, FINISHED_WITHIN, GONE_WITHIN, Hub, StartError, State};
 pub use outgate_core::backup;
 pub use outgate_door::systemd;

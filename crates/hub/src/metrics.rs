@@ -58,6 +58,7 @@ struct Counted {
     webhook_events: Counter,
     webhook_set_aside: Counter,
     webhook_behind: Family<Webhook, Gauge>,
+    echoes: Family<Echoed, Counter>,
 }
 
 /// Something live that is counted as long as this is kept.
@@ -94,6 +95,12 @@ struct Connection {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reason {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Echoed {
+    service: &'static str,
+    outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -293,6 +300,15 @@ impl Metrics {
     /// Events delivered by a webhook.
     pub fn webhook_delivered(&self, events: u64) {
         self.0.webhook_events.inc_by(events);
+    }
+
+    /// A question to the echo of `service`, answered or, for it came too often, not.
+    pub fn echoed(&self, service: &'static str, answered: bool) {
+        let outcome = if answered { "answered" } else { "limited" };
+        self.0
+            .echoes
+            .get_or_create(&Echoed { service, outcome })
+            .inc();
     }
 
     /// A message of a webhook set aside.

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use outgate_wire::sip::{BODY_MAX, HEAD_MAX, Head, echo};
+use outgate_wire::sip::{BODY_MAX, HEAD_MAX, echo, message_end};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, UdpSocket},
@@ -46,7 +46,7 @@ pub(crate) async fn connection(mut stream: impl AsyncRead + AsyncWrite + Unpin, 
             let end = match message_end(&heard) {
                 Ok(Some(end)) => end,
                 Ok(None) => break,
-                Err(NotSip) => return,
+                Err(_) => return,
             };
             let message: Vec<u8> = heard.drain(..end).collect();
             if let Some(answer) = echo(&message, peer) {
@@ -62,25 +62,9 @@ pub(crate) async fn connection(mut stream: impl AsyncRead + AsyncWrite + Unpin, 
     }
 }
 
-/// What came is not SIP, or more than is read.
-struct NotSip;
-
-/// Where the first message ends, if all of it is there.
-fn message_end(heard: &[u8]) -> Result<Option<usize>, NotSip> {
-    let Some(head) = Head::read(heard).map_err(|_| NotSip)? else {
-        return Ok(None);
-    };
-    let body = head.content_length().map_err(|_| NotSip)?.unwrap_or(0);
-    if body > BODY_MAX {
-        return Err(NotSip);
-    }
-    let end = head.length + body;
-    Ok((heard.len() >= end).then_some(end))
-}
-
 #[cfg(test)]
 mod tests {
-    use outgate_wire::sip::{Carrier, Method, Question, echoed, rewritten};
+    use outgate_wire::sip::{Carrier, Head, Method, Question, echoed, rewritten};
     use tokio::io::duplex;
 
     use super::*;

@@ -7,6 +7,7 @@
 //! answers requests with answers only, so that two echoes have nothing to say to each other.
 
 mod echo;
+mod framing;
 mod head;
 mod question;
 mod rewritten;
@@ -14,6 +15,7 @@ mod rewritten;
 mod tests;
 
 pub use echo::{ECHO_SERVER, echo, echoed};
+pub use framing::{NotSip, message_end};
 pub use head::{Field, Head, ReadError, Start, Via};
 pub use question::{Carrier, Method, Question};
 pub use rewritten::{Rewritten, rewritten};

@@ -25,6 +25,7 @@ pub(crate) fn only_at_start(before: &Config, after: &Config) -> Vec<&'static str
         traces,
         plain_webhooks_to,
         webhook_authority,
+        echo,
     } = before;
     let same = [
         ("data", *data == after.data),
@@ -41,6 +42,7 @@ pub(crate) fn only_at_start(before: &Config, after: &Config) -> Vec<&'static str
             "webhooks.authority",
             *webhook_authority == after.webhook_authority,
         ),
+        ("echo", *echo == after.echo),
     ];
     let differ = same.into_iter().filter(|(_, same)| !same);
     differ.map(|(key, _)| key).collect()

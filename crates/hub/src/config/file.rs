@@ -22,6 +22,7 @@ pub(super) struct File {
     pub(super) metrics: Metrics,
     pub(super) traces: Traces,
     pub(super) webhooks: Webhooks,
+    pub(super) echo: super::echo::Written,
 }
 
 /// One listener.

@@ -16,6 +16,7 @@ use super::reception::Receptionist;
 use super::{Hub, StartError, State};
 use crate::config::{Carries, CertificateFrom, Config};
 use crate::dialects::mqtt::Mqtt;
+use crate::echo::Echo;
 use crate::metrics::{Metrics, Shaken};
 use crate::webhooks;
 
@@ -33,6 +34,7 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
         let read = keeper.reload(&door);
         read.map_err(StartError::CertificateFiles)?;
     }
+    let echo = Echo::open(&config.echo).await?;
     let core = open(&config, metrics.clone())?;
     keeper.reload(&door)?;
     let first_token = core
@@ -57,6 +59,7 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
             draining: drained,
         },
         state,
+        echo,
         mqtt,
         door,
         keeper,

@@ -42,6 +42,7 @@ impl Counted {
             webhook_events: Counter::default(),
             webhook_set_aside: Counter::default(),
             webhook_behind: Family::default(),
+            echoes: Family::default(),
         };
         counted.register_connections();
         counted.register_model();
@@ -183,6 +184,11 @@ impl Counted {
             "webhook_behind_events",
             "How many places a webhook is behind the newest event",
             self.webhook_behind.clone(),
+        );
+        to.register(
+            "echoes",
+            "Questions to the echoes of SIP and RTP",
+            self.echoes.clone(),
         );
     }
 }

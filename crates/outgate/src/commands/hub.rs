@@ -126,6 +126,9 @@ impl HubArgs {
                 listening.address, listening.carries
             ));
         }
+        if let Some(address) = hub.echoes_sip_at() {
+            lines.push_str(&format!("echoing SIP on {address}\n"));
+        }
         let authority = hub.own_authority();
         if let Some(authority) = &authority {
             let shown = authority.display();
