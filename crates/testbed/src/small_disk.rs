@@ -38,7 +38,7 @@ fn run_in_a_namespace() -> io::Result<()> {
         .ok_or_else(|| io::Error::other("only a test's own thread has the test's name"))?;
     let disk = tempfile::tempdir()?;
     let mut inside = Command::new("unshare");
-    if std::fs::metadata("/proc/self")?.uid() != 0 {
+    if !is_root()? {
         inside.args(["--user", "--map-root-user"]);
     }
     let script = r#"mount -t tmpfs -o size=4m,mode=700 tmpfs "$0" && exec "$@""#;
@@ -69,7 +69,13 @@ impl SmallDisk {
     }
 }
 
-fn succeed(command: &mut Command) -> io::Result<()> {
+/// Whether whoever runs this process is root.
+pub(crate) fn is_root() -> io::Result<bool> {
+    Ok(std::fs::metadata("/proc/self")?.uid() == 0)
+}
+
+/// Runs a command to its end, and fails with what it said if it fails.
+pub(crate) fn succeed(command: &mut Command) -> io::Result<()> {
     let output = command.output()?;
     if output.status.success() {
         return Ok(());
