@@ -20,6 +20,8 @@ mod hub_process;
 #[cfg(feature = "namespaces")]
 mod lab;
 mod operations;
+#[cfg(all(feature = "namespaces", feature = "peers"))]
+mod place;
 mod reports;
 mod support;
 #[cfg(feature = "peers")]

@@ -34,6 +34,10 @@ pub struct Heading {
     pub version: String,
     /// The party in whose place the check was run.
     pub from: String,
+    /// The network namespace that the check was run in; null where that is the caller's own.
+    pub netns: Option<String>,
+    /// The user that the check was run as; null where that is the caller.
+    pub user: Option<String>,
     /// The language of causes and what to do about them.
     pub language: Language,
 }

@@ -118,6 +118,10 @@ pub(crate) struct Words {
     pub(crate) title: &'static str,
     /// Under the title; {version}, {party}.
     pub(crate) version: &'static str,
+    /// After that, if it was run in a network namespace of its own; {name}.
+    pub(crate) netns: &'static str,
+    /// After that, if it was run as another user; {name}.
+    pub(crate) user: &'static str,
     /// In place of a version.
     pub(crate) newest: &'static str,
     /// A verdict, in words.

@@ -67,6 +67,12 @@ fn lead(report: &Report, words: &Words, masked: bool) -> Markup {
         "party" => Some(&heading.from),
         _ => None,
     });
+    let places = [(words.netns, &heading.netns), (words.user, &heading.user)];
+    let places = places.into_iter().filter_map(|(text, name)| {
+        let name = name.as_deref()?;
+        Some(filled(text, |blank| (blank == "name").then_some(name)))
+    });
+    let version = places.fold(version, |version, place| version + &place);
     let when = super::rfc3339(report.started);
     let seconds = format!(
         "{}.{}",

@@ -17,6 +17,8 @@ pub(super) const WORDS: Words = Words {
     stranded: "; über {works} käme SignalR durch, doch seine Clients bleiben bei {fails} hängen und versuchen das nie",
     title: "Prüfung von {product}",
     version: "Version {version}, von {party}",
+    netns: ", im Netz-Namensraum {name}",
+    user: ", als Benutzer {name}",
     newest: "neueste",
     verdict_pass: "Alles Erforderliche funktioniert",
     verdict_warn: "Alles Erforderliche funktioniert, aber nicht alles so, wie es soll",

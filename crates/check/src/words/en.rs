@@ -17,6 +17,8 @@ pub(super) const WORDS: Words = Words {
     stranded: "; SignalR would get through over {works}, but its clients stop at {fails} and never try that",
     title: "Check of {product}",
     version: "version {version}, from {party}",
+    netns: ", in the network namespace {name}",
+    user: ", as the user {name}",
     newest: "newest",
     verdict_pass: "Everything required works",
     verdict_warn: "Everything required works, but not all as it should",

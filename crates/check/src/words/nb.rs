@@ -17,6 +17,8 @@ pub(super) const WORDS: Words = Words {
     stranded: "; over {works} ville SignalR kommet fram, men klientene blir hengende ved {fails} og prøver det aldri",
     title: "Kontroll av {product}",
     version: "versjon {version}, fra {party}",
+    netns: ", i nettverksnavnerommet {name}",
+    user: ", som brukeren {name}",
     newest: "nyeste",
     verdict_pass: "Alt som kreves, virker",
     verdict_warn: "Alt som kreves, virker, men ikke alt som det skal",

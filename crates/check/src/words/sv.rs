@@ -17,6 +17,8 @@ pub(super) const WORDS: Words = Words {
     stranded: "; över {works} skulle SignalR komma fram, men klienterna fastnar vid {fails} och provar det aldrig",
     title: "Kontroll av {product}",
     version: "version {version}, från {party}",
+    netns: ", i nätverksnamnrymden {name}",
+    user: ", som användaren {name}",
     newest: "senaste",
     verdict_pass: "Allt som krävs fungerar",
     verdict_warn: "Allt som krävs fungerar, men inte allt som det ska",

@@ -142,6 +142,8 @@ where
         product: "box".into(),
         version: "1".into(),
         from: "device".into(),
+        netns: None,
+        user: None,
         language,
     };
     let path = Path::new(PathConfig::default()).unwrap();

@@ -213,6 +213,8 @@ impl CheckArgs {
             product,
             version,
             from: self.from.clone(),
+            netns: self.place.netns.clone(),
+            user: self.place.user.clone(),
             language: self.form.lang,
         };
         let plan = || {

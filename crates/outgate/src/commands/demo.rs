@@ -128,6 +128,8 @@ async fn play(
         product: scene.product.clone(),
         version: NEWEST.to_owned(),
         from: "all parties".to_owned(),
+        netns: None,
+        user: None,
         language: Language::default(),
     };
     let progress = Progress::new(&plan, lines);

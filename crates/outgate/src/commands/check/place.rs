@@ -1,134 +1,242 @@
 //! Where a check is run from: another network namespace, another user.
+//!
+//! Both are entered before this process has a second thread, so that whatever it starts later is
+//! there as well.
 
-use std::ffi::OsString;
-use std::os::unix::fs::MetadataExt;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, anyhow};
 use clap::Args;
+use rustix::fs::fstatfs;
+use rustix::process::{Gid, Uid, geteuid, getuid};
+use rustix::thread::{
+    LinkNameSpaceType, move_into_link_name_space, set_thread_groups, set_thread_res_gid,
+    set_thread_res_uid,
+};
 
 use crate::output::Failure;
 
 /// The options that put the whole command somewhere else.
 #[derive(Args, Clone)]
 pub(crate) struct PlaceArgs {
-    /// Check from this network namespace, as `ip netns` knows it; root only
+    /// Check from this network namespace: a name that `ip netns` knows, with its own resolv.conf,
+    /// or a path such as /proc/PID/ns/net; root only
+    #[arg(long, value_name = "NAME|PATH")]
+    pub(super) netns: Option<String>,
+    /// Check as this user with their groups and nobody's capabilities, as some firewalls tell
+    /// users apart; root only
     #[arg(long, value_name = "NAME")]
-    netns: Option<String>,
-    /// Check as this user, as some firewalls tell users apart; root only
-    #[arg(long, value_name = "NAME")]
-    user: Option<String>,
+    pub(super) user: Option<String>,
 }
 
-/// The options that are left out when the command is started again.
-const OPTIONS: [&str; 2] = ["--netns", "--user"];
+/// Where `ip netns` keeps its namespaces, by their names.
+const NAMED: &str = "/run/netns";
+/// Another name of the same folder.
+const NAMED_OF_OLD: &str = "/var/run/netns";
+/// Tells this program, started again by `ip netns exec`, that it is there: its own process number,
+/// which it keeps. Another number is somebody else's, and tells nothing.
+const ENTERED: &str = "OUTGATE_NETNS_ENTERED";
+/// What the kernel calls the file system of namespaces (`NSFS_MAGIC` in linux/magic.h).
+const NSFS: u64 = 0x6e73_6673;
+/// The most groups that a user may be in (`NGROUPS_MAX` in linux/limits.h).
+const MAX_GROUPS: usize = 65_536;
+/// Why somebody else than root is turned away.
+const ROOT_ONLY: &str = "only root may enter a network namespace or become another user; use sudo";
 
 impl PlaceArgs {
-    /// Starts this command again in its place, if it has one, and does not come back then.
+    /// Goes there, if it is somewhere else: first into the namespace, which may start this command
+    /// again and does not come back then, and then to the user.
     pub(crate) fn enter(&self) -> Result<(), Failure> {
-        if self.netns.is_none() && self.user.is_none() {
-            return Ok(());
+        let user = self.user.as_deref().map(User::named).transpose()?;
+        let elsewhere = user.as_ref().is_some_and(|user| user.id != getuid());
+        let inside = self.netns.is_none() || entered();
+        if (elsewhere || !inside) && !geteuid().is_root() {
+            return Err(Failure::input(ROOT_ONLY));
         }
-        let own = std::fs::metadata("/proc/self")
-            .context("failed to see who runs this")
-            .map_err(Failure::Internal)?;
-        if own.uid() != 0 {
-            let why = "only root may enter a network namespace or become another user";
-            return Err(Failure::input(format!("{why}; use sudo")));
+        if elsewhere || !inside {
+            one_thread()?;
         }
-        let program = std::env::current_exe()
-            .context("failed to find this program")
-            .map_err(Failure::Internal)?;
-        let mut line = self.prefix()?;
-        line.push(program.into());
-        line.extend(without_options(std::env::args_os().skip(1)));
-        let mut words = line.into_iter();
-        let first = words.next().unwrap_or_default();
-        let error = Command::new(&first).args(words).exec();
-        let failed = format!("failed to start {}", first.display());
-        Err(Failure::Internal(anyhow!(error).context(failed)))
-    }
-
-    /// The commands that lead there, each of which starts what follows it.
-    fn prefix(&self) -> Result<Vec<OsString>, Failure> {
-        let mut line: Vec<OsString> = Vec::new();
-        if let Some(netns) = &self.netns {
-            name(netns, "--netns")?;
-            line.extend(["ip", "netns", "exec", netns].map(OsString::from));
+        if let Some(netns) = self.netns.as_deref().filter(|_| !inside) {
+            Netns::at(netns)?.enter()?;
         }
-        if let Some(user) = &self.user {
-            name(user, "--user")?;
-            let (uid, gid) = (id("-u", user)?, id("-g", user)?);
-            let to = [format!("--reuid={uid}"), format!("--regid={gid}")];
-            line.push("setpriv".into());
-            line.extend(to.map(OsString::from));
-            line.push("--init-groups".into());
+        match user.filter(|_| elsewhere) {
+            Some(user) => user.become_it(),
+            None => Ok(()),
         }
-        Ok(line)
     }
 }
 
-/// A name is never taken for an option or a path.
-fn name(text: &str, option: &str) -> Result<(), Failure> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if text.is_empty() || text.starts_with(['-', '.']) || !text.bytes().all(plain) {
-        return Err(Failure::input(format!("`{text}` is no name for {option}")));
-    }
-    Ok(())
+/// Whether this process has been started again in the namespace.
+fn entered() -> bool {
+    std::env::var(ENTERED).is_ok_and(|number| number == std::process::id().to_string())
 }
 
-/// A user's number, or that of its group.
-fn id(which: &str, user: &str) -> Result<String, Failure> {
+/// A second thread would stay where it is, as who it is.
+fn one_thread() -> Result<(), Failure> {
+    let threads = std::fs::read_dir("/proc/self/task")
+        .context("failed to count this process's threads")
+        .map_err(Failure::Internal)?;
+    match threads.count() {
+        1 => Ok(()),
+        many => Err(Failure::Internal(anyhow!(
+            "this process has {many} threads already, not all of which would go along"
+        ))),
+    }
+}
+
+/// A network namespace.
+enum Netns {
+    /// One that `ip netns` knows by this name.
+    Named(String),
+    /// One at this path.
+    At(PathBuf, File),
+}
+
+impl Netns {
+    /// Finds it. Enters nothing.
+    fn at(place: &str) -> Result<Self, Failure> {
+        let path = Path::new(place);
+        if place.is_empty() {
+            return Err(Failure::input("--netns needs a name or a path"));
+        }
+        if !place.contains('/') {
+            return Self::named(place);
+        }
+        let folder = path.parent().unwrap_or(path);
+        let listed = [NAMED, NAMED_OF_OLD].map(Path::new).contains(&folder);
+        if let Some(name) = path.file_name().and_then(OsStr::to_str).filter(|_| listed) {
+            return Self::named(name);
+        }
+        let file = open(path)?;
+        Ok(Self::At(path.to_owned(), file))
+    }
+
+    fn named(name: &str) -> Result<Self, Failure> {
+        // For `ip`, a name is never an option.
+        let path = Path::new(NAMED).join(name);
+        if name.starts_with(['-', '.']) || !path.exists() {
+            return Err(unknown(name));
+        }
+        open(&path).map(|_| Self::Named(name.to_owned()))
+    }
+
+    fn enter(self) -> Result<(), Failure> {
+        match self {
+            Self::Named(name) => start_again(&name),
+            Self::At(path, file) => {
+                let kind = Some(LinkNameSpaceType::Network);
+                move_into_link_name_space(file.as_fd(), kind).map_err(|error| {
+                    let context = format!("failed to enter {} (--netns)", path.display());
+                    Failure::Input(anyhow!(error).context(context))
+                })
+            }
+        }
+    }
+}
+
+/// Opens a namespace, and nothing else.
+fn open(path: &Path) -> Result<File, Failure> {
+    let shown = path.display();
+    let file = File::open(path)
+        .with_context(|| format!("failed to open {shown} (--netns)"))
+        .map_err(Failure::Input)?;
+    let kind = fstatfs(&file)
+        .with_context(|| format!("failed to see what {shown} is (--netns)"))
+        .map_err(Failure::Input)?
+        .f_type;
+    if u64::try_from(kind) != Ok(NSFS) {
+        return Err(Failure::input(format!(
+            "{shown} is not a network namespace (--netns)"
+        )));
+    }
+    Ok(file)
+}
+
+/// There is no namespace of that name; those there are.
+fn unknown(name: &str) -> Failure {
+    let known: Vec<String> = std::fs::read_dir(NAMED)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    if known.is_empty() {
+        let nobody = "`ip netns` knows none";
+        return Failure::input(format!("there is no network namespace `{name}`: {nobody}"));
+    }
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    Failure::unknown("network namespace", name, &known)
+}
+
+/// Starts this command again in a namespace, with what `ip netns exec` puts over /etc for it. Comes
+/// back only if that fails.
+fn start_again(name: &str) -> Result<(), Failure> {
+    let program = std::env::current_exe()
+        .context("failed to find this program")
+        .map_err(Failure::Internal)?;
+    let error = Command::new("ip")
+        .args(["netns", "exec", name])
+        .arg(program)
+        .args(std::env::args_os().skip(1))
+        .env(ENTERED, std::process::id().to_string())
+        .exec();
+    let context = "failed to start `ip`, which --netns NAME needs (Debian package iproute2)";
+    Err(Failure::Internal(anyhow!(error).context(context)))
+}
+
+/// Whom a check is run as.
+struct User {
+    id: Uid,
+    group: Gid,
+    groups: Vec<Gid>,
+}
+
+impl User {
+    /// Looks somebody up.
+    fn named(name: &str) -> Result<Self, Failure> {
+        let group = ids("-g", name)?.into_iter().next();
+        let groups = ids("-G", name)?.into_iter().map(Gid::from_raw).collect();
+        match (ids("-u", name)?.as_slice(), group) {
+            (&[id], Some(group)) => Ok(Self {
+                id: Uid::from_raw(id),
+                group: Gid::from_raw(group),
+                groups,
+            }),
+            _ => Err(Failure::input(format!("there is no user `{name}`"))),
+        }
+    }
+
+    /// Becomes them, and can never come back: the kernel takes all capabilities away from a thread
+    /// whose users were root and are not any more (capabilities(7)).
+    fn become_it(self) -> Result<(), Failure> {
+        let became = set_thread_groups(&self.groups)
+            .and_then(|()| set_thread_res_gid(self.group, self.group, self.group))
+            .and_then(|()| set_thread_res_uid(self.id, self.id, self.id));
+        became
+            .context("failed to become the user of --user")
+            .map_err(Failure::Input)
+    }
+}
+
+/// A user's number, or those of their groups.
+fn ids(which: &str, user: &str) -> Result<Vec<u32>, Failure> {
     let output = Command::new("id")
         .args([which, "--", user])
         .output()
-        .context("failed to start id")
+        .context("failed to start `id`, which --user needs (Debian package coreutils)")
         .map_err(Failure::Internal)?;
-    let number = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    if !output.status.success() || number.is_empty() {
-        return Err(Failure::input(format!("there is no user `{user}`")));
-    }
-    Ok(number)
-}
-
-/// The arguments without those that lead here, so that nobody goes round in circles.
-fn without_options(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
-    let mut kept = Vec::new();
-    let mut value_follows = false;
-    for argument in arguments {
-        if std::mem::take(&mut value_follows) {
-            continue;
-        }
-        let text = argument.to_string_lossy();
-        if OPTIONS.contains(&&*text) {
-            value_follows = true;
-            continue;
-        }
-        let joined = text.split_once('=').map(|(option, _)| option);
-        if !joined.is_some_and(|option| OPTIONS.contains(&option)) {
-            kept.push(argument);
-        }
-    }
-    kept
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_command_is_started_again_without_what_leads_there() {
-        let line = "check p --netns a --json --user=b --netns=c --user d --timeout 3";
-        let kept = without_options(line.split(' ').map(OsString::from));
-        assert_eq!(kept, ["check", "p", "--json", "--timeout", "3"]);
-    }
-
-    #[test]
-    fn names_are_no_options_and_no_paths() {
-        for bad in ["", "-x", "../a", "a b", "a/b", ".a"] {
-            assert!(name(bad, "--netns").is_err(), "{bad}");
-        }
-        assert!(name("blue-1.x_y", "--netns").is_ok());
+    let text = String::from_utf8_lossy(&output.stdout);
+    let numbers: Result<Vec<u32>, _> = text
+        .split_whitespace()
+        .take(MAX_GROUPS)
+        .map(str::parse)
+        .collect();
+    match numbers {
+        Ok(numbers) if output.status.success() && !numbers.is_empty() => Ok(numbers),
+        Ok(_) | Err(_) => Err(Failure::input(format!("there is no user `{user}`"))),
     }
 }

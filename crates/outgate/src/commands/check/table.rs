@@ -157,12 +157,21 @@ fn summary(report: &Report) -> String {
         Verdict::Incomplete => "incomplete: nothing required failed, but not all could be run",
     };
     let heading = &report.heading;
+    let place = [
+        ("in network namespace", &heading.netns),
+        ("as user", &heading.user),
+    ];
+    let place = place.into_iter().filter_map(|(how, name)| {
+        let name = name.as_deref()?;
+        Some(format!(" {how} {name}"))
+    });
     format!(
-        "{} {} from {}: {verdict}\n{} pass, {} warn, {} fail, {} not run, {} not applicable; \
+        "{} {} from {}{}: {verdict}\n{} pass, {} warn, {} fail, {} not run, {} not applicable; \
          {}; {:.1} s\n",
         heading.product,
         heading.version,
         heading.from,
+        place.collect::<String>(),
         counts.pass,
         counts.warn,
         counts.fail,
