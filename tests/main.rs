@@ -23,6 +23,8 @@ mod operations;
 #[cfg(all(feature = "namespaces", feature = "peers"))]
 mod place;
 mod reports;
+#[cfg(all(feature = "namespaces", feature = "peers"))]
+mod set_ups;
 mod support;
 #[cfg(feature = "peers")]
 mod tutorial;
