@@ -16,9 +16,13 @@ mod dns;
 #[cfg(test)]
 mod families;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod icmp;
+#[cfg(test)]
+mod matrix;
 #[cfg(test)]
 mod mqtt;
 #[cfg(test)]

@@ -31,20 +31,11 @@ impl Secure {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let CertifiedKey { cert, signing_key } =
-            generate_simple_self_signed(["api.example".to_owned()]).unwrap();
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let server = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![cert.der().clone()], key)
-            .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(server));
+        let (server, pem) = identity();
+        let acceptor = TlsAcceptor::from(server);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let config = PathConfig {
-            roots: Roots::mozilla().give_pem(cert.pem().as_bytes()).unwrap(),
+            roots: Roots::mozilla().give_pem(pem.as_bytes()).unwrap(),
             ..config_to(listener.local_addr().unwrap())
         };
         let task = tokio::spawn(async move {
@@ -64,6 +55,21 @@ impl Secure {
     pub(crate) async fn asked(&self, ask: &Ask) -> Finding {
         run(ask, self.config.clone()).await
     }
+}
+
+/// How a server of `api.example` speaks TLS, and its certificate in PEM.
+pub(crate) fn identity() -> (Arc<ServerConfig>, String) {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["api.example".to_owned()]).unwrap();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let server = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key)
+        .unwrap();
+    (Arc::new(server), cert.pem())
 }
 
 impl Drop for Secure {

@@ -1,0 +1,391 @@
+//! Every probe before servers that say nothing, nonsense, too much, or all too slowly: over TCP,
+//! inside TLS and over UDP, by IPv4 and IPv6. It ends, it has read no more than it should, and it
+//! takes none of this for an answer. What a single probe makes of each is tested beside it; which
+//! probe is tested against whom is listed in `docs/probes.md`.
+
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use outgate_probe::{Ask, Finding, Outcome, PathConfig, Roots, Transport, protocols};
+use socket2::SockRef;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, TcpStream, UdpSocket},
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{
+    asks::{ask, config_to, run},
+    secure,
+};
+
+/// Those that speak over TCP.
+pub(crate) const TCP: [&str; 21] = [
+    "dns",
+    "http",
+    "https",
+    "ldap",
+    "ldaps",
+    "long-polling",
+    "mqtt",
+    "mqtt-wss",
+    "mqtts",
+    "server-sent-events",
+    "signalr",
+    "sip",
+    "sips",
+    "ssh",
+    "stun",
+    "stuns",
+    "tcp",
+    "tls",
+    "ws",
+    "wss",
+    "xmpp",
+];
+
+/// Those that speak inside TLS from the beginning; `tls` itself says nothing there.
+pub(crate) const INSIDE_TLS: [&str; 10] = [
+    "https",
+    "ldaps",
+    "long-polling",
+    "mqtt-wss",
+    "mqtts",
+    "server-sent-events",
+    "signalr",
+    "sips",
+    "stuns",
+    "wss",
+];
+
+/// Those that speak over UDP.
+pub(crate) const UDP: [&str; 5] = ["dns", "ntp", "rtp", "sip", "stun"];
+
+/// Those that speak to whoever is on the local network, or to a machine and no server: their own
+/// tests (`multicast`, `icmp`) have what can be hostile there.
+pub(crate) const OTHERS: [&str; 4] = ["dhcp", "icmp-echo", "llmnr", "mdns"];
+
+const FAMILIES: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::LOCALHOST),
+    IpAddr::V6(Ipv6Addr::LOCALHOST),
+];
+
+/// How long a probe waits; it may do so for several parts of its exercise in turn.
+const WAITS: Duration = Duration::from_secs(1);
+/// How long a poll may be held: not answered by then is what long polling is, so it must be longer
+/// than any of these servers takes to say something.
+const HOLDS: Duration = Duration::from_secs(10);
+/// After which a probe is taken never to end: many times what any may take.
+const NEVER: Duration = Duration::from_secs(60);
+/// Bytes at most that a server gets rid of, with what lies in buffers on the way: more than any
+/// probe's bound, and far less than goes over a loopback while a probe waits.
+const READ_AT_MOST: usize = 8 << 20;
+/// The server's own buffer, which shall not hide how much is read, in bytes.
+const BUFFER: usize = 64 << 10;
+/// Between two bytes or datagrams of a slow server.
+const SLOWLY: Duration = Duration::from_millis(50);
+/// How often an unending server sends the same.
+const ENDLESS: usize = usize::MAX;
+/// Datagrams with which an unending server answers each one.
+const DATAGRAMS: usize = 3000;
+
+/// What a server says: this first, then this over and over, so often.
+#[derive(Clone, Copy, Debug)]
+struct Manner {
+    first: &'static [u8],
+    then: &'static [u8],
+    times: usize,
+    slowly: bool,
+}
+
+const NOTHING: Manner = Manner {
+    first: b"",
+    then: b"",
+    times: 0,
+    slowly: false,
+};
+
+const NONSENSE: [Manner; 4] = [
+    saying(b"\x00\xff\x80\x7f\x16\x03\x09\xff\xff\x02\x00"),
+    saying(b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"),
+    saying(b"220 mail.example ESMTP\r\n\r\n"),
+    saying(b"\r\n\r\n\r\n"),
+];
+
+/// A page that is longer than anybody reads, which is an answer all the same.
+const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\n\r\n";
+
+const TOO_MUCH: [Manner; 5] = [
+    unending(b"", &[0; 4096]),
+    unending(b"", &[b'-'; 4096]),
+    unending(b"HTTP/1.1 200 OK\r\n", b"Name: value\r\n"),
+    unending(PAGE, &[b'-'; 4096]),
+    unending(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"1\r\n-\r\n",
+    ),
+];
+
+const TOO_SLOWLY: [Manner; 3] = [
+    dripping(b"", b"\x01"),
+    dripping(b"", b"-"),
+    dripping(b"HTTP/1.1 200 OK\r\nName: ", b"-"),
+];
+
+const fn saying(first: &'static [u8]) -> Manner {
+    Manner { first, ..NOTHING }
+}
+
+const fn unending(first: &'static [u8], then: &'static [u8]) -> Manner {
+    Manner {
+        first,
+        then,
+        times: ENDLESS,
+        slowly: false,
+    }
+}
+
+const fn dripping(first: &'static [u8], then: &'static [u8]) -> Manner {
+    Manner {
+        slowly: true,
+        ..unending(first, then)
+    }
+}
+
+impl Manner {
+    /// Behaves so until the other side has gone, and counts what it gets rid of. Whoever has
+    /// nothing more to say hangs up, but for those who never said anything.
+    async fn act(self, mut stream: impl AsyncRead + AsyncWrite + Unpin, written: Arc<AtomicUsize>) {
+        if self.first.is_empty() && self.times == 0 {
+            while matches!(stream.read(&mut [0; 4096]).await, Ok(1..)) {}
+            return;
+        }
+        let _ = stream.read(&mut [0; 4096]).await;
+        let words = std::iter::once(self.first).chain(std::iter::repeat_n(self.then, self.times));
+        for word in words {
+            if stream.write_all(word).await.is_err() || stream.flush().await.is_err() {
+                return;
+            }
+            written.fetch_add(word.len(), Ordering::Relaxed);
+            if self.slowly {
+                sleep(SLOWLY).await;
+            }
+        }
+        let _ = stream.shutdown().await;
+    }
+
+    async fn answer(self, socket: UdpSocket) {
+        let mut heard = [0; 4096];
+        while let Ok((_, from)) = socket.recv_from(&mut heard).await {
+            let more = std::iter::repeat_n(self.then, self.times.min(DATAGRAMS));
+            for word in std::iter::once(self.first).chain(more) {
+                // What the other side has no room for is lost, as datagrams are.
+                let _ = socket.send_to(word, from).await;
+                if self.slowly {
+                    sleep(SLOWLY).await;
+                }
+            }
+        }
+    }
+}
+
+/// A server that runs until it is dropped.
+struct Server {
+    config: PathConfig,
+    written: Arc<AtomicUsize>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    async fn tcp(manner: Manner, family: IpAddr) -> Self {
+        let listener = TcpListener::bind((family, 0)).await.unwrap();
+        let config = config_of(listener.local_addr().unwrap());
+        let written = Arc::default();
+        let task = tokio::spawn(accept(
+            listener,
+            Arc::clone(&written),
+            move |stream, written| manner.act(stream, written),
+        ));
+        Self {
+            config,
+            written,
+            task,
+        }
+    }
+
+    async fn inside_tls(manner: Manner, family: IpAddr) -> Self {
+        let (server, pem) = secure::identity();
+        let acceptor = TlsAcceptor::from(server);
+        let listener = TcpListener::bind((family, 0)).await.unwrap();
+        let config = PathConfig {
+            roots: Roots::mozilla().give_pem(pem.as_bytes()).unwrap(),
+            ..config_of(listener.local_addr().unwrap())
+        };
+        let written = Arc::default();
+        let task = tokio::spawn(accept(
+            listener,
+            Arc::clone(&written),
+            move |stream, written| {
+                let accepted = acceptor.accept(stream);
+                async move {
+                    if let Ok(stream) = accepted.await {
+                        manner.act(stream, written).await;
+                    }
+                }
+            },
+        ));
+        Self {
+            config,
+            written,
+            task,
+        }
+    }
+
+    async fn udp(manner: Manner, family: IpAddr) -> Self {
+        let socket = UdpSocket::bind((family, 0)).await.unwrap();
+        let config = config_of(socket.local_addr().unwrap());
+        Self {
+            config,
+            written: Arc::default(),
+            task: tokio::spawn(manner.answer(socket)),
+        }
+    }
+
+    async fn asked(&self, ask: &Ask) -> Finding {
+        run(ask, self.config.clone()).await
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn config_of(address: SocketAddr) -> PathConfig {
+    PathConfig {
+        timeout: WAITS,
+        ..config_to(address)
+    }
+}
+
+async fn accept<F: Future<Output = ()> + Send + 'static>(
+    listener: TcpListener,
+    written: Arc<AtomicUsize>,
+    act: impl Fn(TcpStream, Arc<AtomicUsize>) -> F,
+) {
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        SockRef::from(&stream).set_send_buffer_size(BUFFER).unwrap();
+        tokio::spawn(act(stream, Arc::clone(&written)));
+    }
+}
+
+/// What carries a conversation with a hostile server.
+#[derive(Clone, Copy, Debug)]
+enum Layer {
+    Tcp,
+    InsideTls,
+    Udp,
+}
+
+impl Layer {
+    const ALL: [Self; 3] = [Self::Tcp, Self::InsideTls, Self::Udp];
+
+    fn protocols(self) -> &'static [&'static str] {
+        match self {
+            Self::Tcp => &TCP,
+            Self::InsideTls => &INSIDE_TLS,
+            Self::Udp => &UDP,
+        }
+    }
+
+    async fn serve(self, manner: Manner, family: IpAddr) -> Server {
+        match self {
+            Self::Tcp => Server::tcp(manner, family).await,
+            Self::InsideTls => Server::inside_tls(manner, family).await,
+            Self::Udp => Server::udp(manner, family).await,
+        }
+    }
+
+    /// What is wrong about one probe before one server; nothing, as it should be.
+    async fn wrong(self, protocol: &str, manner: Manner, family: IpAddr) -> Option<String> {
+        let server = self.serve(manner, family).await;
+        let mut ask = ask(protocol);
+        ask.hold = HOLDS;
+        ask.transport = match self {
+            Self::Tcp | Self::InsideTls => Transport::Tcp,
+            Self::Udp => Transport::Udp,
+        };
+        let found = timeout(NEVER, server.asked(&ask)).await;
+        let read = server.written.load(Ordering::Relaxed);
+        let why = match found {
+            Err(_) => "it does not end".to_owned(),
+            Ok(_) if read > READ_AT_MOST => format!("it reads {read} bytes"),
+            Ok(finding) => match (finding.outcome, protocol) {
+                // That a port opens is all that is asked there.
+                (Outcome::Pass, "tcp") | (Outcome::Warn | Outcome::Fail, _) => return None,
+                (Outcome::Pass, "http" | "https") if manner.first == PAGE => return None,
+                // Nobody has to send packets back.
+                (Outcome::NotRun, "rtp") => return None,
+                (outcome, _) => format!("{outcome:?}"),
+            },
+        };
+        let manner = String::from_utf8_lossy(manner.first).into_owned();
+        Some(format!("{protocol} {self:?} {family} {manner:?}: {why}"))
+    }
+}
+
+/// Every probe of every layer and family, all at once, before servers of each of these manners in
+/// turn.
+async fn all_end_before(manners: &[Manner]) {
+    let mut wrong = Vec::new();
+    for manner in manners {
+        let trials = Layer::ALL.into_iter().flat_map(|layer| {
+            let protocols = layer.protocols().iter();
+            protocols.flat_map(move |protocol| {
+                FAMILIES.map(|family| layer.wrong(protocol, *manner, family))
+            })
+        });
+        wrong.extend(join_all(trials).await.into_iter().flatten());
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_probe_ends_before_a_server_that_says_nothing() {
+    all_end_before(&[NOTHING]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_probe_ends_before_a_server_that_talks_nonsense() {
+    all_end_before(&NONSENSE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_probe_ends_within_its_bound_before_a_server_that_says_too_much() {
+    all_end_before(&TOO_MUCH).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_probe_ends_before_a_server_that_says_it_too_slowly() {
+    all_end_before(&TOO_SLOWLY).await;
+}
+
+#[test]
+fn no_probe_is_left_out() {
+    let all: BTreeSet<&str> = protocols().collect();
+    let here: BTreeSet<&str> = [&TCP[..], &UDP, &OTHERS].concat().into_iter().collect();
+    assert_eq!(here, all);
+    assert!(INSIDE_TLS.iter().all(|protocol| TCP.contains(protocol)));
+}
