@@ -83,9 +83,7 @@ impl Chains {
             Fault::MtuHole { bytes } => {
                 self.both_ways(&format!("meta length > {bytes} drop"));
             }
-            Fault::Ipv6Broken => {
-                self.both_ways("meta nfproto ipv6 drop");
-            }
+            Fault::Ipv6Broken => self.both_ways("meta nfproto ipv6 drop"),
             Fault::Nat { nat } => self.translate(*nat),
             Fault::SipRewritten => {
                 self.objects.push_str(

@@ -209,14 +209,7 @@ impl CheckArgs {
                 "`{party}` starts no lane of {product} {site}"
             )));
         }
-        let heading = Heading {
-            product,
-            version,
-            from: self.from.clone(),
-            netns: self.place.netns.clone(),
-            user: self.place.user.clone(),
-            language: self.form.lang,
-        };
+        let heading = self.heading(product, version);
         let plan = || {
             let hold = Duration::from_secs(self.way.hold);
             Plan::new(lanes.clone(), &samples, hold)
@@ -252,6 +245,18 @@ impl CheckArgs {
         let report = runtime()?.block_on(once())?;
         self.form.tell(&report, &manifest.product().name)?;
         Ok(ExitCode::from(report.verdict.exit_code()))
+    }
+
+    /// What is checked, from where and for whom.
+    fn heading(&self, product: String, version: String) -> Heading {
+        Heading {
+            product,
+            version,
+            from: self.from.clone(),
+            netns: self.place.netns.clone(),
+            user: self.place.user.clone(),
+            language: self.form.lang,
+        }
     }
 }
 
