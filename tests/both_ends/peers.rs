@@ -61,20 +61,20 @@ impl Company {
         let usr = program("squid").parent().unwrap().join("..");
         let usr = usr.display();
         let (options, bump) = if bumping {
-            self.certificates(&PathBuf::from(format!(
-                "{usr}/lib/squid/security_file_certgen"
-            )));
+            let maker = program("security_file_certgen");
+            self.certificates(&maker);
             let options = format!(
                 " ssl-bump tls-cert={} tls-key={} generate-host-certificates=on",
                 self.certificate.display(),
                 self.key.display()
             );
             let bump = format!(
-                "sslcrtd_program {usr}/lib/squid/security_file_certgen -s {root}/certificates -M 4MB
+                "sslcrtd_program {} -s {root}/certificates -M 4MB
                 tls_outgoing_options flags=DONT_VERIFY_PEER
                 acl hello at_step SslBump1
                 ssl_bump peek hello
-                ssl_bump bump all\n"
+                ssl_bump bump all\n",
+                maker.display()
             );
             (options, bump)
         } else {

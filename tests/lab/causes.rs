@@ -4,10 +4,16 @@ use outgate_check::CauseKind;
 use outgate_lab::scenarios;
 
 /// Causes that no scenario puts in, and why.
-const WITHOUT_SCENARIO: [(CauseKind, &str); 1] = [(
-    CauseKind::NotPermitted,
-    "it is about the rights of whoever runs the check, and no network",
-)];
+const WITHOUT_SCENARIO: [(CauseKind, &str); 2] = [
+    (
+        CauseKind::NotPermitted,
+        "it is about the rights of whoever runs the check, and no network",
+    ),
+    (
+        CauseKind::CertificatePrivate,
+        "it takes a server that tells how it sees TLS, a whole hub: `both_ends` puts it in",
+    ),
+];
 
 #[test]
 fn every_cause_has_a_scenario_or_a_reason_why_not() {

@@ -206,7 +206,8 @@ fn is_root() -> bool {
 /// The path with the unpacked programs first and the system's folders last.
 fn search_path(folder: &std::path::Path) -> OsString {
     let unpacked = folder.join("debian");
-    let own = [unpacked.join("usr/sbin"), unpacked.join("usr/bin")];
+    // squid's helpers are in a folder of their own.
+    let own = ["usr/sbin", "usr/bin", "usr/lib/squid"].map(|one| unpacked.join(one));
     let inherited = env::var_os("PATH").unwrap_or_default();
     let theirs: Vec<PathBuf> = env::split_paths(&inherited).collect();
     let system = SYSTEM_FOLDERS
