@@ -1,9 +1,10 @@
-//! The hub measured beside its peers, in one run. `cargo xtask bench` builds and starts it.
+//! The hub and the check measured beside their peers, in one run. `cargo xtask bench` builds and starts it.
 //!
 //! Every server runs on one core, the load on the other. All figures are of one run on one
 //! machine; what means something elsewhere too are the ratios.
 
 mod administration;
+mod check;
 mod durable;
 mod mqtt;
 mod process;
@@ -19,7 +20,7 @@ use clap::{Parser, ValueEnum};
 
 use crate::servers::Programs;
 
-/// Measures the hub beside its peers.
+/// Measures the hub and the check beside their peers.
 #[derive(Parser)]
 struct Arguments {
     /// What to measure
@@ -33,6 +34,12 @@ struct Arguments {
     /// The folder with `node_modules` in it
     #[arg(long)]
     node: PathBuf,
+    /// The binary of the exporter that the check is measured beside
+    #[arg(long, default_value = "prometheus-blackbox-exporter")]
+    exporter: PathBuf,
+    /// Write the figures of `check` to this file too, as JSON
+    #[arg(long)]
+    json: Option<PathBuf>,
     /// A tenth of everything, to see that it works
     #[arg(long)]
     short: bool,
@@ -43,6 +50,8 @@ struct Arguments {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum What {
+    /// A whole product beside `nmap -sV` and the exporter
+    Check,
     /// Throughput, handshakes, memory, durable events
     Mqtt,
     /// From a revocation's answer to the closed connection
@@ -60,6 +69,7 @@ fn main() -> anyhow::Result<()> {
         outgate: arguments.outgate,
         mosquitto: arguments.mosquitto,
         node: arguments.node,
+        exporter: arguments.exporter,
     };
     let share = if arguments.short { 10 } else { 1 };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -67,6 +77,7 @@ fn main() -> anyhow::Result<()> {
         .build()?;
     runtime.block_on(async {
         match arguments.what {
+            What::Check => check::run(&programs, share, arguments.json.as_deref()).await,
             What::Mqtt => mqtt::run(&programs, share, &arguments.only).await,
             What::Revoke => revoke::run(&programs, share).await,
             What::Start => start::run(&programs, share),

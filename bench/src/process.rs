@@ -1,5 +1,6 @@
 //! What the system says of a running server.
 
+use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::Context as _;
@@ -14,7 +15,39 @@ pub(crate) struct Running(Child);
 impl Running {
     /// Starts `program` on the servers' core.
     pub(crate) fn start(program: &std::path::Path, arguments: &[String]) -> anyhow::Result<Self> {
-        Self::writing_to(Stdio::null(), program, arguments)
+        Self::writing_to(
+            [Stdio::null(), Stdio::inherit()],
+            SERVER_CORE,
+            program,
+            arguments,
+        )
+    }
+
+    /// Starts `program`, a part of the load, on the load's core.
+    pub(crate) fn beside_the_load(
+        program: &std::path::Path,
+        arguments: &[String],
+    ) -> anyhow::Result<Self> {
+        Self::writing_to(
+            [Stdio::null(), Stdio::inherit()],
+            LOAD_CORE,
+            program,
+            arguments,
+        )
+    }
+
+    /// As [`Running::start`], with the lines that it writes to its standard error.
+    pub(crate) fn told(
+        program: &std::path::Path,
+        arguments: &[String],
+    ) -> anyhow::Result<(
+        Self,
+        impl Iterator<Item = std::io::Result<String>> + Send + use<>,
+    )> {
+        let outputs = [Stdio::null(), Stdio::piped()];
+        let mut running = Self::writing_to(outputs, SERVER_CORE, program, arguments)?;
+        let told = running.0.stderr.take().context("no standard error")?;
+        Ok((running, BufReader::new(told).lines()))
     }
 
     /// As [`Running::start`], with what it writes to its standard output.
@@ -22,22 +55,25 @@ impl Running {
         program: &std::path::Path,
         arguments: &[String],
     ) -> anyhow::Result<(Self, ChildStdout)> {
-        let mut running = Self::writing_to(Stdio::piped(), program, arguments)?;
+        let outputs = [Stdio::piped(), Stdio::inherit()];
+        let mut running = Self::writing_to(outputs, SERVER_CORE, program, arguments)?;
         let output = running.0.stdout.take().context("no standard output")?;
         Ok((running, output))
     }
 
     fn writing_to(
-        output: Stdio,
+        [output, errors]: [Stdio; 2],
+        core: usize,
         program: &std::path::Path,
         arguments: &[String],
     ) -> anyhow::Result<Self> {
         let child = Command::new("taskset")
-            .args(["-c", &SERVER_CORE.to_string()])
+            .args(["-c", &core.to_string()])
             .arg(program)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(output)
+            .stderr(errors)
             .spawn()
             .with_context(|| format!("failed to start {}", program.display()))?;
         Ok(Self(child))
@@ -45,17 +81,7 @@ impl Running {
 
     /// Seconds of processor time used so far.
     pub(crate) fn processor_seconds(&self) -> anyhow::Result<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
-        // The name in parentheses may hold blanks; what follows it does not.
-        let after = stat.rsplit_once(')').context("an odd /proc/…/stat")?.1;
-        let ticks: f64 = after
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .filter_map(|field| field.parse::<f64>().ok())
-            .sum();
-        // USER_HZ is 100 on every Linux that this runs on.
-        Ok(ticks / 100.0)
+        seconds_of(&self.0.id().to_string(), OWN)
     }
 
     /// Bytes of memory that it holds now.
@@ -68,6 +94,30 @@ impl Running {
         let kibibytes: u64 = line.trim().trim_end_matches(" kB").trim().parse()?;
         Ok(kibibytes * 1024)
     }
+}
+
+/// Where a process's own time and that of its ended children stand in `/proc/…/stat`, after the
+/// name: in user mode and in the kernel (proc(5)).
+const OWN: usize = 11;
+const CHILDREN: usize = 13;
+
+/// Seconds of processor time that the ended children of this process have used so far.
+pub(crate) fn children_seconds() -> anyhow::Result<f64> {
+    seconds_of("self", CHILDREN)
+}
+
+fn seconds_of(process: &str, field: usize) -> anyhow::Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name in parentheses may hold blanks; what follows it does not.
+    let after = stat.rsplit_once(')').context("an odd /proc/…/stat")?.1;
+    let ticks: f64 = after
+        .split_whitespace()
+        .skip(field)
+        .take(2)
+        .filter_map(|field| field.parse::<f64>().ok())
+        .sum();
+    // USER_HZ is 100 on every Linux that this runs on.
+    Ok(ticks / 100.0)
 }
 
 impl Drop for Running {

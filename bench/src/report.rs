@@ -15,6 +15,10 @@ pub(crate) enum Figure {
     },
     /// Bytes for each.
     Bytes(u64),
+    /// How long it took.
+    Time(Duration),
+    /// What was done, which has no number.
+    Words(String),
 }
 
 impl Figure {
@@ -30,10 +34,12 @@ impl Figure {
         Self::Bytes(bytes)
     }
 
-    fn number(&self) -> f64 {
+    fn number(&self) -> Option<f64> {
         match self {
-            Self::Rate { per_second, .. } => *per_second,
-            Self::Bytes(bytes) => f64::from(u32::try_from(*bytes).unwrap_or(u32::MAX)),
+            Self::Rate { per_second, .. } => Some(*per_second),
+            Self::Bytes(bytes) => Some(f64::from(u32::try_from(*bytes).unwrap_or(u32::MAX))),
+            Self::Time(time) => Some(time.as_secs_f64()),
+            Self::Words(_) => None,
         }
     }
 
@@ -41,6 +47,8 @@ impl Figure {
         match self {
             Self::Rate { per_second, .. } => format!("{per_second:.0}/s"),
             Self::Bytes(bytes) => format!("{bytes} B"),
+            Self::Time(time) => format!("{:.0} ms", time.as_secs_f64() * 1e3),
+            Self::Words(words) => words.clone(),
         }
     }
 
@@ -49,7 +57,7 @@ impl Figure {
             Self::Rate {
                 processor_micros, ..
             } if *processor_micros > 0.0 => format!("{processor_micros:.1} µs"),
-            Self::Rate { .. } | Self::Bytes(_) => String::new(),
+            Self::Rate { .. } | Self::Bytes(_) | Self::Time(_) | Self::Words(_) => String::new(),
         }
     }
 }
@@ -92,17 +100,38 @@ impl Report {
             }
             seen.push(what);
             let of_this = || self.rows.iter().filter(|(other, ..)| other == what);
-            let base = of_this()
-                .find(|(_, server, _)| *server == self.against)
-                .or_else(|| of_this().next_back())
-                .map_or(1.0, |(.., figure)| figure.number());
             for (what, server, figure) in of_this() {
-                let ratio = format!("{:.2}", figure.number() / base);
+                let ratio = self.ratio(what, figure);
+                let ratio = ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"));
                 table.add_row([what, *server, &figure.text(), &ratio, &figure.processor()]);
             }
         }
         writeln!(std::io::stdout().lock(), "{table}")?;
         Ok(())
+    }
+
+    /// A figure beside that of the server that the ratios are to, or else beside the last one.
+    fn ratio(&self, what: &str, figure: &Figure) -> Option<f64> {
+        let mut of_this = self.rows.iter().filter(|(other, ..)| other == what);
+        let base = of_this
+            .clone()
+            .find(|(_, server, _)| *server == self.against);
+        let (.., base) = base.or_else(|| of_this.next_back())?;
+        Some(figure.number()? / base.number()?)
+    }
+
+    /// All figures for programs: times in seconds.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        let rows = self.rows.iter().map(|(what, server, figure)| {
+            serde_json::json!({
+                "what": what,
+                "server": server,
+                "figure": figure.text(),
+                "number": figure.number(),
+                "ratio": self.ratio(what, figure),
+            })
+        });
+        serde_json::json!({ "schema": 1, "rows": rows.collect::<Vec<_>>() })
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct Programs {
     pub(crate) mosquitto: PathBuf,
     /// The folder with `node_modules` in it.
     pub(crate) node: PathBuf,
+    /// The binary of `prometheus-blackbox-exporter`.
+    pub(crate) exporter: PathBuf,
 }
 
 /// A server that runs, and how to log in.
@@ -183,14 +185,14 @@ impl Stage {
 }
 
 /// A port that is free now. Nobody else takes ports on a machine that measures.
-fn free_port() -> anyhow::Result<u16> {
+pub(crate) fn free_port() -> anyhow::Result<u16> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?
         .local_addr()?
         .port())
 }
 
 /// Waits until somebody listens on `port`.
-async fn wait_for(port: u16) -> anyhow::Result<()> {
+pub(crate) async fn wait_for(port: u16) -> anyhow::Result<()> {
     let what = format!("nobody listens on port {port}");
     within(&what, || {
         std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
