@@ -372,6 +372,7 @@ mod tests {
                 "proxy": null,
                 "short_segments": null,
                 "tls": null,
+                "whoami": null,
                 "http": null,
                 "websocket": null,
                 "events": null,
