@@ -39,7 +39,7 @@ fn add_second_network() {
 
 /// dnsmasq next door. It hears only questions from the address that is not the lonely one.
 fn name_server() -> Neighbour {
-    let script = "dnsmasq --no-daemon --conf-file=/dev/null --no-resolv --no-hosts --user=root \
+    let script = "exec dnsmasq --no-daemon --conf-file=/dev/null --no-resolv --no-hosts --user=root \
         --listen-address=10.77.0.2 --bind-interfaces --pid-file= --log-queries \
         --local=/example/ --host-record=api.example,10.77.0.2";
     Neighbour::start(script, "started")
