@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use crate::support::{Faults, Site, json, outcomes, outgate};
 use outgate_standin::{Authority, HttpFault, Place, Stage, SystemClock, Validity};
-use outgate_testbed::{Program, free};
+use outgate_testbed::{Program, free, nginx};
 
 const NAME: &str = "api.box.example";
 
@@ -144,25 +144,13 @@ fn check_hub_behind_nginx(directives: &str) -> (String, Vec<String>, String) {
     let mut stage = Stage::new(authority, SystemClock);
     let hub = runtime.block_on(stage.http(Place::v4(), HttpFault::None));
     let (hub, address) = (hub.unwrap(), free().unwrap());
-    let root = folder.path().display();
-    let configuration = format!(
-        "daemon off; master_process off; pid {root}/pid; error_log stderr;
-        events {{ }}
-        http {{
-            access_log off;
-            client_body_temp_path {root}/body; proxy_temp_path {root}/proxy;
-            fastcgi_temp_path {root}/fastcgi; uwsgi_temp_path {root}/uwsgi;
-            scgi_temp_path {root}/scgi;
-            server {{
+    let server = format!(
+        "server {{
                 listen {address} ssl; ssl_certificate {chain}; ssl_certificate_key {key};
                 location / {{ proxy_pass http://{hub}; {directives} }}
-            }}
         }}"
     );
-    let configuration = write("nginx.conf", &configuration);
-    let mut server = Command::new("nginx");
-    server.arg("-p").arg(folder.path());
-    server.args(["-c", &configuration, "-e", "stderr"]);
+    let mut server = nginx(folder.path(), &server).unwrap();
     let answers = |address| TcpStream::connect(address).is_ok();
     let _server = Program::start_until(&mut server, folder.path(), address, answers).unwrap();
     let output = outgate([

@@ -1,8 +1,16 @@
 //! One question and one answer over a socket that may lose either: DNS, NTP, ICMP.
 
-use std::{io, net::IpAddr, pin::pin, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    time::Duration,
+};
 
-use futures_util::future::{Either, select};
+use futures_util::{
+    FutureExt,
+    future::{Either, select, select_all},
+};
 use tokio::{
     net::UdpSocket,
     time::{Instant, sleep_until, timeout, timeout_at},
@@ -254,6 +262,29 @@ pub(crate) async fn connected(run: &Run<'_>) -> Result<UdpSocket, Stop> {
     let socket = UdpSocket::from_std(socket).map_err(stop)?;
     socket.connect(address).await.map_err(stop)?;
     Ok(socket)
+}
+
+/// The next datagram on any of these sockets, which stand in the order of `sockets`: which one heard
+/// it, how many bytes of `buffer` it fills, and whose it is. Nothing when none comes in time.
+pub(crate) async fn next_of(
+    sockets: impl Iterator<Item = &UdpSocket> + Clone,
+    until: Instant,
+    buffer: &mut [u8],
+) -> io::Result<Option<(usize, usize, SocketAddr)>> {
+    loop {
+        let ready = select_all(sockets.clone().map(|socket| socket.readable().boxed()));
+        let Ok((_, at, _)) = timeout_at(until, ready).await else {
+            return Ok(None);
+        };
+        let Some(socket) = sockets.clone().nth(at) else {
+            continue;
+        };
+        match socket.try_recv_from(buffer) {
+            Ok((length, from)) => return Ok(Some((at, length, from))),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -15,19 +15,15 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{FutureExt, future::select_all};
 use outgate_wire::{
     dhcp::{MESSAGE_MAX, QUESTION_LEN},
     dhcp6,
 };
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tokio::{
-    net::UdpSocket,
-    time::{Instant, timeout_at},
-};
+use tokio::{net::UdpSocket, time::Instant};
 
 use crate::{
-    datagram::TIMES_SENT,
+    datagram::{self, TIMES_SENT},
     evidence::{DhcpEvidence, DhcpServer, Family, Outcome, PhaseName, Trouble, Unit},
     interfaces::{self, Interface},
     path::{Path, Source},
@@ -245,21 +241,17 @@ impl Asking<'_> {
         // One byte more than is read shows what is longer.
         let mut buffer = vec![0; MESSAGE_MAX + 1];
         while self.heard < DATAGRAMS_MAX {
-            let ready = select_all(self.ears.iter().map(|ear| ear.socket.readable().boxed()));
-            let Ok((_, at, _)) = timeout_at(until, ready).await else {
+            let sockets = self.ears.iter().map(|ear| &ear.socket);
+            let next = datagram::next_of(sockets, until, &mut buffer).await;
+            let Some((at, length, from)) =
+                next.map_err(|error| Stop::io(&error, PhaseName::Exchange, start))?
+            else {
                 return Ok(());
             };
-            let Some(ear) = self.ears.get(at) else {
-                continue;
-            };
-            match ear.socket.try_recv_from(&mut buffer) {
-                Ok((length, from)) => {
-                    self.heard += 1;
-                    let heard = hear(ear, &buffer[..length], from);
-                    self.keep(heard);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(Stop::io(&error, PhaseName::Exchange, start)),
+            self.heard += 1;
+            if let Some(ear) = self.ears.get(at) {
+                let heard = hear(ear, &buffer[..length], from);
+                self.keep(heard);
             }
         }
         Ok(())

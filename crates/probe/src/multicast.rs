@@ -6,16 +6,12 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{FutureExt, future::select_all};
 use hickory_proto::{
     op::{Message, MessageType, OpCode, Query},
     rr::{Name, RecordType},
 };
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tokio::{
-    net::UdpSocket,
-    time::{Instant, timeout_at},
-};
+use tokio::{net::UdpSocket, time::Instant};
 
 use crate::{
     datagram, dns,
@@ -268,21 +264,17 @@ impl Asking {
             if self.enough && !self.answers.is_empty() {
                 return Ok(());
             }
-            let ready = select_all(self.ears.iter().map(|ear| ear.socket.readable().boxed()));
-            let Ok((_, at, _)) = timeout_at(until, ready).await else {
+            let sockets = self.ears.iter().map(|ear| &ear.socket);
+            let next = datagram::next_of(sockets, until, &mut buffer).await;
+            let Some((at, length, from)) =
+                next.map_err(|error| Stop::io(&error, PhaseName::Exchange, start))?
+            else {
                 return Ok(());
             };
-            let Some(ear) = self.ears.get(at) else {
-                continue;
-            };
-            match ear.socket.try_recv_from(&mut buffer) {
-                Ok((length, from)) => {
-                    self.heard += 1;
-                    let answer = self.answer(ear, &buffer[..length], from);
-                    self.answers.extend(answer);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(Stop::io(&error, PhaseName::Exchange, start)),
+            self.heard += 1;
+            if let Some(ear) = self.ears.get(at) {
+                let answer = self.answer(ear, &buffer[..length], from);
+                self.answers.extend(answer);
             }
         }
         Ok(())

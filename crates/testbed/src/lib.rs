@@ -4,11 +4,13 @@
 //! Only tests may use it. What goes wrong here is told by an error whose message says what to do;
 //! a test gives it to `unwrap`.
 
+mod nginx;
 mod own_machine;
 mod ports;
 mod program;
 mod small_disk;
 
+pub use nginx::nginx;
 pub use own_machine::{OwnMachine, on_own_machine};
 pub use ports::{free, free_for_both};
 pub use program::{BETWEEN_LOOKS, Ends, PATIENCE, Program, packages, python, run, told};

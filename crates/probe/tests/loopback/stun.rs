@@ -115,19 +115,21 @@ async fn without_a_nat_there_is_none_and_everything_comes_through() {
     assert_eq!(stun.not_known, None);
 }
 
-#[tokio::test]
-async fn a_server_with_one_address_tells_no_behaviour() {
-    let server =
-        StunServer::start(|_, at, message, from| Some((at, success(message.id, from, None)))).await;
+/// The probe passes and knows neither mapping nor filtering, for this reason.
+async fn assert_tells_no_behaviour(server: &StunServer, why: &str) {
     let finding = server.asked_by_probe().await;
     assert_eq!((finding.outcome, &finding.trouble), (Outcome::Pass, &None));
     let stun = stun(&finding);
     assert_eq!(stun.mapping, NatBehaviour::NotKnown);
     assert_eq!(stun.filtering, NatBehaviour::NotKnown);
-    assert_eq!(
-        stun.not_known.as_deref(),
-        Some("the server has no other address")
-    );
+    assert_eq!(stun.not_known.as_deref(), Some(why));
+}
+
+#[tokio::test]
+async fn a_server_with_one_address_tells_no_behaviour() {
+    let server =
+        StunServer::start(|_, at, message, from| Some((at, success(message.id, from, None)))).await;
+    assert_tells_no_behaviour(&server, "the server has no other address").await;
 }
 
 #[tokio::test]
@@ -137,15 +139,7 @@ async fn a_server_whose_other_address_is_dead_tells_no_behaviour() {
         alive.then(|| (at, success(message.id, from, Some(ends.other()))))
     })
     .await;
-    let finding = server.asked_by_probe().await;
-    assert_eq!((finding.outcome, &finding.trouble), (Outcome::Pass, &None));
-    let stun = stun(&finding);
-    assert_eq!(stun.mapping, NatBehaviour::NotKnown);
-    assert_eq!(stun.filtering, NatBehaviour::NotKnown);
-    assert_eq!(
-        stun.not_known.as_deref(),
-        Some("the server's other address does not answer")
-    );
+    assert_tells_no_behaviour(&server, "the server's other address does not answer").await;
 }
 
 #[tokio::test]

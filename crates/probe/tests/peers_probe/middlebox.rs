@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, process::Command, time::Duration};
 
 use outgate_probe::{Ask, Outcome, Trouble};
+use outgate_testbed::nginx;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -19,37 +20,22 @@ use crate::{
 /// How far apart the server sends its events.
 const APART: Duration = Duration::from_millis(300);
 
-/// nginx with TLS before a server, with these directives.
-fn proxy(authority: &Authority, server: SocketAddr, directives: &str) -> Peer {
+/// nginx with TLS before what is at this URL, with these directives.
+pub(crate) fn proxy(authority: &Authority, upstream: &str, directives: &str) -> Peer {
     let directory = TempDir::new().unwrap();
     let root = directory.path().display().to_string();
     let identity = authority.right();
     write(&directory, "certificate.pem", &identity.certificate);
     write(&directory, "key.pem", &identity.key);
     let port = free_port();
-    let configuration = format!(
-        "daemon off; master_process off; pid {root}/pid; error_log stderr;
-        events {{ }}
-        http {{
-            access_log off;
-            client_body_temp_path {root}/body; proxy_temp_path {root}/proxy;
-            fastcgi_temp_path {root}/fastcgi; uwsgi_temp_path {root}/uwsgi;
-            scgi_temp_path {root}/scgi;
-            server {{
+    let server = format!(
+        "server {{
                 listen 127.0.0.1:{port} ssl;
                 ssl_certificate {root}/certificate.pem; ssl_certificate_key {root}/key.pem;
-                location / {{ proxy_pass http://{server}; proxy_http_version 1.1; {directives} }}
-            }}
+                location / {{ proxy_pass {upstream}; proxy_http_version 1.1; {directives} }}
         }}",
     );
-    let configuration = write(&directory, "nginx.conf", configuration);
-    let mut command = Command::new("nginx");
-    command
-        .arg("-p")
-        .arg(directory.path())
-        .arg("-c")
-        .arg(configuration)
-        .args(["-e", "stderr"]);
+    let mut command = nginx(directory.path(), &server).unwrap();
     Peer::tcp(&mut command, port, directory)
 }
 
@@ -60,6 +46,10 @@ struct Behind {
 }
 
 impl Behind {
+    fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -154,7 +144,7 @@ async fn events_pass_a_proxy_that_does_not_buffer_and_not_one_that_does() {
             (Outcome::Fail, Some(Trouble::StreamBuffered)),
         ),
     ] {
-        let peer = proxy(&authority, server.address, directives);
+        let peer = proxy(&authority, &server.url(), directives);
         let finding = run(&events(), authority.config_to(peer.address)).await;
         assert_eq!((finding.outcome, finding.trouble), expected, "{directives}");
     }
@@ -164,14 +154,14 @@ async fn events_pass_a_proxy_that_does_not_buffer_and_not_one_that_does() {
 async fn a_poll_is_held_by_a_patient_proxy_and_cut_by_one_that_is_not() {
     let authority = Authority::new("Vendor CA");
     let server = Behind::start().await;
-    let patient = proxy(&authority, server.address, "");
+    let patient = proxy(&authority, &server.url(), "");
     let mut ask = Ask {
         hold: Duration::from_millis(300),
         ..ask("long-polling")
     };
     let finding = run(&ask, authority.config_to(patient.address)).await;
     assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
-    let hasty = proxy(&authority, server.address, "proxy_read_timeout 1s;");
+    let hasty = proxy(&authority, &server.url(), "proxy_read_timeout 1s;");
     ask.hold = Duration::from_secs(60);
     let finding = run(&ask, authority.config_to(hasty.address)).await;
     assert_eq!(finding.outcome, Outcome::Fail);
@@ -189,18 +179,19 @@ async fn a_poll_is_held_by_a_patient_proxy_and_cut_by_one_that_is_not() {
 async fn a_websocket_is_stripped_let_through_or_cut_as_the_proxy_has_it() {
     let authority = Authority::new("Vendor CA");
     let server = echo();
+    let upstream = format!("http://{}", server.address);
     let mut ask = ask("wss");
-    let stripping = proxy(&authority, server.address, "");
+    let stripping = proxy(&authority, &upstream, "");
     let finding = run(&ask, authority.config_to(stripping.address)).await;
     // What the server says that has heard of no WebSocket.
     let refused = Some(Trouble::UpgradeRefused { status: 426 });
     assert_eq!((finding.outcome, finding.trouble), (Outcome::Warn, refused));
-    let open = proxy(&authority, server.address, UPGRADE);
+    let open = proxy(&authority, &upstream, UPGRADE);
     let finding = run(&ask, authority.config_to(open.address)).await;
     assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
     let hasty = proxy(
         &authority,
-        server.address,
+        &upstream,
         &format!("{UPGRADE} proxy_read_timeout 1s;"),
     );
     ask.hold = Duration::from_secs(60);

@@ -1,9 +1,10 @@
 //! A way on which long packets are lost and nobody says so, and one on which a filter lets no
 //! handshake pass, long or short.
 
-use std::{net::TcpStream, time::Duration};
+use std::{ffi::OsStr, net::TcpStream, time::Duration};
 
 use outgate_probe::{Host, Outcome, PathConfig, PhaseName, ShortSegments, Trouble};
+use outgate_testbed::nginx;
 
 use crate::{
     asks::{ask, nowhere, run},
@@ -39,23 +40,14 @@ fn serve(site: &mut Site, authority: &Authority) {
     }
     let place = format!("{}:4433", SERVERS[0]);
     let root = site.folder().display().to_string();
-    let configuration = format!(
-        "daemon off; master_process off; pid {root}/pid; error_log stderr;
-        events {{ }}
-        http {{
-            access_log off;
-            client_body_temp_path {root}/body; proxy_temp_path {root}/proxy;
-            fastcgi_temp_path {root}/fastcgi; uwsgi_temp_path {root}/uwsgi;
-            scgi_temp_path {root}/scgi;
-            server {{
+    let server = format!(
+        "server {{
                 listen {place} ssl;
                 ssl_certificate {root}/certificate.pem; ssl_certificate_key {root}/key.pem;
-            }}
         }}"
     );
-    std::fs::write(site.folder().join("nginx.conf"), configuration).unwrap();
-    let file = format!("{root}/nginx.conf");
-    let arguments = ["-p", &root, "-c", &file, "-e", "stderr"];
+    let command = nginx(site.folder(), &server).unwrap();
+    let arguments: Vec<&str> = command.get_args().filter_map(OsStr::to_str).collect();
     site.serve("nginx", &arguments, || TcpStream::connect(&place).is_ok());
 }
 

@@ -1,12 +1,12 @@
 //! HTTP and HTTPS, served by nginx.
 
 use std::{
-    process::Command,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use outgate_probe::{Outcome, PathConfig, PhaseName, Trouble};
+use outgate_testbed::nginx;
 use tempfile::TempDir;
 
 use crate::{
@@ -28,31 +28,16 @@ pub(crate) fn serve(identity: Option<&Identity>) -> Peer {
         None => String::new(),
     };
     let ssl = if identity.is_some() { "ssl" } else { "" };
-    let configuration = format!(
-        "daemon off; master_process off; pid {root}/pid; error_log stderr;
-        events {{ }}
-        http {{
-            access_log off;
-            client_body_temp_path {root}/body; proxy_temp_path {root}/proxy;
-            fastcgi_temp_path {root}/fastcgi; uwsgi_temp_path {root}/uwsgi;
-            scgi_temp_path {root}/scgi;
-            server {{
+    let server = format!(
+        "server {{
                 listen 127.0.0.1:{port} {ssl}; listen [::1]:{port} {ssl}; {tls}
                 location / {{ return 200 'here'; }}
                 location /who {{ return 302 /seen-from-$remote_addr; }}
                 location /moved {{ return 301 https://elsewhere.example/; }}
                 location /down {{ return 503; }}
-            }}
         }}",
     );
-    let configuration = write(&directory, "nginx.conf", configuration);
-    let mut command = Command::new("nginx");
-    command
-        .arg("-p")
-        .arg(directory.path())
-        .arg("-c")
-        .arg(configuration)
-        .args(["-e", "stderr"]);
+    let mut command = nginx(directory.path(), &server).unwrap();
     Peer::tcp(&mut command, port, directory)
 }
 

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use crate::{
     asks::{ask, run},
     authority::Authority,
+    middlebox::proxy,
     peer::{Peer, free_port, write},
 };
 
@@ -90,37 +91,11 @@ async fn a_server_that_refuses_or_closes_is_quoted() {
 
 /// nginx in front of a server, as RFC 6455 is handed on by it.
 fn behind_nginx(authority: &Authority, server: SocketAddr) -> Peer {
-    let directory = TempDir::new().unwrap();
-    let identity = authority.right();
-    write(&directory, "certificate.pem", &identity.certificate);
-    write(&directory, "key.pem", &identity.key);
-    let root = directory.path().display().to_string();
-    let port = free_port();
-    let configuration = format!(
-        "daemon off; master_process off; pid {root}/pid; error_log stderr;
-        events {{ }}
-        http {{
-            access_log off;
-            client_body_temp_path {root}/body; proxy_temp_path {root}/proxy;
-            fastcgi_temp_path {root}/fastcgi; uwsgi_temp_path {root}/uwsgi;
-            scgi_temp_path {root}/scgi;
-            server {{
-                listen 127.0.0.1:{port} ssl;
-                ssl_certificate {root}/certificate.pem; ssl_certificate_key {root}/key.pem;
-                location / {{
-                    proxy_pass https://{server};
-                    proxy_http_version 1.1;
-                    proxy_set_header Upgrade $http_upgrade;
-                    proxy_set_header Connection Upgrade;
-                }}
-            }}
-        }}",
-    );
-    let configuration = write(&directory, "nginx.conf", configuration);
-    let mut command = Command::new("nginx");
-    command.arg("-p").arg(directory.path()).arg("-c");
-    command.arg(configuration).args(["-e", "stderr"]);
-    Peer::tcp(&mut command, port, directory)
+    proxy(
+        authority,
+        &format!("https://{server}"),
+        "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection Upgrade;",
+    )
 }
 
 #[tokio::test]
