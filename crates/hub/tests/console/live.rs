@@ -46,9 +46,28 @@ async fn the_page_of_a_device_is_told_of_its_twin_and_its_commands() {
     cancelled.await.unwrap();
     live.until(r#""command":"second","state":"cancelled""#)
         .await;
-    hub.command_for("third", Duration::from_secs(1)).await;
-    live.until(r#""command":"third","state":"queued""#).await;
-    live.until(r#""command":"third","state":"expired""#).await;
+}
+
+#[tokio::test]
+async fn a_command_expires_on_the_page_whatever_else_changes_meanwhile() {
+    let hub = Hub::new("A").await;
+    let cookie = hub.log_in(&hub.operator("anna", Scope::All).await).await;
+    // Nobody is there for it: a session that ends would have the commands told again.
+    drop(hub.device().await);
+    let mut live = Live::new(hub.get("/console/live?after=0&device=till", &cookie).await);
+    live.until("event: commands\ndata: []").await;
+    hub.command_for("short", Duration::from_secs(1)).await;
+    live.until(r#""command":"short","state":"queued""#).await;
+    let changing = async {
+        for version in 0.. {
+            hub.desire(&format!(r#"{{"version":{version}}}"#)).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    };
+    tokio::select! {
+        () = live.until(r#""command":"short","state":"expired""#) => {}
+        () = changing => {}
+    }
 }
 
 /// What a page is told.

@@ -1,7 +1,5 @@
 //! What a device is wanted to be, what it says it is, and what it is to do, whenever that changes.
 
-use std::time::Duration;
-
 use axum::response::sse;
 use outgate_core::commands::{Command, CommandState};
 use outgate_core::id::DeviceId;
@@ -11,6 +9,7 @@ use outgate_core::{Core, Refusal, Timestamp};
 use serde::Serialize;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Instant, sleep_until};
 
 use super::message;
 use crate::console::device;
@@ -26,8 +25,8 @@ pub(super) struct Model {
     presence: Receiver<PresenceChange>,
     twin: Part,
     last_commands: Part,
-    /// How long it is until the first of the commands that were told expires, which nobody tells.
-    expires: Option<Duration>,
+    /// When the first of the commands that were told expires, which nobody tells.
+    expires: Option<Instant>,
 }
 
 /// Something that is told as a whole.
@@ -56,7 +55,7 @@ impl Model {
         let expires = self.expires;
         let expired = async {
             match expires {
-                Some(wait) => tokio::time::sleep(wait).await,
+                Some(end) => sleep_until(end).await,
                 None => std::future::pending().await,
             }
         };
@@ -115,8 +114,8 @@ async fn of<T: Clone>(
     }
 }
 
-/// How long it is until the first of those that are open expires.
-fn first_end(commands: &[Command], now: Timestamp) -> Option<Duration> {
+/// When the first of those that are open expires.
+fn first_end(commands: &[Command], now: Timestamp) -> Option<Instant> {
     let is_open = |one: &&Command| match one.state {
         CommandState::Queued | CommandState::Delivered => true,
         CommandState::Completed
@@ -125,7 +124,7 @@ fn first_end(commands: &[Command], now: Timestamp) -> Option<Duration> {
         | CommandState::Cancelled => false,
     };
     let ends = commands.iter().filter(is_open).map(|one| one.expires);
-    ends.min().map(|end| end.since(now))
+    ends.min().map(|end| Instant::now() + end.since(now))
 }
 
 impl Part {
