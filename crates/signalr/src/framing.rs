@@ -9,6 +9,9 @@ pub const RECORD_END: u8 = 0x1e;
 /// Longest length before a message in MessagePack, in bytes: seven bits in each.
 const LENGTH_BYTES_MAX: usize = 5;
 
+/// Memory that is kept while nothing comes, in bytes: what a few calls need.
+const ROOM_KEPT: usize = 1024;
+
 /// Gathers what comes, and gives the records in it.
 ///
 /// It holds what the caller hands in, so it is to be emptied after each piece: then it holds no more
@@ -32,6 +35,18 @@ impl Records {
             bytes: Vec::new(),
             start: 0,
             searched: 0,
+        }
+    }
+
+    /// Takes records of at most `max` bytes from now on.
+    pub fn limit(&mut self, max: usize) {
+        self.max = max;
+    }
+
+    /// Gives memory back when nothing is left to read and there was much.
+    pub fn tidy(&mut self) {
+        if self.start == self.bytes.len() && self.bytes.capacity() > ROOM_KEPT {
+            *self = Self::new(self.max);
         }
     }
 
@@ -140,6 +155,20 @@ mod tests {
             records.poll_binary(),
             Err(ProtocolError::TooLong { max: 3 })
         );
+    }
+
+    #[test]
+    fn what_was_read_is_given_back_and_what_was_not_is_kept() {
+        let mut records = Records::new(5000);
+        records.handle_bytes(&[b'a'; 4000]);
+        records.tidy();
+        records.handle_bytes(b"\x1e");
+        assert_eq!(records.poll_text().unwrap().map(<[u8]>::len), Some(4000));
+        records.tidy();
+        assert_eq!(records.bytes.capacity(), 0);
+        records.limit(1);
+        records.handle_bytes(b"ab\x1e");
+        assert_eq!(records.poll_text(), Err(ProtocolError::TooLong { max: 1 }));
     }
 
     #[test]

@@ -9,12 +9,17 @@
 //! | records of text or bytes out of what a transport delivers, however it is cut | [`framing`] |
 //! | the handshake: which protocol the messages are in | [`handshake`] |
 //! | messages, in JSON or in MessagePack | [`message`], [`json`], [`message_pack`] |
+//! | the same, straight from and to a program's own types | [`encode`], [`payload`] |
 //! | text as Server-Sent Events carry it | [`event`] |
+//! | a server's end of all of it | [`connection`] |
+//! | what lets a connection outlive its transport | [`replay`] |
 //!
 //! Nothing here moves bytes, reads a clock or waits; the caller does. What a peer sends is bounded
 //! by [`MESSAGE_MAX`] (or what the caller says in its place), [`DEPTH_MAX`] and
 //! [`negotiate::ANSWER_MAX`].
 
+pub mod connection;
+pub mod encode;
 pub mod event;
 pub mod framing;
 pub mod handshake;
@@ -22,6 +27,8 @@ pub mod json;
 pub mod message;
 pub mod message_pack;
 pub mod negotiate;
+pub mod payload;
+pub mod replay;
 
 pub use self::handshake::Protocol;
 pub use self::message::{Call, Completed, Headers, Message};

@@ -70,6 +70,21 @@ pub enum Message<V> {
     },
 }
 
+impl<V> Message<V> {
+    /// Whether a stateful connection numbers it ([`replay`](crate::replay)).
+    #[must_use]
+    pub const fn is_counted(&self) -> bool {
+        match self {
+            Self::Invocation { .. }
+            | Self::StreamItem { .. }
+            | Self::Completion { .. }
+            | Self::StreamInvocation { .. }
+            | Self::CancelInvocation { .. } => true,
+            Self::Ping | Self::Close { .. } | Self::Ack { .. } | Self::Sequence { .. } => false,
+        }
+    }
+}
+
 /// A method to call, and with what.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Call<V> {
