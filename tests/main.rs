@@ -23,6 +23,7 @@ mod operations;
 #[cfg(all(feature = "namespaces", feature = "peers"))]
 mod place;
 mod reports;
+mod secrets;
 #[cfg(all(feature = "namespaces", feature = "peers"))]
 mod set_ups;
 mod support;

@@ -1,13 +1,11 @@
 //! The forms in which `outgate check` tells what it found, through the command line.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use outgate_standin::TlsFault;
 use serde_json::Value as Json;
 
-use crate::support::{Faults, Site, json, outgate, stderr, stdout};
+use crate::support::{Faults, Site, Watch, json, outgate, stderr, stdout};
 
 const CUBE: [&str; 4] = [
     "homag-cube",
@@ -138,55 +136,17 @@ fn every_report_keeps_to_the_committed_schema() {
     assert!(!validator.is_valid(&broken), "the schema allows anything");
 }
 
-struct Guard(Child);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// What `GET /metrics` says at an address.
-fn scrape(address: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream
-        .write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
-        .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
-
 #[test]
 fn watching_tells_what_changes_and_gives_prometheus_the_reason() {
     let site = shut();
-    let more = ["--watch", "--every=5", "--metrics=127.0.0.1:0"];
-    let child = Command::new(env!("CARGO_BIN_EXE_outgate"))
-        .args(arguments(&site, &more))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut child = Guard(child);
-    let mut errors = BufReader::new(child.0.stderr.take().unwrap());
-    let mut output = BufReader::new(child.0.stdout.take().unwrap());
-    let mut line = String::new();
-    errors.read_line(&mut line).unwrap();
-    let address = line.trim().strip_prefix("metrics at http://").unwrap();
-    let address = address.strip_suffix("/metrics").unwrap();
-    let mut first = String::new();
-    output.read_line(&mut first).unwrap();
-    assert!(first.contains("FAIL: "), "{first}");
-    let figures = scrape(address);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_outgate"));
+    let watch = Watch::start(command.args(arguments(&site, &[])));
+    assert!(watch.first.contains("FAIL: "), "{}", watch.first);
+    let figures = watch.scrape();
     assert!(figures.starts_with("HTTP/1.0 200"), "{figures}");
     let wanted = "flow=\"homag-cloud\",to=\"cloud.homag.test\",transport=\"tcp\",ports=\"443\",\
                   protocol=\"https\",need=\"required\",outcome=\"fail\",reason=\"refused\"} 1";
     assert!(figures.contains(wanted), "{figures}");
-    let told = Command::new("kill")
-        .args(["-TERM", &child.0.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(told.success());
-    assert_eq!(child.0.wait().unwrap().code(), Some(3));
+    let (code, _) = watch.end();
+    assert_eq!(code, Some(3));
 }

@@ -1,7 +1,8 @@
 //! Running the command line, and a site for it to be run at.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::process::{Command, Output};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
 use std::time::SystemTime;
 
 use outgate_standin::{
@@ -18,6 +19,74 @@ pub(crate) fn outgate<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<It
         .env_remove("NO_COLOR")
         .output()
         .expect("outgate starts")
+}
+
+/// An `outgate check --watch` under way, which ends with the test.
+pub(crate) struct Watch {
+    child: Child,
+    output: BufReader<ChildStdout>,
+    errors: BufReader<ChildStderr>,
+    /// The first line that it printed.
+    pub(crate) first: String,
+    address: String,
+}
+
+impl Watch {
+    /// Starts this command and waits until its first check is done.
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let command = command.args(["--watch", "--every=5", "--metrics=127.0.0.1:0"]);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("outgate starts");
+        let errors = BufReader::new(child.stderr.take().expect("a pipe"));
+        let output = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut watch = Self {
+            child,
+            output,
+            errors,
+            first: String::new(),
+            address: String::new(),
+        };
+        let mut line = String::new();
+        watch.errors.read_line(&mut line).expect("a line");
+        let url = line.trim().strip_prefix("metrics at http://");
+        let address = url.and_then(|url| url.strip_suffix("/metrics"));
+        address.expect(&line).clone_into(&mut watch.address);
+        watch.output.read_line(&mut watch.first).expect("a line");
+        watch
+    }
+
+    /// What `GET /metrics` answers.
+    pub(crate) fn scrape(&self) -> String {
+        let mut stream = TcpStream::connect(&self.address).expect("a connection");
+        stream
+            .write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            .expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("UTF-8");
+        answer
+    }
+
+    /// Tells it to end; the exit code, and what else it printed.
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
+        let id = self.child.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status();
+        assert!(told.expect("kill").success());
+        let code = self.child.wait().expect("ended").code();
+        let mut rest = String::new();
+        self.output.read_to_string(&mut rest).expect("UTF-8");
+        self.errors.read_to_string(&mut rest).expect("UTF-8");
+        (code, rest)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// Standard output as text.

@@ -22,7 +22,7 @@ pub use firewall::{CauseRules, Firewall, RuleGap};
 pub use plan::{Plan, PlannedLane, Subject};
 pub use report::{
     CauseView, Counts, Heading, LaneReport, Mask, PlanView, PlannedProbe, PlannedView, ProbeReport,
-    Report, Verdict, html, junit, metrics,
+    Report, Verdict, html, junit, metrics, tell_texts,
 };
 pub use run::{Event, MAX_CONCURRENT, run};
 pub use samples::{SampleError, Samples};

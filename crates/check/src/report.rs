@@ -22,7 +22,7 @@ use crate::words::Language;
 
 pub use html::html;
 pub use junit::junit;
-pub use mask::Mask;
+pub use mask::{Mask, tell_texts};
 pub use metrics::metrics;
 
 /// What was checked.

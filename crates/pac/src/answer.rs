@@ -72,11 +72,30 @@ pub(crate) fn read(answer: Option<&str>) -> Result<Vec<Hop>, ScriptError> {
     });
     let hops: Vec<Hop> = hops.take(HOPS_MAX).collect();
     if hops.is_empty() || answer.len() > ANSWER_MAX {
-        let shown = answer.chars().filter(|one| !one.is_control());
-        let answer = shown.take(ERROR_MAX).collect();
-        return Err(ScriptError::Answer { answer });
+        return Err(ScriptError::Answer {
+            answer: shown(answer),
+        });
     }
     Ok(hops)
+}
+
+/// An answer that is none, for an error. What stands before an `@` is left out but for the first
+/// word: it may be a login.
+fn shown(answer: &str) -> String {
+    let word: String = answer
+        .trim_start()
+        .chars()
+        .take_while(char::is_ascii_alphanumeric)
+        .collect();
+    let text = match answer.rsplit_once('@') {
+        Some((login, place)) if login.trim_start().starts_with(&format!("{word} ")) => {
+            format!("{word} …@{place}")
+        }
+        Some((_, place)) => format!("…@{place}"),
+        None => answer.to_owned(),
+    };
+    let shown = text.chars().filter(|one| !one.is_control());
+    shown.take(ERROR_MAX).collect()
 }
 
 #[cfg(test)]
@@ -114,5 +133,20 @@ mod tests {
             );
         }
         assert!(read(Some(&"PROXY a:1;".repeat(1000))).is_err());
+    }
+
+    #[test]
+    fn an_answer_that_is_none_is_told_without_a_login() {
+        for (answer, told) in [
+            ("PROXI u:s3cret@a:1; DIRECT x", "PROXI …@a:1; DIRECT x"),
+            ("PROXI u:s3 cr;et@a:1", "PROXI …@a:1"),
+            ("u:s3cret@a:1", "…@a:1"),
+            ("http://u:s3@cret@a:1", "…@a:1"),
+            ("PROXI a:1", "PROXI a:1"),
+        ] {
+            let answer = read(Some(answer)).unwrap_err();
+            let told = told.to_owned();
+            assert_eq!(answer, ScriptError::Answer { answer: told });
+        }
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     ask::Ask,
     evidence::{PhaseName, RootSource, TlsEnds, Trouble, WhoamiEvidence},
     http::{Client, read_whole, request},
+    path::HIDDEN,
     registry::Sent,
     run::{Run, Stop},
     stream::{BoxedStream, connect},
@@ -31,6 +32,14 @@ const FIELD_MAX: usize = 256;
 const VERSION_MAX: usize = 16;
 const ALPN_MAX: usize = 255;
 const NAME_MAX: usize = 253;
+
+/// The fields whose values are credentials (RFC 9110 §11, RFC 6265 §4).
+const CREDENTIALS: [&str; 4] = [
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "set-cookie",
+];
 
 /// What is sent to compare both ends, to each address.
 pub(crate) fn sends(ask: &Ask) -> Vec<Sent> {
@@ -184,6 +193,32 @@ fn evidence(
         version: tls.map(|tls| text(&tls.version, VERSION_MAX)),
         alpn: tls.and_then(|tls| Some(text(tls.alpn.as_ref()?, ALPN_MAX))),
         server_name: tls.and_then(|tls| Some(text(tls.server_name.as_ref()?, NAME_MAX))),
-        added: added.map(|field| cut(&field, FIELD_MAX)).collect(),
+        added: added.map(|field| cut(&shown(&field), FIELD_MAX)).collect(),
+    }
+}
+
+/// A header field without the value of credentials, which a server may repeat.
+fn shown(field: &str) -> String {
+    match field.split_once(':') {
+        Some((name, _)) if CREDENTIALS.contains(&name.to_ascii_lowercase().as_str()) => {
+            format!("{name}: {HIDDEN}")
+        }
+        Some(_) | None => field.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_that_a_server_repeats_are_not_kept() {
+        for (field, kept) in [
+            ("Proxy-Authorization: Basic dTpw", "Proxy-Authorization: …"),
+            ("cookie: a=b", "cookie: …"),
+            ("via: 1.1 proxy", "via: 1.1 proxy"),
+        ] {
+            assert_eq!(shown(field), kept);
+        }
     }
 }

@@ -20,7 +20,7 @@ use crate::{
 };
 pub(crate) use client::{Client, ask_witness, read_whole, request};
 pub(crate) use expected::{is_login_page, mismatch};
-pub(crate) use location::{Location, LocationHost};
+pub(crate) use location::{Location, LocationHost, is_scheme, without_secrets};
 
 /// Most headers of an answer.
 pub(crate) const HEADERS_MAX: usize = 100;

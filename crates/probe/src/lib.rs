@@ -44,7 +44,7 @@ pub use outgate_pac::{Script, ScriptError};
 pub use path::{
     ConnectTo, ConnectToError, Counted, DEFAULT_TIMEOUT, Login, LoginError, NoProxy, Path,
     PathConfig, PathError, Proxy, ProxyChoice, ProxyEnvironment, ProxyError, ProxyKind,
-    ProxyScript, Proxying, ResolverChoice, Roots, RootsError, Source, SourceError, SystemClock,
-    WallClock,
+    ProxyScript, Proxying, ResolverChoice, Roots, RootsError, Secrets, Source, SourceError,
+    SystemClock, WallClock,
 };
 pub use registry::{Probe, Sent, probe_for, protocols};

@@ -6,6 +6,7 @@ mod names;
 mod proxy;
 mod roots;
 mod script;
+mod secrets;
 mod source;
 
 use std::{
@@ -25,6 +26,8 @@ pub use proxy::{
 pub(crate) use roots::anchor;
 pub use roots::{Counted, Roots, RootsError};
 pub use script::ProxyScript;
+pub(crate) use secrets::HIDDEN;
+pub use secrets::Secrets;
 pub use source::{Source, SourceError};
 
 use tokio::sync::OnceCell;
@@ -232,6 +235,26 @@ impl Path {
             Some(script) => self.inner.script.hops(script, ask, self).await,
             None => Ok(vec![proxying.of(ask).cloned()]),
         }
+    }
+
+    /// The logins that this path knows, so that nothing told of it repeats them.
+    pub fn secrets(&self) -> Secrets {
+        let (proxying, named) = (&self.inner.config.proxying, self.inner.script.named());
+        let proxies = proxying.proxies().chain(&named);
+        Secrets::of(proxies.filter_map(Proxy::login))
+    }
+
+    /// Where the customer's own proxies and the script that chooses them are, each once.
+    pub fn own_hosts(&self) -> Vec<Host> {
+        let (proxying, named) = (&self.inner.config.proxying, self.inner.script.named());
+        let proxies = proxying.proxies().chain(&named);
+        let mut hosts: Vec<Host> = proxies.map(|proxy| proxy.host().clone()).collect();
+        if let ProxyChoice::Script(script) = &proxying.choice {
+            hosts.extend(script.host());
+        }
+        hosts.sort_by_key(ToString::to_string);
+        hosts.dedup();
+        hosts
     }
 
     /// Where everything sets out from.

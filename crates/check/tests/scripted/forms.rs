@@ -1,9 +1,10 @@
 //! The forms of a report: HTML, JUnit, Prometheus, masked.
 
-use outgate_check::{Language, Mask, Report, html, junit, metrics};
+use outgate_check::{Language, Mask, Report, html, junit, metrics, tell_texts};
 use outgate_probe::{
-    Ask, Attempt, Finding, Host, NatBehaviour, Outcome, PhaseName, RewrittenLine, SipEvidence,
-    StunEvidence, TlsEnds, Trouble, WhoamiEvidence,
+    Ask, Attempt, DhcpEvidence, DhcpServer, DhcpSettings, Finding, Host, NatBehaviour, Outcome,
+    Path, PathConfig, PhaseName, ProxyChoice, ProxyEvidence, Proxying, ResolvedBy, RewrittenLine,
+    SipEvidence, StunEvidence, TlsEnds, Trouble, WhoamiEvidence,
 };
 use quick_xml::events::Event;
 
@@ -105,15 +106,24 @@ async fn a_masked_report_holds_no_address_of_the_network_in_any_form() {
 
 /// A report in each of its forms, masked as for sending on.
 fn masked_forms(report: &Report) -> [String; 4] {
+    let path = Path::new(PathConfig {
+        proxying: Proxying {
+            choice: ProxyChoice::Always("http://gate.acme.example:3128".parse().unwrap()),
+            ..Proxying::default()
+        },
+        ..PathConfig::default()
+    });
+    let path = path.unwrap();
     let mut json = serde_json::to_value(report).unwrap();
-    Mask::of(report).json(&mut json);
+    let mut mask = Mask::of(report, &path);
+    tell_texts(&mut json, &mut |text| mask.text(text));
     let texts = [
         html(report, "Box", true),
         json.to_string(),
         junit(report).unwrap(),
         metrics(report).unwrap(),
     ];
-    texts.map(|text| Mask::of(report).text(&text))
+    texts.map(|text| Mask::of(report, &path).text(&text))
 }
 
 /// Servers that see the network as 198.51.100.7, 198.51.100.9 and 2001:db8:7::9, a gateway that
@@ -200,6 +210,74 @@ async fn a_masked_report_does_not_tell_as_whom_the_network_is_seen_from_outside(
     let [page, ..] = masked_forms(&report);
     for server in ["203.0.113.5", "203.0.113.6"] {
         assert!(page.contains(server), "{server} {page}");
+    }
+}
+
+/// A proxy of the customer's at a public address, and a DHCP server that tells where everything is.
+fn answer_from_inside(ask: &Ask) -> Finding {
+    if matches!(&ask.host, Host::Name(name) if name == "dhcp.example") {
+        let mut attempt = Attempt::new([203, 0, 113, 5].into(), Some(67));
+        attempt.dhcp = Some(DhcpEvidence {
+            servers: vec![DhcpServer {
+                server: [198, 51, 100, 20].into(),
+                interface: None,
+                offers: true,
+                informs: false,
+                settings: DhcpSettings {
+                    routers: vec![[198, 51, 100, 21].into()],
+                    domain: Some("acme.example".to_owned()),
+                    proxy_script: Some("http://scripts.acme.test/p?key=s3cret".to_owned()),
+                    tftp_server: Some("http://me:s3cret@setup.example/".to_owned()),
+                    ..DhcpSettings::default()
+                },
+            }],
+            ..DhcpEvidence::default()
+        });
+        return Finding {
+            attempts: vec![attempt],
+            ..failed(Trouble::DhcpSilent)
+        };
+    }
+    let mut attempt = Attempt::new([198, 51, 100, 22].into(), Some(3128));
+    attempt.proxy = Some(ProxyEvidence {
+        proxy: "http://gate.acme.example:3128".to_owned(),
+        target: "cloud.example:443".to_owned(),
+        resolved_by: ResolvedBy::Proxy,
+        status: None,
+        schemes: Vec::new(),
+        login_given: false,
+    });
+    Finding {
+        attempts: vec![attempt],
+        ..failed(Trouble::ProxyUnreachable {
+            proxy: "http://gate.acme.example:3128".to_owned(),
+            why: Box::new(Trouble::Refused),
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_masked_report_does_not_tell_where_the_customers_proxy_and_dhcp_server_are() {
+    let flows = flow("dhcp", "dhcp.example", "") + &flow("cloud", "cloud.example", "");
+    let report = check_in(Language::En, &flows, scripted(answer_from_inside), 8).await;
+    let told = serde_json::to_string(&report).unwrap();
+    assert!(!told.contains("s3cret"), "{told}");
+    let own = [
+        "198.51.100.20",
+        "198.51.100.21",
+        "198.51.100.22",
+        "gate.acme.example",
+        "acme.example",
+        "scripts.acme.test",
+    ];
+    for one in own {
+        assert!(told.contains(one), "{one} {told}");
+    }
+    for text in masked_forms(&report) {
+        for one in own {
+            assert!(!text.contains(one), "{one} {text}");
+        }
+        assert!(text.contains("cloud.example"), "{text}");
     }
 }
 

@@ -217,7 +217,7 @@ impl CheckArgs {
         if self.plan {
             let path = self.way.path()?;
             let view = PlanView::new(&plan(), heading, &path);
-            self.form.tell_plan(&view)?;
+            self.form.tell_plan(&view, &path)?;
             return Ok(ExitCode::SUCCESS);
         }
         let once = || async {
@@ -237,13 +237,13 @@ impl CheckArgs {
                 };
                 report.advise(&firewall, &path);
             }
-            Ok(report)
+            Ok((report, path))
         };
         if self.watch.watch {
             return runtime()?.block_on(watch(&self.watch, &self.form, once));
         }
-        let report = runtime()?.block_on(once())?;
-        self.form.tell(&report, &manifest.product().name)?;
+        let (report, path) = runtime()?.block_on(once())?;
+        self.form.tell(&report, &path, &manifest.product().name)?;
         Ok(ExitCode::from(report.verdict.exit_code()))
     }
 

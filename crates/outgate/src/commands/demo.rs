@@ -84,7 +84,7 @@ impl DemoArgs {
             let mut verdicts = Vec::new();
             for report in join_all(plays).await {
                 let report = report?;
-                print(&format!("{}\n", report_tables(&report)))?;
+                print(&format!("{}\n", report_tables(&report, &mut str::to_owned)))?;
                 verdicts.push(report.verdict);
             }
             if !self.once {

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::{
     evidence::{DhcpEvidence, DhcpServer, DhcpSettings, Outcome, Trouble},
+    http::without_secrets,
     run::Stop,
 };
 
@@ -103,7 +104,11 @@ pub(crate) fn proxy_script(handed_out: &HandedOut) -> Result<String, String> {
             "DHCP ({}) names none (option 252)",
             handed_out.addresses().join(", ")
         )),
-        several => Err(format!("DHCP names several: {}", several.join(", "))),
+        several => {
+            let shown = several.iter().map(|url| without_secrets(url));
+            let shown: Vec<String> = shown.collect();
+            Err(format!("DHCP names several: {}", shown.join(", ")))
+        }
     }
 }
 

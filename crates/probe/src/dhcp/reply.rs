@@ -66,10 +66,60 @@ fn settings(settings: Settings) -> DhcpSettings {
         time_server_names: Vec::new(),
         vendor: settings
             .vendor
-            .map(|bytes| hex(&bytes[..bytes.len().min(VENDOR_MAX)])),
+            .map(|bytes| hex(&without_logins(&bytes)[..bytes.len().min(VENDOR_MAX)])),
         lease_seconds: settings.lease_seconds,
         tftp_server: text(settings.tftp_server),
         boot_file: text(settings.boot_file),
         proxy_script: text(settings.proxy_script),
+    }
+}
+
+/// Bytes of which nobody but their vendor knows what they mean, with `*` for what stands between
+/// `://` and an `@`, and between a `?` and the end of such a URL: vendors tell their devices there
+/// where to be set up, and as whom.
+fn without_logins(bytes: &[u8]) -> Vec<u8> {
+    let mut shown = bytes.to_vec();
+    let mut from = 0;
+    while let Some(at) = position(&shown, from, |rest| rest.starts_with(b"://")) {
+        let start = at + 3;
+        let end = position(&shown, start, |rest| !rest[0].is_ascii_graphic());
+        let end = end.unwrap_or(shown.len());
+        let url = &mut shown[start..end];
+        let path = url.iter().position(|byte| b"/?".contains(byte));
+        let (authority, path) = url.split_at_mut(path.unwrap_or(url.len()));
+        if let Some(at) = authority.iter().rposition(|byte| *byte == b'@') {
+            authority[..at].fill(b'*');
+        }
+        if let Some(query) = path.iter().position(|byte| *byte == b'?') {
+            path[query + 1..].fill(b'*');
+        }
+        from = end;
+    }
+    shown
+}
+
+/// The first place from `from` on at which the bytes from there on are what is wanted; these are
+/// never none.
+fn position(bytes: &[u8], from: usize, wanted: impl Fn(&[u8]) -> bool) -> Option<usize> {
+    (from..bytes.len()).find(|at| wanted(&bytes[*at..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_in_a_vendors_bytes_is_not_kept() {
+        for (said, shown) in [
+            (
+                &b"\x01\x1ahttp://me:s3cret@acs.test/p\x02\x03abc"[..],
+                &b"\x01\x1ahttp://*********@acs.test/p\x02\x03abc"[..],
+            ),
+            (b"ftp://a?k=s3 http://u@b", b"ftp://a?**** http://*@b"),
+            (b"http://", b"http://"),
+            (b"\x01\x04plain@x", b"\x01\x04plain@x"),
+        ] {
+            assert_eq!(without_logins(said), shown);
+        }
     }
 }

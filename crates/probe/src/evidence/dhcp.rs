@@ -3,7 +3,9 @@
 use std::{fmt, net::IpAddr};
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+
+use crate::http::without_secrets;
 
 /// Who answers questions of DHCP, and with what (RFC 2131, RFC 8415).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -56,11 +58,15 @@ pub struct DhcpSettings {
     pub vendor: Option<String>,
     /// Option 51: how long an address is lent, in seconds; only with an offer.
     pub lease_seconds: Option<u32>,
-    /// Option 66: a name, an address or, to telephones, a URL.
+    /// Option 66: a name, an address or, to telephones, a URL. An ellipsis stands for what may be a
+    /// secret in a URL: user name, the values of the query, the fragment.
+    #[serde(serialize_with = "hidden")]
     pub tftp_server: Option<String>,
-    /// Option 67, or the field for a file.
+    /// Option 67, or the field for a file; a URL as in option 66.
+    #[serde(serialize_with = "hidden")]
     pub boot_file: Option<String>,
-    /// Option 252: where the script that chooses proxies is.
+    /// Option 252: where the script that chooses proxies is; a URL as in option 66.
+    #[serde(serialize_with = "hidden")]
     pub proxy_script: Option<String>,
 }
 
@@ -127,11 +133,17 @@ impl fmt::Display for DhcpSettings {
         let names = names.map(|name| format!("time server {name}"));
         let texts = texts
             .into_iter()
-            .filter_map(|(what, text)| Some(format!("{what} {}", text.as_ref()?)));
+            .filter_map(|(what, text)| Some(format!("{what} {}", without_secrets(text.as_ref()?))));
         let all: Vec<String> = lists.chain(names).chain(texts).collect();
         if all.is_empty() {
             return f.write_str("no settings");
         }
         f.write_str(&all.join(", "))
     }
+}
+
+/// A text that may be a URL, without what may be a secret in it.
+fn hidden<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    let text = text.as_deref().map(without_secrets);
+    text.serialize(serializer)
 }

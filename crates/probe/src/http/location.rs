@@ -1,6 +1,6 @@
 //! Where a redirection leads (RFC 9110 §10.2.2), read as browsers read it.
 
-use crate::path::normalised;
+use crate::path::{HIDDEN, normalised};
 
 /// A `Location` header, taken apart.
 pub(crate) struct Location {
@@ -24,9 +24,6 @@ pub(crate) enum LocationHost {
     /// None that can be read.
     Unreadable,
 }
-
-/// What stands for something that may be a secret.
-const HIDDEN: &str = "…";
 
 impl Location {
     pub(crate) fn read(text: &str) -> Self {
@@ -110,8 +107,17 @@ impl Location {
     }
 }
 
+/// A text of which nobody knows whether it is a URL, without what may be a secret if it is one.
+pub(crate) fn without_secrets(text: &str) -> String {
+    if text.contains("://") {
+        Location::read(text).without_secrets()
+    } else {
+        text.to_owned()
+    }
+}
+
 /// RFC 3986 §3.1.
-fn is_scheme(text: &str) -> bool {
+pub(crate) fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text
             .bytes()
@@ -154,6 +160,8 @@ mod tests {
             ("https://x.example/", "https://x.example/"),
         ] {
             assert_eq!(Location::read(text).without_secrets(), shown);
+            let url = text.contains("://");
+            assert_eq!(without_secrets(text), if url { shown } else { text });
         }
     }
 }

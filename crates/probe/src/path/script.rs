@@ -3,7 +3,7 @@
 use std::{
     fmt,
     net::{IpAddr, UdpSocket},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use outgate_pac::{Hop, HopKind, Script, World};
@@ -14,11 +14,15 @@ use crate::{
     ask::{Ask, Host},
     dhcp::handed_out,
     evidence::{Family, Trouble},
+    http::{Location, LocationHost, without_secrets},
     stream::fetch,
 };
 
 /// An address of nobody (RFC 5737), to which the routing table still names a way.
 const SOMEBODY: &str = "192.0.2.1:9";
+
+/// Most proxies of a script's answers that are remembered.
+const NAMED_MAX: usize = 64;
 
 /// A proxy script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,12 +36,28 @@ pub enum ProxyScript {
     HandedOut,
 }
 
-/// For the plan.
+impl ProxyScript {
+    /// The host that it is fetched from, where that is known beforehand.
+    pub(super) fn host(&self) -> Option<Host> {
+        let Self::At(url) = self else { return None };
+        match Location::read(url).host() {
+            LocationHost::Named(name) => Some(match name.parse() {
+                Ok(address) => Host::Address(address),
+                Err(_) => Host::Name(name),
+            }),
+            LocationHost::Unchanged | LocationHost::Unreadable => None,
+        }
+    }
+}
+
+/// For the plan; without what may be a secret in the URL.
 impl fmt::Display for ProxyScript {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Here(_) => f.write_str("the proxy script"),
-            Self::At(url) => write!(f, "the proxy script at {url}"),
+            Self::At(url) => {
+                write!(f, "the proxy script at {}", without_secrets(url))
+            }
             Self::HandedOut => f.write_str("the proxy script that DHCP names"),
         }
     }
@@ -45,7 +65,11 @@ impl fmt::Display for ProxyScript {
 
 /// The script of a path, once it has been fetched.
 #[derive(Default)]
-pub(super) struct Fetched(OnceCell<Result<Script, Trouble>>);
+pub(super) struct Fetched {
+    script: OnceCell<Result<Script, Trouble>>,
+    /// The proxies that it has named, each once.
+    named: Mutex<Vec<Proxy>>,
+}
 
 impl Fetched {
     /// What a script says of an ask: the proxies to try in turn, `None` for a direct way.
@@ -55,7 +79,8 @@ impl Fetched {
         ask: &Ask,
         path: &Path,
     ) -> Result<Vec<Option<Proxy>>, Trouble> {
-        let script = self.0.get_or_init(|| get(place, path)).await.clone()?;
+        let script = self.script.get_or_init(|| get(place, path)).await;
+        let script = script.clone()?;
         let (url, host) = (url(ask), ask.host.to_string());
         let world = Arc::new(Machine {
             path: path.clone(),
@@ -67,7 +92,25 @@ impl Fetched {
             Ok(found) => found.map_err(|error| broken(error.to_string()))?,
             Err(error) => return Err(broken(error.to_string())),
         };
-        hops.iter().map(|hop| proxy(hop).map_err(broken)).collect()
+        let hops: Result<Vec<_>, _> = hops.iter().map(|hop| proxy(hop).map_err(broken)).collect();
+        let hops = hops?;
+        self.remember(hops.iter().flatten());
+        Ok(hops)
+    }
+
+    /// The proxies that the script has named so far, at most [`NAMED_MAX`].
+    pub(super) fn named(&self) -> Vec<Proxy> {
+        let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        named.clone()
+    }
+
+    fn remember<'a>(&self, proxies: impl Iterator<Item = &'a Proxy>) {
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        for proxy in proxies {
+            if named.len() < NAMED_MAX && !named.contains(proxy) {
+                named.push(proxy.clone());
+            }
+        }
     }
 }
 
@@ -81,7 +124,7 @@ async fn get(place: &ProxyScript, path: &Path) -> Result<Script, Trouble> {
         }
     };
     let broken = |what: String| Trouble::ProxyScript {
-        what: format!("{url}: {what}"),
+        what: format!("{}: {what}", without_secrets(&url)),
     };
     let text = fetch::text(path, &url, outgate_pac::SCRIPT_MAX).await;
     let text = text.map_err(broken)?;

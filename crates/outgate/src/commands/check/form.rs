@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
-use outgate_check::{Language, Mask, PlanView, Report, html, junit};
+use outgate_check::{Language, Mask, PlanView, Report, html, junit, tell_texts};
+use outgate_probe::{Path, Secrets};
 use outgate_render::rules::{Target, target, targets};
 use serde::Serialize;
 
@@ -51,62 +52,78 @@ impl FormArgs {
         self.firewall.as_deref().and_then(target)
     }
 
-    /// Tells what would be sent.
-    pub(super) fn tell_plan(&self, view: &PlanView) -> Result<(), Failure> {
+    /// Tells what would be sent on a path.
+    pub(super) fn tell_plan(&self, view: &PlanView, path: &Path) -> Result<(), Failure> {
+        let mut veil = self.veil(path, Mask::on(path));
         let text = if self.json {
-            self.written(view, Mask::default(), true)?
+            written(view, &mut veil, true)?
         } else {
-            self.masked(plan_table(view), Mask::default())
+            plan_table(view, &mut |text| veil.text(text))
         };
         deliver(&text, self.output.as_deref())
     }
 
-    /// Tells what was found. `product` is the product's name.
-    pub(super) fn tell(&self, report: &Report, product: &str) -> Result<(), Failure> {
+    /// Tells what was found on a path. `product` is the product's name.
+    pub(super) fn tell(&self, report: &Report, path: &Path, product: &str) -> Result<(), Failure> {
+        let mut veil = self.veil_of(report, path);
         let text = if self.json {
-            self.json(report, true)?
+            written(report, &mut veil, true)?
         } else if self.junit {
             let xml = junit(report).context("failed to write XML");
-            self.masked(xml.map_err(Failure::Internal)?, Mask::of(report))
+            veil.text(&xml.map_err(Failure::Internal)?)
         } else if self.html {
-            let page = html(report, product, self.mask_addresses);
-            self.masked(page, Mask::of(report))
+            veil.text(&html(report, product, self.mask_addresses))
         } else {
-            self.masked(report_tables(report), Mask::of(report))
+            report_tables(report, &mut |text| veil.text(text))
         };
         deliver(&text, self.output.as_deref())
     }
 
-    /// A report as JSON on several lines, or on one.
-    pub(super) fn json(&self, report: &Report, pretty: bool) -> Result<String, Failure> {
-        self.written(report, Mask::of(report), pretty)
+    /// What is not told of a report.
+    pub(super) fn veil_of(&self, report: &Report, path: &Path) -> Veil {
+        self.veil(path, Mask::of(report, path))
     }
 
-    fn written(
-        &self,
-        value: &impl Serialize,
-        mut mask: Mask,
-        pretty: bool,
-    ) -> Result<String, Failure> {
-        let written = serde_json::to_value(value).and_then(|mut value| {
-            if self.mask_addresses {
-                mask.json(&mut value);
-            }
-            if pretty {
-                serde_json::to_string_pretty(&value)
-            } else {
-                serde_json::to_string(&value)
-            }
-        });
-        let text = written.context("failed to write JSON");
-        Ok(text.map_err(Failure::Internal)? + "\n")
+    fn veil(&self, path: &Path, mask: Mask) -> Veil {
+        Veil {
+            secrets: path.secrets(),
+            mask: self.mask_addresses.then_some(mask),
+        }
     }
+}
 
-    pub(super) fn masked(&self, text: String, mut mask: Mask) -> String {
-        if self.mask_addresses {
-            mask.text(&text)
+/// A value as JSON on several lines, or on one.
+pub(super) fn written(
+    value: &impl Serialize,
+    veil: &mut Veil,
+    pretty: bool,
+) -> Result<String, Failure> {
+    let written = serde_json::to_value(value).and_then(|mut value| {
+        tell_texts(&mut value, &mut |text| veil.text(text));
+        if pretty {
+            serde_json::to_string_pretty(&value)
         } else {
-            text
+            serde_json::to_string(&value)
+        }
+    });
+    let text = written.context("failed to write JSON");
+    Ok(text.map_err(Failure::Internal)? + "\n")
+}
+
+/// What is not told, in whatever form: logins never, even where a peer sends them back, and the
+/// customer's addresses if they are to be masked.
+pub(super) struct Veil {
+    secrets: Secrets,
+    mask: Option<Mask>,
+}
+
+impl Veil {
+    /// The text without what is not told.
+    pub(super) fn text(&mut self, text: &str) -> String {
+        let told = self.secrets.hide(text);
+        match &mut self.mask {
+            Some(mask) => mask.text(&told),
+            None => told,
         }
     }
 }

@@ -88,10 +88,7 @@ impl ProxyArgs {
 
     fn script(&self) -> Result<ProxyChoice, Failure> {
         let place = self.proxy_script.as_deref().unwrap_or_default();
-        let is_url = ["http://", "https://"]
-            .iter()
-            .any(|it| place.starts_with(it));
-        if is_url {
+        if place.contains("://") {
             return Ok(ProxyChoice::Script(ProxyScript::At(place.to_owned())));
         }
         if place == WPAD {

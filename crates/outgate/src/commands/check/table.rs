@@ -8,13 +8,16 @@ use outgate_probe::Outcome;
 use crate::output::counted;
 use crate::table::{cell, cells, harmless, shown, table};
 
+/// What is done with a text before it is told.
+pub(crate) type Telling<'a> = &'a mut dyn FnMut(&str) -> String;
+
 /// What a plan would send.
-pub(crate) fn plan_table(plan: &PlanView) -> String {
+pub(crate) fn plan_table(plan: &PlanView, told: Telling<'_>) -> String {
     let mut rows = table(&["lane", "asks", "sends to each address, at the most"]);
     for planned in &plan.lanes {
         let lane = describe(&planned.lane, false);
         if let Some(why) = &planned.not_run {
-            rows.add_row(cells([lane.as_str(), "nobody", why]));
+            rows.add_row(cells([&told(&lane), "nobody", &told(why)]));
         }
         for probe in &planned.probes {
             let port = probe
@@ -30,18 +33,16 @@ pub(crate) fn plan_table(plan: &PlanView) -> String {
                     )
                 })
                 .collect();
-            rows.add_row([
-                lane.clone(),
-                format!("{}{port}", probe.host),
-                sends.join(", "),
-            ]);
+            let host = format!("{}{port}", probe.host);
+            rows.add_row(cells([told(&lane), told(&host), told(&sends.join(", "))]));
         }
     }
     shown(&rows)
 }
 
-/// What a check found: every lane, the causes, and the verdict.
-pub(crate) fn report_tables(report: &Report) -> String {
+/// What a check found: every lane, the causes, and the verdict. Each text goes through `telling`
+/// before it is laid out, since a table breaks long words into lines.
+pub(crate) fn report_tables(report: &Report, telling: Telling<'_>) -> String {
     let mut rows = table(&["lane", "outcome", "time", "cause", "what to do"]);
     let mut told = vec![false; report.causes.len()];
     let all_parties = report
@@ -51,14 +52,15 @@ pub(crate) fn report_tables(report: &Report) -> String {
     for lane in &report.lanes {
         let (cause, act) = told_once(report, lane, &mut told);
         rows.add_row([
-            cell(describe(&lane.lane, all_parties)),
+            cell(telling(&describe(&lane.lane, all_parties))),
             outcome(lane.outcome),
             cell(time(lane)),
-            cell(cause),
-            cell(act),
+            cell(telling(&cause)),
+            cell(telling(&act)),
         ]);
     }
-    format!("{}\n{}{}", shown(&rows), rules(report), summary(report))
+    let rest = rules(report) + &summary(report);
+    format!("{}\n{}", shown(&rows), telling(&rest))
 }
 
 /// The rules for the firewall, cause by cause: nothing that is to be copied stands in a cell.

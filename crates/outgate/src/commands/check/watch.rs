@@ -12,11 +12,12 @@ use axum::http::{StatusCode, header::CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use clap::Args;
-use outgate_check::{CauseRules, Mask, Report, Verdict, metrics};
+use outgate_check::{CauseRules, Report, Verdict, metrics};
+use outgate_probe::Path;
 use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::form::FormArgs;
+use super::form::{FormArgs, Veil, written};
 use crate::output::{Failure, print_more, say};
 
 /// The version of the text format that Prometheus is given.
@@ -47,7 +48,7 @@ pub(crate) struct WatchArgs {
 type Last = Arc<RwLock<String>>;
 
 /// Repeats a check until the process is told to stop. The exit code is that of the last check.
-pub(super) async fn watch<F: Future<Output = Result<Report, Failure>>>(
+pub(super) async fn watch<F: Future<Output = Result<(Report, Path), Failure>>>(
     args: &WatchArgs,
     form: &FormArgs,
     mut check: impl FnMut() -> F,
@@ -79,17 +80,18 @@ pub(super) async fn watch<F: Future<Output = Result<Report, Failure>>>(
                 _ = ticks.tick() => {}
                 done = &mut stop => return done.map(|()| verdict),
             }
-            let report = tokio::select! {
+            let (report, path) = tokio::select! {
                 report = check() => report?,
                 done = &mut stop => return done.map(|()| verdict),
             };
             verdict = report.verdict;
             let figures = metrics(&report).context("failed to write figures");
-            let figures = form.masked(figures.map_err(Failure::Internal)?, Mask::of(&report));
+            let mut veil = form.veil_of(&report, &path);
+            let figures = veil.text(&figures.map_err(Failure::Internal)?);
             *last
                 .write()
                 .unwrap_or_else(|poisoned| poisoned.into_inner()) = figures;
-            if tell(&report, form, &mut told)?.is_break() {
+            if tell(&report, form, &mut veil, &mut told)?.is_break() {
                 return Ok(verdict);
             }
         }
@@ -108,12 +110,13 @@ pub(super) async fn watch<F: Future<Output = Result<Report, Failure>>>(
 fn tell(
     report: &Report,
     form: &FormArgs,
+    veil: &mut Veil,
     told: &mut Option<String>,
 ) -> Result<std::ops::ControlFlow<()>, Failure> {
     if form.json {
-        return print_more(&form.json(report, false)?);
+        return print_more(&written(report, veil, false)?);
     }
-    let what = form.masked(state(report), Mask::of(report));
+    let what = veil.text(&state(report));
     if told.as_ref() == Some(&what) {
         return Ok(std::ops::ControlFlow::Continue(()));
     }

@@ -50,6 +50,17 @@ impl Proxying {
         }
     }
 
+    /// All proxies that are known, used or not.
+    pub(crate) fn proxies(&self) -> impl Iterator<Item = &Proxy> {
+        let always = match &self.choice {
+            ProxyChoice::Always(proxy) => Some(proxy),
+            ProxyChoice::None | ProxyChoice::Environment | ProxyChoice::Script(_) => None,
+        };
+        always
+            .into_iter()
+            .chain(self.environment.by_variable.values())
+    }
+
     /// The script that decides about an ask.
     pub(crate) fn script(&self, ask: &Ask) -> Option<&ProxyScript> {
         match &self.choice {

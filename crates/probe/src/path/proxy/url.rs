@@ -3,7 +3,11 @@
 use std::{fmt, net::IpAddr, str::FromStr};
 
 use super::login::{Login, LoginError};
-use crate::{ask::Host, path::normalised};
+use crate::{
+    ask::Host,
+    http::is_scheme,
+    path::{HIDDEN, normalised},
+};
 
 /// The longest text that is read, in bytes.
 const TEXT_MAX: usize = 2048;
@@ -144,7 +148,10 @@ impl FromStr for Proxy {
             Some((scheme, rest)) => (kind(scheme)?, rest),
             None => (ProxyKind::Http, text),
         };
-        let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let (rest, behind) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        if behind.contains('@') {
+            return Err(ProxyError::Unescaped);
+        }
         let (login, place) = match rest.rsplit_once('@') {
             Some((login, place)) => (Some(read_login(login)?), place),
             None => (None, rest),
@@ -187,6 +194,12 @@ pub enum ProxyError {
     /// Escapes that are none, or that make no UTF-8.
     #[error("the login in the proxy's URL has a `%` that begins no escape; write %25 for it")]
     Escape,
+    /// A login that ends the host's part of the URL before the host is named.
+    #[error(
+        "the login in the proxy's URL holds a `/`, `?` or `#`; write %2F, %3F or %23 for it, or use \
+         --proxy-login"
+    )]
+    Unescaped,
     /// A login that cannot be sent.
     #[error("the login in the proxy's URL cannot be used")]
     Login {
@@ -200,7 +213,11 @@ fn kind(scheme: &str) -> Result<ProxyKind, ProxyError> {
         .into_iter()
         .find(|kind| kind.scheme().eq_ignore_ascii_case(scheme))
         .ok_or_else(|| ProxyError::Scheme {
-            scheme: scheme.chars().filter(char::is_ascii_alphanumeric).collect(),
+            // What is no scheme may be a login whose password holds `://`.
+            scheme: match is_scheme(scheme) {
+                true => scheme.to_owned(),
+                false => HIDDEN.to_owned(),
+            },
         })
 }
 
@@ -301,6 +318,14 @@ mod tests {
             ("http://proxy:+1", ProxyError::Port),
             ("http://u:secret%zz@proxy", ProxyError::Escape),
             ("http://u:secret%@proxy", ProxyError::Escape),
+            ("http://u:12/secret@proxy", ProxyError::Unescaped),
+            ("u:12#secret@proxy", ProxyError::Unescaped),
+            (
+                "u:secret://@proxy",
+                ProxyError::Scheme {
+                    scheme: "…".to_owned(),
+                },
+            ),
         ] {
             let found = text.parse::<Proxy>().unwrap_err();
             assert!(!found.to_string().contains("secret"));
