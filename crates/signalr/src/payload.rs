@@ -1,6 +1,7 @@
 //! Values in whichever protocol a connection speaks, for code that knows types and not protocols.
 
 use serde::de::DeserializeOwned;
+use serde::{Serialize, Serializer};
 
 use crate::json::Raw;
 use crate::message_pack;
@@ -12,6 +13,16 @@ pub enum Payload {
     Json(Raw),
     /// In MessagePack.
     MessagePack(message_pack::Value),
+}
+
+/// As it came: of use for a connection of the same protocol.
+impl Serialize for Payload {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Json(raw) => raw.serialize(serializer),
+            Self::MessagePack(value) => value.serialize(serializer),
+        }
+    }
 }
 
 /// Why a value is not of the type that was asked for.

@@ -1,0 +1,195 @@
+// Usage: node -e … MODULES PART OPTIONS
+const [modules, part, options] = process.argv.slice(1);
+const path = require("path");
+const signalR = require(path.join(modules, "@microsoft/signalr"));
+const { MessagePackHubProtocol } = require(
+  path.join(modules, "@microsoft/signalr-protocol-msgpack"),
+);
+const { url, transport, protocol } = JSON.parse(options);
+
+function build(more = {}, change = (builder) => builder) {
+  const options = { transport: signalR.HttpTransportType[transport], ...more };
+  let builder = new signalR.HubConnectionBuilder()
+    .withUrl(`${url}?tenant=7`, options)
+    .configureLogging(signalR.LogLevel.None);
+  if (protocol === "messagepack") builder = builder.withHubProtocol(new MessagePackHubProtocol());
+  return change(builder).build();
+}
+
+const message = (promise) => promise.then(() => "no error", (error) => error.message);
+const plain = (text) => text.replace(/^Error: /, "").replace(/^An error occurred.*?: /, "");
+
+function collect(stream, most = Infinity) {
+  return new Promise((done) => {
+    const items = [];
+    const subscription = stream.subscribe({
+      next: (item) => {
+        items.push(item);
+        if (items.length === most) {
+          subscription.dispose();
+          done({ items });
+        }
+      },
+      complete: () => done({ items }),
+      error: (error) => done({ items, error: error.message }),
+    });
+  });
+}
+
+const parts = {
+  async calls() {
+    const same = require("util").isDeepStrictEqual;
+    const connection = build();
+    await connection.start();
+    const things = [
+      "åäö \u{1F600}\n",
+      { list: [1, -2.5, null, true], deep: { er: "x".repeat(20_000) } },
+      null,
+    ];
+    if (protocol === "messagepack") things.push(new Date(1_700_000_000_123));
+    const echoes = await Promise.all(things.map((thing) => connection.invoke("Echo", thing)));
+    let echoed = same(echoes, things);
+    if (protocol === "messagepack") {
+      const bytes = await connection.invoke("Echo", new Uint8Array([0, 30, 255]));
+      echoed &&= Buffer.from(bytes).equals(Buffer.from([0, 30, 255]));
+    }
+    const nothing = await connection.invoke("Nothing");
+    const found = {
+      echoed,
+      sum: await connection.invoke("Add", 2, 3),
+      nothing: nothing === undefined ? null : nothing,
+      case: await connection.invoke("aDD", 1, 2),
+      transport: (await connection.invoke("WhoAmI"))[2],
+      refused: await message(connection.invoke("Refuse")),
+      failed: await message(connection.invoke("Fail")),
+      panicked: await message(connection.invoke("Panic")),
+      unknown: await message(connection.invoke("Nope")),
+      few: await message(connection.invoke("Add", 1)),
+      streams: await message(connection.invoke("Counter", 1)),
+      doesNotStream: (await collect(connection.stream("Add", 1, 2))).error,
+    };
+    await connection.stop();
+    return { ...found, state: connection.state };
+  },
+
+  async streams() {
+    const connection = build();
+    await connection.start();
+    const counted = await collect(connection.stream("Counter", 100));
+    const broken = await collect(connection.stream("Broken"));
+    const endless = await collect(connection.stream("Endless"), 3);
+    const numbers = new signalR.Subject();
+    const sum = connection.invoke("Sum", numbers);
+    for (let number = 1; number <= 100; number += 1) numbers.next(number);
+    numbers.complete();
+    const some = new signalR.Subject();
+    const doubled = collect(connection.stream("Double", some));
+    for (const number of [1, 2, 3]) some.next(number);
+    some.complete();
+    const found = {
+      counted: counted.items,
+      broken,
+      endless: endless.items,
+      sum: await sum,
+      doubled: (await doubled).items,
+      after: await connection.invoke("Add", 1, 2),
+    };
+    await connection.stop();
+    return found;
+  },
+
+  async answers() {
+    const connection = build();
+    connection.on("GetMessage", (question) => {
+      if (question === "fail?") throw new Error("no");
+      return `yes, ${question}`;
+    });
+    await connection.start();
+    const answered = await connection.invoke("AskMe", "ready?");
+    const failed = await message(connection.invoke("AskMe", "fail?"));
+    connection.off("GetMessage");
+    const nobody = await message(connection.invoke("AskMe", "ready?"));
+    await connection.stop();
+    return { answered, failed, nobody };
+  },
+
+  async groups() {
+    const heard = { ada: [], bob: [] };
+    const ended = [];
+    const connections = {};
+    for (const user of ["ada", "bob"]) {
+      const connection = build({ accessTokenFactory: () => `user-${user}` });
+      ended.push(
+        new Promise((done) => {
+          connection.on("Received", (who, text) => {
+            heard[user].push(`${who} ${text}`);
+            if (who === "end") done();
+          });
+        }),
+      );
+      await connection.start();
+      connections[user] = connection;
+    }
+    const { ada, bob } = connections;
+    await ada.invoke("Send", "all", "hello");
+    await ada.invoke("SendToOthers", "from ada");
+    for (const group of ["one", "two", "two"]) await ada.invoke("Join", group);
+    await bob.invoke("Join", "two");
+    const toGroups = await bob.invoke("SendToGroups", ["one", "two", "none"], "both");
+    await bob.invoke("Leave", "two");
+    await ada.invoke("Leave", "one");
+    const toUser = await bob.invoke("SendToUser", "ada", "for ada");
+    const toLeft = (await bob.invoke("SendToGroups", ["one"], "nobody")) + 1;
+    await bob.invoke("Send", "end", "end");
+    await Promise.all(ended);
+    await ada.stop();
+    await bob.stop();
+    return { ...heard, toUser, toGroups, toLeft };
+  },
+
+  async refused() {
+    return { error: await message(build().start()) };
+  },
+
+  async closes() {
+    const connection = build();
+    await connection.start();
+    const closed = new Promise((done) => connection.onclose(done));
+    connection.invoke("CloseMe", "enough", false).catch(() => {});
+    const error = String(await closed);
+    const returning = build({}, (builder) => builder.withAutomaticReconnect([0]));
+    await returning.start();
+    const before = returning.connectionId;
+    const back = new Promise((done) => returning.onreconnected(done));
+    returning.invoke("CloseMe", null, true).catch(() => {});
+    await back;
+    const found = {
+      error,
+      again: returning.state,
+      another: returning.connectionId !== before,
+    };
+    await returning.stop();
+    return found;
+  },
+
+  async skips() {
+    const connection = build({ skipNegotiation: true });
+    await connection.start();
+    const sum = await connection.invoke("Add", 2, 3);
+    await connection.stop();
+    return { sum };
+  },
+
+  async whoami() {
+    const connection = build();
+    await connection.start();
+    const user = (await connection.invoke("WhoAmI"))[1];
+    await connection.stop();
+    return { user };
+  },
+};
+
+parts[part]().then(
+  (found) => console.log(JSON.stringify(found)),
+  (error) => console.log("failed:", error.stack),
+);
