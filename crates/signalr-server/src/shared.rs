@@ -208,31 +208,6 @@ impl Shared {
         self.end(Disconnected::Ended(End::Server));
     }
 
-    /// Remembers a transport that has carried nothing: none of the handshake has come, or the
-    /// client has seen nothing of an event stream, since it never said another word.
-    pub(crate) fn note_stall(&self) {
-        let Some((memory, key)) = self.hub.memory.as_ref().zip(self.memory_key.as_ref()) else {
-            return;
-        };
-        let now = self.hub.now();
-        let state = self.state();
-        let Some(transport) = state.transport else {
-            return;
-        };
-        let stalled = match state.opened {
-            None => true,
-            Some(opened) => {
-                transport == Transport::ServerSentEvents
-                    && !state.spoke
-                    && opened + self.hub.options.link.keep_alive <= now
-            }
-        };
-        drop(state);
-        if stalled {
-            memory.stalled(key, transport);
-        }
-    }
-
     pub(crate) fn protocol(&self) -> Option<Protocol> {
         self.state().link.protocol()
     }
@@ -260,6 +235,7 @@ impl Shared {
         if !matches!(state.life, Life::Connecting(_)) {
             state.life = Life::Over;
         }
+        let stalled = state.stalled(&reason, &self.hub);
         let groups = std::mem::take(&mut state.groups);
         let drained = state.link.drain();
         let calls = std::mem::take(&mut state.calls);
@@ -271,6 +247,11 @@ impl Shared {
             download.cancel();
         }
         drop((drained.uploads, drained.answers));
+        if let Some(transport) = stalled
+            && let Some((memory, key)) = self.hub.memory.as_ref().zip(self.memory_key.as_ref())
+        {
+            memory.stalled(key, transport);
+        }
         self.hub.registry.close(self, &groups);
         self.outgoing.notify_one();
         self.room.notify_one();
@@ -279,5 +260,31 @@ impl Shared {
         if let Some(reason) = told {
             self.hub.disconnected(self, reason);
         }
+    }
+}
+
+impl State {
+    /// The transport, if it has carried nothing: no handshake has come, or the client has seen
+    /// nothing of an event stream, since after its handshake it never said another word.
+    fn stalled(&self, reason: &Disconnected, hub: &Inner) -> Option<Transport> {
+        let transport = self.transport?;
+        let gone = match reason {
+            Disconnected::TransportLost => true,
+            Disconnected::Ended(end) => match end {
+                End::Client { .. } | End::Silence | End::NoHandshake => true,
+                End::Refused(_) | End::Protocol(_) | End::Lost(_) | End::Slow(_) | End::Server => {
+                    false
+                }
+            },
+        };
+        let silent = match self.opened {
+            None => true,
+            Some(opened) => {
+                transport == Transport::ServerSentEvents
+                    && !self.spoke
+                    && opened + hub.options.link.keep_alive <= hub.now()
+            }
+        };
+        (gone && silent).then_some(transport)
     }
 }

@@ -67,7 +67,6 @@ struct Open(Arc<Shared>);
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.note_stall();
         self.0.end(Disconnected::Ended(End::Client { error: None }));
         self.0.hub.registry.forget(&self.0);
     }

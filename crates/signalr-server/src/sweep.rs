@@ -86,7 +86,6 @@ fn keep(shared: &Arc<Shared>, now: Duration) -> bool {
     drop(state);
     match end {
         Some(Event::Ended(end)) => {
-            shared.note_stall();
             shared.end(Disconnected::Ended(end));
         }
         Some(_) | None => shared.outgoing.notify_one(),

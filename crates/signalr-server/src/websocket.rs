@@ -142,7 +142,6 @@ fn left(shared: &Arc<Shared>, generation: u64, ended: &Ended) {
         }
         Ended::Closed | Ended::Over => Disconnected::Ended(End::Client { error: None }),
     };
-    shared.note_stall();
     shared.end(reason);
     shared.hub.registry.forget(shared);
 }

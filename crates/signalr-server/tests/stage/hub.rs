@@ -68,10 +68,6 @@ impl Stage {
         }
     }
 
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}/hub", self.address)
-    }
-
     /// The next thing that the hub tells.
     pub(crate) async fn told(&mut self) -> Told {
         let told = tokio::time::timeout(PATIENCE, self.told.recv()).await;
