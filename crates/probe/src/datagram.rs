@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{
     evidence::{PhaseName, Trouble, Unit},
-    path::{Path, Turn},
+    path::{Path, Source, Turn},
     run::{Run, Stop},
 };
 
@@ -285,6 +285,13 @@ pub(crate) async fn next_of(
             Err(error) => return Err(error),
         }
     }
+}
+
+/// A datagram socket at this address of the path's source, which hears everybody.
+pub(crate) fn unconnected(source: &Source, own: IpAddr) -> io::Result<UdpSocket> {
+    let socket = source.datagram_socket_at(own)?;
+    socket.set_nonblocking(true)?;
+    UdpSocket::from_std(socket)
 }
 
 #[cfg(test)]

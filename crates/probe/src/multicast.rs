@@ -133,7 +133,7 @@ fn on_networks(group: SocketAddr, source: &Source) -> Result<Vec<Ear>, Stop> {
             Family::V4 => !interface.v4.is_empty(),
             Family::V6 => !interface.v6.is_empty(),
         };
-        if speaks && wanted && source.fits(group.ip()) {
+        if speaks && wanted {
             let socket = socket_on(&interface, group.ip(), source).map_err(local)?;
             ears.push(Ear { interface, socket });
         }

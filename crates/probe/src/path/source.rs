@@ -61,6 +61,17 @@ impl Source {
         Ok(socket.into())
     }
 
+    /// A datagram socket at this address of the source, as [`Source::towards`] gives it.
+    pub(crate) fn datagram_socket_at(&self, own: IpAddr) -> io::Result<UdpSocket> {
+        let own = SocketAddr::new(own, 0);
+        let socket = Socket::new(Domain::for_address(own), Type::DGRAM, None)?;
+        if let Self::Interface(name) = self {
+            bind_to_interface(&SockRef::from(&socket), name)?;
+        }
+        socket.bind(&own.into())?;
+        Ok(socket.into())
+    }
+
     /// The address that packets to a far end set out from. Connecting a datagram socket asks the
     /// routing table and sends nothing.
     pub(crate) fn towards(&self, far: IpAddr) -> Option<IpAddr> {

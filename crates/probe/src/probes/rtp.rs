@@ -22,9 +22,10 @@ use tokio::{
 
 use crate::{
     ask::Ask,
+    datagram,
     evidence::{Finding, PhaseName, PortSpan, RtpEvidence, RtpStream, Trouble},
     families::exercise,
-    path::Path,
+    path::{Path, Source},
     registry::{Probe, Sent},
     run::{Run, Stop},
 };
@@ -112,8 +113,10 @@ async fn attempt(run: &mut Run<'_>) -> Result<(), Stop> {
     let address = crate::stream::socket_address(run)?;
     let ports = range(run.ask, address.port());
     let source = u32::from_be_bytes(run.path.tls().random()?);
+    let way = run.path.source();
     let scouts = Scouts {
         address: address.ip(),
+        way,
         source,
         until: (Instant::now() + SCOUTS_WAIT).min(halfway(run)),
     };
@@ -133,6 +136,7 @@ async fn attempt(run: &mut Run<'_>) -> Result<(), Stop> {
     let ports = thinned(ports, sweep::ports_within(time));
     let sweep = Sweep {
         address: address.ip(),
+        way,
         local,
         source,
         until: Instant::now() + time,
@@ -149,7 +153,7 @@ async fn attempt(run: &mut Run<'_>) -> Result<(), Stop> {
     if let (true, Some((port, _))) = (with_stream, passing) {
         let to = SocketAddr::new(address.ip(), *port);
         let streaming = async {
-            let streaming = stream(to, local, source).await;
+            let streaming = stream(to, way, local, source).await;
             streaming.map_err(|error| local_trouble(&error))
         };
         let stream = run.phase(PhaseName::Stream, streaming).await?;
@@ -172,13 +176,14 @@ fn local_trouble(error: &std::io::Error) -> Stop {
 }
 
 /// The first few packets, from sockets that hear of refusals.
-struct Scouts {
+struct Scouts<'a> {
     address: IpAddr,
+    way: &'a Source,
     source: u32,
     until: Instant,
 }
 
-impl Scouts {
+impl Scouts<'_> {
     /// Where packets leave this machine, if any of them came back.
     async fn run(&self, ports: &[u16]) -> Result<IpAddr, Stop> {
         let step = ports.len().div_ceil(usize::from(SCOUTS)).max(1);
@@ -204,12 +209,9 @@ impl Scouts {
     async fn scout(&self, port: u16) -> Result<Option<IpAddr>, Stop> {
         let start = Instant::now();
         let stop = |error| Stop::io(&error, PhaseName::Exchange, start);
-        let any = if self.address.is_ipv4() {
-            "0.0.0.0:0"
-        } else {
-            "[::]:0"
-        };
-        let socket = UdpSocket::bind(any).await.map_err(stop)?;
+        let socket = self.way.datagram_socket(self.address).map_err(stop)?;
+        socket.set_nonblocking(true).map_err(stop)?;
+        let socket = UdpSocket::from_std(socket).map_err(stop)?;
         socket.connect((self.address, port)).await.map_err(stop)?;
         let packet = Packet {
             sequence: 0,
@@ -238,8 +240,13 @@ impl Scouts {
 }
 
 /// A second of speech there and back.
-async fn stream(to: SocketAddr, local: IpAddr, source: u32) -> std::io::Result<RtpStream> {
-    let socket = UdpSocket::bind((local, 0)).await?;
+async fn stream(
+    to: SocketAddr,
+    way: &Source,
+    local: IpAddr,
+    source: u32,
+) -> std::io::Result<RtpStream> {
+    let socket = datagram::unconnected(way, local)?;
     socket.connect(to).await?;
     let start = Instant::now();
     let mut reception = Reception::new(STREAM);

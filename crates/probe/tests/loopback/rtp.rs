@@ -1,15 +1,15 @@
 //! RTP against reflectors, echoes, and those who are neither.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use outgate_probe::{Ask, Finding, Host, Outcome, PathConfig, RtpEvidence, Trouble};
+use outgate_probe::{Ask, Finding, Host, Outcome, PathConfig, RtpEvidence, Source, Trouble};
 use outgate_wire::rtp::{Packet, reflect};
 use tokio::{net::UdpSocket, task::JoinHandle};
 
 use crate::asks::{ask, nowhere, run};
 
 /// What is done with a packet that came to this port.
-type Script = fn(u16, &[u8]) -> Option<Vec<u8>>;
+type Script = fn(u16, IpAddr, &[u8]) -> Option<Vec<u8>>;
 
 /// Servers on neighbouring ports.
 struct Range {
@@ -29,7 +29,7 @@ impl Range {
                 let port = socket.local_addr().unwrap().port();
                 loop {
                     let (length, from) = socket.recv_from(&mut buffer).await.unwrap();
-                    if let Some(answer) = script(port - first, &buffer[..length]) {
+                    if let Some(answer) = script(port - first, from.ip(), &buffer[..length]) {
                         socket.send_to(&answer, from).await.unwrap();
                     }
                 }
@@ -40,6 +40,10 @@ impl Range {
     }
 
     async fn asked_by_probe(&self) -> Finding {
+        self.asked_from(Source::Any).await
+    }
+
+    async fn asked_from(&self, source: Source) -> Finding {
         let last = self.first + Self::PORTS - 1;
         let ask = Ask {
             host: Host::Address(Ipv4Addr::LOCALHOST.into()),
@@ -50,6 +54,7 @@ impl Range {
         let config = PathConfig {
             resolver: nowhere(),
             timeout: std::time::Duration::from_secs(6),
+            source,
             ..PathConfig::default()
         };
         run(&ask, config).await
@@ -90,7 +95,7 @@ fn rtp(finding: &Finding) -> &RtpEvidence {
 
 #[tokio::test]
 async fn every_port_of_a_reflector_passes_and_the_stream_comes_back() {
-    let range = Range::start(|_, packet| reflect(packet)).await;
+    let range = Range::start(|_, _, packet| reflect(packet)).await;
     let finding = range.asked_by_probe().await;
     assert_eq!((finding.outcome, &finding.trouble), (Outcome::Pass, &None));
     let rtp = rtp(&finding);
@@ -101,9 +106,20 @@ async fn every_port_of_a_reflector_passes_and_the_stream_comes_back() {
 }
 
 #[tokio::test]
+async fn every_packet_sets_out_from_the_chosen_address() {
+    const CHOSEN: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+    let range = Range::start(|_, from, packet| (from == CHOSEN).then(|| packet.to_vec())).await;
+    let finding = range.asked_from(Source::Address(CHOSEN)).await;
+    assert_eq!((finding.outcome, &finding.trouble), (Outcome::Pass, &None));
+    let rtp = rtp(&finding);
+    assert_eq!((rtp.asked, rtp.answered), (Range::PORTS, Range::PORTS));
+    assert_eq!(rtp.stream.clone().unwrap().received, 50);
+}
+
+#[tokio::test]
 async fn a_part_that_does_not_pass_is_named() {
     let range =
-        Range::start(|port, packet| (!(4..8).contains(&port)).then(|| packet.to_vec())).await;
+        Range::start(|port, _, packet| (!(4..8).contains(&port)).then(|| packet.to_vec())).await;
     let finding = range.asked_by_probe().await;
     let blocked = format!("{}-{}", range.first + 4, range.first + 7);
     let trouble = Trouble::RtpBlocked {
@@ -119,7 +135,7 @@ async fn a_part_that_does_not_pass_is_named() {
 
 #[tokio::test]
 async fn what_is_lost_of_the_stream_is_counted_and_warned_of() {
-    let range = Range::start(|_, packet| {
+    let range = Range::start(|_, _, packet| {
         // Of the stream, whose packets are longer, every fifth.
         let sequence = Packet::read(packet).unwrap().sequence;
         (packet.len() < 100 || !sequence.is_multiple_of(5)).then(|| packet.to_vec())
@@ -142,7 +158,7 @@ async fn what_is_lost_of_the_stream_is_counted_and_warned_of() {
 
 #[tokio::test]
 async fn where_nobody_echoes_nothing_is_said_and_no_sweep_is_sent() {
-    let silent = Range::start(|_, _| None).await;
+    let silent = Range::start(|_, _, _| None).await;
     let finding = silent.asked_by_probe().await;
     let trouble = Some(Trouble::NobodyEchoes);
     assert_eq!(
@@ -150,7 +166,7 @@ async fn where_nobody_echoes_nothing_is_said_and_no_sweep_is_sent() {
         (Outcome::NotRun, &trouble)
     );
     assert_eq!(finding.attempts[0].rtp, None);
-    let nonsense = Range::start(|_, _| Some(b"nonsense".to_vec())).await;
+    let nonsense = Range::start(|_, _, _| Some(b"nonsense".to_vec())).await;
     let finding = nonsense.asked_by_probe().await;
     assert_eq!(
         (finding.outcome, &finding.trouble),
@@ -160,7 +176,7 @@ async fn where_nobody_echoes_nothing_is_said_and_no_sweep_is_sent() {
 
 #[tokio::test]
 async fn who_answers_with_packets_that_are_not_ours_is_no_reflector() {
-    let range = Range::start(|_, packet| {
+    let range = Range::start(|_, _, packet| {
         let mut other = packet.to_vec();
         // Another source.
         other[8] ^= 1;
@@ -173,7 +189,7 @@ async fn who_answers_with_packets_that_are_not_ours_is_no_reflector() {
 
 #[tokio::test]
 async fn closed_ports_are_those_of_a_server_without_a_call() {
-    let range = Range::start(|_, _| None).await;
+    let range = Range::start(|_, _, _| None).await;
     range.tasks.iter().for_each(JoinHandle::abort);
     let finding = range.asked_by_probe().await;
     let trouble = Some(Trouble::NobodyEchoes);

@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use super::ROUNDS;
+use crate::{datagram, path::Source};
 
 /// Packets leave in bursts of so many, one burst a beat: 3000 a second, or 1.3 Mbit/s with the
 /// headers of IPv4 and UDP.
@@ -34,8 +35,10 @@ pub(super) fn ports_within(time: Duration) -> usize {
 }
 
 /// A sweep over ports.
-pub(super) struct Sweep {
+pub(super) struct Sweep<'a> {
     pub(super) address: IpAddr,
+    /// What packets set out from.
+    pub(super) way: &'a Source,
     /// Where packets leave this machine.
     pub(super) local: IpAddr,
     /// Tells our packets from those of others.
@@ -44,10 +47,10 @@ pub(super) struct Sweep {
     pub(super) until: Instant,
 }
 
-impl Sweep {
+impl Sweep<'_> {
     /// Which of the ports answered. Those that did not are asked again, as long as there is time.
     pub(super) async fn run(&self, ports: &[u16]) -> io::Result<Vec<bool>> {
-        let socket = UdpSocket::bind((self.local, 0)).await?;
+        let socket = datagram::unconnected(self.way, self.local)?;
         let places: HashMap<u16, usize> = ports.iter().copied().zip(0..).collect();
         let mut heard = Heard {
             sweep: self,
@@ -74,7 +77,7 @@ impl Sweep {
 
 /// What came back so far.
 struct Heard<'a> {
-    sweep: &'a Sweep,
+    sweep: &'a Sweep<'a>,
     socket: UdpSocket,
     /// Where a port stands in `answered`.
     places: HashMap<u16, usize>,

@@ -7,14 +7,13 @@ use outgate_wire::stun::{
     Change, Class, MESSAGE_MAX, Message, TransactionId, binding_request, filtering, mapping,
     usable_other_address,
 };
-use tokio::{
-    net::UdpSocket,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 
 use super::same_place;
 use crate::{
+    datagram,
     evidence::{NatBehaviour, PhaseName},
+    path::Source,
     run::{Run, Stop},
 };
 
@@ -51,6 +50,7 @@ pub(super) async fn find(run: &mut Run<'_>, local: SocketAddr) -> Result<(), Sto
             let tests = Tests {
                 server,
                 other,
+                source: run.path.source(),
                 local,
                 ids,
                 patience,
@@ -81,15 +81,16 @@ struct Found {
     not_known: Option<String>,
 }
 
-struct Tests {
+struct Tests<'a> {
     server: SocketAddr,
     other: SocketAddr,
+    source: &'a Source,
     local: SocketAddr,
     ids: [TransactionId; REQUESTS as usize],
     patience: Instant,
 }
 
-impl Tests {
+impl Tests<'_> {
     async fn run(&self) -> Result<Found, String> {
         // Two sockets: the first opens the filter for the other address by talking to it.
         let (seen, heard) = join(self.seen_as(), self.heard_from()).await;
@@ -168,7 +169,7 @@ impl Tests {
         &self,
         asked: &[(SocketAddr, TransactionId, Option<Change>)],
     ) -> io::Result<Vec<Option<(Message, SocketAddr)>>> {
-        let socket = UdpSocket::bind(SocketAddr::new(self.local.ip(), 0)).await?;
+        let socket = datagram::unconnected(self.source, self.local.ip())?;
         let mut answers: Vec<Option<(Message, SocketAddr)>> = vec![None; asked.len()];
         let mut datagrams = 0;
         let between = self.patience.saturating_duration_since(Instant::now()) / (TIMES_SENT + 1);
