@@ -1,6 +1,10 @@
 //! Certificates made on the spot.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use outgate_probe::{PathConfig, Roots};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
@@ -33,14 +37,15 @@ impl Authority {
         }
     }
 
-    /// A certificate for this name and address 127.0.0.1, valid for these days from now.
+    /// A certificate for this name and the addresses of the loopback, valid for these days from now.
     pub(crate) fn issue(&self, name: &str, days: std::ops::Range<i64>) -> Identity {
         let now = OffsetDateTime::now_utc();
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "server");
         params.subject_alt_names = vec![
             SanType::DnsName(name.try_into().unwrap()),
-            SanType::IpAddress([127, 0, 0, 1].into()),
+            SanType::IpAddress(Ipv4Addr::LOCALHOST.into()),
+            SanType::IpAddress(Ipv6Addr::LOCALHOST.into()),
         ];
         params.not_before = now + Duration::days(days.start);
         params.not_after = now + Duration::days(days.end);

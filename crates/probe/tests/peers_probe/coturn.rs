@@ -8,6 +8,7 @@ use std::{
 };
 
 use outgate_probe::{
+    Ask,
     NatBehaviour::{self, AddressAndPortDependent, AddressDependent, EndpointIndependent},
     Outcome, PhaseName, Transport, Trouble,
 };
@@ -17,7 +18,7 @@ use tempfile::TempDir;
 use crate::{
     asks::{ask, run},
     authority::Authority,
-    peer::{Peer, free_port, write},
+    peer::{Peer, by_name_and_address, free_port, write},
     site::{DEVICE, ROUTER, SERVERS, Site, on_own_site, probe},
 };
 
@@ -173,7 +174,7 @@ fn each_kind_of_nat_is_named_by_the_words_of_rfc_5780() {
 }
 
 #[tokio::test]
-async fn a_binding_goes_over_tcp_and_over_tls() {
+async fn a_binding_goes_over_udp_tcp_and_tls() {
     let authority = Authority::new("Vendor CA");
     let identity = authority.right();
     let directory = TempDir::new().unwrap();
@@ -199,6 +200,8 @@ async fn a_binding_goes_over_tcp_and_over_tls() {
             "test",
             "--listening-ip",
             "127.0.0.1",
+            "--listening-ip",
+            "::1",
         ])
         .args(["--listening-port", &plain.to_string()])
         .args(["--tls-listening-port", &secure.to_string()])
@@ -206,20 +209,27 @@ async fn a_binding_goes_over_tcp_and_over_tls() {
         .arg(certificate)
         .arg("--pkey")
         .arg(key);
-    let peer = Peer::tcp(&mut command, plain, directory);
-    for (protocol, port) in [("stun", plain), ("stuns", secure)] {
-        let mut ask = ask(protocol);
-        ask.transport = Transport::Tcp;
-        let at = SocketAddr::new(peer.address.ip(), port);
-        let finding = run(&ask, authority.config_to(at)).await;
-        assert_eq!(
-            (finding.outcome, finding.trouble),
-            (Outcome::Pass, None),
-            "{protocol}"
-        );
-        let stun = finding.attempts[0].stun.clone().unwrap();
-        assert_eq!(stun.local, Some(stun.reflexive), "{protocol}");
-        assert_eq!(stun.mapping, NatBehaviour::NotKnown, "{protocol}");
-        assert!(stun.software.unwrap().contains("Coturn"), "{protocol}");
+    let peer = Peer::tcp_on_both(&mut command, plain, directory);
+    let ways = peer.addresses().into_iter().flat_map(|at| {
+        [
+            ("stun", Transport::Udp, at),
+            ("stun", Transport::Tcp, at),
+            ("stuns", Transport::Tcp, SocketAddr::new(at.ip(), secure)),
+        ]
+    });
+    for (protocol, transport, at) in ways {
+        let over = Ask {
+            transport,
+            ..ask(protocol)
+        };
+        for ask in by_name_and_address(&over, at) {
+            let finding = run(&ask, authority.config_to(at)).await;
+            let ended = (finding.outcome, finding.trouble);
+            assert_eq!(ended, (Outcome::Pass, None), "{ask:?} at {at}");
+            let stun = finding.attempts[0].stun.clone().unwrap();
+            assert_eq!(stun.local, Some(stun.reflexive), "{protocol} at {at}");
+            assert_eq!(stun.mapping, NatBehaviour::NotKnown, "{protocol} at {at}");
+            assert!(stun.software.unwrap().contains("Coturn"), "{protocol}");
+        }
     }
 }

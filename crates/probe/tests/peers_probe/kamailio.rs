@@ -6,13 +6,13 @@ use std::{
     process::Command,
 };
 
-use outgate_probe::{Outcome, Transport, Trouble};
+use outgate_probe::{Ask, Outcome, Transport, Trouble};
 use tempfile::TempDir;
 
 use crate::{
     asks::{ask, run},
     authority::{Authority, Identity},
-    peer::{Peer, free_port, write},
+    peer::{Peer, by_name_and_address, free_port, write},
 };
 
 /// Where kamailio's modules are: beside the program, wherever that is.
@@ -40,7 +40,8 @@ fn serve(identity: &Identity, status: &str) -> (Peer, u16) {
     let configuration = format!(
         "log_stderror=yes\nchildren=1\ntcp_children=1\ndns=no\nrev_dns=no\nauto_aliases=no\n\
          enable_tls=yes\nlisten=udp:127.0.0.1:{port}\nlisten=tcp:127.0.0.1:{port}\n\
-         listen=tls:127.0.0.1:{secure}\nmpath=\"{}/\"\nloadmodule \"tls.so\"\n\
+         listen=tls:127.0.0.1:{secure}\nlisten=udp:[::1]:{port}\nlisten=tcp:[::1]:{port}\n\
+         listen=tls:[::1]:{secure}\nmpath=\"{}/\"\nloadmodule \"tls.so\"\n\
          loadmodule \"sl.so\"\nmodparam(\"tls\", \"certificate\", \"{root}/certificate.pem\")\n\
          modparam(\"tls\", \"private_key\", \"{root}/key.pem\")\n\
          modparam(\"tls\", \"tls_method\", \"TLSv1.2+\")\n\
@@ -54,29 +55,35 @@ fn serve(identity: &Identity, status: &str) -> (Peer, u16) {
     command.args(["-DD", "-E", "-m", "32", "-M", "4", "-P"]);
     command.arg(directory.path().join("pid"));
     command.arg("-Y").arg(directory.path()).arg("-f").arg(file);
-    (Peer::tcp(&mut command, port, directory), secure)
+    (Peer::tcp_on_both(&mut command, port, directory), secure)
 }
 
 #[tokio::test]
 async fn options_is_answered_over_udp_tcp_and_tls() {
     let authority = Authority::new("Vendor CA");
     let (peer, secure) = serve(&authority.right(), "\"200\", \"OK\"");
-    for (protocol, transport, port) in [
-        ("sip", Transport::Udp, peer.address.port()),
-        ("sip", Transport::Tcp, peer.address.port()),
-        ("sips", Transport::Tcp, secure),
-    ] {
-        let mut ask = ask(protocol);
-        ask.transport = transport;
-        let at = SocketAddr::new(peer.address.ip(), port);
-        let finding = run(&ask, authority.config_to(at)).await;
-        let ended = (finding.outcome, finding.trouble);
-        assert_eq!(ended, (Outcome::Pass, None), "{protocol} {transport:?}");
-        let sip = finding.attempts[0].sip.clone().unwrap();
-        assert_eq!((sip.status, sip.echoed), (200, false), "{protocol}");
-        assert!(sip.server.unwrap().starts_with("kamailio"), "{protocol}");
-        let seen = SocketAddr::new(sip.received.unwrap(), sip.received_port.unwrap());
-        assert_eq!(Some(seen), sip.local, "{protocol} {transport:?}");
+    let ways = peer.addresses().into_iter().flat_map(|at| {
+        [
+            ("sip", Transport::Udp, at),
+            ("sip", Transport::Tcp, at),
+            ("sips", Transport::Tcp, SocketAddr::new(at.ip(), secure)),
+        ]
+    });
+    for (protocol, transport, at) in ways {
+        let over = Ask {
+            transport,
+            ..ask(protocol)
+        };
+        for ask in by_name_and_address(&over, at) {
+            let finding = run(&ask, authority.config_to(at)).await;
+            let ended = (finding.outcome, finding.trouble);
+            assert_eq!(ended, (Outcome::Pass, None), "{ask:?} at {at}");
+            let sip = finding.attempts[0].sip.clone().unwrap();
+            assert_eq!((sip.status, sip.echoed), (200, false), "{protocol}");
+            assert!(sip.server.unwrap().starts_with("kamailio"), "{protocol}");
+            let seen = SocketAddr::new(sip.received.unwrap(), sip.received_port.unwrap());
+            assert_eq!(Some(seen), sip.local, "{protocol} {transport:?} at {at}");
+        }
     }
 }
 

@@ -30,13 +30,13 @@ pub(crate) fn proxy(authority: &Authority, upstream: &str, directives: &str) -> 
     let port = free_port();
     let server = format!(
         "server {{
-                listen 127.0.0.1:{port} ssl;
+                listen 127.0.0.1:{port} ssl; listen [::1]:{port} ssl;
                 ssl_certificate {root}/certificate.pem; ssl_certificate_key {root}/key.pem;
                 location / {{ proxy_pass {upstream}; proxy_http_version 1.1; {directives} }}
         }}",
     );
     let mut command = nginx(directory.path(), &server).unwrap();
-    Peer::tcp(&mut command, port, directory)
+    Peer::tcp_on_both(&mut command, port, directory)
 }
 
 /// A server of events, and of polls that it holds for ever; stops when dropped.
@@ -145,8 +145,11 @@ async fn events_pass_a_proxy_that_does_not_buffer_and_not_one_that_does() {
         ),
     ] {
         let peer = proxy(&authority, &server.url(), directives);
-        let finding = run(&events(), authority.config_to(peer.address)).await;
-        assert_eq!((finding.outcome, finding.trouble), expected, "{directives}");
+        for at in peer.addresses() {
+            let finding = run(&events(), authority.config_to(at)).await;
+            let ended = (finding.outcome, finding.trouble);
+            assert_eq!(ended, expected, "{directives} at {at}");
+        }
     }
 }
 
@@ -159,8 +162,10 @@ async fn a_poll_is_held_by_a_patient_proxy_and_cut_by_one_that_is_not() {
         hold: Duration::from_millis(300),
         ..ask("long-polling")
     };
-    let finding = run(&ask, authority.config_to(patient.address)).await;
-    assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
+    for at in patient.addresses() {
+        let finding = run(&ask, authority.config_to(at)).await;
+        assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
+    }
     let hasty = proxy(&authority, &server.url(), "proxy_read_timeout 1s;");
     ask.hold = Duration::from_secs(60);
     let finding = run(&ask, authority.config_to(hasty.address)).await;

@@ -1,6 +1,9 @@
 //! MQTT over TCP, TLS and WebSocket, served by mosquitto.
 
-use std::process::Command;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    process::Command,
+};
 
 use outgate_probe::{Outcome, PhaseName, Trouble};
 use tempfile::TempDir;
@@ -8,11 +11,16 @@ use tempfile::TempDir;
 use crate::{
     asks::{ask, run},
     authority::Authority,
-    peer::{Peer, free_port, write},
+    peer::{LOOPBACK, Peer, by_name_and_address, free_port, write},
 };
 
 /// A mosquitto with this listener configuration; `TLS` in it stands for the certificate's lines.
 fn serve(authority: &Authority, listener: &str) -> Peer {
+    serve_at(Ipv4Addr::LOCALHOST.into(), authority, listener)
+}
+
+/// It listens on one address alone: as WebSocket it would give only one of two its certificate.
+fn serve_at(ip: IpAddr, authority: &Authority, listener: &str) -> Peer {
     let directory = TempDir::new().unwrap();
     let root = directory.path().display().to_string();
     let identity = authority.right();
@@ -23,13 +31,13 @@ fn serve(authority: &Authority, listener: &str) -> Peer {
     let tls = format!("certfile {root}/certificate.pem\nkeyfile {root}/key.pem");
     // mosquitto 2.0 ends at once when WebSocket is all that it listens for, hence the local socket.
     let configuration = format!(
-        "user root\nlistener 0 {root}/socket\nlistener {port} 127.0.0.1\n{}\n",
+        "user root\nlistener 0 {root}/socket\nlistener {port} {ip}\n{}\n",
         listener.replace("TLS", &tls).replace("ROOT", &root)
     );
     let configuration = write(&directory, "mosquitto.conf", configuration);
     let mut command = Command::new("mosquitto");
     command.arg("-c").arg(configuration);
-    Peer::tcp(&mut command, port, directory)
+    Peer::tcp_at(&mut command, (ip, port).into(), directory)
 }
 
 #[tokio::test]
@@ -40,15 +48,17 @@ async fn a_broker_lets_a_probe_in_over_tcp_tls_and_websocket() {
         ("mqtts", "allow_anonymous true\nTLS"),
         ("mqtt-wss", "protocol websockets\nallow_anonymous true\nTLS"),
     ] {
-        let peer = serve(&authority, listener);
-        let finding = run(&ask(protocol), authority.config_to(peer.address)).await;
-        assert_eq!(
-            (finding.outcome, finding.trouble),
-            (Outcome::Pass, None),
-            "{protocol}"
-        );
-        let mqtt = finding.attempts[0].mqtt.clone().unwrap();
-        assert_eq!((mqtt.version, mqtt.code), ("5.0", 0), "{protocol}");
+        for ip in LOOPBACK {
+            let peer = serve_at(ip, &authority, listener);
+            let at = peer.address;
+            for ask in by_name_and_address(&ask(protocol), at) {
+                let finding = run(&ask, authority.config_to(at)).await;
+                let ended = (finding.outcome, finding.trouble);
+                assert_eq!(ended, (Outcome::Pass, None), "{ask:?} at {at}");
+                let mqtt = finding.attempts[0].mqtt.clone().unwrap();
+                assert_eq!((mqtt.version, mqtt.code), ("5.0", 0), "{protocol}");
+            }
+        }
     }
 }
 

@@ -10,9 +10,9 @@ use outgate_testbed::nginx;
 use tempfile::TempDir;
 
 use crate::{
-    asks::{ask, run},
+    asks::{ask, config_to, run},
     authority::{Authority, Identity},
-    peer::{Peer, free_port, write},
+    peer::{Peer, by_name_and_address, free_port, write},
 };
 
 pub(crate) fn serve(identity: Option<&Identity>) -> Peer {
@@ -32,13 +32,14 @@ pub(crate) fn serve(identity: Option<&Identity>) -> Peer {
         "server {{
                 listen 127.0.0.1:{port} {ssl}; listen [::1]:{port} {ssl}; {tls}
                 location / {{ return 200 'here'; }}
+                location /host {{ return 200 '<$http_host>'; }}
                 location /who {{ return 302 /seen-from-$remote_addr; }}
                 location /moved {{ return 301 https://elsewhere.example/; }}
                 location /down {{ return 503; }}
         }}",
     );
     let mut command = nginx(directory.path(), &server).unwrap();
-    Peer::tcp(&mut command, port, directory)
+    Peer::tcp_on_both(&mut command, port, directory)
 }
 
 #[tokio::test]
@@ -69,24 +70,48 @@ async fn https_passes_with_every_phase_timed() {
 #[tokio::test]
 async fn redirections_are_recorded_and_errors_fail() {
     let peer = serve(None);
-    let mut ask = ask("http");
-    ask.http.path = "/moved".to_owned();
-    let authority = Authority::new("unused");
-    let finding = run(&ask, authority.config_to(peer.address)).await;
-    let trouble = Trouble::NotShownToBeTheVendor {
-        status: 301,
-        location_host: Some("elsewhere.example".to_owned()),
-    };
-    assert_eq!(
-        (finding.outcome, finding.trouble),
-        (Outcome::Warn, Some(trouble))
-    );
-    let http = finding.attempts[0].http.clone().unwrap();
-    assert_eq!(http.location.as_deref(), Some("https://elsewhere.example/"));
-    ask.http.path = "/down".to_owned();
-    let finding = run(&ask, authority.config_to(peer.address)).await;
-    let expected = (Outcome::Fail, Some(Trouble::HttpStatus { status: 503 }));
-    assert_eq!((finding.outcome, finding.trouble), expected);
+    for at in peer.addresses() {
+        let mut ask = ask("http");
+        ask.http.path = "/moved".to_owned();
+        let finding = run(&ask, config_to(at)).await;
+        let trouble = Trouble::NotShownToBeTheVendor {
+            status: 301,
+            location_host: Some("elsewhere.example".to_owned()),
+        };
+        assert_eq!(
+            (finding.outcome, finding.trouble),
+            (Outcome::Warn, Some(trouble))
+        );
+        let http = finding.attempts[0].http.clone().unwrap();
+        assert_eq!(http.location.as_deref(), Some("https://elsewhere.example/"));
+        ask.http.path = "/down".to_owned();
+        let finding = run(&ask, config_to(at)).await;
+        let expected = (Outcome::Fail, Some(Trouble::HttpStatus { status: 503 }));
+        assert_eq!((finding.outcome, finding.trouble), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_server_is_told_its_name_or_its_address_as_a_url_has_it() {
+    let authority = Authority::new("Vendor CA");
+    for (protocol, peer) in [
+        ("http", serve(None)),
+        ("https", serve(Some(&authority.right()))),
+    ] {
+        for at in peer.addresses() {
+            let told = ["api.example".to_owned(), at.to_string()];
+            for (mut ask, host) in by_name_and_address(&ask(protocol), at)
+                .into_iter()
+                .zip(told)
+            {
+                ask.http.path = "/host".to_owned();
+                ask.http.expected.body = Some(format!("<{host}>"));
+                let finding = run(&ask, authority.config_to(at)).await;
+                let ended = (finding.outcome, finding.trouble);
+                assert_eq!(ended, (Outcome::Pass, None), "{protocol} {host}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! TLS of every version and with every fault of a certificate, served by OpenSSL.
 
-use std::process::Command;
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    process::Command,
+};
 
 use outgate_probe::{
     Finding, LegacyTls, Outcome, PathConfig, RootSource, Roots, TlsVersion, Trouble, Trust,
@@ -10,23 +13,28 @@ use tempfile::TempDir;
 use crate::{
     asks::{ask, config_to, run},
     authority::{Authority, Identity},
-    peer::{Peer, free_port, write},
+    peer::{LOOPBACK, Peer, by_name_and_address, free_port, write},
 };
 
 fn serve(identity: &Identity, options: &[&str]) -> Peer {
+    serve_at(Ipv4Addr::LOCALHOST.into(), identity, options)
+}
+
+/// It listens on one address alone.
+fn serve_at(ip: IpAddr, identity: &Identity, options: &[&str]) -> Peer {
     let directory = TempDir::new().unwrap();
     let certificate = write(&directory, "certificate.pem", &identity.certificate);
     let key = write(&directory, "key.pem", &identity.key);
-    let port = free_port();
+    let at = SocketAddr::new(ip, free_port());
     let mut command = Command::new("openssl");
     command
-        .args(["s_server", "-www", "-accept", &format!("127.0.0.1:{port}")])
+        .args(["s_server", "-www", "-accept", &at.to_string()])
         .arg("-cert")
         .arg(certificate)
         .arg("-key")
         .arg(key)
         .args(options);
-    Peer::tcp(&mut command, port, directory)
+    Peer::tcp_at(&mut command, at, directory)
 }
 
 /// Serves an identity and probes it with the authority trusted.
@@ -65,8 +73,33 @@ async fn tls_1_3_passes_with_version_suite_and_chain_as_evidence() {
         (leaf.subject.as_str(), leaf.issuer.as_str()),
         ("CN=server", "CN=Vendor CA")
     );
-    assert_eq!(leaf.names, ["api.example", "127.0.0.1"]);
+    assert_eq!(leaf.names, ["api.example", "127.0.0.1", "::1"]);
     assert_eq!((leaf.sha256.len(), leaf.spki_sha256.len()), (64, 64));
+}
+
+#[tokio::test]
+async fn a_port_and_a_certificate_pass_by_name_and_by_address_over_both_families() {
+    let authority = Authority::new("Vendor CA");
+    for ip in LOOPBACK {
+        let peer = serve_at(ip, &authority.right(), &["-tls1_3"]);
+        for ask in by_name_and_address(&ask("tcp"), peer.address) {
+            let finding = run(&ask, config_to(peer.address)).await;
+            assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
+        }
+        let named = ["api.example".to_owned(), ip.to_string()];
+        for (ask, name) in by_name_and_address(&ask("tls"), peer.address)
+            .into_iter()
+            .zip(named)
+        {
+            let finding = run(&ask, authority.config_to(peer.address)).await;
+            let ended = (finding.outcome, finding.trouble);
+            assert_eq!(ended, (Outcome::Pass, None), "{name} at {ip}");
+            let tls = finding.attempts[0].tls.clone().unwrap();
+            // An address is never a server's name in TLS (RFC 6066 section 3).
+            let sent = Some(name).filter(|name| *name != ip.to_string());
+            assert_eq!(tls.server_name, sent);
+        }
+    }
 }
 
 #[tokio::test]
@@ -172,7 +205,8 @@ async fn expired_early_and_misnamed_certificates_are_told_apart() {
         Some(Trouble::CertificateNotYetValid { .. })
     ));
     let misnamed = probe(&authority, &authority.issue("web.example", -1..30), &[]).await;
-    let names = vec!["web.example".to_owned(), "127.0.0.1".to_owned()];
+    let names = ["web.example", "127.0.0.1", "::1"];
+    let names = names.map(str::to_owned).to_vec();
     assert_eq!(
         misnamed.trouble,
         Some(Trouble::CertificateWrongName { names })

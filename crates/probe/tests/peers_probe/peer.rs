@@ -1,17 +1,24 @@
 //! Running other people's servers.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
     path::PathBuf,
     process::Command,
     time::Duration,
 };
 
+use outgate_probe::{Ask, Host};
 use outgate_testbed::{Program, free_for_both};
 use tempfile::TempDir;
 
 /// How long a server may take to answer a datagram before it is sent another.
 const BEFORE_THE_NEXT: Duration = Duration::from_millis(200);
+
+/// Both addresses of the loopback.
+pub(crate) const LOOPBACK: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::LOCALHOST),
+    IpAddr::V6(Ipv6Addr::LOCALHOST),
+];
 
 /// A running server with a directory of its own. Both are gone when it is dropped.
 pub(crate) struct Peer {
@@ -23,8 +30,30 @@ pub(crate) struct Peer {
 impl Peer {
     /// Starts a server that answers TCP connections on this port.
     pub(crate) fn tcp(command: &mut Command, port: u16, directory: TempDir) -> Self {
-        let answers = |address| TcpStream::connect(address).is_ok();
-        Self::start(command, port, directory, answers)
+        Self::tcp_at(command, (Ipv4Addr::LOCALHOST, port).into(), directory)
+    }
+
+    /// Starts a server that answers TCP connections at this address.
+    pub(crate) fn tcp_at(command: &mut Command, at: SocketAddr, directory: TempDir) -> Self {
+        Self::start(command, at, directory, accepts)
+    }
+
+    /// Starts a server that answers TCP connections on this port over IPv4 and over IPv6.
+    pub(crate) fn tcp_on_both(command: &mut Command, port: u16, directory: TempDir) -> Self {
+        let answers = |_| LOOPBACK.into_iter().all(|ip| accepts((ip, port).into()));
+        let at = (Ipv4Addr::LOCALHOST, port).into();
+        Self::start(command, at, directory, answers)
+    }
+
+    /// Starts a server that answers this datagram at this address.
+    pub(crate) fn udp_at(
+        command: &mut Command,
+        at: SocketAddr,
+        directory: TempDir,
+        question: &[u8],
+    ) -> Self {
+        let answers = |address| replies(address, question);
+        Self::start(command, at, directory, answers)
     }
 
     /// Starts a server that answers this datagram on this port.
@@ -34,22 +63,36 @@ impl Peer {
         directory: TempDir,
         question: &[u8],
     ) -> Self {
-        let answers = |address| {
-            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-            socket.set_read_timeout(Some(BEFORE_THE_NEXT)).unwrap();
-            socket.connect(address).unwrap();
-            socket.send(question).is_ok() && socket.recv(&mut [0; 600]).is_ok()
+        let at = (Ipv4Addr::LOCALHOST, port).into();
+        Self::udp_at(command, at, directory, question)
+    }
+
+    /// Starts a server that answers this datagram on this port over IPv4 and over IPv6.
+    pub(crate) fn udp_on_both(
+        command: &mut Command,
+        port: u16,
+        directory: TempDir,
+        question: &[u8],
+    ) -> Self {
+        let answers = |_| {
+            let mut both = LOOPBACK.into_iter();
+            both.all(|ip| replies((ip, port).into(), question))
         };
-        Self::start(command, port, directory, answers)
+        let at = (Ipv4Addr::LOCALHOST, port).into();
+        Self::start(command, at, directory, answers)
+    }
+
+    /// Where a server on both families is, over IPv4 and over IPv6.
+    pub(crate) fn addresses(&self) -> [SocketAddr; 2] {
+        LOOPBACK.map(|ip| (ip, self.address.port()).into())
     }
 
     fn start(
         command: &mut Command,
-        port: u16,
+        address: SocketAddr,
         directory: TempDir,
         answers: impl Fn(SocketAddr) -> bool,
     ) -> Self {
-        let address = (Ipv4Addr::LOCALHOST, port).into();
         let program = Program::start_until(command, directory.path(), address, answers);
         Self {
             address,
@@ -57,6 +100,28 @@ impl Peer {
             _directory: directory,
         }
     }
+}
+
+fn accepts(address: SocketAddr) -> bool {
+    TcpStream::connect(address).is_ok()
+}
+
+fn replies(address: SocketAddr, question: &[u8]) -> bool {
+    let own = LOOPBACK[usize::from(address.is_ipv6())];
+    let socket = UdpSocket::bind((own, 0)).unwrap();
+    socket.set_read_timeout(Some(BEFORE_THE_NEXT)).unwrap();
+    socket.connect(address).unwrap();
+    socket.send(question).is_ok() && socket.recv(&mut [0; 600]).is_ok()
+}
+
+/// An ask as a lane has it by name, and the same by the address that the server is at.
+pub(crate) fn by_name_and_address(ask: &Ask, at: SocketAddr) -> [Ask; 2] {
+    let by_address = Ask {
+        host: Host::Address(at.ip()),
+        port: Some(at.port()),
+        ..ask.clone()
+    };
+    [ask.clone(), by_address]
 }
 
 /// A port that is free for both TCP and UDP.

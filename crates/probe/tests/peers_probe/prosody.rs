@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::{
     asks::{ask, run},
     authority::{Authority, Identity},
-    peer::{Peer, free_port, root_of, write},
+    peer::{Peer, by_name_and_address, free_port, root_of, write},
 };
 
 /// Without an identity it offers no TLS. `tls` is more of its settings for TLS.
@@ -30,7 +30,7 @@ fn serve(identity: Option<&Identity>, tls: &str) -> Peer {
         "run_as_root = true
         pidfile = '{folder}/pid'
         data_path = '{folder}'
-        interfaces = {{ '127.0.0.1' }}
+        interfaces = {{ '127.0.0.1', '::1' }}
         c2s_ports = {{ {port} }}
         s2s_ports = {{ }}
         modules_enabled = {{ 'saslauth', {module} }}
@@ -55,7 +55,7 @@ fn serve(identity: Option<&Identity>, tls: &str) -> Peer {
         .arg("--config")
         .arg(configuration)
         .arg("-F");
-    Peer::tcp(&mut command, port, directory)
+    Peer::tcp_on_both(&mut command, port, directory)
 }
 
 async fn asked(authority: &Authority, peer: &Peer) -> Finding {
@@ -66,19 +66,35 @@ async fn asked(authority: &Authority, peer: &Peer) -> Finding {
 async fn prosody_changes_to_tls_and_then_offers_logins() {
     let authority = Authority::new("Vendor CA");
     let peer = serve(Some(&authority.right()), "");
-    let finding = asked(&authority, &peer).await;
-    assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
-    let attempt = &finding.attempts[0];
-    let xmpp = attempt.xmpp.clone().unwrap();
-    assert_eq!(xmpp.from.as_deref(), Some("api.example"));
-    assert_eq!(xmpp.start_tls, StartTls::Required);
-    assert!(
-        xmpp.mechanisms.contains(&"SCRAM-SHA-1".to_owned()),
-        "{xmpp:?}"
-    );
-    let tls = attempt.tls.clone().unwrap();
-    assert_eq!(tls.version, Some(TlsVersion::Tls13));
-    assert_eq!(tls.server_name.as_deref(), Some("api.example"));
+    for at in peer.addresses() {
+        let finding = run(&ask("xmpp"), authority.config_to(at)).await;
+        assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
+        let attempt = &finding.attempts[0];
+        let xmpp = attempt.xmpp.clone().unwrap();
+        assert_eq!(xmpp.from.as_deref(), Some("api.example"));
+        assert_eq!(xmpp.start_tls, StartTls::Required);
+        assert!(
+            xmpp.mechanisms.contains(&"SCRAM-SHA-1".to_owned()),
+            "{xmpp:?}"
+        );
+        let tls = attempt.tls.clone().unwrap();
+        assert_eq!(tls.version, Some(TlsVersion::Tls13));
+        assert_eq!(tls.server_name.as_deref(), Some("api.example"));
+    }
+}
+
+#[tokio::test]
+async fn a_lane_to_an_address_shows_that_prosody_is_there_and_knows_no_such_domain() {
+    let authority = Authority::new("Vendor CA");
+    let peer = serve(Some(&authority.right()), "");
+    for (at, domain) in peer.addresses().into_iter().zip(["127.0.0.1", "[::1]"]) {
+        let [_, by_address] = by_name_and_address(&ask("xmpp"), at);
+        let finding = run(&by_address, authority.config_to(at)).await;
+        let condition = "host-unknown".to_owned();
+        let unknown = Some(Trouble::XmppError { condition });
+        assert_eq!((finding.outcome, finding.trouble), (Outcome::Warn, unknown));
+        assert_eq!(finding.attempts[0].xmpp.clone().unwrap().to, domain);
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! SIP answered by sipp, over UDP and TCP.
 
-use std::process::Command;
+use std::{net::IpAddr, process::Command};
 
 use outgate_probe::{Outcome, Transport};
 use outgate_wire::sip::{Carrier, Method, Question};
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::{
     asks::{ask, config_to, run},
-    peer::{Peer, free_port, write},
+    peer::{LOOPBACK, Peer, free_port, write},
 };
 
 const SCENARIO: &str = r#"<?xml version="1.0" encoding="ISO-8859-1" ?>
@@ -28,7 +28,8 @@ Content-Length: 0
 </scenario>
 "#;
 
-fn serve(transport: &str) -> Peer {
+/// sipp listens on one address alone.
+fn serve(transport: &str, ip: IpAddr) -> Peer {
     let directory = TempDir::new().unwrap();
     let port = free_port();
     let scenario = write(&directory, "options.xml", SCENARIO);
@@ -36,7 +37,7 @@ fn serve(transport: &str) -> Peer {
     command.arg("-sf").arg(scenario);
     command.args([
         "-i",
-        "127.0.0.1",
+        &ip.to_string(),
         "-p",
         &port.to_string(),
         "-t",
@@ -44,7 +45,7 @@ fn serve(transport: &str) -> Peer {
         "-nostdin",
     ]);
     if transport == "t1" {
-        return Peer::tcp(&mut command, port, directory);
+        return Peer::tcp_at(&mut command, (ip, port).into(), directory);
     }
     let question = Question {
         method: Method::Options,
@@ -53,20 +54,23 @@ fn serve(transport: &str) -> Peer {
         local: ([127, 0, 0, 1], 9).into(),
         token: "ready",
     };
-    Peer::udp(&mut command, port, directory, &question.encode())
+    let at = (ip, port).into();
+    Peer::udp_at(&mut command, at, directory, &question.encode())
 }
 
 #[tokio::test]
 async fn options_is_answered_over_udp_and_tcp() {
-    for (name, transport) in [("u1", Transport::Udp), ("t1", Transport::Tcp)] {
-        let peer = serve(name);
+    let both = LOOPBACK.into_iter();
+    let ways = both.flat_map(|ip| [("u1", Transport::Udp, ip), ("t1", Transport::Tcp, ip)]);
+    for (name, transport, ip) in ways {
+        let peer = serve(name, ip);
         let mut ask = ask("sip");
         ask.transport = transport;
         let finding = run(&ask, config_to(peer.address)).await;
         assert_eq!(
             (finding.outcome, finding.trouble),
             (Outcome::Pass, None),
-            "{name}"
+            "{name} {ip}"
         );
         let sip = finding.attempts[0].sip.clone().unwrap();
         assert_eq!(sip.status, 200, "{name}");

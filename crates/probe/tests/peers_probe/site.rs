@@ -32,6 +32,8 @@ pub(crate) const DEVICE: &str = "10.77.0.2";
 pub(crate) const ROUTER: &str = "198.51.100.1";
 /// The servers' addresses.
 pub(crate) const SERVERS: [&str; 2] = ["198.51.100.10", "198.51.100.11"];
+/// The first server's address over IPv6, which nobody translates on the way.
+pub(crate) const SERVER_6: &str = "2001:db8:51::10";
 
 /// Runs the test of this name (`module::name`) again in namespaces of its own, and `work` there.
 pub(crate) fn on_own_site<F: Future<Output = ()>>(name: &str, work: impl FnOnce(Site) -> F) {
@@ -76,6 +78,7 @@ impl Site {
                 "ip link set lo up
                  ip link add lan type veth peer name lan netns {in_router}
                  ip addr add {DEVICE}/24 dev lan
+                 ip addr add 2001:db8:77::2/64 dev lan nodad
                  ip link set lan up"
             ),
         );
@@ -86,9 +89,12 @@ impl Site {
                  ip link add wan type veth peer name wan netns {in_public}
                  ip addr add 10.77.0.1/24 dev lan
                  ip addr add {ROUTER}/24 dev wan
+                 ip addr add 2001:db8:77::1/64 dev lan nodad
+                 ip addr add 2001:db8:51::1/64 dev wan nodad
                  ip link set lan up
                  ip link set wan up
-                 echo 1 > /proc/sys/net/ipv4/ip_forward"
+                 echo 1 > /proc/sys/net/ipv4/ip_forward
+                 echo 1 > /proc/sys/net/ipv6/conf/all/forwarding"
             ),
         );
         let [first, second] = SERVERS;
@@ -98,11 +104,17 @@ impl Site {
                 "ip link set lo up
                  ip addr add {first}/24 dev wan
                  ip addr add {second}/24 dev wan
+                 ip addr add {SERVER_6}/64 dev wan nodad
                  ip link set wan up
-                 ip route add 10.77.0.0/24 via {ROUTER}"
+                 ip route add 10.77.0.0/24 via {ROUTER}
+                 ip route add 2001:db8:77::/64 via 2001:db8:51::1"
             ),
         );
-        shell(std::process::id(), "ip route add default via 10.77.0.1");
+        shell(
+            std::process::id(),
+            "ip route add default via 10.77.0.1
+             ip route add default via 2001:db8:77::1",
+        );
         Self {
             router,
             public,

@@ -2,19 +2,27 @@
 
 use std::{net::SocketAddr, process::Command};
 
-use outgate_probe::{Finding, Outcome, TlsVersion, Trouble};
+use outgate_probe::{Ask, Finding, Outcome, TlsVersion, Trouble};
 use tempfile::TempDir;
 
 use crate::{
     asks::{ask, run},
     authority::{Authority, Identity},
-    peer::{Peer, free_port, root_of, write},
+    peer::{Peer, by_name_and_address, free_port, root_of, write},
 };
 
 /// A directory with a port in the clear and one with TLS.
 struct Directory {
     peer: Peer,
     ldaps: SocketAddr,
+}
+
+impl Directory {
+    /// Its ports in the clear and with TLS, over IPv4 and IPv6.
+    fn addresses(&self) -> [(SocketAddr, SocketAddr); 2] {
+        let tls = |plain: SocketAddr| SocketAddr::new(plain.ip(), self.ldaps.port());
+        self.peer.addresses().map(|plain| (plain, tls(plain)))
+    }
 }
 
 /// `more` is more of its configuration. Without an identity it knows no TLS.
@@ -39,7 +47,7 @@ fn serve(identity: Option<&Identity>, more: &str) -> Directory {
     );
     let configuration = write(&directory, "slapd.conf", configuration);
     let ldaps = if identity.is_some() {
-        format!(" ldaps://127.0.0.1:{tls_port}")
+        format!(" ldaps://127.0.0.1:{tls_port} ldaps://[::1]:{tls_port}")
     } else {
         String::new()
     };
@@ -48,36 +56,45 @@ fn serve(identity: Option<&Identity>, more: &str) -> Directory {
         "-d",
         "0",
         "-h",
-        &format!("ldap://127.0.0.1:{port}{ldaps}"),
+        &format!("ldap://127.0.0.1:{port} ldap://[::1]:{port}{ldaps}"),
     ]);
-    let peer = Peer::tcp(&mut command, port, directory);
+    let peer = Peer::tcp_on_both(&mut command, port, directory);
     let ldaps = SocketAddr::new(peer.address.ip(), tls_port);
     Directory { peer, ldaps }
 }
 
-async fn asked(protocol: &str, tls: bool, authority: &Authority, to: SocketAddr) -> Finding {
+fn asking(protocol: &str, tls: bool) -> Ask {
     let mut ask = ask(protocol);
     ask.tls.required = tls;
-    run(&ask, authority.config_to(to)).await
+    ask
+}
+
+async fn asked(protocol: &str, tls: bool, authority: &Authority, to: SocketAddr) -> Finding {
+    run(&asking(protocol, tls), authority.config_to(to)).await
 }
 
 #[tokio::test]
 async fn the_root_dse_is_shown_in_the_clear_over_tls_and_after_a_change_to_tls() {
     let authority = Authority::new("Vendor CA");
     let directory = serve(Some(&authority.right()), "");
-    for (protocol, tls, to) in [
-        ("ldap", false, directory.peer.address),
-        ("ldap", true, directory.peer.address),
-        ("ldaps", false, directory.ldaps),
-    ] {
-        let finding = asked(protocol, tls, &authority, to).await;
-        let found = (finding.outcome, finding.trouble);
-        assert_eq!(found, (Outcome::Pass, None), "{protocol} {tls}");
-        let attempt = &finding.attempts[0];
-        let ldap = attempt.ldap.clone().unwrap();
-        assert!(ldap.root_dse && ldap.start_tls, "{ldap:?}");
-        assert_eq!(ldap.versions, ["3"]);
-        assert_eq!(attempt.tls.is_some(), tls || protocol == "ldaps");
+    let manners = directory.addresses().into_iter().flat_map(|(plain, tls)| {
+        [
+            ("ldap", false, plain),
+            ("ldap", true, plain),
+            ("ldaps", false, tls),
+        ]
+    });
+    for (protocol, tls, to) in manners {
+        for ask in by_name_and_address(&asking(protocol, tls), to) {
+            let finding = run(&ask, authority.config_to(to)).await;
+            let found = (finding.outcome, finding.trouble);
+            assert_eq!(found, (Outcome::Pass, None), "{ask:?} at {to}");
+            let attempt = &finding.attempts[0];
+            let ldap = attempt.ldap.clone().unwrap();
+            assert!(ldap.root_dse && ldap.start_tls, "{ldap:?}");
+            assert_eq!(ldap.versions, ["3"]);
+            assert_eq!(attempt.tls.is_some(), tls || protocol == "ldaps");
+        }
     }
 }
 

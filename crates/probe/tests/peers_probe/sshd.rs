@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::{
     asks::{ask, config_to, run},
-    peer::{Peer, free_port, root_of, write},
+    peer::{Peer, by_name_and_address, free_port, root_of, write},
 };
 
 fn serve() -> Peer {
@@ -21,7 +21,7 @@ fn serve() -> Peer {
         .unwrap();
     assert!(made.success());
     let configuration = format!(
-        "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nPidFile none\nUsePAM no\n",
+        "Port {port}\nListenAddress 127.0.0.1\nListenAddress ::1\nHostKey {}\nPidFile none\nUsePAM no\n",
         key.display()
     );
     let configuration = write(&directory, "sshd_config", configuration);
@@ -32,15 +32,19 @@ fn serve() -> Peer {
         .arg(root_of("sshd").join("usr/sbin/sshd"))
         .args(["-D", "-e", "-f"])
         .arg(configuration);
-    Peer::tcp(&mut command, port, directory)
+    Peer::tcp_on_both(&mut command, port, directory)
 }
 
 #[tokio::test]
 async fn openssh_says_who_it_is() {
     let peer = serve();
-    let finding = run(&ask("ssh"), config_to(peer.address)).await;
-    assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
-    let ssh = finding.attempts[0].ssh.clone().unwrap();
-    assert_eq!((ssh.protocol.as_str(), ssh.lines_before), ("2.0", 0));
-    assert!(ssh.software.starts_with("OpenSSH_"), "{}", ssh.software);
+    for at in peer.addresses() {
+        for ask in by_name_and_address(&ask("ssh"), at) {
+            let finding = run(&ask, config_to(at)).await;
+            assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
+            let ssh = finding.attempts[0].ssh.clone().unwrap();
+            assert_eq!((ssh.protocol.as_str(), ssh.lines_before), ("2.0", 0));
+            assert!(ssh.software.starts_with("OpenSSH_"), "{}", ssh.software);
+        }
+    }
 }

@@ -10,7 +10,7 @@ use crate::{
     asks::{ask, run},
     authority::Authority,
     middlebox::proxy,
-    peer::{Peer, free_port, write},
+    peer::{Peer, by_name_and_address, free_port, write},
 };
 
 const SERVER: &str = "
@@ -28,25 +28,34 @@ def gate(connection, request):
         return connection.respond(http.HTTPStatus.FORBIDDEN, 'no')
 
 async def main():
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain('certificate.pem', 'key.pem')
-    async with serve(talk, '127.0.0.1', int(sys.argv[1]), ssl=context, process_request=gate):
+    context = None
+    if sys.argv[2] == 'wss':
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain('certificate.pem', 'key.pem')
+    both = ['127.0.0.1', '::1']
+    async with serve(talk, both, int(sys.argv[1]), ssl=context, process_request=gate):
         await asyncio.get_running_loop().create_future()
 
 asyncio.run(main())
 ";
 
 fn serve(authority: &Authority) -> Peer {
+    serve_as(authority, "wss")
+}
+
+/// With TLS or, as `ws`, in the clear.
+fn serve_as(authority: &Authority, protocol: &str) -> Peer {
     let directory = TempDir::new().unwrap();
     let identity = authority.right();
     write(&directory, "certificate.pem", &identity.certificate);
     write(&directory, "key.pem", &identity.key);
     let script = write(&directory, "server.py", SERVER);
     let port = free_port();
-    Peer::tcp(
+    Peer::tcp_on_both(
         Command::new(python().unwrap())
             .arg(script)
-            .arg(port.to_string()),
+            .arg(port.to_string())
+            .arg(protocol),
         port,
         directory,
     )
@@ -55,16 +64,23 @@ fn serve(authority: &Authority) -> Peer {
 #[tokio::test]
 async fn a_real_server_answers_pings_stays_open_and_says_goodbye() {
     let authority = Authority::new("Vendor CA");
-    let peer = serve(&authority);
-    let ask = Ask {
-        hold: Duration::from_millis(300),
-        ..ask("wss")
-    };
-    let finding = run(&ask, authority.config_to(peer.address)).await;
-    assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
-    let websocket = finding.attempts[0].websocket.clone().unwrap();
-    assert!(websocket.pong.is_some());
-    assert!(websocket.held >= Duration::from_millis(300));
+    for protocol in ["ws", "wss"] {
+        let peer = serve_as(&authority, protocol);
+        let held = Ask {
+            hold: Duration::from_millis(300),
+            ..ask(protocol)
+        };
+        for at in peer.addresses() {
+            for ask in by_name_and_address(&held, at) {
+                let finding = run(&ask, authority.config_to(at)).await;
+                let ended = (finding.outcome, finding.trouble);
+                assert_eq!(ended, (Outcome::Pass, None), "{ask:?} at {at}");
+                let websocket = finding.attempts[0].websocket.clone().unwrap();
+                assert!(websocket.pong.is_some());
+                assert!(websocket.held >= Duration::from_millis(300));
+            }
+        }
+    }
 }
 
 #[tokio::test]
