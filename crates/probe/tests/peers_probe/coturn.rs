@@ -17,8 +17,8 @@ use tempfile::TempDir;
 
 use crate::{
     asks::{ask, run},
-    authority::Authority,
-    peer::{Peer, by_name_and_address, free_port, write},
+    authority::{Authority, Identity},
+    peer::{Peer, accepts, by_name_and_address, free_port, replies, write},
     site::{DEVICE, ROUTER, SERVERS, Site, on_own_site, probe},
 };
 
@@ -173,10 +173,8 @@ fn each_kind_of_nat_is_named_by_the_words_of_rfc_5780() {
     });
 }
 
-#[tokio::test]
-async fn a_binding_goes_over_udp_tcp_and_tls() {
-    let authority = Authority::new("Vendor CA");
-    let identity = authority.right();
+/// A server in the clear over UDP and TCP, and its port for TLS.
+fn serve(identity: &Identity) -> (Peer, u16) {
     let directory = TempDir::new().unwrap();
     let certificate = write(&directory, "certificate.pem", &identity.certificate);
     let key = write(&directory, "key.pem", &identity.key);
@@ -209,7 +207,18 @@ async fn a_binding_goes_over_udp_tcp_and_tls() {
         .arg(certificate)
         .arg("--pkey")
         .arg(key);
-    let peer = Peer::tcp_on_both(&mut command, plain, directory);
+    let question = binding_request(TransactionId([7; 12]), None);
+    let peer = Peer::on_both(&mut command, plain, directory, |at| {
+        let with_tls = SocketAddr::new(at.ip(), secure);
+        accepts(at) && accepts(with_tls) && replies(at, &question)
+    });
+    (peer, secure)
+}
+
+#[tokio::test]
+async fn a_binding_goes_over_udp_tcp_and_tls() {
+    let authority = Authority::new("Vendor CA");
+    let (peer, secure) = serve(&authority.right());
     let ways = peer.addresses().into_iter().flat_map(|at| {
         [
             ("stun", Transport::Udp, at),

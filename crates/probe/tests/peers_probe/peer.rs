@@ -40,9 +40,18 @@ impl Peer {
 
     /// Starts a server that answers TCP connections on this port over IPv4 and over IPv6.
     pub(crate) fn tcp_on_both(command: &mut Command, port: u16, directory: TempDir) -> Self {
-        let answers = |_| LOOPBACK.into_iter().all(|ip| accepts((ip, port).into()));
-        let at = (Ipv4Addr::LOCALHOST, port).into();
-        Self::start(command, at, directory, answers)
+        Self::on_both(command, port, directory, accepts)
+    }
+
+    /// Starts a server on this port, and waits until it is `ready` over IPv4 and over IPv6.
+    pub(crate) fn on_both(
+        command: &mut Command,
+        port: u16,
+        directory: TempDir,
+        ready: impl Fn(SocketAddr) -> bool,
+    ) -> Self {
+        let both = |_| LOOPBACK.into_iter().all(|ip| ready((ip, port).into()));
+        Self::start(command, (Ipv4Addr::LOCALHOST, port).into(), directory, both)
     }
 
     /// Starts a server that answers this datagram at this address.
@@ -74,12 +83,7 @@ impl Peer {
         directory: TempDir,
         question: &[u8],
     ) -> Self {
-        let answers = |_| {
-            let mut both = LOOPBACK.into_iter();
-            both.all(|ip| replies((ip, port).into(), question))
-        };
-        let at = (Ipv4Addr::LOCALHOST, port).into();
-        Self::start(command, at, directory, answers)
+        Self::on_both(command, port, directory, |at| replies(at, question))
     }
 
     /// Where a server on both families is, over IPv4 and over IPv6.
@@ -102,11 +106,11 @@ impl Peer {
     }
 }
 
-fn accepts(address: SocketAddr) -> bool {
+pub(crate) fn accepts(address: SocketAddr) -> bool {
     TcpStream::connect(address).is_ok()
 }
 
-fn replies(address: SocketAddr, question: &[u8]) -> bool {
+pub(crate) fn replies(address: SocketAddr, question: &[u8]) -> bool {
     let own = LOOPBACK[usize::from(address.is_ipv6())];
     let socket = UdpSocket::bind((own, 0)).unwrap();
     socket.set_read_timeout(Some(BEFORE_THE_NEXT)).unwrap();

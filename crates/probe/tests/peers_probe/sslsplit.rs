@@ -21,8 +21,10 @@ fn inspect(server: SocketAddr, company: &Authority) -> Peer {
     let certificate = write(&directory, "ca.pem", company.pem());
     let key = write(&directory, "ca.key", company.key());
     let port = free_port();
-    let mut command = Command::new("sslsplit");
+    // It has a child, which must not outlive it: it goes with its PID namespace.
+    let mut command = Command::new("unshare");
     command
+        .args(["--pid", "--fork", "--kill-child", "sslsplit"])
         .args(["-P", "-u", "root", "-k"])
         .arg(key)
         .arg("-c")
