@@ -13,6 +13,8 @@
 //! | text as Server-Sent Events carry it | [`event`] |
 //! | a server's end of all of it | [`connection`] |
 //! | what lets a connection outlive its transport | [`replay`] |
+//! | for clients: which transport to try next, and what works here | [`ladder`] |
+//! | for clients: when to come back | [`retry`] |
 //!
 //! Nothing here moves bytes, reads a clock or waits; the caller does. What a peer sends is bounded
 //! by [`MESSAGE_MAX`] (or what the caller says in its place), [`DEPTH_MAX`] and
@@ -24,11 +26,13 @@ pub mod event;
 pub mod framing;
 pub mod handshake;
 pub mod json;
+pub mod ladder;
 pub mod message;
 pub mod message_pack;
 pub mod negotiate;
 pub mod payload;
 pub mod replay;
+pub mod retry;
 
 pub use self::handshake::Protocol;
 pub use self::message::{Call, Completed, Headers, Message};

@@ -83,6 +83,50 @@ impl<V> Message<V> {
             Self::Ping | Self::Close { .. } | Self::Ack { .. } | Self::Sequence { .. } => false,
         }
     }
+
+    /// The same message with its values in another form.
+    #[must_use]
+    pub fn map<U>(self, mut into: impl FnMut(V) -> U) -> Message<U> {
+        match self {
+            Self::Invocation { id, call } => Message::Invocation {
+                id,
+                call: call.map(into),
+            },
+            Self::StreamItem { headers, id, item } => Message::StreamItem {
+                headers,
+                id,
+                item: into(item),
+            },
+            Self::Completion {
+                headers,
+                id,
+                completed,
+            } => Message::Completion {
+                headers,
+                id,
+                completed: match completed {
+                    Completed::Void => Completed::Void,
+                    Completed::Result(result) => Completed::Result(into(result)),
+                    Completed::Error(error) => Completed::Error(error),
+                },
+            },
+            Self::StreamInvocation { id, call } => Message::StreamInvocation {
+                id,
+                call: call.map(into),
+            },
+            Self::CancelInvocation { headers, id } => Message::CancelInvocation { headers, id },
+            Self::Ping => Message::Ping,
+            Self::Close {
+                error,
+                allow_reconnect,
+            } => Message::Close {
+                error,
+                allow_reconnect,
+            },
+            Self::Ack { sequence_id } => Message::Ack { sequence_id },
+            Self::Sequence { sequence_id } => Message::Sequence { sequence_id },
+        }
+    }
 }
 
 /// A method to call, and with what.
@@ -96,6 +140,17 @@ pub struct Call<V> {
     pub arguments: Vec<V>,
     /// Streams that the caller sends along.
     pub stream_ids: Vec<String>,
+}
+
+impl<V> Call<V> {
+    fn map<U>(self, into: impl FnMut(V) -> U) -> Call<U> {
+        Call {
+            headers: self.headers,
+            target: self.target,
+            arguments: self.arguments.into_iter().map(into).collect(),
+            stream_ids: self.stream_ids,
+        }
+    }
 }
 
 /// How a call or a stream ended.
