@@ -41,6 +41,13 @@ impl Raw {
     }
 }
 
+/// Null.
+impl Default for Raw {
+    fn default() -> Self {
+        Self(RawValue::NULL.to_owned())
+    }
+}
+
 /// By its text: blanks count.
 impl PartialEq for Raw {
     fn eq(&self, other: &Self) -> bool {

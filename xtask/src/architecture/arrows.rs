@@ -3,13 +3,14 @@
 use crate::workspace::Package;
 
 /// What each package of the workspace may need of the others. The arrows only point up.
-const ALLOWED: [(&str, &[&str]); 20] = [
+const ALLOWED: [(&str, &[&str]); 21] = [
     ("outgate-manifest", &[]),
     ("outgate-render", &["outgate-manifest"]),
     ("outgate-wire", &[]),
     ("outgate-mqtt", &[]),
     ("outgate-pac", &[]),
     ("outgate-signalr", &[]),
+    ("outgate-signalr-client", &["outgate-signalr"]),
     ("outgate-signalr-server", &["outgate-signalr"]),
     (
         "outgate-probe",
