@@ -9,6 +9,7 @@ mod dhcp;
 mod dhcp6;
 mod door;
 mod event_stream;
+mod firebase;
 mod icmp;
 mod ldap;
 mod manifest;
@@ -28,6 +29,7 @@ pub use self::dhcp::dhcp_reply;
 pub use self::dhcp6::dhcp6_reply;
 pub use self::door::door_first_bytes;
 pub use self::event_stream::event_stream;
+pub use self::firebase::{firebase_message, firebase_query};
 pub use self::icmp::icmp_reply;
 pub use self::ldap::ldap_message;
 pub use self::manifest::manifest;
@@ -47,12 +49,14 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz_targets` and of its folder in
 /// `corpus`.
-pub const TARGETS: [(&str, Target); 20] = [
+pub const TARGETS: [(&str, Target); 22] = [
     ("challenges", challenges),
     ("dhcp6_reply", dhcp6_reply),
     ("dhcp_reply", dhcp_reply),
     ("door_first_bytes", door_first_bytes),
     ("event_stream", event_stream),
+    ("firebase_message", firebase_message),
+    ("firebase_query", firebase_query),
     ("icmp_reply", icmp_reply),
     ("ldap_message", ldap_message),
     ("manifest", manifest),

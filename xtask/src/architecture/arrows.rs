@@ -3,7 +3,7 @@
 use crate::workspace::Package;
 
 /// What each package of the workspace may need of the others. The arrows only point up.
-const ALLOWED: [(&str, &[&str]); 21] = [
+const ALLOWED: [(&str, &[&str]); 22] = [
     ("outgate-manifest", &[]),
     ("outgate-render", &["outgate-manifest"]),
     ("outgate-wire", &[]),
@@ -33,11 +33,13 @@ const ALLOWED: [(&str, &[&str]); 21] = [
     ("outgate-testbed", &[]),
     ("outgate-core", &[]),
     ("outgate-door", &[]),
+    ("outgate-firebase", &[]),
     (
         "outgate-hub",
         &[
             "outgate-core",
             "outgate-door",
+            "outgate-firebase",
             "outgate-mqtt",
             "outgate-wire",
         ],
@@ -60,6 +62,7 @@ const ALLOWED: [(&str, &[&str]); 21] = [
         "outgate-fuzz",
         &[
             "outgate-door",
+            "outgate-firebase",
             "outgate-manifest",
             "outgate-mqtt",
             "outgate-signalr",
@@ -71,7 +74,8 @@ const ALLOWED: [(&str, &[&str]); 21] = [
 ];
 
 /// The packages that compute and never talk to anybody.
-pub(super) const WITHOUT_INPUT_OR_OUTPUT: [&str; 6] = [
+pub(super) const WITHOUT_INPUT_OR_OUTPUT: [&str; 7] = [
+    "outgate-firebase",
     "outgate-manifest",
     "outgate-mqtt",
     "outgate-pac",
