@@ -33,7 +33,7 @@ pub enum PayloadError {
     Json(#[source] serde_json::Error),
     /// In MessagePack.
     #[error("MessagePack of another type")]
-    MessagePack(#[source] rmpv::ext::Error),
+    MessagePack(#[source] rmp_serde::decode::Error),
 }
 
 impl Payload {
@@ -45,7 +45,13 @@ impl Payload {
         match self {
             Self::Json(raw) => raw.read().map_err(PayloadError::Json),
             Self::MessagePack(value) => {
-                rmpv::ext::from_value(value).map_err(PayloadError::MessagePack)
+                // rmpv reads no enum as other languages write it: it wants arrays and numbers.
+                let mut bytes = Vec::new();
+                // A vector takes whatever is written to it.
+                let _ = rmpv::encode::write_value(&mut bytes, &value);
+                let mut reader =
+                    rmp_serde::Deserializer::from_read_ref(&bytes).with_human_readable();
+                T::deserialize(&mut reader).map_err(PayloadError::MessagePack)
             }
         }
     }
@@ -117,6 +123,30 @@ mod tests {
     struct Place {
         table: u32,
         name: Option<String>,
+    }
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    enum Bill {
+        Open,
+        Paid { by: String },
+    }
+
+    #[test]
+    fn an_enum_is_a_text_or_a_map_in_either_protocol() {
+        let json = |text| Payload::Json(serde_json::from_str(text).unwrap());
+        let by = message_pack::Value::Map(vec![("by".into(), "card".into())]);
+        let paid = message_pack::Value::Map(vec![("Paid".into(), by)]);
+        for open in [json("\"Open\""), Payload::MessagePack("Open".into())] {
+            assert_eq!(open.read::<Bill>().unwrap(), Bill::Open);
+        }
+        let by = "card".to_owned();
+        let expected = Bill::Paid { by };
+        for paid in [
+            json("{\"Paid\":{\"by\":\"card\"}}"),
+            Payload::MessagePack(paid),
+        ] {
+            assert_eq!(paid.read::<Bill>().unwrap(), expected);
+        }
     }
 
     #[test]
