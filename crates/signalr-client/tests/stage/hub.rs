@@ -199,7 +199,10 @@ async fn calls_and_results(client: &Client) {
     let user = client.invoke::<Option<String>>("WhoAmI", ()).await;
     assert_eq!(user.unwrap().as_deref(), Some("ada"));
     for (method, words) in [
-        ("Refuse", "An unexpected error occurred invoking 'Refuse' on the server. HubException: not today"),
+        (
+            "Refuse",
+            "An unexpected error occurred invoking 'Refuse' on the server. HubException: not today",
+        ),
         (
             "Nope",
             "Failed to invoke 'Nope' due to an error on the server. HubException: Method does not exist.",
