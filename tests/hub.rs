@@ -1,7 +1,7 @@
 //! A hub that runs for a test, and a home from which it is administered.
 
-use std::io::{BufRead, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{ChildStdout, Command, Output, Stdio};
 
@@ -9,7 +9,7 @@ use outgate_testbed::Ends;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-use crate::support::{json, stderr};
+use crate::support::{json, scrape, stderr};
 
 /// A hub that runs, and a home from which it is administered.
 pub(crate) struct Hub {
@@ -79,13 +79,7 @@ impl Hub {
 
     /// What it counts, for Prometheus.
     pub(crate) fn metrics(&self) -> String {
-        let mut stream = TcpStream::connect(self.plain).expect("the hub");
-        stream
-            .write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
-            .expect("a question");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        answer
+        scrape(&self.plain.to_string(), "*/*")
     }
 
     /// A hub to which its first operator has logged in.

@@ -22,6 +22,8 @@ mod lab;
 mod operations;
 #[cfg(all(feature = "namespaces", feature = "peers"))]
 mod place;
+#[cfg(feature = "peers")]
+mod prometheus;
 mod reports;
 mod secrets;
 #[cfg(all(feature = "namespaces", feature = "peers"))]

@@ -2,13 +2,14 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
-use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
+use std::process::{ChildStderr, ChildStdout, Command, Output, Stdio};
 use std::time::SystemTime;
 
 use outgate_standin::{
     Answers, Authority, DhcpSettings, DnsFault, HttpFault, NtpFault, Place, Stage, SystemClock,
     TlsFault,
 };
+use outgate_testbed::Ends;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
@@ -23,25 +24,26 @@ pub(crate) fn outgate<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<It
 
 /// An `outgate check --watch` under way, which ends with the test.
 pub(crate) struct Watch {
-    child: Child,
+    child: Ends,
     output: BufReader<ChildStdout>,
     errors: BufReader<ChildStderr>,
     /// The first line that it printed.
     pub(crate) first: String,
-    address: String,
+    /// Where `/metrics` is.
+    pub(crate) address: String,
 }
 
 impl Watch {
     /// Starts this command and waits until its first check is done.
     pub(crate) fn start(command: &mut Command) -> Self {
         let command = command.args(["--watch", "--every=5", "--metrics=127.0.0.1:0"]);
-        let mut child = command
+        let child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .spawn()
-            .expect("outgate starts");
-        let errors = BufReader::new(child.stderr.take().expect("a pipe"));
-        let output = BufReader::new(child.stdout.take().expect("a pipe"));
+            .spawn();
+        let mut child = Ends(child.expect("outgate starts"));
+        let errors = BufReader::new(child.0.stderr.take().expect("a pipe"));
+        let output = BufReader::new(child.0.stdout.take().expect("a pipe"));
         let mut watch = Self {
             child,
             output,
@@ -60,21 +62,15 @@ impl Watch {
 
     /// What `GET /metrics` answers.
     pub(crate) fn scrape(&self) -> String {
-        let mut stream = TcpStream::connect(&self.address).expect("a connection");
-        stream
-            .write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
-            .expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("UTF-8");
-        answer
+        scrape(&self.address, "*/*")
     }
 
     /// Tells it to end; the exit code, and what else it printed.
     pub(crate) fn end(mut self) -> (Option<i32>, String) {
-        let id = self.child.id().to_string();
+        let id = self.child.0.id().to_string();
         let told = Command::new("kill").args(["-TERM", &id]).status();
         assert!(told.expect("kill").success());
-        let code = self.child.wait().expect("ended").code();
+        let code = self.child.0.wait().expect("ended").code();
         let mut rest = String::new();
         self.output.read_to_string(&mut rest).expect("UTF-8");
         self.errors.read_to_string(&mut rest).expect("UTF-8");
@@ -82,11 +78,14 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// What `GET /metrics` answers at an address to somebody who accepts this.
+pub(crate) fn scrape(address: &str, accept: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    let question = format!("GET /metrics HTTP/1.0\r\nHost: localhost\r\nAccept: {accept}\r\n\r\n");
+    stream.write_all(question.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("UTF-8");
+    answer
 }
 
 /// Standard output as text.

@@ -19,9 +19,6 @@ use prometheus_client::registry::{Registry, Unit};
 
 mod registered;
 
-/// The media type of [`Metrics::text`].
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
 /// What is counted. Cheap to copy; all copies count together.
 #[derive(Clone, Debug)]
 pub struct Metrics(Arc<Counted>);

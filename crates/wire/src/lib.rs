@@ -8,6 +8,7 @@ pub mod challenge;
 pub mod dhcp;
 pub mod dhcp6;
 pub mod event_stream;
+pub mod exposition;
 pub mod http_date;
 pub mod icmp;
 pub mod ldap;

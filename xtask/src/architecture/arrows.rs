@@ -56,6 +56,7 @@ const ALLOWED: [(&str, &[&str]); 22] = [
             "outgate-lab",
             "outgate-hub",
             "outgate-client",
+            "outgate-wire",
         ],
     ),
     (

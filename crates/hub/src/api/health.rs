@@ -8,7 +8,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
-use http::header::{CONTENT_TYPE, FORWARDED};
+use http::header::{ACCEPT, CONTENT_TYPE, FORWARDED};
 use tokio::sync::Mutex;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -16,11 +16,11 @@ use utoipa_axum::routes;
 use outgate_core::identity::Scope;
 use outgate_core::{Core, Refusal};
 use outgate_door::Facts;
+use outgate_wire::exposition;
 
 use crate::api::Api;
 use crate::api::caller::make_out;
 use crate::api::problem::Problem;
-use crate::metrics;
 
 /// How long the disk may take before the hub is said not to be ready.
 const DISK_WITHIN: Duration = Duration::from_secs(2);
@@ -87,11 +87,11 @@ impl Readiness {
 
 /// Read what the hub counts
 ///
-/// In the text format of Prometheus. Needs a token of somebody who sees all sites, but for those networks that are configured to
+/// In the text format of Prometheus, or as OpenMetrics for those who accept that. Needs a token of somebody who sees all sites, but for those networks that are configured to
 /// need none: this machine itself by default, and not through a proxy on it.
 #[utoipa::path(get, path = "/metrics", tag = "health", security((), ("bearer" = [])),
     responses((status = 200, description = "The numbers", body = String,
-        content_type = "application/openmetrics-text")))]
+        content_type = "text/plain")))]
 async fn get_metrics(
     State(api): State<Arc<Api>>,
     Extension(facts): Extension<Facts>,
@@ -103,8 +103,9 @@ async fn get_metrics(
             return Err(Refusal::forbidden("reading the numbers of all sites").into());
         }
     }
-    let kind = metrics::CONTENT_TYPE;
-    Ok(([(CONTENT_TYPE, kind)], api.state.metrics.text()).into_response())
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    let (kind, text) = exposition::answer(accept.unwrap_or_default(), api.state.metrics.text());
+    Ok(([(CONTENT_TYPE, kind)], text).into_response())
 }
 
 /// Whether `peer` needs no token. Who comes through a proxy is not who they seem to be.

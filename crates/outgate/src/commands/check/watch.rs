@@ -8,20 +8,19 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header::CONTENT_TYPE};
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use clap::Args;
 use outgate_check::{CauseRules, Report, Verdict, metrics};
 use outgate_probe::Path;
+use outgate_wire::exposition;
 use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::form::{FormArgs, Veil, written};
 use crate::output::{Failure, print_more, say};
-
-/// The version of the text format that Prometheus is given.
-const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Whether and how often the check is repeated.
 #[derive(Args, Clone)]
@@ -155,7 +154,7 @@ fn state(report: &Report) -> String {
 }
 
 /// The last result. Before the first check is done there is nothing to say, and nothing is said.
-async fn serve(State(last): State<Last>) -> Response {
+async fn serve(State(last): State<Last>, headers: HeaderMap) -> Response {
     let text = last
         .read()
         .unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -167,7 +166,9 @@ async fn serve(State(last): State<Last>) -> Response {
         )
             .into_response();
     }
-    ([(CONTENT_TYPE, OPENMETRICS)], text).into_response()
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    let (kind, text) = exposition::answer(accept.unwrap_or_default(), text);
+    ([(CONTENT_TYPE, kind)], text).into_response()
 }
 
 /// Waits for SIGINT or SIGTERM.
