@@ -8,3 +8,6 @@
 #[path = "../stage/hub.rs"]
 mod hub;
 mod microsoft;
+#[path = "../stage/relay.rs"]
+mod relay;
+mod stateful;

@@ -180,6 +180,50 @@ const parts = {
     return { sum };
   },
 
+  async stateful() {
+    const { cutter } = JSON.parse(options);
+    const [host, port] = cutter.split(":");
+    const cut = () =>
+      new Promise((done) => {
+        const socket = require("net").connect(Number(port), host, () => socket.end(done));
+        socket.on("error", done);
+      });
+    const connection = build({}, (builder) => builder.withStatefulReconnect());
+    const heard = [];
+    const trouble = [];
+    connection.onclose((error) => trouble.push(`closed: ${error}`));
+    let sockets = 0;
+    connection.on("Received", (_who, text) => heard.push(Number(text)));
+    await connection.start();
+    const before = connection.connectionId;
+    const whole = connection.connection;
+    const connect = whole.transport.connect.bind(whole.transport);
+    whole.transport.connect = (...all) => {
+      sockets += 1;
+      return connect(...all);
+    };
+    const counted = collect(connection.stream("Counter", 5000));
+    const sums = [];
+    for (let number = 0; number < 200; number += 1) {
+      sums.push(connection.invoke("Add", number, 0));
+      await connection.send("Send", "me", String(number));
+      if (number % 40 === 20) {
+        await cut();
+        await sums[number];
+      }
+    }
+    const found = {
+      sums: (await Promise.all(sums)).every((sum, number) => sum === number),
+      counted: (await counted).items.every((item, number) => item === number),
+      same: connection.connectionId === before,
+      heard: heard.length === 200 && heard.every((item, number) => item === number),
+      sockets: sockets >= 5,
+      trouble: trouble.slice(),
+    };
+    await connection.stop();
+    return found;
+  },
+
   async whoami() {
     const connection = build();
     await connection.start();

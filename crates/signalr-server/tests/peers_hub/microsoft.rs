@@ -17,7 +17,7 @@ const WAYS: [(Transport, &str); 5] = [
 ];
 
 /// Runs a part of the script and gives what it found.
-async fn run(part: &str, options: Value) -> Value {
+pub(crate) async fn run(part: &str, options: Value) -> Value {
     let modules = packages().unwrap().join("node/node_modules");
     let script = include_str!("microsoft.js");
     let mut node = Command::new("node");
