@@ -1,13 +1,16 @@
 //! The hub as clients written by others see it.
 //!
-//! Needs Node with `@microsoft/signalr` and `@microsoft/signalr-protocol-msgpack`;
-//! `cargo xtask test` installs them.
+//! Needs Node with `@microsoft/signalr` and `@microsoft/signalr-protocol-msgpack`, Python with
+//! `pysignalr` and `signalrcore`, Chromium and nginx; `cargo xtask test` installs them.
 
 #![cfg(test)]
 
+mod chromium;
 #[path = "../stage/hub.rs"]
 mod hub;
 mod microsoft;
+mod nginx;
+mod python;
 #[path = "../stage/relay.rs"]
 mod relay;
 mod stateful;

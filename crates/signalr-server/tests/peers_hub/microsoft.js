@@ -180,6 +180,20 @@ const parts = {
     return { sum };
   },
 
+  async chosen() {
+    const all = signalR.HttpTransportType;
+    const any = all.WebSockets | all.ServerSentEvents | all.LongPolling;
+    const connection = build({ transport: any });
+    const heard = new Promise((done) => connection.on("Received", (_, text) => done(text)));
+    await connection.start();
+    const transport = (await connection.invoke("WhoAmI"))[2];
+    await connection.send("Send", "me", "hello");
+    const counted = await collect(connection.stream("Counter", 100));
+    const found = { transport, heard: await heard, counted: counted.items.length };
+    await connection.stop();
+    return found;
+  },
+
   async stateful() {
     const { cutter } = JSON.parse(options);
     const [host, port] = cutter.split(":");

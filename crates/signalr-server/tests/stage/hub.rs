@@ -14,7 +14,7 @@ use outgate_signalr_server::{
     State, Upload,
 };
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// Long enough for everything on this machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,7 +31,7 @@ pub(crate) enum Told {
 
 /// What handlers know.
 #[derive(Clone)]
-pub(crate) struct Ears(mpsc::UnboundedSender<Told>);
+pub(crate) struct Ears(mpsc::UnboundedSender<Told>, Arc<Notify>);
 
 /// A hub that runs.
 pub(crate) struct Stage {
@@ -54,9 +54,17 @@ impl Stage {
     }
 
     pub(crate) async fn with(change: impl FnOnce(Builder<Ears>) -> Builder<Ears>) -> Self {
+        Self::beside(change, Router::new()).await
+    }
+
+    /// Beside other things on the same server.
+    pub(crate) async fn beside(
+        change: impl FnOnce(Builder<Ears>) -> Builder<Ears>,
+        others: Router,
+    ) -> Self {
         let (sender, told) = mpsc::unbounded_channel();
-        let (service, hub) = change(builder(Ears(sender))).build();
-        let app = Router::new().nest_service("/hub", service);
+        let (service, hub) = change(builder(Ears(sender, Arc::default()))).build();
+        let app = others.nest_service("/hub", service);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = tokio::spawn(async { axum::serve(listener, app).await.unwrap() });
@@ -203,6 +211,17 @@ fn streams(builder: Builder<Ears>) -> Builder<Ears> {
         .on_stream("Counter", async |Args((count,)): Args<(u32,)>| {
             Ok::<_, HubError>(stream::iter((0..count).map(Ok::<_, HubError>)))
         })
+        .on_stream(
+            "CounterWhenTold",
+            async |State(ears): State<Ears>, Args((count,)): Args<(u32,)>| {
+                ears.1.notified().await;
+                Ok::<_, HubError>(stream::iter((0..count).map(Ok::<_, HubError>)))
+            },
+        )
+        .on("Go", async |State(ears): State<Ears>| {
+            ears.1.notify_one();
+            Ok::<_, HubError>(())
+        })
         .on_stream("Broken", async || {
             let items = [Ok(1), Err(HubError::new("torn"))];
             Ok::<_, HubError>(stream::iter(items))
@@ -221,6 +240,17 @@ fn streams(builder: Builder<Ears>) -> Builder<Ears> {
             }
             Ok::<_, HubError>(sum)
         })
+        .on(
+            "SumToMe",
+            async |connection: Connection, mut numbers: Upload<i64>| {
+                let mut sum = 0;
+                while let Some(number) = numbers.next().await {
+                    sum += number?;
+                }
+                connection.send("Received", ("sum", sum.to_string()))?;
+                Ok::<_, HubError>(())
+            },
+        )
         .on_stream("Double", async |numbers: Upload<i64>| {
             Ok::<_, HubError>(doubled(numbers))
         })
