@@ -216,14 +216,13 @@ async fn talk(
     };
     let ping = core.session.write(Message::Ping);
     loop {
-        let first = match timeout(patience, queue.recv()).await {
-            Ok(Some(record)) => record,
+        let sent = match timeout(patience, queue.recv()).await {
+            Ok(Some(record)) => writer.send(&batch(record, queue)).await,
             // Nobody can say anything any more.
             Ok(None) => return Cause::CutOff,
-            Err(_) => ping.clone(),
+            Err(_) => writer.ping(ping.clone()).await,
         };
-        let batch = batch(first, queue);
-        if let Err(cause) = writer.send(&batch).await {
+        if let Err(cause) = sent {
             return cause;
         }
     }

@@ -84,6 +84,14 @@ impl Writer {
         }
     }
 
+    /// Sends a ping.
+    pub(crate) async fn ping(&mut self, record: Bytes) -> Result<(), Cause> {
+        match self {
+            Self::WebSocket(writer) => writer.ping(record).await,
+            Self::Posts(posts) => posts.send(&[record]).await,
+        }
+    }
+
     /// Tells the server that the connection is over. It may be over there already.
     pub(crate) async fn close(&mut self) {
         match self {

@@ -123,6 +123,13 @@ impl Writer {
         Ok(self.sink.flush().await?)
     }
 
+    /// Sends a ping of WebSocket too. Hubs do not answer those of SignalR, and some proxies cut what
+    /// is quiet in one direction.
+    pub(super) async fn ping(&mut self, record: Bytes) -> Result<(), Cause> {
+        self.sink.feed(Message::Ping(Bytes::new())).await?;
+        self.send(&[record]).await
+    }
+
     pub(super) async fn close(&mut self) {
         let frame = CloseFrame {
             code: CloseCode::Normal,

@@ -71,8 +71,11 @@ impl Stage {
 }
 
 async fn by_token(parts: http::request::Parts) -> Result<Identity, axum::response::Response> {
-    let shown = parts.headers.get(http::header::AUTHORIZATION);
-    if shown.is_none_or(|shown| *shown != format!("Bearer {TOKEN}")) {
+    let header = parts.headers.get(http::header::AUTHORIZATION);
+    let by_header = header.is_some_and(|header| *header == format!("Bearer {TOKEN}"));
+    // Microsoft's client puts it there for events.
+    let query = parts.uri.query().unwrap_or_default();
+    if !by_header && !query.contains(&format!("access_token={TOKEN}")) {
         return Err(http::StatusCode::UNAUTHORIZED.into_response());
     }
     Ok(Identity {

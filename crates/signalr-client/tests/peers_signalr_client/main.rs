@@ -1,0 +1,11 @@
+//! The client behind other people's proxies, and beside Microsoft's own.
+//!
+//! Needs nginx, squid, and Node with `@microsoft/signalr`; `cargo xtask test` installs them.
+
+#![cfg(test)]
+
+#[path = "../stage/hub.rs"]
+mod hub;
+mod microsoft;
+mod nginx;
+mod squid;
