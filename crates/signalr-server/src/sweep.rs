@@ -75,6 +75,9 @@ fn keep(shared: &Arc<Shared>, now: Duration) -> bool {
         shared.end(Disconnected::TransportLost);
         return false;
     }
+    if state.held.is_some() {
+        state.link.handle_pause(now);
+    }
     if !state.link.is_ended() {
         state.link.handle_timeout(now);
     }

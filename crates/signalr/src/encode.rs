@@ -1,7 +1,7 @@
 //! Messages written straight from a program's own types, in one pass.
 //!
-//! What [`json`](crate::json) and [`message_pack`](crate::message_pack) write, without a
-//! [`Message`](crate::Message) in between: for whoever sends much.
+//! What [`json`] and [`message_pack`] write, without a
+//! [`Message`] in between: for whoever sends much.
 
 use bytes::Bytes;
 use rmp::encode as pack;

@@ -24,7 +24,7 @@ impl<H: Handles> Connection<H> {
     /// Sends a message. Before the handshake and after the end it is not sent.
     ///
     /// # Errors
-    /// So much waits that the connection is ended; [`Event::Ended`] comes as well.
+    /// So much waits that the connection is ended; [`Event::Ended`](super::Event::Ended) comes as well.
     pub fn send(&mut self, frame: Frame) -> Result<(), Overrun> {
         if !matches!(self.phase, Phase::Open { .. }) {
             return Ok(());
@@ -79,6 +79,11 @@ impl<H: Handles> Connection<H> {
             replay.sent.keep(frame.bytes.clone());
         }
         Some(frame.bytes)
+    }
+
+    /// This side does not read what comes, so that silence is not the client's.
+    pub fn handle_pause(&mut self, now: Duration) {
+        self.heard = now;
     }
 
     /// Does what is due.

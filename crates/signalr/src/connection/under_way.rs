@@ -4,7 +4,7 @@ use super::Connection;
 use super::tables::{Drained, Full, Handles, Tables};
 
 impl<H: Handles> Connection<H> {
-    /// Takes a stream that came with a call ([`Called::stream_ids`]).
+    /// Takes a stream that came with a call ([`Called::stream_ids`](super::Called::stream_ids)).
     ///
     /// # Errors
     /// There are too many, or there is one of that name.
