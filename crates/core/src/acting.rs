@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use crate::audit;
 use crate::clock::Timestamp;
-use crate::id::DeviceId;
-use crate::identity::{Actor, DeviceState, Role, device_seen_by};
+use crate::id::{DeviceId, SiteId};
+use crate::identity::{Actor, DeviceState, Role, device_seen_by, site_seen_by};
 use crate::refusal::Refusal;
 
 /// Whether `actor` may look at `device`.
@@ -19,6 +19,18 @@ pub(crate) fn may_see(
     device: &DeviceId,
 ) -> Result<(), Refusal> {
     device_seen_by(connection, actor, device).map(|_| ())
+}
+
+/// Whether `actor` may look at `site`.
+///
+/// # Errors
+/// As [`may_see`].
+pub(crate) fn may_see_site(
+    connection: &Connection,
+    actor: &Actor,
+    site: &SiteId,
+) -> Result<(), Refusal> {
+    site_seen_by(connection, actor, site).map(|_| ())
 }
 
 /// Whether `actor` may do `act` to `device`; if so it is noted in the audit log, in the same

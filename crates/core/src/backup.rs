@@ -9,6 +9,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::objects::{FOLDER as OBJECTS, INCOMING};
 use crate::refusal::Refusal;
 use crate::store;
 
@@ -93,6 +94,7 @@ pub fn back_up(folder: &Path, to: &Path) -> Result<usize, BackupError> {
     store::copy_of(folder, &partial.0.join(store::FILE))?;
     let mut files = 1;
     copy_all(folder, &partial.0, MAX_DEPTH, &mut files)?;
+    files += copy_objects(&folder.join(OBJECTS), &partial.0.join(OBJECTS))?;
     fs::rename(&partial.0, to).map_err(failed(to))?;
     sync(parent)?;
     Ok(files)
@@ -108,7 +110,7 @@ fn copy_all(from: &Path, to: &Path, depth: usize, files: &mut usize) -> Result<(
         let entry = entry.map_err(failed(from))?;
         let (path, name) = (entry.path(), entry.file_name());
         let kind = entry.file_type().map_err(failed(&path))?;
-        if store::makes(&name.to_string_lossy()) {
+        if store::makes(&name.to_string_lossy()) || name == OBJECTS {
             continue;
         }
         if kind.is_dir() {
@@ -131,6 +133,37 @@ fn copy_all(from: &Path, to: &Path, depth: usize, files: &mut usize) -> Result<(
     sync(to)
 }
 
+/// Copies objects that are whole. One that has gone since the store was copied is left out: an
+/// asset of its name was changed or removed meanwhile.
+fn copy_objects(from: &Path, to: &Path) -> Result<usize, BackupError> {
+    let mut files = 0;
+    make_folder(to)?;
+    for shelf in fs::read_dir(from).map_err(failed(from))? {
+        let shelf = shelf.map_err(failed(from))?;
+        if shelf.file_name() == INCOMING {
+            continue;
+        }
+        let (shelf, made) = (shelf.path(), to.join(shelf.file_name()));
+        make_folder(&made)?;
+        for object in fs::read_dir(&shelf).map_err(failed(&shelf))? {
+            let object = object.map_err(failed(&shelf))?;
+            let path = object.path();
+            match File::open(&path) {
+                Ok(mut content) => {
+                    let to = made.join(object.file_name());
+                    write_new(&to, |file| io::copy(&mut content, file).map(drop))?;
+                    files += 1;
+                }
+                Err(gone) if gone.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(failed(&path)(error)),
+            }
+        }
+        sync(&made)?;
+    }
+    sync(to)?;
+    Ok(files)
+}
+
 fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
     let mut bytes = Vec::new();
     let read = File::open(from).map_err(failed(from))?;
@@ -143,10 +176,18 @@ fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
             why: "it is too large",
         });
     }
+    write_new(to, |file| file.write_all(&bytes))
+}
+
+/// Makes a file for its owner alone, and returns once it is on the disk.
+fn write_new(
+    to: &Path,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<(), BackupError> {
     let write = || {
         let mut open = OpenOptions::new();
         let mut file = open.write(true).create_new(true).mode(0o600).open(to)?;
-        file.write_all(&bytes)?;
+        fill(&mut file)?;
         file.sync_all()
     };
     write().map_err(failed(to))

@@ -5,6 +5,7 @@
 //! are ([`identity`]), then holds a [`sessions::Session`] for as long as the connection lives;
 //! every act goes through it, so that a revocation can stop all of them at once.
 
+pub mod assets;
 pub mod audit;
 pub mod backup;
 pub mod calls;
@@ -18,6 +19,7 @@ pub mod idempotency;
 pub mod identity;
 pub mod limits;
 pub mod messages;
+pub mod objects;
 pub mod refusal;
 pub mod secret;
 pub mod sessions;

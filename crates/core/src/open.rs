@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use crate::assets::Assets;
 use crate::audit::Audit;
 use crate::calls::Calls;
 use crate::clock::Clock;
@@ -15,6 +16,7 @@ use crate::idempotency::Idempotency;
 use crate::identity::{Identified, Identity};
 use crate::limits::{FailedLogins, Limits};
 use crate::messages::Messages;
+use crate::objects::Objects;
 use crate::refusal::Refusal;
 use crate::sessions::{Pass, Presence, Session, Sessions};
 use crate::store::{OpenError, Store};
@@ -74,6 +76,8 @@ pub struct Core {
     pub webhooks: Webhooks,
     /// What waits between devices.
     pub messages: Messages,
+    /// What devices hold a copy of.
+    pub assets: Assets,
     /// Who did what.
     pub audit: Audit,
     /// What was asked before.
@@ -95,7 +99,13 @@ impl Core {
             clock.clone(),
             sessions.clone(),
         )?;
+        let objects = Objects::open(&settings.data, settings.limits.reserve);
+        let objects = objects.map_err(|source| OpenError::Folder {
+            path: settings.data.clone(),
+            source,
+        })?;
         Ok(Self {
+            assets: Assets::new(store.clone(), clock.clone(), objects)?,
             webhooks: Webhooks::new(store.clone(), clock.clone(), identity.clone()),
             identity,
             failed_logins: FailedLogins::new(clock.clone()),

@@ -18,6 +18,7 @@ const VERSIONS: [&[&str]; 1] = [&[
     crate::messages::SCHEMA,
     crate::idempotency::SCHEMA,
     crate::webhooks::SCHEMA,
+    crate::assets::SCHEMA,
 ]];
 
 /// What marks a file as ours (`PRAGMA application_id`): "OutG".
