@@ -2,6 +2,8 @@
 #![cfg(test)]
 
 mod administration;
+#[cfg(feature = "peers")]
+mod assets;
 mod back_ends;
 mod backups;
 mod both_ends;

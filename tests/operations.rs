@@ -202,6 +202,11 @@ fn devices(hub: &Hub) {
     hub.fails("call till-2 ping --deadline 1s", 3);
     hub.get("twin get till-2");
     hub.get(r#"twin set till-2 {"volume":3}"#);
+    std::fs::write(hub.file("logo.png"), "a logo").expect("a file");
+    hub.get("asset add logo.png --name images/logo.png --site lund");
+    let listed = hub.get("asset list");
+    assert_eq!(listed["assets"][0]["content_type"], "image/png");
+    hub.get("asset remove images/logo.png --site lund --yes");
     hub.get("device revoke till-2 --yes");
     hub.get("device restore till-2");
 }

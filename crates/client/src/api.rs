@@ -2,6 +2,7 @@
 //!
 //! Times are RFC 3339 text, as they go over the wire.
 
+mod assets;
 mod audit;
 mod authorities;
 mod calls;
@@ -19,6 +20,7 @@ mod status;
 mod twins;
 mod webhooks;
 
+pub use assets::Asset;
 pub use audit::{AuditEntry, Verified};
 pub use authorities::Authority;
 pub use calls::Answer;

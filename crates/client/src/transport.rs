@@ -1,7 +1,9 @@
 //! Requests to the hub: built, sent, sent again where that is harmless, and their answers read.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, IF_MATCH, RETRY_AFTER,
 };
@@ -46,7 +48,7 @@ pub(crate) struct Ask {
     method: Method,
     path: Vec<String>,
     query: Vec<(&'static str, String)>,
-    body: Option<(&'static str, Vec<u8>)>,
+    body: Option<(Cow<'static, str>, Bytes)>,
     headers: HeaderMap,
     patience: Duration,
     repeat: Repeat,
@@ -193,7 +195,7 @@ impl Client {
             request = request.header(AUTHORIZATION, authorization.clone());
         }
         if let Some((kind, body)) = &ask.body {
-            request = request.header(CONTENT_TYPE, *kind).body(body.clone());
+            request = request.header(CONTENT_TYPE, &**kind).body(body.clone());
         }
         request
     }
@@ -297,8 +299,12 @@ impl Ask {
     }
 
     /// With a body of this media type.
-    pub(crate) fn body(mut self, kind: &'static str, body: Vec<u8>) -> Self {
-        self.body = Some((kind, body));
+    pub(crate) fn body(
+        mut self,
+        kind: impl Into<Cow<'static, str>>,
+        body: impl Into<Bytes>,
+    ) -> Self {
+        self.body = Some((kind.into(), body.into()));
         self
     }
 

@@ -141,12 +141,7 @@ impl Assets {
             .map_err(|_| Refusal::Internal("an asset's making stopped"))?
     }
 
-    async fn put_now(
-        &self,
-        actor: Actor,
-        asset: Asset,
-        content: Whole,
-    ) -> Result<Asset, Refusal> {
+    async fn put_now(&self, actor: Actor, asset: Asset, content: Whole) -> Result<Asset, Refusal> {
         let _naming = self.naming.lock().await;
         let digest = asset.digest;
         content.keep().await?;

@@ -180,10 +180,7 @@ fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
 }
 
 /// Makes a file for its owner alone, and returns once it is on the disk.
-fn write_new(
-    to: &Path,
-    fill: impl FnOnce(&mut File) -> io::Result<()>,
-) -> Result<(), BackupError> {
+fn write_new(to: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), BackupError> {
     let write = || {
         let mut open = OpenOptions::new();
         let mut file = open.write(true).create_new(true).mode(0o600).open(to)?;
@@ -283,7 +280,13 @@ mod tests {
         make(&core, "one").await;
         fs::create_dir(folder.join("tls")).unwrap();
         fs::write(folder.join("tls/ca.key"), "key").unwrap();
+        fs::create_dir(folder.join("objects/ab")).unwrap();
+        fs::write(folder.join("objects/ab/abc"), "object").unwrap();
+        fs::write(folder.join("objects/incoming/part"), "par").unwrap();
         let files = back_up(&folder, &to).unwrap();
+        let object = fs::read_to_string(to.join("objects/ab/abc"));
+        assert_eq!(object.unwrap(), "object");
+        assert!(!to.join("objects/incoming").exists());
         make(&core, "two").await;
         assert_eq!(fs::read_to_string(to.join("tls/ca.key")).unwrap(), "key");
         assert!(files >= 3, "{files}");

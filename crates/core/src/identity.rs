@@ -65,9 +65,9 @@ pub use site_authority::{MAX_SITE_AUTHORITIES, SiteAuthority};
 pub use vault::Vault;
 
 pub(crate) use device::seen_by as device_seen_by;
-pub(crate) use site::seen_by as site_seen_by;
 pub(crate) use schema::SCHEMA;
 pub(crate) use seen::Seen;
+pub(crate) use site::seen_by as site_seen_by;
 
 /// Refused acts that are written down an operator: ten at once, then one every six seconds.
 const REFUSALS: Rate = Rate {

@@ -23,10 +23,11 @@ use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::api::bodies::Bodies;
-use crate::api::bounds::{MAX_ADDRESS, MAX_ENROLMENTS, MAX_STREAMS, Places};
+use crate::api::bounds::{MAX_ADDRESS, MAX_ENROLMENTS, MAX_STREAMS, MAX_UPLOADS, Places};
 use crate::api::problem::{Kind, Problem};
 use crate::hub::State;
 
+mod assets;
 mod audit;
 mod authorities;
 mod bodies;
@@ -56,6 +57,8 @@ pub(crate) mod view;
 mod webhooks;
 
 pub use caller::Caller;
+pub(crate) use caller::{ended, turned_away};
+pub(crate) use pages::quoted;
 pub use problem::Problem as ApiProblem;
 
 /// How many enrolments one source may ask for at once, and then a second: a whole factory may be
@@ -80,6 +83,7 @@ pub(crate) struct Api {
     /// Bodies of enrolments that are being read.
     enrolling: Places,
     streams: Places,
+    uploads: Places,
     /// Bodies of callers with a token.
     bodies: Bodies,
     open: Rates<IpAddr>,
@@ -101,6 +105,7 @@ pub fn router(state: State) -> Router {
         state,
         enrolling: Places::new(MAX_ENROLMENTS),
         streams: Places::new(MAX_STREAMS),
+        uploads: Places::new(MAX_UPLOADS),
         bodies: Bodies::default(),
         running: Arc::new(Semaphore::new(idempotency::MAX_RUNNING)),
         queries: document::queries(&document),
@@ -143,6 +148,7 @@ fn with_login() -> OpenApiRouter<Arc<Api>> {
         .merge(consumers::router())
         .merge(commands::router())
         .merge(twins::router())
+        .merge(assets::router())
         .merge(operators::router())
         .merge(services::router())
         .merge(webhooks::router())

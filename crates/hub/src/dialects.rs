@@ -1,5 +1,8 @@
 //! Wire protocols, each translated to and from the device model. A file a dialect.
 
+pub(crate) mod assets;
+mod caller;
+mod login;
 pub mod mqtt;
 
 /// What the dialects call themselves where sessions are told of: who comes in by one of them stays,

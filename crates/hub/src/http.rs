@@ -60,6 +60,7 @@ pub(crate) fn router(state: &crate::State, dialects: Router) -> Router {
         .merge(crate::console::router(state.clone()))
         .merge(whoami::router(state.core.clock.clone()))
         .merge(dialects)
+        .merge(crate::dialects::assets::router(&state.core))
         .layer(RequestBodyTimeoutLayer::new(BODY_MOVES_WITHIN))
         .layer(middleware::from_fn_with_state(
             state.metrics.clone(),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    audit::AuditArgs, call::CallArgs, check::CheckArgs, command::CommandArgs,
+    asset::AssetArgs, audit::AuditArgs, call::CallArgs, check::CheckArgs, command::CommandArgs,
     completions::CompletionsArgs, consumer::ConsumerArgs, context::ContextArgs, demo::DemoArgs,
     device::DeviceArgs, events::EventsArgs, fleet_key::FleetKeyArgs, flows::FlowsArgs,
     hub::HubArgs, lab::LabArgs, lint::LintArgs, login::LoginArgs, operator::OperatorArgs,
@@ -72,6 +72,8 @@ enum Command {
     Call(CallArgs),
     /// What a device is wanted to be, and what it says it is.
     Twin(TwinArgs),
+    /// Files that devices hold a copy of.
+    Asset(AssetArgs),
     /// What was done at the hub, and by whom.
     Audit(AuditArgs),
     /// People, and programs that administer the hub.
@@ -112,6 +114,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Commands(args) => args.run(),
         Command::Call(args) => args.run(),
         Command::Twin(args) => args.run(),
+        Command::Asset(args) => args.run(),
         Command::Audit(args) => args.run(),
         Command::Operator(args) => args.run(),
         Command::Service(args) => args.run(),

@@ -41,7 +41,9 @@ async fn put(core: &Core, new: NewAsset, content: &str) -> Asset {
 
 async fn site(core: &Core, name: &str) {
     let (hub, title) = (Actor::hub(), name.to_owned());
-    let made = core.identity.create_site(&hub, name.parse().unwrap(), title);
+    let made = core
+        .identity
+        .create_site(&hub, name.parse().unwrap(), title);
     made.await.unwrap();
 }
 
@@ -74,7 +76,10 @@ async fn a_device_holds_what_is_for_all_and_for_its_site_which_goes_first() {
     put(core, named("extra.txt", Some("site-of-two")), "two").await;
     let (one, two) = (bench.session("one"), bench.session("two"));
     let logo = ("images/logo.png", "logo");
-    assert_eq!(held(core, &one).await, pairs(&[logo, ("prices.json", "one")]));
+    assert_eq!(
+        held(core, &one).await,
+        pairs(&[logo, ("prices.json", "one")])
+    );
     let twos = [("extra.txt", "two"), logo, ("prices.json", "all")];
     assert_eq!(held(core, &two).await, pairs(&twos));
     // What another site has is not to be had by who knows its digest.
@@ -101,7 +106,10 @@ async fn an_object_goes_with_the_last_asset_that_has_it_in_it() {
     assert!(!path.exists());
     let again = core.assets.remove(&Actor::hub(), &b, None).await;
     assert!(matches!(again, Err(Refusal::NotFound { .. })));
-    assert_eq!(held(core, &bench.session("x")).await, pairs(&[("a", "other")]));
+    assert_eq!(
+        held(core, &bench.session("x")).await,
+        pairs(&[("a", "other")])
+    );
 }
 
 #[tokio::test]

@@ -33,7 +33,10 @@ async fn an_object_has_its_name_from_what_is_in_it_however_it_came() {
     let (folder, objects) = open();
     let whole = coming(&objects, &["a", "", "bc"]).await.finish().await;
     let whole = whole.unwrap();
-    assert_eq!((whole.digest().to_string().as_str(), whole.size()), (ABC, 3));
+    assert_eq!(
+        (whole.digest().to_string().as_str(), whole.size()),
+        (ABC, 3)
+    );
     let path = objects.path(whole.digest());
     assert!(!path.exists());
     whole.keep().await.unwrap();

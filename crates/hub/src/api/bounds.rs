@@ -52,6 +52,13 @@ pub(crate) const MAX_STREAMS: usize = 256;
 /// The most bytes of what a name may be asked to begin with.
 const MAX_PREFIX: usize = 256;
 
+/// The most assets that are coming at a time: each holds a piece of its body in memory, and
+/// disk that counts once it is there.
+pub(crate) const MAX_UPLOADS: usize = 32;
+
+/// The most assets that are coming from one operator at a time.
+pub(crate) const MAX_UPLOADS_EACH: usize = 8;
+
 /// What names are to begin with, if it is not too long or empty.
 pub(crate) fn prefix(prefix: String) -> Result<String, Problem> {
     if (1..=MAX_PREFIX).contains(&prefix.len()) {

@@ -162,17 +162,22 @@ pub(crate) async fn make_out(
     match Caller::sign_in(core, &token, VIA, facts.peer).await {
         Ok(caller) => Ok(caller),
         Err(refusal) => {
-            let problem = match Problem::from(refusal) {
-                revoked if revoked.kind() == Kind::Revoked => {
-                    Problem::unauthenticated("the token is not accepted")
-                }
-                other => other,
-            };
+            let problem = turned_away(refusal);
             if problem.clone().into_response().status() == StatusCode::UNAUTHORIZED {
                 core.failed_logins.count(&attempt)?;
             }
             Err(problem)
         }
+    }
+}
+
+/// What is told to somebody who could not be let in: no more than that to who has been revoked.
+pub(crate) fn turned_away(refusal: Refusal) -> Problem {
+    match Problem::from(refusal) {
+        revoked if revoked.kind() == Kind::Revoked => {
+            Problem::unauthenticated("the token is not accepted")
+        }
+        other => other,
     }
 }
 

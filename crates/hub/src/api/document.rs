@@ -25,7 +25,7 @@ Payloads whose type is JSON are told and given as `payload`, all others in base 
 described here are refused.";
 
 /// The groups of operations.
-const TAGS: [(&str, &str); 15] = [
+const TAGS: [(&str, &str); 16] = [
     ("sites", "Customers' places where devices stand"),
     ("devices", "Devices, and whether they may come in"),
     ("credentials", "How devices prove who they are"),
@@ -35,6 +35,7 @@ const TAGS: [(&str, &str); 15] = [
     ("commands", "What devices are to do"),
     ("calls", "What devices are asked while they are there"),
     ("twins", "What devices are wanted to be, and are"),
+    ("assets", "Files that devices hold a copy of"),
     ("operators", "Who administers"),
     ("services", "Back ends that take events"),
     ("webhooks", "Back ends that events are pushed to"),

@@ -122,7 +122,7 @@ pub(crate) fn link(asked: &Uri, next: &str) -> Option<HeaderValue> {
 }
 
 /// `text` as it may stand in a query (RFC 3986, section 2.1).
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

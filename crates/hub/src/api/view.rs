@@ -1,5 +1,6 @@
 //! What goes over the wire, apart from what is kept: these types change only with the API.
 
+mod assets;
 mod devices;
 mod events;
 mod identity;
@@ -7,6 +8,7 @@ mod payload;
 mod twin;
 mod webhooks;
 
+pub(crate) use assets::Asset;
 pub(crate) use devices::{Answer, Command, Device, DeviceState, Revocation, Session, Site};
 pub(crate) use events::{AuditEntry, Chain, Consumer, Event, EventList};
 pub(crate) use identity::{

@@ -3,7 +3,7 @@
 //!
 //! A connection is read by [`outgate_mqtt`]'s state machine, driven by a `conversation`, which
 //! hands events and the like to the core and messages between devices to the `broker`. Which
-//! topic means what is in `topics`; who may connect, in `login`.
+//! topic means what is in `topics`; who may connect, in the dialects' `login`.
 //!
 //! What is acknowledged is on the disk: an event, a retained message, a message for a session that
 //! is kept. Acknowledgements leave in the order of the messages, and many messages wait for one
@@ -13,7 +13,6 @@ mod broker;
 mod conversation;
 mod events;
 mod io;
-mod login;
 pub mod methods;
 mod policies;
 mod reasons;

@@ -24,6 +24,7 @@ fn body(operation: &str) -> Value {
         "create_service" => json!({"id": "new"}),
         "create_webhook" => json!({"url": "https://billing.example/"}),
         "advance_consumer" => json!({"place": 0}),
+        "put_asset" => json!("a logo"),
         "add_authority" => json!({"certificate": ""}),
         without if WITHOUT_BODY.contains(&without) => Value::Null,
         other => panic!("{other} is new: say what its body is"),
@@ -31,12 +32,13 @@ fn body(operation: &str) -> Value {
 }
 
 /// Writing operations that take no body.
-const WITHOUT_BODY: [&str; 17] = [
+const WITHOUT_BODY: [&str; 18] = [
     "approve_device",
     "cancel_command",
     "discard_letter",
     "dismiss_session",
     "redeliver_letter",
+    "remove_asset",
     "remove_consumer",
     "remove_webhook",
     "restore_device",

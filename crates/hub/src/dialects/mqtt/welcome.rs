@@ -24,7 +24,8 @@ use super::io::{Moved, Outbox, poll_move};
 use super::methods::{self, Agreed};
 use super::policies::Subject;
 use super::topics::{self, Meaning};
-use super::{Inner, VIA, login, reasons};
+use super::{Inner, VIA, reasons};
+use crate::dialects::login::{self, Shown};
 
 /// How long a client that is turned away has to read why.
 const TO_READ_WHY: Duration = Duration::from_secs(2);
@@ -191,7 +192,12 @@ where
         let agreed = methods::log_in(hub, connection, stream, asked, facts).await?;
         return Ok((agreed.identified.clone(), Some(Box::new(agreed))));
     }
-    match login::identify(hub, connect, facts).await {
+    let user = connect.user_name.as_deref().unwrap_or_default();
+    let shown = match &connect.password {
+        Some(password) => Shown::Password(user, password.expose()),
+        None => Shown::Name(user),
+    };
+    match login::identify(&hub.core, shown, facts).await {
         Ok(identified) => Ok((identified, None)),
         Err(refusal) => {
             // Anybody may bring this about as often as they like.

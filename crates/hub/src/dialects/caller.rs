@@ -1,0 +1,106 @@
+//! Devices and services that ask over HTTP, and their sessions for as long as the answer takes.
+
+use std::sync::Arc;
+
+use axum::BoxError;
+use axum::Extension;
+use axum::body::HttpBody as _;
+use axum::body::{Body, BodyDataStream};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, stream};
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, HeaderValue};
+use http::request::Parts;
+use outgate_core::sessions::Session;
+use outgate_core::{Core, Refusal};
+use outgate_door::Facts;
+
+use super::login;
+use crate::api::{ApiProblem, ended, turned_away};
+use crate::http::{Cut, watched};
+
+/// Somebody who asks, made out and still in good standing. Keeping a copy keeps their session.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller(Arc<Session>);
+
+impl Caller {
+    /// Their session.
+    pub(crate) fn session(&self) -> &Session {
+        &self.0
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiProblem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiProblem> {
+        let caller = parts.extensions.get::<Self>().cloned();
+        caller.ok_or_else(|| Refusal::Internal("a route without a login was asked who asks").into())
+    }
+}
+
+/// Lets only those pass who can be made out, as a session over the dialect of that name; drops what
+/// they asked for when that ends, and breaks off what they are still being sent.
+pub(crate) async fn authenticate(
+    State((core, via)): State<(Core, &'static str)>,
+    Extension(facts): Extension<Facts>,
+    cut: Cut,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let caller = match sign_in(&core, via, &facts, request.headers()).await {
+        Ok(caller) => caller,
+        Err(refusal) => return turned_away(refusal).into_response(),
+    };
+    request.extensions_mut().insert(caller.clone());
+    let mut response = tokio::select! {
+        response = next.run(request) => response,
+        ending = caller.0.ended() => return ended(ending).into_response(),
+    };
+    if let Some(length) = response.body().size_hint().exact() {
+        // Which the body that follows does not know.
+        let headers = response.headers_mut();
+        let length = HeaderValue::from(length);
+        headers.entry(CONTENT_LENGTH).or_insert(length);
+    }
+    response.map(|body| {
+        let over = caller.clone();
+        let over = async move {
+            over.0.ended().await;
+        };
+        let parts = until_ended(body.into_data_stream(), caller);
+        Body::from_stream(watched(parts, cut, over))
+    })
+}
+
+/// The parts of an answer, broken off when the session of who asked ends.
+fn until_ended(
+    parts: BodyDataStream,
+    caller: Caller,
+) -> impl Stream<Item = Result<Bytes, BoxError>> {
+    stream::unfold(Some((parts, caller)), |rest| async {
+        let (mut parts, caller) = rest?;
+        tokio::select! {
+            biased;
+            _ = caller.0.ended() => Some((Err("access has ended".into()), None)),
+            part = parts.next() => {
+                let part = part?.map_err(BoxError::from);
+                Some((part, Some((parts, caller))))
+            }
+        }
+    })
+}
+
+async fn sign_in(
+    core: &Core,
+    via: &'static str,
+    facts: &Facts,
+    headers: &HeaderMap,
+) -> Result<Caller, Refusal> {
+    let identified = login::over_http(core, headers, facts).await?;
+    let session = core.open_session(&identified, via, facts.peer).await?;
+    Ok(Caller(Arc::new(session)))
+}
