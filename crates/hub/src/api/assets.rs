@@ -9,6 +9,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode, Uri};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -40,6 +41,11 @@ struct OfAsset {
     asset: AssetName,
 }
 
+/// What is in an asset: bytes of any kind.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+struct Content(());
+
 /// Whose devices an asset is for.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -70,7 +76,7 @@ async fn list_assets(
 /// The body is what is in it, of at most 256 MiB; its type, that of the asset. Of two of the same
 /// name a device holds the one of its site.
 #[utoipa::path(put, path = "/api/assets/{asset}", tag = "assets", params(OfAsset, Whose),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    request_body(content = inline(Content), content_type = "application/octet-stream"),
     responses((status = 200, description = "The asset as it is now", body = view::Asset)))]
 async fn put_asset(
     State(api): State<Arc<Api>>,
