@@ -218,6 +218,10 @@ impl<H: Handles> Connection<H> {
         if binary && self.transport.is_some_and(|it| !it.is_binary()) {
             return Err(refused(wording::NO_BINARY.to_owned()));
         }
+        if request.version < version_max {
+            // Clients that have come to another transport than WebSockets acknowledge nothing.
+            self.replay = None;
+        }
         self.binary = binary;
         self.records.limit(self.settings.message_max);
         self.phase = Phase::Open { protocol };

@@ -286,10 +286,18 @@ fn a_stateful_connection_goes_on_where_its_transport_broke() {
 }
 
 #[test]
+fn a_connection_is_stateful_only_if_the_handshake_says_so_too() {
+    let mut connection = connection(Settings::default(), true);
+    connection.handle_transport(Transport::ServerSentEvents, Duration::ZERO);
+    assert_eq!(events(&mut connection, FOR_JSON), ["Opened"]);
+    assert!(!connection.is_stateful());
+}
+
+#[test]
 fn a_stateful_connection_ends_when_messages_are_lost() {
     let mut connection = connection(Settings::default(), true);
     connection.handle_transport(Transport::WebSockets, Duration::ZERO);
-    events(&mut connection, FOR_JSON);
+    events(&mut connection, &FOR_JSON.replace("1}", "2}"));
     connection.handle_transport(Transport::WebSockets, Duration::ZERO);
     let told = events(&mut connection, "{\"type\":9,\"sequenceId\":2}\u{1e}");
     assert!(told[0].starts_with("Ended(Lost("), "{told:?}");
