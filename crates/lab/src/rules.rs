@@ -92,9 +92,18 @@ impl Chains {
                 self.before
                     .push_str("\t\tudp dport 5060 ct helper set \"sip\"\n");
             }
-            Fault::Loss { percent, ports } => self.lose(*percent, *ports),
+            Fault::Loss { percent, ports } => {
+                for (way, side) in [("oifname", "dport"), ("iifname", "sport")] {
+                    let carried = ports.map_or_else(String::new, |[first, last]| {
+                        format!("udp {side} {first}-{last} ")
+                    });
+                    let _ = writeln!(
+                        self.back,
+                        "\t\t{way} \"wan\" {carried}numgen random mod 100 < {percent} drop"
+                    );
+                }
+            }
             Fault::Dns { .. }
-            | Fault::NoNameServer
             | Fault::Lost { .. }
             | Fault::NeighboursSilent
             | Fault::ClockBehind { .. }
@@ -104,19 +113,6 @@ impl Chains {
             | Fault::DhcpSilent
             | Fault::DhcpTimeServer { .. }
             | Fault::SecondDhcpServer => {}
-        }
-    }
-
-    /// Loses so many of a hundred packets in each direction: all, or those of UDP to and from ports.
-    fn lose(&mut self, percent: u8, ports: Option<[u16; 2]>) {
-        for (way, side) in [("oifname", "dport"), ("iifname", "sport")] {
-            let carried = ports.map_or_else(String::new, |[first, last]| {
-                format!("udp {side} {first}-{last} ")
-            });
-            let _ = writeln!(
-                self.back,
-                "\t\t{way} \"wan\" {carried}numgen random mod 100 < {percent} drop"
-            );
         }
     }
 

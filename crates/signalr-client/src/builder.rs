@@ -108,6 +108,13 @@ impl Builder {
         self
     }
 
+    /// Asks for a connection that outlives its WebSocket: after a cut both ends go on where they
+    /// were, and calls under way are not lost. A server may say no.
+    pub fn stateful(mut self, stateful: bool) -> Self {
+        self.0.rules.stateful = stateful;
+        self
+    }
+
     /// What is known of the transports here from an earlier run: [`Client::memory`].
     pub fn memory(mut self, memory: Memory) -> Self {
         self.0.memory = memory;

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use outgate_signalr::replay::Gap;
 use outgate_signalr::{ProtocolError, ladder::LadderError, negotiate::Transport};
 
 use crate::{connect::Authority, value::ValueError};
@@ -108,6 +109,12 @@ pub enum Cause {
     Token {
         /// Why.
         why: String,
+    },
+    /// On a connection that outlives its transport, what the hub said in between is missing.
+    #[error("the hub goes on after messages that have not come")]
+    Gap {
+        /// Which.
+        source: Gap,
     },
     /// A handler was too slow for what came.
     #[error("the handler of {target} is too slow: {limit} calls wait for it already")]

@@ -184,11 +184,13 @@ impl Session {
         }
     }
 
-    /// Takes a record of the hub.
-    pub(crate) fn handle_record(&self, record: &[u8]) -> Result<Flow, Cause> {
-        let Some(message) = value::read(self.protocol, record)? else {
-            return Ok(Flow::GoesOn);
-        };
+    /// The message in a record, unless it is of a kind that is not known.
+    pub(crate) fn read(&self, record: &[u8]) -> Result<Option<Message<Payload>>, Cause> {
+        Ok(value::read(self.protocol, record)?)
+    }
+
+    /// Takes a message of the hub.
+    pub(crate) fn handle_message(&self, message: Message<Payload>) -> Result<Flow, Cause> {
         match message {
             Message::Invocation { id, call } => self.handle_call(id, call)?,
             Message::StreamItem { id, item, .. } => self.handle_item(&id, item),

@@ -66,7 +66,6 @@ const ALLOWED: [(&str, &[&str]); 22] = [
             "outgate-firebase",
             "outgate-manifest",
             "outgate-mqtt",
-            "outgate-pac",
             "outgate-signalr",
             "outgate-wire",
         ],

@@ -116,8 +116,7 @@ impl Drop for Resolver {
     }
 }
 
-/// The answer to these bytes, noting what was asked for.
-pub(crate) fn respond(
+fn respond(
     bytes: &[u8],
     notes: &Mutex<Vec<(String, RecordType)>>,
     say: fn(&str, RecordType) -> Say,

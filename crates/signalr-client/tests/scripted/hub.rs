@@ -53,6 +53,7 @@ struct State {
     /// What the handshake is answered with.
     welcome: String,
     requests: Vec<Asked>,
+    handshakes: Vec<String>,
     connections: HashMap<String, Arc<Connection>>,
     last: usize,
 }
@@ -176,6 +177,10 @@ impl Hub {
         Client::builder("http://hub.test/hub").connect(self.clone())
     }
 
+    pub(crate) fn handshakes(&self) -> Vec<String> {
+        self.state().handshakes.clone()
+    }
+
     pub(crate) fn requests(&self) -> Vec<Asked> {
         self.state().requests.clone()
     }
@@ -221,7 +226,7 @@ impl Hub {
             cookie: text(header::COOKIE),
         });
         if line.contains("/negotiate") {
-            return self.negotiate();
+            return self.negotiate(line.contains("useStatefulReconnect=true"));
         }
         let query = request.uri().query().unwrap_or_default().to_owned();
         let id = query.split('&').find_map(|it| it.strip_prefix("id="));
@@ -247,7 +252,7 @@ impl Hub {
         self.open(connection, request).await
     }
 
-    fn negotiate(&self) -> Response<Body> {
+    fn negotiate(&self, stateful: bool) -> Response<Body> {
         if let Some(answer) = self.state().answers.pop_front() {
             return answer.map(|body| Full::from(body).boxed_unsync());
         }
@@ -263,10 +268,15 @@ impl Hub {
             format!(r#"{{"transport":"{name}","transferFormats":["Text"{binary}]}}"#)
         });
         let offered = offered.collect::<Vec<_>>().join(",");
+        let stateful = if stateful {
+            r#","useStatefulReconnect":true"#
+        } else {
+            ""
+        };
         said(
             200,
             &format!(
-                r#"{{"negotiateVersion":1,"connectionId":"public-{token}","connectionToken":"{token}","availableTransports":[{offered}]}}"#
+                r#"{{"negotiateVersion":1,"connectionId":"public-{token}","connectionToken":"{token}","availableTransports":[{offered}]{stateful}}}"#
             ),
         )
     }
@@ -404,6 +414,7 @@ impl Connection {
                 let _ = self.said.send(record.to_owned());
                 continue;
             }
+            hub.state().handshakes.push(record.to_owned());
             let welcome = hub.state().welcome.clone();
             if !self.stalls {
                 let _ = self.say.send(welcome);

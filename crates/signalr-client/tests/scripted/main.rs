@@ -5,6 +5,7 @@
 mod hub;
 mod ladder;
 mod reconnection;
+mod stateful;
 mod talk;
 
 use outgate_signalr_client::{Cause, Client, State};

@@ -1,12 +1,8 @@
-//! The client and Outgate's own server: every transport, protocol and feature.
+//! Every transport, protocol and feature.
 
-#![cfg(test)]
-
-#[path = "stage/hub.rs"]
-mod hub;
-
-use hub::{Stage, exercise, transport, ways};
 use outgate_signalr_client::{Cause, Client, Policy, State, Token};
+
+use crate::hub::{Stage, exercise, transport, ways};
 
 #[tokio::test]
 async fn everything_works_over_every_transport_in_both_protocols() {
