@@ -17,6 +17,7 @@ mod mqtt;
 mod ntp;
 mod rtp;
 mod signalr;
+mod signalr_connection;
 mod sip;
 mod ssh;
 mod stun;
@@ -37,6 +38,7 @@ pub use self::mqtt::{mqtt_connection, mqtt_packet};
 pub use self::ntp::ntp_reply;
 pub use self::rtp::rtp_packet;
 pub use self::signalr::{signalr_answer, signalr_message};
+pub use self::signalr_connection::signalr_connection;
 pub use self::sip::sip_message;
 pub use self::ssh::ssh_identification;
 pub use self::stun::stun_message;
@@ -49,7 +51,7 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz_targets` and of its folder in
 /// `corpus`.
-pub const TARGETS: [(&str, Target); 22] = [
+pub const TARGETS: [(&str, Target); 23] = [
     ("challenges", challenges),
     ("dhcp6_reply", dhcp6_reply),
     ("dhcp_reply", dhcp_reply),
@@ -65,6 +67,7 @@ pub const TARGETS: [(&str, Target); 22] = [
     ("ntp_reply", ntp_reply),
     ("rtp_packet", rtp_packet),
     ("signalr_answer", signalr_answer),
+    ("signalr_connection", signalr_connection),
     ("signalr_message", signalr_message),
     ("sip_message", sip_message),
     ("ssh_identification", ssh_identification),
