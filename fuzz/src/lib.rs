@@ -40,7 +40,7 @@ pub use self::rtp::rtp_packet;
 pub use self::signalr::{signalr_answer, signalr_message};
 pub use self::signalr_connection::signalr_connection;
 pub use self::sip::sip_message;
-pub use self::ssh::ssh_identification;
+pub use self::ssh::{ssh_identification, ssh_packet};
 pub use self::stun::stun_message;
 pub use self::tls::tls_server_record;
 pub use self::whoami::whoami_answer;
@@ -71,6 +71,7 @@ pub const TARGETS: [(&str, Target); 23] = [
     ("signalr_message", signalr_message),
     ("sip_message", sip_message),
     ("ssh_identification", ssh_identification),
+    ("ssh_packet", ssh_packet),
     ("stun_message", stun_message),
     ("tls_server_record", tls_server_record),
     ("whoami_answer", whoami_answer),

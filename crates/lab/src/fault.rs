@@ -74,6 +74,8 @@ pub enum Fault {
     },
     /// The router rewrites SIP, as the kernel's own helper does.
     SipRewritten,
+    /// A filter that reads along lets the first lines of SSH pass and drops the packets after them.
+    SshStopped,
     /// A server is itself out of order.
     Server {
         /// Its name.

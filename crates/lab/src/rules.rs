@@ -13,6 +13,9 @@ use crate::world::{Service, Speaks};
 /// A packet of TCP that carries something: whoever sends one pushes its last (RFC 9293 §3.9.1.2).
 const CARRIES: &str = "ct state established tcp flags & psh == psh ";
 
+/// What stands after the lengths of SSH's first packet (RFC 4253 §6, §12).
+const SSH_KEXINIT: u8 = 20;
+
 /// Where the servers of each name are.
 pub(crate) type Names = BTreeMap<String, [IpAddr; 2]>;
 
@@ -92,17 +95,15 @@ impl Chains {
                 self.before
                     .push_str("\t\tudp dport 5060 ct helper set \"sip\"\n");
             }
-            Fault::Loss { percent, ports } => {
-                for (way, side) in [("oifname", "dport"), ("iifname", "sport")] {
-                    let carried = ports.map_or_else(String::new, |[first, last]| {
-                        format!("udp {side} {first}-{last} ")
-                    });
-                    let _ = writeln!(
-                        self.back,
-                        "\t\t{way} \"wan\" {carried}numgen random mod 100 < {percent} drop"
-                    );
-                }
+            Fault::SshStopped => {
+                self.servers_ports(|side| format!("tcp {side} 22 @ih,40,8 {SSH_KEXINIT} drop"))
             }
+            Fault::Loss { percent, ports } => self.servers_ports(|side| {
+                let carried = ports.map_or_else(String::new, |[first, last]| {
+                    format!("udp {side} {first}-{last} ")
+                });
+                format!("{carried}numgen random mod 100 < {percent} drop")
+            }),
             Fault::Dns { .. }
             | Fault::Lost { .. }
             | Fault::NeighboursSilent
@@ -121,6 +122,13 @@ impl Chains {
     fn both_ways(&mut self, line: &str) {
         for way in ["iifname", "oifname"] {
             let _ = writeln!(self.back, "\t\t{way} \"wan\" {line}");
+        }
+    }
+
+    /// The same, where the line names ports of servers: `dport` on the way out, `sport` back.
+    fn servers_ports(&mut self, line: impl Fn(&str) -> String) {
+        for (way, side) in [("oifname", "dport"), ("iifname", "sport")] {
+            let _ = writeln!(self.back, "\t\t{way} \"wan\" {}", line(side));
         }
     }
 

@@ -31,7 +31,11 @@ pub(crate) struct Conversation<'s, S> {
 
 impl<'s, S: Stream> Conversation<'s, S> {
     pub(crate) fn new(stream: &'s mut S, phase: PhaseName) -> Self {
-        let heard = Vec::new();
+        Self::resumed(stream, phase, Vec::new())
+    }
+
+    /// Goes on with one of which this was heard and not understood.
+    pub(crate) fn resumed(stream: &'s mut S, phase: PhaseName, heard: Vec<u8>) -> Self {
         Self {
             stream,
             phase,

@@ -250,6 +250,8 @@ pub enum PhaseName {
     Exchange,
     /// Words on an open connection until their answer (SSH, XMPP, LDAP).
     Conversation,
+    /// Which algorithms both ends know (SSH).
+    KeyExchange,
     /// Asking to change to TLS (XMPP, LDAP).
     StartTls,
     /// A packet to every port of a range.
@@ -320,6 +322,7 @@ impl std::fmt::Display for PhaseName {
             Self::Close => "close",
             Self::Exchange => "exchange",
             Self::Conversation => "conversation",
+            Self::KeyExchange => "key exchange",
             Self::StartTls => "change to TLS",
             Self::Sweep => "sweep over the ports",
             Self::Stream => "stream",

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use outgate_wire::{
     ldap::{self, Request},
-    xmpp,
+    ssh, xmpp,
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -34,10 +34,20 @@ const XMPP_LOGINS: &str = "<stream:features><mechanisms \
     </stream:features>";
 const XMPP_PROCEED: &str = "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
 
-/// Says who it is, and then listens.
+/// Says who it is, and once it has heard who asks which algorithms it knows; and then listens.
 pub(crate) async fn serve_ssh(listener: TcpListener) {
     listen::serve_each(listener, |mut stream| async move {
-        if say(&mut stream, SSH).await {
+        let mut heard = Vec::new();
+        if !say(&mut stream, SSH).await {
+            return;
+        }
+        // Whoever asks may have said more by then.
+        while !heard.contains(&b'\n') {
+            if !hear(&mut stream, &mut heard).await {
+                return;
+            }
+        }
+        if say(&mut stream, &ssh::algorithms([0; ssh::COOKIE_LEN])).await {
             listen::hold_silently(stream).await;
         }
     })

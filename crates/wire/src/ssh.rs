@@ -1,4 +1,8 @@
-//! The first line that each end of SSH says (RFC 4253 §4.2).
+//! The first line that each end of SSH says (RFC 4253 §4.2), and the packets that follow it.
+
+mod packet;
+
+pub use packet::{COOKIE_LEN, PACKET_MAX, Packet, PacketError, algorithms, goodbye};
 
 /// The longest line that says who speaks, with its end (RFC 4253 §4.2).
 pub const LINE_MAX: usize = 255;
@@ -24,11 +28,12 @@ pub struct Identification {
 }
 
 impl Identification {
-    /// Reads what a server has said so far; `None` until the line is complete.
+    /// Reads what a server has said so far, and says how many bytes that took; `None` until the
+    /// line is complete.
     ///
     /// # Errors
     /// When the line, or what comes before it, is too long, or the line is none.
-    pub fn read(bytes: &[u8]) -> Result<Option<Self>, IdentificationError> {
+    pub fn read(bytes: &[u8]) -> Result<Option<(Self, usize)>, IdentificationError> {
         let mut rest = bytes;
         let mut lines_before = 0;
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
@@ -40,7 +45,8 @@ impl Identification {
                 if line.len() > LINE_MAX {
                     return Err(IdentificationError::TooLong);
                 }
-                return Self::of(line, lines_before).map(Some);
+                let used = bytes.len() - after.len();
+                return Self::of(line, lines_before).map(|server| Some((server, used)));
             }
             lines_before += 1;
             rest = after;
@@ -101,13 +107,16 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Option<Identification>, IdentificationError> {
-        Identification::read(text.as_bytes())
+        let read = Identification::read(text.as_bytes())?;
+        Ok(read.map(|(server, _)| server))
     }
 
     #[test]
     fn the_line_of_a_debian_server_is_read() {
-        let server = read("SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u7\r\n\0\0\x05").unwrap();
-        let server = server.unwrap();
+        let line = "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u7\r\n";
+        let said = format!("{line}\0\0\x05");
+        let (server, used) = Identification::read(said.as_bytes()).unwrap().unwrap();
+        assert_eq!(used, line.len());
         assert_eq!(server.software, "OpenSSH_9.2p1");
         assert_eq!(server.comments.as_deref(), Some("Debian-2+deb12u7"));
         assert!(server.speaks_version_2());

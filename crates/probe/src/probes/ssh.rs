@@ -1,7 +1,11 @@
-//! Who an SSH server says it is (RFC 4253 §4.2). Nothing is agreed on and nobody logs in.
+//! Who an SSH server says it is (RFC 4253 §4.2), and whether what follows passes as well: which
+//! algorithms each end knows (§7.1). Nothing is agreed on and nobody logs in.
 
 use futures_util::future::{BoxFuture, FutureExt};
-use outgate_wire::ssh::{GREETING_MAX, Identification, IdentificationError};
+use outgate_wire::ssh::{
+    self, COOKIE_LEN, GREETING_MAX, Identification, IdentificationError, PACKET_MAX, Packet,
+    PacketError,
+};
 use tokio::io::AsyncWriteExt;
 
 use crate::{
@@ -18,6 +22,9 @@ use crate::{
 
 /// Who asks.
 const OURS: &str = concat!("SSH-2.0-outgate_check_", env!("CARGO_PKG_VERSION"), "\r\n");
+/// How many packets are looked at for the one that is wanted: what may be passed over, a server
+/// has no reason to send first.
+const PACKETS_MAX: usize = 8;
 /// Longest version that is kept, in characters.
 const VERSION_MAX: usize = 16;
 /// Longest text that is kept, in characters.
@@ -34,11 +41,16 @@ impl Probe for Ssh {
     }
 
     fn sends(&self, _: &Ask) -> Vec<Sent> {
-        vec![Sent::new(
-            "a line that says who asks over SSH, and no login",
-            OURS.len(),
-            1,
-        )]
+        let algorithms = ssh::algorithms([0; COOKIE_LEN]).len();
+        vec![
+            Sent::new(
+                "a line that says who asks over SSH, and no login",
+                OURS.len(),
+                1,
+            ),
+            Sent::new("which algorithms of SSH it knows", algorithms, 1),
+            Sent::new("a goodbye over SSH", ssh::goodbye().len(), 1),
+        ]
     }
 
     fn run<'a>(&'a self, ask: &'a Ask, path: &'a Path) -> BoxFuture<'a, Finding> {
@@ -48,7 +60,7 @@ impl Probe for Ssh {
 
 async fn attempt(run: &mut Run<'_>) -> Result<(), Stop> {
     let mut stream = connect(run).await?;
-    let server = run
+    let (server, rest) = run
         .phase(PhaseName::Conversation, greet(&mut stream))
         .await?;
     let speaks_version_2 = server.speaks_version_2();
@@ -59,23 +71,66 @@ async fn attempt(run: &mut Run<'_>) -> Result<(), Stop> {
         comments: server.comments.map(|text| cut(&text, TEXT_MAX)),
         lines_before: server.lines_before,
     });
-    let goodbye = async {
-        let _ = stream.shutdown().await;
-        Ok(())
-    };
-    run.phase(PhaseName::Close, goodbye).await?;
-    if speaks_version_2 {
-        Ok(())
+    let result = if speaks_version_2 {
+        let cookie = run.path.tls().random()?;
+        let exchange = exchange(&mut stream, rest, cookie);
+        run.phase(PhaseName::KeyExchange, exchange).await
     } else {
         Err(Trouble::SshTooOld { protocol }.into())
+    };
+    // Whoever did not come this far is not there to be told.
+    if result.is_ok() {
+        let goodbye = async {
+            let _ = stream.write_all(&ssh::goodbye()).await;
+            let _ = stream.shutdown().await;
+            Ok(())
+        };
+        run.phase(PhaseName::Close, goodbye).await?;
     }
+    result
 }
 
-async fn greet(stream: &mut BoxedStream) -> Result<Identification, Stop> {
+/// Both say which algorithms they know. A filter that knows SSH by its first line stops it here.
+async fn exchange(
+    stream: &mut BoxedStream,
+    rest: Vec<u8>,
+    cookie: [u8; COOKIE_LEN],
+) -> Result<(), Stop> {
+    let mut talk = Conversation::resumed(stream, PhaseName::KeyExchange, rest);
+    talk.say(&ssh::algorithms(cookie)).await?;
+    for _ in 0..PACKETS_MAX {
+        match talk.hear(read_packet).await? {
+            Packet::Algorithms => return Ok(()),
+            Packet::Goodbye { .. } => {
+                let phase = PhaseName::KeyExchange;
+                return Err(Trouble::Closed { phase }.into());
+            }
+            Packet::Passing => {}
+        }
+    }
+    let (bound, unit) = (PACKETS_MAX as u64, Unit::Messages);
+    Err(Trouble::TooMuch { bound, unit }.into())
+}
+
+fn read_packet(bytes: &[u8]) -> Result<Option<(Packet, usize)>, Trouble> {
+    Packet::read(bytes).map_err(|error| match error {
+        PacketError::TooLong => Trouble::TooMuch {
+            bound: PACKET_MAX as u64,
+            unit: Unit::MessageBytes,
+        },
+        PacketError::NotSsh => Trouble::Malformed {
+            what: error.to_string(),
+        },
+    })
+}
+
+/// Who the server is, and what else it has said already.
+async fn greet(stream: &mut BoxedStream) -> Result<(Identification, Vec<u8>), Stop> {
     let mut talk = Conversation::new(stream, PhaseName::Conversation);
     talk.say(OURS.as_bytes()).await?;
     let heard = talk.hear(read).await;
     match heard {
+        Ok(server) => Ok((server, talk.heard().to_vec())),
         // Whoever said something else and hung up speaks another protocol.
         Err(Stop {
             trouble: Trouble::Closed { .. },
@@ -85,13 +140,13 @@ async fn greet(stream: &mut BoxedStream) -> Result<Identification, Stop> {
             let what = format!("no SSH identification, but `{quote}`");
             Err(Trouble::Malformed { what }.into())
         }
-        heard => heard,
+        Err(stop) => Err(stop),
     }
 }
 
 fn read(bytes: &[u8]) -> Result<Option<(Identification, usize)>, Trouble> {
     match Identification::read(bytes) {
-        Ok(server) => Ok(server.map(|server| (server, bytes.len()))),
+        Ok(server) => Ok(server),
         Err(IdentificationError::TooLong) => Err(Trouble::TooMuch {
             bound: GREETING_MAX as u64,
             unit: Unit::ConversationBytes,

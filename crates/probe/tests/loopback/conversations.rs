@@ -4,7 +4,7 @@
 use std::future::Future;
 
 use outgate_probe::{Finding, Host, LdapEvidence, Outcome, PhaseName, StartTls, Trouble, Unit};
-use outgate_wire::ldap;
+use outgate_wire::{ldap, ssh};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -139,7 +139,8 @@ async fn a_server_that_never_ends_is_cut_off() {
 async fn an_ssh_server_says_who_it_is_after_its_notice() {
     let finding = found("ssh", |mut stream| async move {
         let notice = b"Authorised use only.\r\nSSH-2.0-dropbear_2024.86 \x1b[31m\r\n";
-        let _ = stream.write_all(notice).await;
+        let said = [&notice[..], &ssh::algorithms([0; ssh::COOKIE_LEN])].concat();
+        let _ = stream.write_all(&said).await;
         linger(stream).await;
     })
     .await;
@@ -150,6 +151,53 @@ async fn an_ssh_server_says_who_it_is_after_its_notice() {
         ("dropbear_2024.86", 1)
     );
     assert_eq!(ssh.comments.as_deref(), Some("\u{fffd}[31m"));
+}
+
+#[tokio::test]
+async fn ssh_that_ends_after_the_first_line_is_told_by_how_it_ends() {
+    const LINE: &[u8] = b"SSH-2.0-OpenSSH_9.2p1\r\n";
+    let phase = PhaseName::KeyExchange;
+    let finding = found("ssh", |mut stream| async move {
+        let _ = stream.write_all(LINE).await;
+        linger(stream).await;
+    })
+    .await;
+    assert_eq!(failure(&finding), Some(Trouble::TimedOut { phase }));
+    // Who it is was heard all the same.
+    assert!(finding.attempts[0].ssh.is_some());
+
+    for last in [Vec::new(), ssh::goodbye()] {
+        let server = Server::start(move |mut stream| {
+            let said = [LINE, &last].concat();
+            async move {
+                let _ = stream.write_all(&said).await;
+                listen(&mut stream).await;
+                let _ = stream.shutdown().await;
+                linger(stream).await;
+            }
+        })
+        .await;
+        let finding = run(&ask("ssh"), config_to(server.address)).await;
+        assert_eq!(failure(&finding), Some(Trouble::Closed { phase }));
+    }
+
+    let finding = found("ssh", |mut stream| async move {
+        let _ = stream.write_all(LINE).await;
+        let _ = stream.write_all(b"\0\0\0\x0c\x0aHTTP/1.1 200").await;
+        linger(stream).await;
+    })
+    .await;
+    let what = "no packet of SSH that may come first".to_owned();
+    assert_eq!(failure(&finding), Some(Trouble::Malformed { what }));
+
+    let finding = found("ssh", |mut stream| async move {
+        let _ = stream.write_all(LINE).await;
+        // Packets that may be passed over, without end.
+        flood(&mut stream, &b"\0\0\0\x0c\x0a\x02----------".repeat(100)).await;
+    })
+    .await;
+    let (bound, unit) = (8, Unit::Messages);
+    assert_eq!(failure(&finding), Some(Trouble::TooMuch { bound, unit }));
 }
 
 #[tokio::test]

@@ -87,9 +87,12 @@ const WAITS: Duration = Duration::from_secs(1);
 const HOLDS: Duration = Duration::from_secs(10);
 /// After which a probe is taken never to end: many times what any may take.
 const NEVER: Duration = Duration::from_secs(60);
+/// The same before a server that says too much: all reach their bound long before, and whoever has
+/// none reads on until then.
+const WAITS_FOR_MUCH: Duration = Duration::from_secs(5);
 /// Bytes at most that a server gets rid of, with what lies in buffers on the way: more than any
 /// probe's bound, and far less than goes over a loopback while a probe waits.
-const READ_AT_MOST: usize = 8 << 20;
+const READ_AT_MOST: usize = 1 << 20;
 /// The server's own buffer, which shall not hide how much is read, in bytes.
 const BUFFER: usize = 64 << 10;
 /// Between two bytes or datagrams of a slow server.
@@ -209,7 +212,7 @@ struct Server {
 impl Server {
     async fn tcp(manner: Manner, family: IpAddr) -> Self {
         let listener = TcpListener::bind((family, 0)).await.unwrap();
-        let config = config_of(listener.local_addr().unwrap());
+        let config = config_of(manner, listener.local_addr().unwrap());
         let written = Arc::default();
         let task = tokio::spawn(accept(
             listener,
@@ -229,7 +232,7 @@ impl Server {
         let listener = TcpListener::bind((family, 0)).await.unwrap();
         let config = PathConfig {
             roots: Roots::mozilla().give_pem(pem.as_bytes()).unwrap(),
-            ..config_of(listener.local_addr().unwrap())
+            ..config_of(manner, listener.local_addr().unwrap())
         };
         let written = Arc::default();
         let task = tokio::spawn(accept(
@@ -253,7 +256,7 @@ impl Server {
 
     async fn udp(manner: Manner, family: IpAddr) -> Self {
         let socket = UdpSocket::bind((family, 0)).await.unwrap();
-        let config = config_of(socket.local_addr().unwrap());
+        let config = config_of(manner, socket.local_addr().unwrap());
         Self {
             config,
             written: Arc::default(),
@@ -272,9 +275,10 @@ impl Drop for Server {
     }
 }
 
-fn config_of(address: SocketAddr) -> PathConfig {
+fn config_of(manner: Manner, address: SocketAddr) -> PathConfig {
+    let much = manner.times == ENDLESS && !manner.slowly;
     PathConfig {
-        timeout: WAITS,
+        timeout: if much { WAITS_FOR_MUCH } else { WAITS },
         ..config_to(address)
     }
 }

@@ -15,7 +15,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) async fn start<F>(script: fn(TcpStream) -> F) -> Self
+    pub(crate) async fn start<F>(script: impl Fn(TcpStream) -> F + Send + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {

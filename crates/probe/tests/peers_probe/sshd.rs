@@ -2,12 +2,13 @@
 
 use std::process::Command;
 
-use outgate_probe::Outcome;
+use outgate_probe::{Outcome, PhaseName, Trouble};
 use tempfile::TempDir;
 
 use crate::{
     asks::{ask, config_to, run},
     peer::{Peer, by_name_and_address, free_port, root_of, write},
+    unshare::{in_own_network, load_rules},
 };
 
 fn serve() -> Peer {
@@ -47,4 +48,31 @@ async fn openssh_says_who_it_is() {
             assert!(ssh.software.starts_with("OpenSSH_"), "{}", ssh.software);
         }
     }
+}
+
+#[test]
+fn a_filter_that_lets_the_first_line_pass_and_stops_what_follows_is_seen() {
+    let name = "sshd::a_filter_that_lets_the_first_line_pass_and_stops_what_follows_is_seen";
+    in_own_network(name, || async {
+        load_rules("");
+        let peer = serve();
+        let finding = run(&ask("ssh"), config_to(peer.address)).await;
+        assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
+        let phase = PhaseName::KeyExchange;
+        for (verdict, trouble) in [
+            ("drop", Trouble::TimedOut { phase }),
+            ("reject with tcp reset", Trouble::Reset { phase }),
+        ] {
+            let port = peer.address.port();
+            // By the number of the message that follows both lengths (RFC 4253 section 6).
+            load_rules(&format!("tcp sport {port} @ih,40,8 20 {verdict}"));
+            for at in peer.addresses() {
+                let finding = run(&ask("ssh"), config_to(at)).await;
+                let ended = (finding.outcome, finding.trouble);
+                assert_eq!(ended, (Outcome::Fail, Some(trouble.clone())), "{at}");
+                let ssh = finding.attempts[0].ssh.clone().unwrap();
+                assert!(ssh.software.starts_with("OpenSSH_"), "{}", ssh.software);
+            }
+        }
+    });
 }

@@ -125,6 +125,18 @@ fn a_packet_filter_is_known_by_how_it_turns_packets_away() {
 }
 
 fn set_up_filter() {
+    load(FILTER);
+}
+
+/// Has the network's loopback, which this brings up, filter what comes in by these rules alone.
+pub(crate) fn load_rules(rules: &str) {
+    let chain = "type filter hook input priority 0; policy accept;";
+    load(&format!(
+        "table inet filter {{\nchain input {{\n{chain}\n{rules}\n}}\n}}\n"
+    ));
+}
+
+fn load(ruleset: &str) {
     let up = Command::new("ip")
         .args(["link", "set", "lo", "up"])
         .status()
@@ -135,10 +147,8 @@ fn set_up_filter() {
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
-    nft.stdin
-        .take()
-        .unwrap()
-        .write_all(FILTER.as_bytes())
-        .unwrap();
+    let mut input = nft.stdin.take().unwrap();
+    write!(input, "flush ruleset\n{ruleset}").unwrap();
+    drop(input);
     assert!(nft.wait().unwrap().success());
 }

@@ -39,6 +39,30 @@ const TORTUOUS: &str = "INVITE sip:vivekg@chair-dnrc.example.com;unknownparam SI
     secondparam ; q = 0.33\r\n\r\n";
 
 #[test]
+fn an_address_of_ipv6_stands_in_brackets_wherever_a_uri_or_a_port_does() {
+    let local = "[2001:db8::2]:40000".parse().unwrap();
+    let question = Question {
+        method: Method::Invite,
+        to: "[2001:db8::1]:5060",
+        carrier: Carrier::Udp,
+        local,
+        token: "one",
+    };
+    let said = String::from_utf8(question.encode()).unwrap();
+    for line in [
+        "INVITE sip:[2001:db8::1]:5060 SIP/2.0\r\n",
+        "Via: SIP/2.0/UDP [2001:db8::2]:40000;branch=",
+        "From: <sip:outgate@[2001:db8::2]>;tag=",
+        "To: <sip:[2001:db8::1]:5060>\r\n",
+        "Contact: <sip:outgate@[2001:db8::2]:40000>\r\n",
+        // There no port follows (RFC 8866 section 5.7).
+        "c=IN IP6 2001:db8::2\r\n",
+    ] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+}
+
+#[test]
 fn the_tortuous_invite_of_rfc_4475_is_read() {
     let head = whole(TORTUOUS.as_bytes());
     let method = "INVITE".to_owned();
