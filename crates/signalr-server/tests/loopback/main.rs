@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod hostile;
 mod http;
 #[path = "../stage/hub.rs"]
 mod hub;

@@ -13,10 +13,10 @@ use crate::hub::{PATIENCE, Stage, Told};
 const HANDSHAKE: &str = "{\"protocol\":\"json\",\"version\":1}\u{1e}";
 
 /// A client that says what it is told.
-struct Client(WebSocketStream<TcpStream>);
+pub(crate) struct Client(pub(crate) WebSocketStream<TcpStream>);
 
 impl Client {
-    async fn new(stage: &Stage, query: &str) -> Self {
+    pub(crate) async fn new(stage: &Stage, query: &str) -> Self {
         let stream = TcpStream::connect(stage.address).await.unwrap();
         let url = format!("ws://{}/hub{query}", stage.address);
         let (socket, _) = tokio_tungstenite::client_async(url, stream).await.unwrap();
@@ -24,7 +24,7 @@ impl Client {
     }
 
     /// One that has made its handshake, as version 1 or 2.
-    async fn open(stage: &Stage, query: &str, version: u32) -> Self {
+    pub(crate) async fn open(stage: &Stage, query: &str, version: u32) -> Self {
         let mut client = Self::new(stage, query).await;
         let handshake = HANDSHAKE.replace('1', &version.to_string());
         client.say(&handshake).await;
@@ -32,16 +32,16 @@ impl Client {
         client
     }
 
-    async fn say(&mut self, text: &str) {
+    pub(crate) async fn say(&mut self, text: &str) {
         self.0.send(Message::text(text)).await.unwrap();
     }
 
-    async fn message(&mut self) -> Option<Message> {
+    pub(crate) async fn message(&mut self) -> Option<Message> {
         let message = tokio::time::timeout(PATIENCE, self.0.next()).await;
         message.expect("a message comes").map(Result::unwrap)
     }
 
-    async fn hear(&mut self) -> String {
+    pub(crate) async fn hear(&mut self) -> String {
         match self.message().await {
             Some(Message::Text(text)) => text.to_string(),
             other => panic!("{other:?} is no text"),

@@ -1,5 +1,6 @@
 //! Microsoft's client in a browser.
 
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
 use axum::Router;
@@ -13,6 +14,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use crate::hub::{PATIENCE, Stage, by_token};
+use crate::nginx::{UPGRADE, before};
 
 /// How it is started; nothing leaves this machine.
 const ARGUMENTS: [&str; 9] = [
@@ -55,25 +57,26 @@ async fn script(Path(name): Path<String>) -> Response {
     (kind, std::fs::read(path).unwrap()).into_response()
 }
 
-#[tokio::test]
-async fn a_browser_hears_its_own_words_over_every_transport_in_both_protocols() {
-    let (sender, mut found) = mpsc::unbounded_channel();
+/// A hub beside a page that talks to it, and what the page finds.
+async fn page() -> (Stage, mpsc::UnboundedReceiver<String>) {
+    let (sender, found) = mpsc::unbounded_channel();
     let page = async || Html(include_str!("chromium.html"));
-    let stage = Stage::beside(
-        |builder| builder.authenticate(by_token),
-        Router::new()
-            .route("/", get(page))
-            .route("/script/{name}", get(script))
-            .route(
-                "/found",
-                post(async move |text: String| {
-                    let _ = sender.send(text);
-                }),
-            ),
-    )
-    .await;
+    let others = Router::new()
+        .route("/", get(page))
+        .route("/script/{name}", get(script))
+        .route(
+            "/found",
+            post(async move |text: String| {
+                let _ = sender.send(text);
+            }),
+        );
+    let stage = Stage::beside(|builder| builder.authenticate(by_token), others).await;
+    (stage, found)
+}
+
+async fn check(address: SocketAddr, mut found: mpsc::UnboundedReceiver<String>) {
     let profile = tempfile::tempdir().unwrap();
-    let _browser = browse(&format!("http://{}/", stage.address), &profile);
+    let _browser = browse(&format!("http://{address}/"), &profile);
     let text = tokio::time::timeout(PATIENCE, found.recv()).await;
     let text = text.expect("the page says what it found").unwrap();
     let found: Value = serde_json::from_str(&text).unwrap();
@@ -95,4 +98,17 @@ async fn a_browser_hears_its_own_words_over_every_transport_in_both_protocols() 
         "LongPolling messagepack": all("LongPolling"),
     });
     assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn a_browser_hears_its_own_words_over_every_transport_in_both_protocols() {
+    let (stage, found) = page().await;
+    check(stage.address, found).await;
+}
+
+#[tokio::test]
+async fn a_browser_behind_nginx_hears_its_own_words_over_every_transport() {
+    let (stage, found) = page().await;
+    let (_nginx, address, _folder) = before(stage.address, UPGRADE).await;
+    check(address, found).await;
 }

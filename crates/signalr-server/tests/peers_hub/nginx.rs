@@ -9,8 +9,12 @@ use tempfile::TempDir;
 use crate::hub::Stage;
 use crate::microsoft::run;
 
+/// What lets WebSockets through.
+pub(crate) const UPGRADE: &str = "proxy_http_version 1.1; \
+    proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;";
+
 /// nginx before a hub, with these directives.
-async fn before(hub: SocketAddr, directives: &str) -> (Program, SocketAddr, TempDir) {
+pub(crate) async fn before(hub: SocketAddr, directives: &str) -> (Program, SocketAddr, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let address = free().unwrap();
     let server = format!(
@@ -40,8 +44,6 @@ async fn a_proxy_that_strips_the_upgrade_and_buffers_leaves_events_and_polls() {
 
 #[tokio::test]
 async fn a_proxy_that_passes_the_upgrade_on_leaves_websockets() {
-    let upgrade = "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; \
-        proxy_set_header Connection upgrade;";
-    assert_eq!(chosen(upgrade, "json").await, "WebSockets");
-    assert_eq!(chosen(upgrade, "messagepack").await, "WebSockets");
+    assert_eq!(chosen(UPGRADE, "json").await, "WebSockets");
+    assert_eq!(chosen(UPGRADE, "messagepack").await, "WebSockets");
 }
