@@ -51,7 +51,7 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz_targets` and of its folder in
 /// `corpus`.
-pub const TARGETS: [(&str, Target); 23] = [
+pub const TARGETS: [(&str, Target); 24] = [
     ("challenges", challenges),
     ("dhcp6_reply", dhcp6_reply),
     ("dhcp_reply", dhcp_reply),
