@@ -3,6 +3,7 @@
 pub(crate) mod changed;
 mod echo;
 mod file;
+mod firebase;
 mod mqtt;
 mod rates;
 
@@ -15,6 +16,7 @@ use ipnet::IpNet;
 
 pub use echo::{Echo, MAX_RTP_PORTS};
 pub use file::{Acme, Carries, LogFormat, Policy};
+pub use firebase::Firebase;
 pub use mqtt::MqttLimits;
 pub use rates::DeviceRates;
 
@@ -71,6 +73,8 @@ pub struct Config {
     pub webhook_authority: Option<PathBuf>,
     /// Where SIP and RTP are echoed, if anywhere.
     pub echo: Echo,
+    /// Whether and how Firebase's Realtime Database is served.
+    pub firebase: Firebase,
 }
 
 /// One listener.
@@ -188,6 +192,7 @@ impl Config {
             plain_webhooks_to: file.webhooks.plain_http_to,
             webhook_authority: file.webhooks.authority,
             echo: file.echo.checked()?,
+            firebase: file.firebase.checked()?,
         })
     }
 }

@@ -19,6 +19,7 @@ const VERSIONS: [&[&str]; 1] = [&[
     crate::idempotency::SCHEMA,
     crate::webhooks::SCHEMA,
     crate::assets::SCHEMA,
+    crate::trees::SCHEMA,
 ]];
 
 /// What marks a file as ours (`PRAGMA application_id`): "OutG".
