@@ -37,7 +37,7 @@ pub use self::manifest::manifest;
 pub use self::mqtt::{mqtt_connection, mqtt_packet};
 pub use self::ntp::ntp_reply;
 pub use self::rtp::rtp_packet;
-pub use self::signalr::{signalr_answer, signalr_message};
+pub use self::signalr::{signalr_answer, signalr_events, signalr_message};
 pub use self::signalr_connection::signalr_connection;
 pub use self::sip::sip_message;
 pub use self::ssh::{ssh_identification, ssh_packet};
@@ -51,7 +51,7 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz_targets` and of its folder in
 /// `corpus`.
-pub const TARGETS: [(&str, Target); 24] = [
+pub const TARGETS: [(&str, Target); 25] = [
     ("challenges", challenges),
     ("dhcp6_reply", dhcp6_reply),
     ("dhcp_reply", dhcp_reply),
@@ -68,6 +68,7 @@ pub const TARGETS: [(&str, Target); 24] = [
     ("rtp_packet", rtp_packet),
     ("signalr_answer", signalr_answer),
     ("signalr_connection", signalr_connection),
+    ("signalr_events", signalr_events),
     ("signalr_message", signalr_message),
     ("sip_message", sip_message),
     ("ssh_identification", ssh_identification),

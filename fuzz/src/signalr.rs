@@ -2,7 +2,8 @@
 
 use outgate_signalr::framing::Records;
 use outgate_signalr::negotiate::{Answer, TRANSPORTS_MAX};
-use outgate_signalr::{MESSAGE_MAX, handshake, json, message_pack};
+use outgate_signalr::{MESSAGE_MAX, event, handshake, json, message_pack};
+use outgate_wire::event_stream;
 
 /// Reads `data` as an answer to a negotiation and as a handshake of either side.
 ///
@@ -64,6 +65,35 @@ pub fn signalr_message(data: &[u8]) {
     let (first, second) = data.split_at(data.len() / 2);
     assert_eq!(texts(&[data]), texts(&[first, second]));
     assert_eq!(binaries(&[data]), binaries(&[first, second]));
+}
+
+/// Reads `data` as a stream of events, for the records in it.
+///
+/// # Panics
+///
+/// When a promise of the crate is broken: data that depends on how the stream is cut, that is more
+/// than came, or that is not what the reader of whole events finds.
+pub fn signalr_events(data: &[u8]) {
+    let (first, second) = data.split_at(data.len() / 2);
+    let found = events(&[data]);
+    assert_eq!(found, events(&[first, second]));
+    assert!(found.len() <= data.len());
+    // The other reader makes text of what is none, and reads no line without end.
+    if std::str::from_utf8(data).is_ok()
+        && let Ok(whole) = event_stream::Reader::new().handle_bytes(data)
+    {
+        let whole: String = whole.into_iter().map(|event| event.data).collect();
+        // What has come of the last event is there already.
+        assert!(found.starts_with(whole.as_bytes()));
+    }
+}
+
+fn events(pieces: &[&[u8]]) -> Vec<u8> {
+    let (mut reader, mut found) = (event::Reader::default(), Vec::new());
+    for piece in pieces {
+        reader.handle_bytes(piece, &mut found);
+    }
+    found
 }
 
 /// The records of text up to the first that is none.

@@ -3,7 +3,6 @@
 pub(crate) mod changed;
 mod echo;
 mod file;
-mod firebase;
 mod mqtt;
 mod rates;
 
@@ -16,7 +15,6 @@ use ipnet::IpNet;
 
 pub use echo::{Echo, MAX_RTP_PORTS};
 pub use file::{Acme, Carries, LogFormat, Policy};
-pub use firebase::Firebase;
 pub use mqtt::MqttLimits;
 pub use rates::DeviceRates;
 
@@ -73,8 +71,6 @@ pub struct Config {
     pub webhook_authority: Option<PathBuf>,
     /// Where SIP and RTP are echoed, if anywhere.
     pub echo: Echo,
-    /// Whether and how Firebase's Realtime Database is served.
-    pub firebase: Firebase,
 }
 
 /// One listener.
@@ -192,7 +188,6 @@ impl Config {
             plain_webhooks_to: file.webhooks.plain_http_to,
             webhook_authority: file.webhooks.authority,
             echo: file.echo.checked()?,
-            firebase: file.firebase.checked()?,
         })
     }
 }

@@ -2,10 +2,9 @@
 
 pub(crate) mod assets;
 mod caller;
-pub mod firebase;
 mod login;
 pub mod mqtt;
 
 /// What the dialects call themselves where sessions are told of: who comes in by one of them stays,
 /// and is told to go elsewhere when the hub goes down.
-pub(crate) const DIALECTS: [&str; 2] = [firebase::VIA, mqtt::VIA];
+pub(crate) const DIALECTS: [&str; 1] = [mqtt::VIA];

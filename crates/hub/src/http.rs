@@ -4,7 +4,6 @@ mod cut;
 mod idle;
 mod patient;
 mod streams;
-pub(crate) mod websocket;
 mod whoami;
 
 use std::time::{Duration, Instant};

@@ -19,7 +19,6 @@ const VERSIONS: [&[&str]; 1] = [&[
     crate::idempotency::SCHEMA,
     crate::webhooks::SCHEMA,
     crate::assets::SCHEMA,
-    crate::trees::SCHEMA,
 ]];
 
 /// What marks a file as ours (`PRAGMA application_id`): "OutG".

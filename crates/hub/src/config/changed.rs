@@ -26,7 +26,6 @@ pub(crate) fn only_at_start(before: &Config, after: &Config) -> Vec<&'static str
         plain_webhooks_to,
         webhook_authority,
         echo,
-        firebase,
     } = before;
     let same = [
         ("data", *data == after.data),
@@ -44,7 +43,6 @@ pub(crate) fn only_at_start(before: &Config, after: &Config) -> Vec<&'static str
             *webhook_authority == after.webhook_authority,
         ),
         ("echo", *echo == after.echo),
-        ("firebase", *firebase == after.firebase),
     ];
     let differ = same.into_iter().filter(|(_, same)| !same);
     differ.map(|(key, _)| key).collect()
@@ -74,7 +72,6 @@ mod tests {
                 "webhooks.plain-http-to",
             ),
             ("[webhooks]\nauthority = 'a'", "webhooks.authority"),
-            ("[firebase]\nnamespaces = ['pos']", "firebase"),
         ] {
             assert_eq!(only_at_start(&before, &read(text)), [key], "{text}");
         }

@@ -23,7 +23,6 @@ pub(super) struct File {
     pub(super) traces: Traces,
     pub(super) webhooks: Webhooks,
     pub(super) echo: super::echo::Written,
-    pub(super) firebase: super::firebase::Written,
 }
 
 /// One listener.

@@ -15,7 +15,6 @@ use tokio::sync::watch;
 use super::reception::Receptionist;
 use super::{Hub, StartError, State};
 use crate::config::{Carries, CertificateFrom, Config};
-use crate::dialects::firebase::Firebase;
 use crate::dialects::mqtt::Mqtt;
 use crate::echo::Echo;
 use crate::metrics::{Metrics, Shaken};
@@ -51,10 +50,9 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
         config: Arc::new(ArcSwap::from_pointee(config)),
         draining: drained.clone(),
     };
-    let firebase = Firebase::open(&state).await.map_err(StartError::Firebase)?;
     Ok(Hub {
         receptionist: Receptionist {
-            router: crate::http::router(&state, mqtt.router().merge(firebase.router())),
+            router: crate::http::router(&state, mqtt.router()),
             mqtt: mqtt.clone(),
             metrics: state.metrics.clone(),
             listening: door.listening().iter().map(|one| one.address).collect(),

@@ -11,6 +11,8 @@ use crate::error::Cause;
 use crate::http::{Ask, Line, status};
 
 const EVENTS: &str = "the request for events";
+/// Bytes in a row that carry nothing: comments, and fields that nobody knows. Hubs send two.
+const EMPTY_MAX: usize = 64 * 1024;
 const EVENT_STREAM: &str = "text/event-stream";
 
 pub(crate) struct Reader {
@@ -52,14 +54,22 @@ impl Reader {
     }
 
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Cause> {
+        let mut empty = 0;
         while let Some(frame) = self.body.frame().await {
             let frame = frame.map_err(|error| Cause::http("the stream of events", error))?;
             let mut data = Vec::new();
             if let Some(bytes) = frame.data_ref() {
                 self.reader.handle_bytes(bytes, &mut data);
+                empty += bytes.len();
             }
             if !data.is_empty() {
                 return Ok(Some(data.into()));
+            }
+            if empty > EMPTY_MAX {
+                return Err(Cause::Unexpected {
+                    what: EVENTS,
+                    wanted: "events",
+                });
             }
         }
         Ok(None)

@@ -17,6 +17,10 @@ const POLL: &str = "a poll";
 /// to say, and not that the server is away.
 const IMPATIENT: Duration = Duration::from_millis(500);
 
+/// Polls in a row that are answered with nothing, without being held: whoever does so is no hub,
+/// and would be asked without a pause.
+const HASTY_MAX: u32 = 10;
+
 pub(crate) struct Reader {
     line: Line,
     target: String,
@@ -24,6 +28,8 @@ pub(crate) struct Reader {
     polls: u64,
     /// An answer that has not been read to its end.
     body: Option<Incoming>,
+    asked: Instant,
+    hasty: u32,
 }
 
 impl Reader {
@@ -35,6 +41,8 @@ impl Reader {
             limit: opening.poll_limit,
             polls: 0,
             body: None,
+            asked: Instant::now(),
+            hasty: 0,
         };
         let body = reader.poll().await?;
         reader.body = Some(body.ok_or(Cause::Closed { error: None })?);
@@ -49,12 +57,16 @@ impl Reader {
                 let frame = reading.map_err(|_| Cause::TimedOut { what: POLL, limit })?;
                 let Some(frame) = frame else {
                     self.body = None;
+                    self.on_empty()?;
                     break;
                 };
                 let frame = frame.map_err(|error| Cause::http(POLL, error))?;
                 if let Ok(data) = frame.into_data()
                     && !data.is_empty()
                 {
+                    // What is left of its body is no poll that brings nothing.
+                    self.hasty = 0;
+                    self.asked = Instant::now();
                     return Ok(Some(data));
                 }
             }
@@ -65,10 +77,26 @@ impl Reader {
         }
     }
 
+    /// A poll has brought nothing, or nothing more.
+    fn on_empty(&mut self) -> Result<(), Cause> {
+        self.hasty = if self.asked.elapsed() < IMPATIENT {
+            self.hasty + 1
+        } else {
+            0
+        };
+        if self.hasty > HASTY_MAX {
+            return Err(Cause::Unexpected {
+                what: POLL,
+                wanted: "a message",
+            });
+        }
+        Ok(())
+    }
+
     /// The answer to a poll; nothing when there will be no other.
     async fn poll(&mut self) -> Result<Option<Incoming>, Cause> {
         loop {
-            let start = Instant::now();
+            self.asked = Instant::now();
             // A number of its own keeps caches on the way from answering it.
             let target = format!("{}&_={}", self.target, self.polls);
             self.polls += 1;
@@ -86,7 +114,7 @@ impl Reader {
                 StatusCode::NO_CONTENT => return Ok(None),
                 // A proxy has less patience than the server. Nothing was said, so nothing is lost.
                 StatusCode::GATEWAY_TIMEOUT | StatusCode::REQUEST_TIMEOUT
-                    if start.elapsed() >= IMPATIENT => {}
+                    if self.asked.elapsed() >= IMPATIENT => {}
                 _ => return Err(status(POLL, &answer)),
             }
         }

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod hostile;
 mod hub;
 mod ladder;
 mod reconnection;
