@@ -57,6 +57,55 @@ fn a_name_taken_away_fails_its_lanes_and_no_other() {
 }
 
 #[test]
+fn a_name_taken_away_is_hidden_where_somebody_outside_knows_it() {
+    let faults = Faults {
+        missing: Some(CLOUD),
+        ..Faults::default()
+    };
+    let site = Site::new(&[CLOUD, HOMAG], faults);
+    let doh = format!("--doh={}", site.doh);
+    let arguments: Vec<&str> = CUBE.into_iter().chain([doh.as_str()]).collect();
+    let (report, code) = site.check(&arguments);
+    let found = outcomes(&report);
+    assert_eq!(flow(&found, "tapio-cloud"), ("fail", vec!["name-hidden"]));
+    assert_eq!(flow(&found, "homag-cloud"), PASS);
+    assert_eq!(code, Some(3));
+    let said = text(&report["causes"][0]["what"]);
+    let outside = site.doh.trim_end_matches("/dns-query");
+    assert!(
+        said.contains(&format!("{outside} knows the name")),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_plan_says_what_would_be_asked_outside_and_nobody_is_asked() {
+    let words = ["--doh=https://127.0.0.1:1/mine", "--plan"];
+    let output = outgate(["check"].into_iter().chain(CUBE).chain(words));
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let plan = stdout(&output);
+    let told = "questions for the addresses of api.tapio.one to https://127.0.0.1:1";
+    assert!(plan.contains(told), "{plan}");
+    let without = outgate(["check"].into_iter().chain(CUBE).chain(["--plan"]));
+    assert!(!stdout(&without).contains("to https://"));
+}
+
+#[test]
+fn a_url_that_is_none_of_a_name_server_is_bad_input() {
+    for url in [
+        "http://192.0.2.53",
+        "192.0.2.53",
+        "https://me:it@192.0.2.53",
+    ] {
+        let doh = format!("--doh={url}");
+        let output = outgate(["check"].into_iter().chain(CUBE).chain([doh.as_str()]));
+        assert_eq!(output.status.code(), Some(2), "{url}");
+        let expected = "expected a URL such as https://192.0.2.53/dns-query";
+        assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn a_closed_port_is_refused() {
     let (found, code) = check(Faults {
         closed: true,

@@ -1,7 +1,7 @@
 //! Running the command line, and a site for it to be run at.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{ChildStderr, ChildStdout, Command, Output, Stdio};
 use std::time::SystemTime;
 
@@ -107,7 +107,7 @@ pub(crate) fn json(output: &Output) -> Json {
 /// What is out of order at a site.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Faults {
-    /// A name that the name server does not know.
+    /// A name that the name server does not know; the one outside does.
     pub(crate) missing: Option<&'static str>,
     /// What the HTTPS servers do wrong.
     pub(crate) tls: Option<TlsFault>,
@@ -126,6 +126,8 @@ pub(crate) struct Site {
     folder: TempDir,
     /// `--resolver`, `--connect-to` and `--ca` for it.
     pub(crate) way: Vec<String>,
+    /// The URL of a name server outside.
+    pub(crate) doh: String,
 }
 
 impl Site {
@@ -137,15 +139,12 @@ impl Site {
         let ca = folder.path().join("ca.pem");
         std::fs::write(&ca, authority.pem()).expect("the authority's file");
         let mut stage = Stage::new(authority, SystemClock);
-        let mut answers = Answers::new();
-        for name in names.iter().filter(|name| faults.missing != Some(**name)) {
-            answers = answers
-                .address(name, IpAddr::V4(Ipv4Addr::LOCALHOST))
-                .expect("a name");
-        }
+        let known = names.iter().filter(|name| faults.missing != Some(**name));
+        let answers = all_at(Ipv4Addr::LOCALHOST, known);
+        let outside = all_at(Ipv4Addr::new(192, 0, 2, 1), names.iter());
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let place = Place::v4();
-        let (dns, https, http, ntp, dhcp) = runtime.block_on(async {
+        let (dns, doh, https, http, ntp, dhcp) = runtime.block_on(async {
             let tls = faults.tls.unwrap_or(TlsFault::None);
             let ahead = time::Duration::seconds(faults.ahead);
             (
@@ -153,6 +152,10 @@ impl Site {
                     .dns(place, answers, DnsFault::None)
                     .await
                     .expect("a name server"),
+                stage
+                    .dns_over_https(place, &["127.0.0.1".to_owned()], outside)
+                    .await
+                    .expect("a name server outside"),
                 stage
                     .https(place, &names, tls)
                     .await
@@ -185,6 +188,7 @@ impl Site {
             stage: Some(stage),
             folder,
             way: way.to_vec(),
+            doh: format!("https://{doh}/dns-query"),
         }
     }
 
@@ -202,6 +206,13 @@ impl Site {
         assert!(self.folder.path().exists());
         (json(&output), output.status.code())
     }
+}
+
+/// These names, all at one address.
+fn all_at<'a>(address: Ipv4Addr, names: impl Iterator<Item = &'a &'a str>) -> Answers {
+    names.fold(Answers::new(), |answers, name| {
+        answers.address(name, address.into()).expect("a name")
+    })
 }
 
 impl Drop for Site {

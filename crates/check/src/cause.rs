@@ -50,6 +50,8 @@ pub enum CauseKind {
     ClocksDiffer,
     /// A time server has no time to give.
     TimeServerUnready,
+    /// This machine is told of no name server.
+    NoNameServer,
     /// No resolver answers, or it refuses to.
     ResolverUnavailable,
     /// One name server says nothing, and another one answers in its place.
@@ -60,6 +62,10 @@ pub enum CauseKind {
     DnsOverTcpOnly,
     /// Name servers refuse an answer because its signatures do not hold.
     NameSignaturesBroken,
+    /// The name servers do not give a name that is there for others.
+    NameHidden,
+    /// A name does not exist for anybody.
+    NameGone,
     /// A name does not exist.
     NameNotFound,
     /// A name exists and has no address.
@@ -171,11 +177,14 @@ impl CauseKind {
         Self::TimeServerWrong,
         Self::ClocksDiffer,
         Self::TimeServerUnready,
+        Self::NoNameServer,
         Self::ResolverUnavailable,
         Self::NameServerSilent,
         Self::LargeDnsAnswersLost,
         Self::DnsOverTcpOnly,
         Self::NameSignaturesBroken,
+        Self::NameHidden,
+        Self::NameGone,
         Self::NameNotFound,
         Self::NameWithoutAddress,
         Self::NameBlocked,
@@ -230,13 +239,16 @@ impl CauseKind {
     /// Whose a cause of this kind is to mend.
     pub const fn owner(self) -> Owner {
         match self {
-            Self::ClockWrong | Self::ClocksDiffer | Self::NotPermitted | Self::ProxyNeeded => {
-                Owner::ThisMachine
-            }
+            Self::ClockWrong
+            | Self::ClocksDiffer
+            | Self::NoNameServer
+            | Self::NotPermitted
+            | Self::ProxyNeeded => Owner::ThisMachine,
             Self::TimeServerWrong | Self::TimeServerUnready => Owner::TimeServer,
             Self::ResolverUnavailable
             | Self::NameServerSilent
             | Self::NameSignaturesBroken
+            | Self::NameHidden
             | Self::NameNotFound
             | Self::NameWithoutAddress
             | Self::NameBlocked => Owner::Dns,
@@ -281,9 +293,10 @@ impl CauseKind {
             | Self::WebSocketCut
             | Self::StreamBuffered
             | Self::PollCut => Owner::Proxy,
-            Self::CertificatePrivate | Self::CertificateOutOfDate | Self::ServerError => {
-                Owner::Vendor
-            }
+            Self::CertificatePrivate
+            | Self::CertificateOutOfDate
+            | Self::ServerError
+            | Self::NameGone => Owner::Vendor,
         }
     }
 }

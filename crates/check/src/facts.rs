@@ -9,9 +9,9 @@ use std::net::SocketAddr;
 use outgate_manifest::Direction;
 use outgate_probe::{
     Ask, Attempt, Family, Finding, Host, NameServer, Outcome, PhaseName, Transport, Trouble,
+    is_local,
 };
 
-use crate::address::is_local;
 use crate::cause::CauseKind;
 use crate::judge::Judged;
 

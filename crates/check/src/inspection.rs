@@ -12,9 +12,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use outgate_probe::{Attempt, ExpectedTrust, Finding, RootSource, TlsEnds, TlsEvidence, Trouble};
+use outgate_probe::{
+    Attempt, ExpectedTrust, Finding, RootSource, TlsEnds, TlsEvidence, Trouble, is_local,
+};
 
-use crate::address::is_local;
 use crate::judge::Judged;
 
 /// What makers' issuers are called: `part of the issuer;maker;source`, a line each.

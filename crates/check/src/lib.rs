@@ -4,7 +4,6 @@
 //! order that the flows demand and joins what was found into a [`Report`]. The crate speaks no
 //! protocol itself: that is the probes' part.
 
-mod address;
 mod cause;
 mod clock;
 mod facts;

@@ -6,7 +6,7 @@ use outgate_manifest::document::destination::DhcpOption;
 use outgate_manifest::document::expect::Expect;
 use outgate_manifest::document::flow::{Inspection, Tls, TrustKind};
 use outgate_manifest::document::product::TlsVersion as Floor;
-use outgate_manifest::{Lane, Target, Transport};
+use outgate_manifest::{Direction, Lane, Target, Transport};
 use outgate_probe::{
     Ask, Expected, Host, HttpAsk, Probe, TlsAsk, TlsVersion, Transport as Carrier, Trust, probe_for,
 };
@@ -118,6 +118,7 @@ fn subject(lane: &Lane, samples: &Samples, hold: Duration, question: Option<&str
                 tls: tls(lane.tls.as_ref()),
                 http: http(lane),
                 hold,
+                outside: lane.direction == Direction::Outbound,
                 question: question.clone(),
                 last_port: lane.ports.map(|range| range.high()),
                 ..Ask::new(protocol, host.clone(), *port, carrier(lane.transport))

@@ -31,6 +31,8 @@ pub enum Fault {
     },
     /// The device has a name server before the site's, and nothing comes back from there.
     FirstNameServerSilent,
+    /// Nobody names a name server to the device.
+    NoNameServer,
     /// TCP leaves the site only through the proxy on port 3128.
     ProxyNeeded {
         /// Whether it wants a login: `lab` with `lab-password`.
@@ -165,6 +167,8 @@ pub enum Transport {
 pub enum DnsAnswer {
     /// There is no such name (NXDOMAIN).
     NoSuchName,
+    /// There is no such name, outside neither.
+    Nowhere,
     /// The name has no address.
     NoAddress,
     /// The name is at 0.0.0.0 and `::`, as filters say of what they block.

@@ -105,6 +105,7 @@ impl Chains {
                 format!("{carried}numgen random mod 100 < {percent} drop")
             }),
             Fault::Dns { .. }
+            | Fault::NoNameServer
             | Fault::Lost { .. }
             | Fault::NeighboursSilent
             | Fault::ClockBehind { .. }

@@ -15,7 +15,8 @@ use crate::fault::Fault;
 use crate::network;
 use crate::rules::{self, Names};
 use crate::topology::{
-    MAX_NAMES, NEIGHBOUR, PROXY_PORT, SERVICES, resolver_configuration_with_a_silent_server, server,
+    MAX_NAMES, NEIGHBOUR, NO_RESOLVER_CONFIGURATION, PROXY_PORT, SERVICES,
+    resolver_configuration_with_a_silent_server, server,
 };
 use crate::world::{Service, Speaks};
 
@@ -53,11 +54,15 @@ impl Site {
             network::load_rules(inside, namespace, &rules)?;
         }
         for fault in faults {
+            let ask = |text: &str| {
+                let asked = inside.ask_name_servers(text);
+                asked.map_err(|source| SiteError::Files { source })
+            };
             if *fault == Fault::FirstNameServerSilent {
-                let text = resolver_configuration_with_a_silent_server();
-                inside
-                    .ask_name_servers(&text)
-                    .map_err(|source| SiteError::Files { source })?;
+                ask(&resolver_configuration_with_a_silent_server())?;
+            }
+            if *fault == Fault::NoNameServer {
+                ask(NO_RESOLVER_CONFIGURATION)?;
             }
             if let Fault::Lost { name } = fault {
                 let lost = names.get(name).map_or(&[][..], |both| both);

@@ -64,6 +64,8 @@ pub(crate) const NOBODY: [IpAddr; 2] = [
 ];
 /// A name server in the internet from which nothing comes back.
 pub(crate) const SILENT_NAME_SERVER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 253);
+/// A name server in the internet that is asked over HTTPS.
+pub(crate) const NAME_SERVER_OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 252);
 /// Where the router's captive portal is.
 pub(crate) const PORTAL_PORT: u16 = 8_880;
 
@@ -86,3 +88,6 @@ pub(crate) fn resolver_configuration_with_a_silent_server() -> String {
     let rest = resolver_configuration();
     format!("options timeout:1\nnameserver {SILENT_NAME_SERVER}\n{rest}")
 }
+
+/// The same where nobody names a name server.
+pub(crate) const NO_RESOLVER_CONFIGURATION: &str = "# nobody\n";

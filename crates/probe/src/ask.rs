@@ -28,6 +28,9 @@ pub struct Ask {
     pub http: HttpAsk,
     /// How long a connection that should stay open is held.
     pub hold: Duration,
+    /// Whether the far end is outside the site, so that somebody outside knows its name, too. Only
+    /// then is a second opinion sought of a name that leaves a doubt.
+    pub outside: bool,
     /// The name to ask a resolver for (type A); `None` asks for the root's name servers.
     pub question: Option<String>,
 }
@@ -45,6 +48,7 @@ impl Ask {
             tls: TlsAsk::default(),
             http: HttpAsk::default(),
             hold: DEFAULT_HOLD,
+            outside: false,
             question: None,
         }
     }

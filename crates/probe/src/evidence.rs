@@ -31,7 +31,7 @@ pub use ldap::LdapEvidence;
 pub use mqtt::MqttEvidence;
 pub use multicast::{MulticastAnswer, MulticastEvidence};
 pub use names::{
-    AddressRecord, Alias, DnsEvidence, DnsRecord, FamilyAnswer, NameServer, Resolution,
+    AddressRecord, Alias, DnsEvidence, DnsRecord, Elsewhere, FamilyAnswer, NameServer, Resolution,
     ServerAnswer,
 };
 pub use proxy::{ProxyEvidence, ResolvedBy};

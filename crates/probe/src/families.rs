@@ -5,7 +5,7 @@ mod route;
 
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, join};
+use futures_util::future::{BoxFuture, join3};
 use tokio::time::Instant;
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     path::{Path, Proxy},
     run::{Run, Stop},
 };
-use locate::Target;
+pub(crate) use locate::Target;
 use route::Route;
 
 /// What is done with one address.
@@ -89,7 +89,10 @@ fn no_way(finding: &Finding) -> Option<&Trouble> {
     let on_the_way = matches!(
         trouble,
         Trouble::NameNotFound
+            | Trouble::NameHidden { .. }
+            | Trouble::NameNowhere { .. }
             | Trouble::NoAddress
+            | Trouble::NoNameServer
             | Trouble::ResolverSilent
             | Trouble::ResolverUnreachable
             | Trouble::ResolverRefused { .. }
@@ -110,6 +113,46 @@ fn no_way(finding: &Finding) -> Option<&Trouble> {
     (finding.outcome == Outcome::Fail && on_the_way).then_some(trouble)
 }
 
+/// Where the packets of an ask go that is no probe's own, by every way in turn: the first address of
+/// each family to which there is a route.
+pub(crate) async fn targets(ask: &Ask, path: &Path) -> Result<Vec<Target>, Trouble> {
+    let mut found = Vec::new();
+    let mut why_not = Trouble::NoAddress;
+    for hop in path.hops(ask).await? {
+        let located = match &hop {
+            None => locate::direct(ask, path).await,
+            Some(proxy) => locate::behind(ask, path, proxy).await,
+        };
+        let located = match located {
+            Ok(located) => located,
+            Err(stop) => {
+                why_not = stop.trouble;
+                continue;
+            }
+        };
+        let before = found.len();
+        for family in [Family::V4, Family::V6] {
+            let mut of_family = located.of(family).into_iter();
+            found.extend(of_family.find(|it| route::to(it.address, path.source()) == Route::Known));
+        }
+        if found.len() == before {
+            why_not = match &located.resolution {
+                Some(resolution) if resolution.addresses().next().is_none() => {
+                    let told = [&resolution.ipv4.trouble, &resolution.ipv6.trouble];
+                    let told = told.into_iter().flatten().next();
+                    told.cloned().unwrap_or(Trouble::NoAddress)
+                }
+                Some(_) | None => Trouble::NetworkUnreachable,
+            };
+        }
+    }
+    if found.is_empty() {
+        Err(why_not)
+    } else {
+        Ok(found)
+    }
+}
+
 async fn go(ask: &Ask, path: &Path, exercise: Exercise, proxy: Option<&Proxy>) -> Finding {
     let located = match proxy {
         None => locate::direct(ask, path).await,
@@ -124,9 +167,10 @@ async fn go(ask: &Ask, path: &Path, exercise: Exercise, proxy: Option<&Proxy>) -
             };
         }
     };
-    let (v4, v6) = join(
+    let (v4, v6, elsewhere) = join3(
         family(ask, path, exercise, located.of(Family::V4)),
         family(ask, path, exercise, located.of(Family::V6)),
+        path.second_opinion(ask, located.resolution.as_ref()),
     )
     .await;
     let resolution = located.resolution.as_ref();
@@ -139,12 +183,46 @@ async fn go(ask: &Ask, path: &Path, exercise: Exercise, proxy: Option<&Proxy>) -
     let mut finding = Finding {
         outcome,
         trouble,
-        resolution: located.resolution,
+        resolution: located.resolution.map(|resolution| Resolution {
+            elsewhere: elsewhere.map(Box::new),
+            ..resolution
+        }),
         attempts,
         took: Duration::ZERO,
     };
+    compare_with_elsewhere(&mut finding);
+    if finding.outcome == Outcome::Fail && path.lacks_name_servers(ask) {
+        finding.trouble = Some(Trouble::NoNameServer);
+    }
     warn_of_silent_servers(&mut finding);
     finding
+}
+
+/// Why a name leads nowhere, as far as somebody outside can tell.
+fn compare_with_elsewhere(finding: &mut Finding) {
+    let resolution = finding.resolution.as_ref();
+    let Some(resolution) = resolution.filter(|_| finding.attempts.is_empty()) else {
+        return;
+    };
+    let Some(elsewhere) = &resolution.elsewhere else {
+        return;
+    };
+    let name_server = elsewhere.resolver.clone();
+    let here = finding.trouble.take();
+    finding.trouble = match here {
+        Some(here @ (Trouble::NameNotFound | Trouble::NoAddress))
+            if elsewhere.addresses().any(|it| !it.is_unspecified()) =>
+        {
+            Some(Trouble::NameHidden {
+                here: Box::new(here),
+                elsewhere: name_server,
+            })
+        }
+        Some(Trouble::NameNotFound) if elsewhere.denies() => Some(Trouble::NameNowhere {
+            elsewhere: name_server,
+        }),
+        here => here,
+    };
 }
 
 /// Who waits for a name server each time works, but not in the best way.

@@ -9,6 +9,7 @@
 //! IPv4 and IPv6 are asked separately and at the same time. Everything that a peer sends is
 //! bounded in size and time.
 
+mod address;
 mod ask;
 mod both_ends;
 mod conversation;
@@ -29,22 +30,23 @@ mod text;
 mod tls;
 mod websocket;
 
+pub use address::is_local;
 pub use ask::{Ask, DEFAULT_HOLD, Expected, Host, HttpAsk, TlsAsk, TlsVersion, Transport, Trust};
 pub use evidence::{
     AddressRecord, Alias, Attempt, CertificateEvidence, DateWitness, DhcpEvidence, DhcpServer,
-    DhcpSettings, DnsEvidence, DnsRecord, EventsEvidence, ExpectedTrust, Family, FamilyAnswer,
-    Finding, HttpEvidence, IcmpEvidence, LdapEvidence, LegacyTls, MqttEvidence, MulticastAnswer,
-    MulticastEvidence, NameServer, NatBehaviour, NtpEvidence, Outcome, Phase, PhaseName,
-    PollEvidence, PortSpan, ProxyEvidence, Resolution, ResolvedBy, RewrittenLine, RootSource,
-    RtpEvidence, RtpStream, ServerAnswer, ShortSegments, SignalREvidence, SignalRTransportEvidence,
-    SipEvidence, SshEvidence, StartTls, StunEvidence, TlsEnds, TlsEvidence, Trouble, Unit,
-    WebSocketEvidence, WhoamiEvidence, XmppEvidence,
+    DhcpSettings, DnsEvidence, DnsRecord, Elsewhere, EventsEvidence, ExpectedTrust, Family,
+    FamilyAnswer, Finding, HttpEvidence, IcmpEvidence, LdapEvidence, LegacyTls, MqttEvidence,
+    MulticastAnswer, MulticastEvidence, NameServer, NatBehaviour, NtpEvidence, Outcome, Phase,
+    PhaseName, PollEvidence, PortSpan, ProxyEvidence, Resolution, ResolvedBy, RewrittenLine,
+    RootSource, RtpEvidence, RtpStream, ServerAnswer, ShortSegments, SignalREvidence,
+    SignalRTransportEvidence, SipEvidence, SshEvidence, StartTls, StunEvidence, TlsEnds,
+    TlsEvidence, Trouble, Unit, WebSocketEvidence, WhoamiEvidence, XmppEvidence,
 };
 pub use outgate_pac::{Script, ScriptError};
 pub use path::{
-    ConnectTo, ConnectToError, Counted, DEFAULT_TIMEOUT, Login, LoginError, NoProxy, Path,
-    PathConfig, PathError, Proxy, ProxyChoice, ProxyEnvironment, ProxyError, ProxyKind,
-    ProxyScript, Proxying, ResolverChoice, Roots, RootsError, Secrets, Source, SourceError,
-    SystemClock, WallClock,
+    ConnectTo, ConnectToError, Counted, DEFAULT_TIMEOUT, DohUrl, DohUrlError, Login, LoginError,
+    NoProxy, Path, PathConfig, PathError, Proxy, ProxyChoice, ProxyEnvironment, ProxyError,
+    ProxyKind, ProxyScript, Proxying, ResolverChoice, Roots, RootsError, Secrets, Source,
+    SourceError, SystemClock, WallClock,
 };
 pub use registry::{Probe, Sent, probe_for, protocols};

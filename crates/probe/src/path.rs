@@ -1,11 +1,13 @@
 //! The way the product goes: detours, trust, resolver, patience and clock, shared by all probes.
 
 mod connect_to;
+mod doh;
 mod echo_gate;
 mod names;
 mod proxy;
 mod roots;
 mod script;
+mod second_opinion;
 mod secrets;
 mod source;
 
@@ -18,6 +20,7 @@ use std::{
 
 pub(crate) use connect_to::normalised;
 pub use connect_to::{ConnectTo, ConnectToError};
+pub use doh::{DohUrl, DohUrlError};
 pub(crate) use echo_gate::Turn;
 pub use proxy::{
     Login, LoginError, NoProxy, Proxy, ProxyChoice, ProxyEnvironment, ProxyError, ProxyKind,
@@ -36,13 +39,14 @@ use crate::{
     ask::{Ask, Host},
     both_ends,
     dhcp::{self, HandedOut},
-    evidence::{Family, Resolution, Trouble},
+    evidence::{Elsewhere, Family, Resolution, Trouble},
     registry::Sent,
     tls::Tls,
 };
 use echo_gate::EchoGate;
 use names::Names;
 use script::Fetched;
+use second_opinion::SecondOpinion;
 
 /// How long a probe takes with one address unless the caller says otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -66,6 +70,9 @@ pub struct PathConfig {
     pub roots: Roots,
     /// Whom to ask for names.
     pub resolver: ResolverChoice,
+    /// Who is asked over HTTPS about names outside (see [`Ask::outside`]) that these do not give,
+    /// or send to a place inside; nobody, unless somebody says so.
+    pub second_opinion: Option<DohUrl>,
     /// How long a probe may take with one address, holding aside. Resolving has as long again.
     pub timeout: Duration,
     /// The wall clock, against which certificates, time servers and `Date` headers are judged.
@@ -81,6 +88,7 @@ impl Default for PathConfig {
             source: Source::Any,
             roots: Roots::mozilla(),
             resolver: ResolverChoice::System,
+            second_opinion: None,
             timeout: DEFAULT_TIMEOUT,
             clock: Arc::new(SystemClock),
         }
@@ -136,6 +144,7 @@ pub struct Path {
 struct Inner {
     config: PathConfig,
     names: Names,
+    second_opinion: Option<SecondOpinion>,
     script: Fetched,
     /// Over IPv4, and over IPv6.
     handed_out: [OnceCell<HandedOut>; 2],
@@ -157,6 +166,7 @@ impl Path {
         let echo_gate = EchoGate::default();
         Ok(Self {
             inner: Arc::new(Inner {
+                second_opinion: config.second_opinion.clone().map(SecondOpinion::of),
                 config,
                 names,
                 script: Fetched::default(),
@@ -193,7 +203,7 @@ impl Path {
 
     /// What is sent on top of what the probe sends: to compare both ends of TLS; to proxies, to each
     /// address of the one that an ask goes through, and to one that is tried where there is no direct
-    /// way.
+    /// way; and to somebody outside who is asked about its name.
     pub fn sends(&self, ask: &Ask) -> Vec<Sent> {
         let through = self.inner.config.proxying.of(ask).into_iter();
         let through = through.map(|proxy| (format!("a request to {proxy} to lead there"), proxy));
@@ -207,10 +217,13 @@ impl Path {
             let what = format!("requests to the proxies that {script} names, and for the script");
             Sent::new(&what, SCRIPTED_AT_MOST + 2 * host, REQUESTS_AT_MOST)
         });
+        let second_opinion = self.inner.second_opinion.as_ref();
+        let second_opinion = second_opinion.and_then(|it| it.sends(ask));
         let sends = through.chain(spare);
         sends
             .map(|(what, proxy)| Sent::new(&what, proxy.request_at_most(host), REQUESTS_AT_MOST))
             .chain(script)
+            .chain(second_opinion)
             .chain(self.asks_dhcp(ask))
             .chain(both_ends::sends(ask))
             .collect()
@@ -277,6 +290,18 @@ impl Path {
         of_family.get_or_init(|| dhcp::ask(self, family)).await
     }
 
+    /// What somebody outside says about the name of an ask, where the answer of the name servers
+    /// leaves a doubt and a second opinion is wanted.
+    pub(crate) async fn second_opinion(
+        &self,
+        ask: &Ask,
+        resolution: Option<&Resolution>,
+    ) -> Option<Elsewhere> {
+        let second_opinion = self.inner.second_opinion.as_ref()?;
+        second_opinion.on(ask, resolution?, self).await
+    }
+
+    /// The addresses of a name, as the product finds them.
     pub(crate) async fn resolve(&self, name: &str) -> Resolution {
         let random = || match self.inner.tls.random() {
             Ok(bytes) => Ok(u16::from_be_bytes(bytes)),
@@ -288,6 +313,12 @@ impl Path {
     /// The resolvers that [`Path::resolve`] asks.
     pub(crate) fn resolvers(&self) -> Result<&[SocketAddr], Trouble> {
         self.inner.names.servers()
+    }
+
+    /// Whether an ask goes to the name servers that this machine is told of, and there are none.
+    pub(crate) fn lacks_name_servers(&self, ask: &Ask) -> bool {
+        self.detour(&ask.host, ask.port).0 == Host::SystemResolvers
+            && self.inner.names.are_unnamed()
     }
 
     pub(crate) fn tls(&self) -> &Tls {

@@ -1,6 +1,7 @@
-//! A DNS server over UDP and TCP that knows what it was told and nothing else.
+//! A DNS server over UDP, TCP and HTTPS that knows what it was told and nothing else.
 
 mod answers;
+mod https;
 
 use std::{sync::Arc, time::Duration};
 

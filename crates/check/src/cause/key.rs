@@ -14,7 +14,10 @@ pub(super) fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, 
     let none = String::new();
     match trouble {
         Trouble::NameNotFound
+        | Trouble::NameHidden { .. }
+        | Trouble::NameNowhere { .. }
         | Trouble::NoAddress
+        | Trouble::NoNameServer
         | Trouble::AliasesEndless
         | Trouble::SignaturesBroken
         | Trouble::NameServerSilent { .. }
@@ -112,7 +115,10 @@ fn key_of_names(trouble: &Trouble, host: String) -> (CauseKind, String) {
     let none = String::new();
     match trouble {
         Trouble::NameNotFound => (K::NameNotFound, host),
+        Trouble::NameHidden { .. } => (K::NameHidden, host),
+        Trouble::NameNowhere { .. } => (K::NameGone, host),
         Trouble::NoAddress | Trouble::AliasesEndless => (K::NameWithoutAddress, host),
+        Trouble::NoNameServer => (K::NoNameServer, none),
         Trouble::SignaturesBroken => (K::NameSignaturesBroken, none),
         Trouble::NameServerSilent { server } => (K::NameServerSilent, server.to_string()),
         Trouble::LargeAnswersLost { .. } => (K::LargeDnsAnswersLost, none),

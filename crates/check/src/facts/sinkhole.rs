@@ -1,11 +1,8 @@
 //! Names that a filter in the name server sends nowhere, or to a machine of its own.
 
-use std::net::IpAddr;
-
-use outgate_probe::{Ask, Finding, Host, PhaseName, Resolution, Trouble};
+use outgate_probe::{Ask, Finding, Host, PhaseName, Trouble, is_local};
 
 use super::{leads_out, unanswered};
-use crate::address::is_local;
 use crate::judge::Judged;
 
 /// Whether this network's name servers give public addresses for places outside.
@@ -16,13 +13,14 @@ pub(super) fn others_are_public(lanes: &[Judged]) -> bool {
         .flat_map(|judged| &judged.probes)
         .map(|(_, finding)| finding);
     let mut resolutions = findings.filter_map(|finding| finding.resolution.as_ref());
-    resolutions.any(|resolution| addresses(resolution).any(|address| !is_local(address)))
+    resolutions.any(|resolution| resolution.addresses().any(|it| !is_local(it)))
 }
 
 /// The name that is blocked. A place outside has no address that leads nowhere (0.0.0.0 and `::`,
-/// RFC 6890 §2.2), and none of this machine or site where others have public ones. A company may
-/// run the server itself under the public name: then it answers with the right certificate, so only
-/// what looks like nobody or like somebody else is put down to the name server.
+/// RFC 6890 §2.2), and none of this machine or site where others have public ones, or where somebody
+/// outside gives the same name a public one. A company may run the server itself under the public
+/// name: then it answers with the right certificate, so only what looks like nobody or like somebody
+/// else is put down to the name server.
 pub(super) fn blocked(
     judged: &Judged,
     ask: &Ask,
@@ -37,21 +35,16 @@ pub(super) fn blocked(
         .resolution
         .as_ref()
         .filter(|it| leads_out(judged) && it.name == *name)?;
-    addresses(resolution).next()?;
-    let nowhere = addresses(resolution).all(|address| address.is_unspecified());
-    let here = others_are_public
-        && addresses(resolution).all(is_local)
+    resolution.addresses().next()?;
+    let nowhere = resolution
+        .addresses()
+        .all(|address| address.is_unspecified());
+    let elsewhere = resolution.elsewhere.as_ref();
+    let public_elsewhere = elsewhere.is_some_and(|it| it.addresses().any(|it| !is_local(it)));
+    let here = (others_are_public || public_elsewhere)
+        && resolution.addresses().all(is_local)
         && is_nobody_or_somebody_else(trouble);
     (nowhere || here).then(|| name.clone())
-}
-
-fn addresses(resolution: &Resolution) -> impl Iterator<Item = IpAddr> {
-    let records = resolution
-        .ipv4
-        .addresses
-        .iter()
-        .chain(&resolution.ipv6.addresses);
-    records.map(|record| record.address)
 }
 
 /// Whether nothing answered, or something that is not the far end.

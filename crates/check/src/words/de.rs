@@ -85,6 +85,10 @@ fn kinds(kind: K) -> Said {
             "{hosts}: {seen}",
             "den Zeitserver zuerst seine eigene Zeit finden lassen oder einen anderen angeben",
         ),
+        K::NoNameServer => (
+            "dieser Rechner hat keinen Nameserver: {seen} (gefragt nach {hosts})",
+            "einen Nameserver auf diesem Rechner einrichten: DHCP teilt Nameserver mit, oder eine Zeile `nameserver ADRESSE` in /etc/resolv.conf nennt einen",
+        ),
         K::ResolverUnavailable => (
             "Namen können nicht aufgelöst werden: {seen} (gefragt nach {hosts})",
             "diesem Gerät einen Nameserver geben, den es erreicht (Port 53, UDP und TCP)",
@@ -104,6 +108,14 @@ fn kinds(kind: K) -> Said {
         K::NameSignaturesBroken => (
             "{hosts}: {seen}",
             "nach der Uhr der Nameserver sehen und nach Filtern, die ihre Antworten ändern; ist beides in Ordnung, hat der Inhaber den Namen falsch signiert",
+        ),
+        K::NameHidden => (
+            "die Nameserver dieses Netzes geben {subject} nicht heraus: {seen}",
+            "{subject} vom Filter der Nameserver ausnehmen; kennen sie nur eigene Namen, sie andere fragen lassen (Weiterleitung)",
+        ),
+        K::NameGone => (
+            "{subject} gibt es überhaupt nicht: {seen}",
+            "den Hersteller fragen, welcher Name gemeint ist",
         ),
         K::NameNotFound => (
             "{subject} gibt es für die Nameserver dieses Netzes nicht",

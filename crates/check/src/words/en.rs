@@ -85,6 +85,10 @@ fn kinds(kind: K) -> Said {
             "{hosts}: {seen}",
             "let the time server find its own time first, or name another one",
         ),
+        K::NoNameServer => (
+            "this machine has no name server: {seen} (asked for {hosts})",
+            "set one up on this machine: DHCP hands name servers out, or a line `nameserver ADDRESS` in /etc/resolv.conf says where one is",
+        ),
         K::ResolverUnavailable => (
             "names cannot be resolved: {seen} (asked for {hosts})",
             "give this machine a name server that it may reach (port 53, UDP and TCP)",
@@ -104,6 +108,14 @@ fn kinds(kind: K) -> Said {
         K::NameSignaturesBroken => (
             "{hosts}: {seen}",
             "look at the clock of the name servers and at filters that change their answers; if both are in order, the owner of the name has signed it wrongly",
+        ),
+        K::NameHidden => (
+            "this network's name servers do not give {subject}: {seen}",
+            "exempt {subject} from the name servers' filter; if they know only names of their own, let them ask others (forwarders)",
+        ),
+        K::NameGone => (
+            "{subject} does not exist at all: {seen}",
+            "ask the vendor which name is meant",
         ),
         K::NameNotFound => (
             "{subject} does not exist for this network's name servers",

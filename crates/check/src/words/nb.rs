@@ -85,33 +85,45 @@ fn kinds(kind: K) -> Said {
             "{hosts}: {seen}",
             "la tidsserveren først finne sin egen tid, eller oppgi en annen",
         ),
+        K::NoNameServer => (
+            "denne maskinen har ingen navnetjener: {seen} (spurte etter {hosts})",
+            "sett opp en navnetjener på denne maskinen: DHCP deler dem ut, eller en linje `nameserver ADRESSE` i /etc/resolv.conf sier hvor en er",
+        ),
         K::ResolverUnavailable => (
             "navn kan ikke slås opp: {seen} (spurte etter {hosts})",
-            "gi denne maskinen en navneserver som den når (port 53, UDP og TCP)",
+            "gi denne maskinen en navnetjener som den når (port 53, UDP og TCP)",
         ),
         K::NameServerSilent => (
-            "navneserveren {subject} svarer ikke: den som søker et navn, venter først på den før den neste blir spurt ({hosts})",
-            "start navneserveren {subject} eller slipp gjennom port 53 til den (UDP og TCP); ta den ellers av listen som DHCP eller resolv.conf gir denne maskinen",
+            "navnetjeneren {subject} svarer ikke: den som søker et navn, venter først på den før den neste blir spurt ({hosts})",
+            "start navnetjeneren {subject} eller slipp gjennom port 53 til den (UDP og TCP); ta den ellers av listen som DHCP eller resolv.conf gir denne maskinen",
         ),
         K::LargeDnsAnswersLost => (
-            "svar fra navneserverne som er for lange for UDP, kommer ikke fram ({hosts}): {seen}",
-            "tillat TCP 53 til navneserverne i tillegg til UDP 53",
+            "svar fra navnetjenerne som er for lange for UDP, kommer ikke fram ({hosts}): {seen}",
+            "tillat TCP 53 til navnetjenerne i tillegg til UDP 53",
         ),
         K::DnsOverTcpOnly => (
-            "navneserverne svarer over TCP, men ikke over UDP, slik produkter spør: {seen} (spurte etter {hosts})",
-            "tillat UDP 53 til navneserverne i tillegg til TCP 53",
+            "navnetjenerne svarer over TCP, men ikke over UDP, slik produkter spør: {seen} (spurte etter {hosts})",
+            "tillat UDP 53 til navnetjenerne i tillegg til TCP 53",
         ),
         K::NameSignaturesBroken => (
             "{hosts}: {seen}",
-            "se etter klokken til navneserverne og filtre som endrer svarene deres; er begge i orden, har eieren av navnet signert det feil",
+            "se etter klokken til navnetjenerne og filtre som endrer svarene deres; er begge i orden, har eieren av navnet signert det feil",
+        ),
+        K::NameHidden => (
+            "navnetjenerne i dette nettet gir ikke ut {subject}: {seen}",
+            "unnta {subject} fra navnetjenernes filter; kjenner de bare egne navn, la dem spørre andre (videresending)",
+        ),
+        K::NameGone => (
+            "{subject} finnes ikke i det hele tatt: {seen}",
+            "spør leverandøren hvilket navn som menes",
         ),
         K::NameNotFound => (
-            "{subject} finnes ikke ifølge nettverkets navneservere",
-            "la navneserverne slå opp {subject}; et filter kan skjule navnet",
+            "{subject} finnes ikke ifølge nettverkets navnetjenere",
+            "la navnetjenerne slå opp {subject}; et filter kan skjule navnet",
         ),
         K::NameWithoutAddress => (
             "{subject} finnes, men har ingen adresse her",
-            "la navneserverne svare med adressene til {subject}",
+            "la navnetjenerne svare med adressene til {subject}",
         ),
         K::NameBlocked => (
             "navnetjenerne i dette nettet sender {subject} ingen steder, eller til en maskin i dette nettet, i stedet for til leverandøren",

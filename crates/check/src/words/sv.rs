@@ -85,6 +85,10 @@ fn kinds(kind: K) -> Said {
             "{hosts}: {seen}",
             "låt tidsservern först få sin egen tid, eller ange en annan",
         ),
+        K::NoNameServer => (
+            "den här maskinen har ingen namnserver: {seen} (frågade efter {hosts})",
+            "ställ in en namnserver på den här maskinen: DHCP delar ut dem, eller en rad `nameserver ADRESS` i /etc/resolv.conf säger var en finns",
+        ),
         K::ResolverUnavailable => (
             "namn kan inte slås upp: {seen} (frågade efter {hosts})",
             "ge den här maskinen en namnserver som den når (port 53, UDP och TCP)",
@@ -104,6 +108,14 @@ fn kinds(kind: K) -> Said {
         K::NameSignaturesBroken => (
             "{hosts}: {seen}",
             "se efter namnservrarnas klocka och filter som ändrar deras svar; är båda i ordning har namnets ägare signerat det fel",
+        ),
+        K::NameHidden => (
+            "det här nätets namnservrar lämnar inte ut {subject}: {seen}",
+            "undanta {subject} från namnservrarnas filter; känner de bara egna namn, låt dem fråga andra (vidarebefordran)",
+        ),
+        K::NameGone => (
+            "{subject} finns inte alls: {seen}",
+            "fråga leverantören vilket namn som menas",
         ),
         K::NameNotFound => (
             "{subject} finns inte enligt nätverkets namnservrar",

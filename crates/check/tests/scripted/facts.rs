@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use outgate_check::{CauseKind, Owner, Report};
 use outgate_probe::{
-    AddressRecord, Ask, Attempt, FamilyAnswer, Finding, NameServer, Outcome, PhaseName, Resolution,
-    ServerAnswer, Transport, Trouble,
+    AddressRecord, Ask, Attempt, Elsewhere, FamilyAnswer, Finding, NameServer, Outcome, PhaseName,
+    Resolution, ServerAnswer, Transport, Trouble,
 };
 
 use crate::support::{check, failed, flow, passed, scripted};
@@ -49,6 +49,7 @@ fn finding((name, attempts): &Seen) -> Finding {
         resolvers: Vec::new(),
         ipv4: addresses(true),
         ipv6: addresses(false),
+        elsewhere: None,
     };
     let trouble = attempts.iter().find_map(|one| one.trouble.clone());
     let mut finding = trouble.map_or_else(passed, failed);
@@ -116,6 +117,57 @@ async fn a_name_that_stays_at_home_is_blocked_where_others_lead_outside() {
     assert_eq!(causes(&[HOME, PUBLIC]).await, [blocked("a.example")]);
     let alone = causes(&[HOME]).await;
     assert_eq!(alone, [(CauseKind::Refused, "TCP 443".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_stays_at_home_is_blocked_where_somebody_outside_leads_elsewhere() {
+    const HOME: Seen = ("a.example", &[("10.10.0.20", Some(Trouble::Refused))]);
+    for (told, kind) in [
+        ("192.0.2.1", CauseKind::NameBlocked),
+        ("10.10.0.20", CauseKind::Refused),
+    ] {
+        let probe = scripted(move |_: &Ask| {
+            let mut finding = finding(&HOME);
+            let address: IpAddr = told.parse().unwrap();
+            let elsewhere = Elsewhere {
+                resolver: NameServer::Https("https://dns.example".to_owned()),
+                ipv4: answer(std::iter::once(address)),
+                ipv6: answer(std::iter::empty()),
+            };
+            if let Some(resolution) = &mut finding.resolution {
+                resolution.elsewhere = Some(Box::new(elsewhere));
+            }
+            finding
+        });
+        let report = check(&flow("a", "a.example", ""), probe, 8).await;
+        assert_eq!(report.causes[0].kind, kind, "{told}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_second_opinion_says_of_a_name_has_an_owner() {
+    let elsewhere = || NameServer::Https("https://dns.example".to_owned());
+    let hidden = Trouble::NameHidden {
+        here: Box::new(Trouble::NameNotFound),
+        elsewhere: elsewhere(),
+    };
+    let gone = Trouble::NameNowhere {
+        elsewhere: elsewhere(),
+    };
+    for (trouble, kind, owner) in [
+        (hidden, CauseKind::NameHidden, Owner::Dns),
+        (gone, CauseKind::NameGone, Owner::Vendor),
+        (
+            Trouble::NoNameServer,
+            CauseKind::NoNameServer,
+            Owner::ThisMachine,
+        ),
+    ] {
+        let probe = scripted(move |_: &Ask| failed(trouble.clone()));
+        let report = check(&flow("a", "a.example", ""), probe, 8).await;
+        let cause = &report.causes[0];
+        assert_eq!((cause.kind, cause.owner), (kind, owner));
+    }
 }
 
 #[tokio::test(start_paused = true)]

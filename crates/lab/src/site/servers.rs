@@ -12,13 +12,13 @@ use outgate_standin::{
 };
 use tokio::sync::oneshot;
 
-use super::{START_TIMEOUT, SiteError, World, other_of};
+use super::{HTTPS, START_TIMEOUT, SiteError, World, other_of};
 use crate::fault::{DnsAnswer, Fault, HandedOut, Serving};
 use crate::network;
 use crate::rules::Names;
 use crate::topology::{
-    DEVICE, GROUPS, INSPECTION_PORTS, NEIGHBOUR, NEIGHBOUR_LABEL, PORTAL_PORT, PROXY_PORT,
-    REFLECTOR_PORT, ROUTER, SERVICES,
+    DEVICE, GROUPS, INSPECTION_PORTS, NAME_SERVER_OUTSIDE, NEIGHBOUR, NEIGHBOUR_LABEL, PORTAL_PORT,
+    PROXY_PORT, REFLECTOR_PORT, ROUTER, SERVICES,
 };
 use crate::world::{Service, Speaks, http_fault, stream_fault, tcp_fault, tls_fault};
 
@@ -122,7 +122,10 @@ async fn play(part: Part, authority: Arc<Authority>, world: &World) -> Result<St
     let clock = move || SystemTime::now() + ahead;
     let mut stage = Stage::new(authority, clock);
     match part {
-        Part::Internet => serve_all(&mut stage, world, false).await?,
+        Part::Internet => {
+            serve_all(&mut stage, world, false).await?;
+            serve_name_server_outside(&mut stage, world).await?;
+        }
         Part::Neighbour => {
             serve_all(&mut stage, world, true).await?;
             answer_groups(&mut stage, world).await?;
@@ -152,6 +155,26 @@ async fn serve_all(stage: &mut Stage, world: &World, near: bool) -> Result<(), F
             serve(stage, service, address, world).await?;
         }
     }
+    Ok(())
+}
+
+/// The name server outside, which knows every name that there is.
+async fn serve_name_server_outside(stage: &mut Stage, world: &World) -> Result<(), Failed> {
+    let mut nowhere = BTreeMap::new();
+    for fault in &world.faults {
+        if let Fault::Dns {
+            answer: answer @ DnsAnswer::Nowhere,
+            name: Some(name),
+        } = fault
+        {
+            nowhere.insert(name.as_str(), *answer);
+        }
+    }
+    let answers = answers_of(&world.names, &nowhere)?;
+    let place = SocketAddr::new(NAME_SERVER_OUTSIDE.into(), HTTPS);
+    let names = [NAME_SERVER_OUTSIDE.to_string()];
+    let place = Place::in_private_network(place)?;
+    stage.dns_over_https(place, &names, answers).await?;
     Ok(())
 }
 
@@ -478,7 +501,7 @@ fn answers_of(names: &Names, by_name: &BTreeMap<&str, DnsAnswer>) -> Result<Answ
                 | DnsAnswer::TcpOnly
                 | DnsAnswer::BrokenSignatures,
             ) => right.to_vec(),
-            Some(DnsAnswer::NoSuchName) => Vec::new(),
+            Some(DnsAnswer::NoSuchName | DnsAnswer::Nowhere) => Vec::new(),
             Some(DnsAnswer::NoAddress) => {
                 // Something below it exists, so it does too, and has nothing.
                 answers = answers.address(&format!("below.{name}"), *v4)?;

@@ -12,7 +12,7 @@ use outgate_check::{Firewall, Heading, MAX_CONCURRENT, Plan, PlanView, Report, S
 use outgate_manifest::view::NEWEST;
 use outgate_manifest::{Lane, Selection};
 use outgate_probe::{
-    ConnectTo, Counted, Path, PathConfig, PathError, ResolverChoice, Roots, Source,
+    ConnectTo, Counted, DohUrl, Path, PathConfig, PathError, ResolverChoice, Roots, Source,
 };
 
 use crate::commands::check::form::FormArgs;
@@ -98,6 +98,10 @@ pub(crate) struct WayArgs {
     /// in turn, as the system asks its own (may be repeated)
     #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = resolver)]
     resolver: Vec<SocketAddr>,
+    /// A name server outside that is asked over HTTPS (RFC 8484) about names for which those of this
+    /// network give no address, or none outside; nobody is asked unless this is given
+    #[arg(long, value_name = "URL")]
+    doh: Option<DohUrl>,
     /// How long a probe waits for one address, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "5",
           value_parser = clap::value_parser!(u64).range(1..=120))]
@@ -150,6 +154,7 @@ impl WayArgs {
                 [] => ResolverChoice::System,
                 servers => ResolverChoice::At(servers.to_vec()),
             },
+            second_opinion: self.doh.clone(),
             timeout: Duration::from_secs(self.timeout),
             ..PathConfig::default()
         };

@@ -22,9 +22,49 @@ pub struct Resolution {
     pub ipv4: FamilyAnswer,
     /// The answer to the question for AAAA records.
     pub ipv6: FamilyAnswer,
+    /// What a name server outside says, where it was asked for its opinion: only of names for which
+    /// these ones give no address, or none that is outside the site.
+    pub elsewhere: Option<Box<Elsewhere>>,
+}
+
+/// What a name server outside says of a name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Elsewhere {
+    /// The name server.
+    pub resolver: NameServer,
+    /// Its answer to the question for A records.
+    pub ipv4: FamilyAnswer,
+    /// Its answer to the question for AAAA records.
+    pub ipv6: FamilyAnswer,
+}
+
+impl Elsewhere {
+    /// All addresses.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        addresses([&self.ipv4, &self.ipv6])
+    }
+
+    /// Whether it says that the name does not exist.
+    pub(crate) fn denies(&self) -> bool {
+        let denied = |answer: &FamilyAnswer| {
+            let mut codes = answer.asked.iter().map(|one| one.rcode.as_deref());
+            codes.any(|code| code == Some("NXDOMAIN"))
+        };
+        denied(&self.ipv4) && denied(&self.ipv6)
+    }
+}
+
+fn addresses(answers: [&FamilyAnswer; 2]) -> impl Iterator<Item = IpAddr> {
+    let records = answers.into_iter().flat_map(|answer| &answer.addresses);
+    records.map(|record| record.address)
 }
 
 impl Resolution {
+    /// All addresses.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        addresses([&self.ipv4, &self.ipv6])
+    }
+
     /// The name servers that said nothing, where another one answered in their place.
     pub fn silent_servers(&self) -> impl Iterator<Item = &ServerAnswer> {
         let answered = |answer: &&FamilyAnswer| answer.asked.iter().any(ServerAnswer::counts);
@@ -40,6 +80,8 @@ impl Resolution {
 pub enum NameServer {
     /// A name server at this address.
     At(SocketAddr),
+    /// A name server that is asked over HTTPS (RFC 8484) at this URL, its path left out.
+    Https(String),
 }
 
 impl fmt::Display for NameServer {
@@ -48,6 +90,7 @@ impl fmt::Display for NameServer {
         match self {
             Self::At(address) if address.port() == 53 => write!(f, "{}", address.ip()),
             Self::At(address) => write!(f, "{address}"),
+            Self::Https(url) => f.write_str(url),
         }
     }
 }
@@ -56,6 +99,7 @@ impl Serialize for NameServer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::At(address) => serializer.collect_str(address),
+            Self::Https(url) => serializer.serialize_str(url),
         }
     }
 }
@@ -80,7 +124,7 @@ pub struct ServerAnswer {
 
 impl ServerAnswer {
     /// Whether the name server did its work, if only by saying that there is no such name.
-    fn counts(&self) -> bool {
+    pub(crate) fn counts(&self) -> bool {
         matches!(self.rcode.as_deref(), Some("NOERROR" | "NXDOMAIN"))
     }
 }

@@ -17,6 +17,8 @@ pub enum Trouble {
     NameNotFound,
     /// The name exists and has no address of the wanted kind (NODATA).
     NoAddress,
+    /// This machine is told of no name server, and answers for none itself.
+    NoNameServer,
     /// No resolver answered in time.
     ResolverSilent,
     /// No resolver could be reached: the port is closed or there is no route.
@@ -45,6 +47,18 @@ pub enum Trouble {
     },
     /// The resolver refuses an answer because its signatures (DNSSEC, RFC 4035) do not hold.
     SignaturesBroken,
+    /// The network's name servers do not give a name that is there for somebody outside.
+    NameHidden {
+        /// What they say.
+        here: Box<Trouble>,
+        /// Who has it.
+        elsewhere: NameServer,
+    },
+    /// The name does not exist, for somebody outside neither.
+    NameNowhere {
+        /// Who was asked there.
+        elsewhere: NameServer,
+    },
     /// A name is an alias of an alias and so on, in a circle or for more than 16 steps.
     AliasesEndless,
     /// Nothing says where this machine is.

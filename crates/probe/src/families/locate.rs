@@ -22,12 +22,12 @@ const DNS_PORT: u16 = 53;
 
 /// An address that is to be tried.
 #[derive(Clone)]
-pub(super) struct Target {
+pub(crate) struct Target {
     /// Where the packets go.
-    pub(super) address: IpAddr,
-    pub(super) port: Option<u16>,
+    pub(crate) address: IpAddr,
+    pub(crate) port: Option<u16>,
     /// The proxy that is there, and where it leads.
-    pub(super) through: Option<Through>,
+    pub(crate) through: Option<Through>,
     /// Whether it means everybody on a network, each of which is found on its own; the routing table
     /// has nothing to say of it.
     pub(super) everybody: bool,

@@ -13,14 +13,14 @@ use std::{
 
 use futures_util::future::{join, join_all};
 use hickory_proto::{
-    op::ResponseCode,
+    op::{Message, ResponseCode},
     rr::{Name, RecordType},
 };
 use tokio::{sync::OnceCell, time::Instant};
 
 use super::{ResolverChoice, Source};
 use crate::{
-    dns::{Asking, Manner, Question},
+    dns::{Asking, Manner, Question, rcode_name},
     evidence::{AddressRecord, FamilyAnswer, NameServer, Resolution, ServerAnswer, Trouble},
 };
 use in_turn::InTurn;
@@ -56,8 +56,7 @@ struct Known {
 }
 
 impl Names {
-    /// Reads the configuration. A machine without a resolver is not an error before a name is
-    /// wanted.
+    /// Reads the configuration. That it cannot be read is no error before a name is wanted.
     pub(super) fn new(choice: &ResolverChoice, source: &Source, limit: Duration) -> Self {
         let setup = match choice {
             ResolverChoice::System => Setup::of_system().map_err(|error| Trouble::Local {
@@ -86,6 +85,11 @@ impl Names {
             .map_err(Clone::clone)
     }
 
+    /// Whether nobody has named one, so that this machine itself is asked.
+    pub(super) fn are_unnamed(&self) -> bool {
+        self.setup.as_ref().is_ok_and(|setup| setup.unnamed)
+    }
+
     /// Both families at once, from memory if any lane asked before. `random` makes numbers that are
     /// hard to guess.
     pub(super) async fn resolve(
@@ -109,6 +113,7 @@ impl Names {
             ipv4: ipv4.clone(),
             ipv6: ipv6.clone(),
             resolvers: servers.map(|server| NameServer::At(*server)).collect(),
+            elsewhere: None,
             name,
         }
     }
@@ -219,10 +224,10 @@ impl Names {
         let in_turn = self.in_turn(setup, end);
         let told = in_turn.ask(&question).await;
         let mut answer = match told.answer {
-            Ok(message) if message.metadata.response_code == ResponseCode::NXDomain => {
-                FamilyAnswer::without(Trouble::NameNotFound)
+            Ok(message) => answer_of(&message, &question),
+            Err(Trouble::ResolverSilent | Trouble::ResolverUnreachable) if setup.unnamed => {
+                FamilyAnswer::without(Trouble::NoNameServer)
             }
-            Ok(message) => answer::read(&message.answers, &question.query),
             Err(Trouble::ResolverSilent) => FamilyAnswer::without(self.silence(setup).await),
             Err(Trouble::ResolverRefused { rcode }) if rcode == FAILURE => {
                 let again = in_turn.ask(&unchecked()?).await.answer;
@@ -279,9 +284,22 @@ impl Names {
     }
 }
 
+/// What an answer comes to.
+pub(super) fn answer_of(message: &Message, question: &Question) -> FamilyAnswer {
+    let code = message.metadata.response_code;
+    if code == ResponseCode::NXDomain {
+        FamilyAnswer::without(Trouble::NameNotFound)
+    } else if code == ResponseCode::NoError {
+        answer::read(&message.answers, &question.query)
+    } else {
+        let rcode = rcode_name(code);
+        FamilyAnswer::without(Trouble::ResolverRefused { rcode })
+    }
+}
+
 impl FamilyAnswer {
     /// No addresses, for this reason.
-    fn without(trouble: Trouble) -> Self {
+    pub(super) fn without(trouble: Trouble) -> Self {
         Self {
             addresses: Vec::new(),
             aliases: Vec::new(),

@@ -14,7 +14,17 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use outgate_probe::{Ask, Finding, Outcome, PathConfig, Roots, Transport, protocols};
+use hickory_proto::{
+    op::ResponseCode,
+    rr::{
+        RData, RecordType,
+        rdata::{A, AAAA},
+    },
+};
+use outgate_probe::{
+    Ask, Elsewhere, Finding, Host, Outcome, PathConfig, ResolverChoice, Roots, Transport, Trouble,
+    Unit, protocols,
+};
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -26,6 +36,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     asks::{ask, config_to, run},
+    resolver::{Resolver, Say},
     secure,
 };
 
@@ -204,6 +215,7 @@ impl Manner {
 
 /// A server that runs until it is dropped.
 struct Server {
+    address: SocketAddr,
     config: PathConfig,
     written: Arc<AtomicUsize>,
     task: JoinHandle<()>,
@@ -212,7 +224,8 @@ struct Server {
 impl Server {
     async fn tcp(manner: Manner, family: IpAddr) -> Self {
         let listener = TcpListener::bind((family, 0)).await.unwrap();
-        let config = config_of(manner, listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
+        let config = config_of(manner, address);
         let written = Arc::default();
         let task = tokio::spawn(accept(
             listener,
@@ -220,6 +233,7 @@ impl Server {
             move |stream, written| manner.act(stream, written),
         ));
         Self {
+            address,
             config,
             written,
             task,
@@ -230,9 +244,10 @@ impl Server {
         let (server, pem) = secure::identity();
         let acceptor = TlsAcceptor::from(server);
         let listener = TcpListener::bind((family, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
         let config = PathConfig {
             roots: Roots::mozilla().give_pem(pem.as_bytes()).unwrap(),
-            ..config_of(manner, listener.local_addr().unwrap())
+            ..config_of(manner, address)
         };
         let written = Arc::default();
         let task = tokio::spawn(accept(
@@ -248,6 +263,7 @@ impl Server {
             },
         ));
         Self {
+            address,
             config,
             written,
             task,
@@ -256,8 +272,10 @@ impl Server {
 
     async fn udp(manner: Manner, family: IpAddr) -> Self {
         let socket = UdpSocket::bind((family, 0)).await.unwrap();
-        let config = config_of(manner, socket.local_addr().unwrap());
+        let address = socket.local_addr().unwrap();
+        let config = config_of(manner, address);
         Self {
+            address,
             config,
             written: Arc::default(),
             task: tokio::spawn(manner.answer(socket)),
@@ -384,6 +402,71 @@ async fn every_probe_ends_within_its_bound_before_a_server_that_says_too_much() 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_probe_ends_before_a_server_that_says_it_too_slowly() {
     all_end_before(&TOO_SLOWLY).await;
+}
+
+/// What a name server outside of this manner says, asked for a second opinion: it is waited for no
+/// longer than for a probe, and nothing that it says counts.
+async fn second_opinion_of(manner: Manner, family: IpAddr) -> Elsewhere {
+    let resolver = Resolver::start(|name, record_type| match (name, record_type) {
+        ("api.example.", RecordType::A) => Say::Records(vec![RData::A(A(Ipv4Addr::LOCALHOST))]),
+        ("api.example.", RecordType::AAAA) => {
+            Say::Records(vec![RData::AAAA(AAAA(Ipv6Addr::LOCALHOST))])
+        }
+        _ => Say::Code(ResponseCode::NXDomain),
+    })
+    .await;
+    let server = Server::inside_tls(manner, family).await;
+    let url = format!("https://api.example:{}", server.address.port());
+    let config = PathConfig {
+        connect_to: Vec::new(),
+        resolver: ResolverChoice::at(resolver.address),
+        second_opinion: Some(url.parse().unwrap()),
+        ..server.config.clone()
+    };
+    let mut ask = ask("tcp");
+    ask.host = Host::Name("hidden.example".to_owned());
+    ask.outside = true;
+    let finding = timeout(NEVER, run(&ask, config)).await.unwrap();
+    let read = server.written.load(Ordering::Relaxed);
+    assert!(
+        read <= READ_AT_MOST,
+        "{manner:?} {family}: it reads {read} bytes"
+    );
+    assert_eq!(finding.trouble, Some(Trouble::NameNotFound), "{manner:?}");
+    let elsewhere = finding.resolution.unwrap().elsewhere.unwrap();
+    assert!(elsewhere.ipv4.trouble.is_some(), "{manner:?} {family}");
+    assert!(elsewhere.ipv6.trouble.is_some(), "{manner:?} {family}");
+    *elsewhere
+}
+
+/// A message that is longer than any.
+const LONG_MESSAGE: Manner = unending(
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/dns-message\r\n\r\n",
+    &[0; 4096],
+);
+
+/// A message that never comes to its end.
+const SLOW_MESSAGE: Manner = dripping(
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/dns-message\r\nContent-Length: 600\r\n\r\n",
+    b"\x00",
+);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_opinion_ends_before_hostile_servers() {
+    let manners: [&[Manner]; 4] = [&[NOTHING, SLOW_MESSAGE], &NONSENSE, &TOO_MUCH, &TOO_SLOWLY];
+    let manners = manners.into_iter().flatten();
+    let trials = manners.flat_map(|it| FAMILIES.map(|family| second_opinion_of(*it, family)));
+    join_all(trials).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_over_https_is_read_no_further_than_one_may_be_long() {
+    let elsewhere = second_opinion_of(LONG_MESSAGE, FAMILIES[0]).await;
+    let too_much = Trouble::TooMuch {
+        bound: 65_535,
+        unit: Unit::MessageBytes,
+    };
+    assert_eq!(elsewhere.ipv4.trouble, Some(too_much));
 }
 
 #[test]

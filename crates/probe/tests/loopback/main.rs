@@ -14,6 +14,8 @@ mod conversations;
 #[cfg(test)]
 mod dns;
 #[cfg(test)]
+mod doh;
+#[cfg(test)]
 mod families;
 #[cfg(test)]
 mod hostile;

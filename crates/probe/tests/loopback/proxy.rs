@@ -48,7 +48,7 @@ async fn trouble_with(server: Server) -> Trouble {
 
 /// Asked for a tunnel, leads to the port that is asked for on loopback, whatever the name; speaks
 /// first what it is told to.
-async fn tunnel(mut stream: TcpStream) {
+pub(crate) async fn tunnel(mut stream: TcpStream) {
     let head = read_head(&mut stream).await;
     let target = head.split(' ').nth(1).unwrap();
     let port: u16 = target.rsplit(':').next().unwrap().parse().unwrap();

@@ -104,13 +104,27 @@ fn a_name_without_a_dot_is_searched_and_tcp_is_kept_to() {
 }
 
 #[test]
-fn a_machine_without_name_servers_says_so_and_asks_nobody() {
-    let name = "resolv_conf::a_machine_without_name_servers_says_so_and_asks_nobody";
+fn a_machine_without_name_servers_says_so() {
+    let name = "resolv_conf::a_machine_without_name_servers_says_so";
     in_own_network(name, || async {
         let _file = set_up("# nothing\n");
         let finding = run(&port_of("api.example"), patient()).await;
-        let says = matches!(&finding.trouble, Some(Trouble::Local { what })
-            if what.contains("names no name server"));
-        assert!(says, "{:?}", finding.trouble);
+        let none = (Outcome::Fail, Some(Trouble::NoNameServer));
+        assert_eq!((finding.outcome, finding.trouble), none.clone());
+        let mut dns = ask("dns");
+        dns.host = Host::SystemResolvers;
+        let finding = run(&dns, patient()).await;
+        assert_eq!((finding.outcome, finding.trouble), none);
+    });
+}
+
+#[test]
+fn where_no_name_server_is_named_the_machine_itself_is_asked() {
+    let name = "resolv_conf::where_no_name_server_is_named_the_machine_itself_is_asked";
+    in_own_network(name, || async {
+        let _file = set_up("# nothing\n");
+        let _peer = dnsmasq::serve_at(53);
+        let finding = run(&port_of("api.example"), patient()).await;
+        assert_eq!((finding.outcome, &finding.trouble), (Outcome::Pass, &None));
     });
 }

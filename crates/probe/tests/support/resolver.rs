@@ -116,7 +116,8 @@ impl Drop for Resolver {
     }
 }
 
-fn respond(
+/// The answer to these bytes, noting what was asked for.
+pub(crate) fn respond(
     bytes: &[u8],
     notes: &Mutex<Vec<(String, RecordType)>>,
     say: fn(&str, RecordType) -> Say,

@@ -12,6 +12,9 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NameNotFound => f.write_str("the name does not exist"),
+            Self::NoNameServer => f.write_str(
+                "/etc/resolv.conf names no name server, and this machine is none itself",
+            ),
             Self::NoAddress => f.write_str("the name has no address"),
             Self::ResolverSilent => f.write_str("no resolver answered"),
             Self::ResolverUnreachable => f.write_str("no resolver could be reached"),
@@ -21,6 +24,8 @@ impl fmt::Display for Trouble {
             | Self::LargeAnswersLost { .. }
             | Self::NameServerSilent { .. }
             | Self::SignaturesBroken
+            | Self::NameHidden { .. }
+            | Self::NameNowhere { .. }
             | Self::AliasesEndless => self.write_names(f),
             Self::AddressUnknown { role } => write!(f, "the address of {role} is not known"),
             Self::Refused => f.write_str("connection refused"),
@@ -132,6 +137,12 @@ impl Trouble {
             }
             Self::SignaturesBroken => {
                 f.write_str("the resolver refuses the answer: its signatures (DNSSEC) do not hold")
+            }
+            Self::NameHidden { here, elsewhere } => {
+                write!(f, "{here}, but {elsewhere} knows the name")
+            }
+            Self::NameNowhere { elsewhere } => {
+                write!(f, "there is no such name, and none for {elsewhere} either")
             }
             Self::AliasesEndless => f.write_str("the name's aliases (CNAME) have no end"),
             _ => Ok(()),

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fs::File,
     io::{self, Read},
-    net::{IpAddr, SocketAddr, SocketAddrV6},
+    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6},
     time::Duration,
 };
 
@@ -37,34 +37,42 @@ pub(super) struct Setup {
     /// Whether all is asked over TCP.
     pub(super) over_tcp: bool,
     pub(super) hosts: Hosts,
+    /// Whether nobody named a server, so that this machine itself is asked, as the C library does
+    /// (resolv.conf(5)).
+    pub(super) unnamed: bool,
 }
 
 impl Setup {
-    /// Reads it. A machine may be without a hosts file, but not without a name server.
+    /// Reads it. A machine may be without both files.
     pub(super) fn of_system() -> Result<Self, String> {
-        let text = read(RESOLV_CONF).map_err(|error| format!("{RESOLV_CONF}: {error}"))?;
+        let text = match read(RESOLV_CONF) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            text => text.map_err(|error| format!("{RESOLV_CONF}: {error}"))?,
+        };
         let hosts = read(HOSTS).unwrap_or_default();
-        Self::parse(&text, &hosts)
+        Ok(Self::parse(&text, &hosts))
     }
 
-    fn parse(resolv_conf: &[u8], hosts: &[u8]) -> Result<Self, String> {
+    fn parse(resolv_conf: &[u8], hosts: &[u8]) -> Self {
         // Lines that nobody understands are left out, as the C library leaves them out.
         let (config, _) = Config::parse_with_errors(resolv_conf);
         let servers = config.nameservers.iter().filter_map(address);
-        let servers: Vec<_> = servers.take(SERVERS_MAX).collect();
-        if servers.is_empty() {
-            return Err(format!("{RESOLV_CONF} names no name server"));
+        let mut servers: Vec<_> = servers.take(SERVERS_MAX).collect();
+        let unnamed = servers.is_empty();
+        if unnamed {
+            servers.push(SocketAddr::from((Ipv4Addr::LOCALHOST, DNS_PORT)));
         }
         let search = config.get_last_search_or_domain();
         let search = search.filter(|domain| *domain != "--").cloned();
-        Ok(Self {
+        Self {
             servers,
             search: search.take(SEARCH_MAX).collect(),
             timeout: Duration::from_secs(config.timeout.max(1).into()),
             edns: config.edns0,
             over_tcp: config.use_vc,
             hosts: Hosts::parse(&String::from_utf8_lossy(hosts)),
-        })
+            unnamed,
+        }
     }
 }
 
@@ -127,8 +135,7 @@ mod tests {
               nameserver 2001:db8::1\nnameserver 192.0.2.4\nnonsense\n\
               options timeout:2 edns0 use-vc\n",
             b"",
-        )
-        .unwrap();
+        );
         let servers: Vec<_> = setup.servers.iter().map(ToString::to_string).collect();
         assert_eq!(
             servers,
@@ -136,14 +143,19 @@ mod tests {
         );
         assert_eq!(setup.search, ["example.test", "lan"]);
         assert_eq!(setup.timeout, Duration::from_secs(2));
-        assert!(setup.edns && setup.over_tcp);
+        assert!(setup.edns && setup.over_tcp && !setup.unnamed);
     }
 
     #[test]
-    fn a_machine_without_a_name_server_says_so() {
+    fn a_machine_that_is_told_of_no_name_server_asks_itself() {
         for text in ["", "search lan\n", "nameserver of-mine\n"] {
-            let error = Setup::parse(text.as_bytes(), b"").unwrap_err();
-            assert!(error.contains("names no name server"), "{error}");
+            let setup = Setup::parse(text.as_bytes(), b"");
+            let itself = SocketAddr::from(([127, 0, 0, 1], 53));
+            assert_eq!(
+                (setup.unnamed, setup.servers),
+                (true, vec![itself]),
+                "{text}"
+            );
         }
     }
 
