@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A question for the root's name servers.
-const ROOT_NS: [u8; 17] = [0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1];
+pub(crate) const ROOT_NS: [u8; 17] = [0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1];
 
 /// It knows `api.example`, `www.example` and `localhost`, and that nothing below `invalid` is.
 pub(crate) fn serve() -> Peer {

@@ -1,4 +1,4 @@
-//! Probes against real servers: OpenSSL, nginx, chrony, dnsmasq, mosquitto, squid, tinyproxy,
+//! Probes against real servers: OpenSSL, nginx, chrony, dnsmasq, BIND, mosquitto, squid, tinyproxy,
 //! microsocks, OpenSSH, prosody, slapd, avahi, coturn, kamailio, sipp, and Python's websockets.
 //!
 //! Built only with the feature `peers`, which says that these are installed. Each server runs on
@@ -11,6 +11,8 @@ mod asks;
 mod authority;
 #[cfg(test)]
 mod avahi;
+#[cfg(test)]
+mod bind9;
 #[cfg(test)]
 mod chrony;
 #[cfg(test)]
