@@ -29,11 +29,15 @@ pub(crate) enum Pumped {
     Blocked,
 }
 
-/// Takes a piece of what the client says.
-pub(crate) fn hear(shared: &Arc<Shared>, piece: &[u8]) -> Pumped {
+/// Takes a piece of what the client says, unless it comes over a transport that a newer one has
+/// replaced.
+pub(crate) fn hear(shared: &Arc<Shared>, piece: &[u8], generation: Option<u64>) -> Pumped {
     {
         let now = shared.hub.now();
         let mut state = shared.state();
+        if generation.is_some_and(|generation| generation != state.generation) {
+            return Pumped::All;
+        }
         state.link.handle_bytes(piece, now);
         state.spoke |= state.opened.is_some();
     }

@@ -64,7 +64,7 @@ impl Poll<'_> {
                 return None;
             }
             let mut messages = Vec::new();
-            while let Some((bytes, _)) = self.shared.poll_output() {
+            while let Some((bytes, _)) = self.shared.poll_output(self.generation) {
                 messages.extend_from_slice(&bytes);
             }
             if !messages.is_empty() {

@@ -23,7 +23,7 @@ pub(crate) async fn hear(shared: &Arc<Shared>, body: Body) -> Result<Response, R
     let mut pieces = body.into_data_stream();
     while let Some(piece) = pieces.next().await {
         let broken = |_| refused(StatusCode::BAD_REQUEST, "");
-        let mut taken = take(shared, &piece.map_err(broken)?);
+        let mut taken = take(shared, &piece.map_err(broken)?, None);
         while taken == Pumped::Blocked {
             shared.room.notified().await;
             taken = pump(shared);

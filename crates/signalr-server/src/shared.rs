@@ -158,10 +158,14 @@ impl Shared {
         }
     }
 
-    /// The next message for the transport, and whether it is text. `None` when there is none.
-    pub(crate) fn poll_output(&self) -> Option<(Bytes, bool)> {
+    /// The next message for the transport of that generation, and whether it is text. `None` when
+    /// there is none, or a newer one has the connection: what an older one took would be lost.
+    pub(crate) fn poll_output(&self, generation: u64) -> Option<(Bytes, bool)> {
         let now = self.hub.now();
         let mut state = self.state();
+        if state.generation != generation {
+            return None;
+        }
         let output = state.link.poll_output(now);
         let text = !state.link.is_binary();
         let little = state.link.waiting() < FLOW_MESSAGES;

@@ -23,11 +23,13 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 
 pub(crate) async fn open(shared: &Arc<Shared>, parts: Parts) -> Result<Response, Refused> {
     same_client(shared, &parts).await?;
-    attach(shared, Transport::ServerSentEvents)?;
-    let open = Open(Arc::clone(shared));
+    let open = Open {
+        generation: attach(shared, Transport::ServerSentEvents)?,
+        shared: Arc::clone(shared),
+    };
     let opening = stream::once(async { Bytes::from_static(event::OPENING.as_bytes()) });
     let events = stream::unfold(open, |open| async {
-        let event = next(&open.0).await?;
+        let event = open.next().await?;
         Some((event, open))
     });
     let body = opening.chain(events).map(Ok::<_, Infallible>);
@@ -44,30 +46,36 @@ pub(crate) async fn open(shared: &Arc<Shared>, parts: Parts) -> Result<Response,
     Ok(response)
 }
 
-/// The next events, as many as there are; nothing when the connection is over.
-async fn next(shared: &Shared) -> Option<Bytes> {
-    loop {
-        let mut events = String::new();
-        while let Some((bytes, _)) = shared.poll_output() {
-            // Records of text are text.
-            events.push_str(&event::of(&String::from_utf8_lossy(&bytes)));
+/// An event stream that somebody reads.
+struct Open {
+    shared: Arc<Shared>,
+    generation: u64,
+}
+
+impl Open {
+    /// The next events, as many as there are; nothing when the connection is over.
+    async fn next(&self) -> Option<Bytes> {
+        loop {
+            let mut events = String::new();
+            while let Some((bytes, _)) = self.shared.poll_output(self.generation) {
+                // Records of text are text.
+                events.push_str(&event::of(&String::from_utf8_lossy(&bytes)));
+            }
+            if !events.is_empty() {
+                return Some(events.into());
+            }
+            if self.shared.state().link.is_ended() {
+                return None;
+            }
+            self.shared.outgoing.notified().await;
         }
-        if !events.is_empty() {
-            return Some(events.into());
-        }
-        if shared.state().link.is_ended() {
-            return None;
-        }
-        shared.outgoing.notified().await;
     }
 }
 
-/// An event stream that somebody reads.
-struct Open(Arc<Shared>);
-
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.end(Disconnected::Ended(End::Client { error: None }));
-        self.0.hub.registry.forget(&self.0);
+        let end = End::Client { error: None };
+        self.shared.end(Disconnected::Ended(end));
+        self.shared.hub.registry.forget(&self.shared);
     }
 }

@@ -86,12 +86,15 @@ fn keep(shared: &Arc<Shared>, now: Duration) -> bool {
     } else {
         None
     };
+    let speaks = state.link.has_output();
     drop(state);
     match end {
         Some(Event::Ended(end)) => {
             shared.end(Disconnected::Ended(end));
         }
-        Some(_) | None => shared.outgoing.notify_one(),
+        // Idle tasks sleep on.
+        Some(_) | None if speaks => shared.outgoing.notify_one(),
+        Some(_) | None => {}
     }
     true
 }

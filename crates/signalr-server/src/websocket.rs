@@ -154,8 +154,8 @@ async fn converse(shared: &Arc<Shared>, generation: u64, socket: &mut Socket) ->
         }
         tokio::select! {
             message = socket.next(), if !blocked => match message {
-                Some(Ok(Message::Text(text))) => blocked = heard(shared, text.as_bytes()),
-                Some(Ok(Message::Binary(bytes))) => blocked = heard(shared, &bytes),
+                Some(Ok(Message::Text(text))) => blocked = heard(shared, text.as_bytes(), generation),
+                Some(Ok(Message::Binary(bytes))) => blocked = heard(shared, &bytes, generation),
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Ok(Message::Close(_))) => return Ended::Closed,
                 Some(Err(_)) | None => return Ended::Broken,
@@ -170,15 +170,15 @@ async fn converse(shared: &Arc<Shared>, generation: u64, socket: &mut Socket) ->
 }
 
 /// True when there is no room for it yet.
-fn heard(shared: &Arc<Shared>, bytes: &[u8]) -> bool {
-    hear(shared, bytes) == Pumped::Blocked
+fn heard(shared: &Arc<Shared>, bytes: &[u8], generation: u64) -> bool {
+    hear(shared, bytes, Some(generation)) == Pumped::Blocked
 }
 
 /// Writes all that there is.
 async fn write(shared: &Arc<Shared>, generation: u64, socket: &mut Socket) -> ControlFlow<Ended> {
     let patience = shared.hub.options.send_timeout;
     let mut wrote = false;
-    while let Some((bytes, text)) = shared.poll_output() {
+    while let Some((bytes, text)) = shared.poll_output(generation) {
         wrote = true;
         let sent = tokio::time::timeout(patience, socket.feed(message(bytes, text))).await;
         if !matches!(sent, Ok(Ok(()))) {

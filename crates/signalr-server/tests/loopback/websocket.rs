@@ -207,6 +207,27 @@ async fn a_stateful_connection_goes_on_over_another_websocket() {
 }
 
 #[tokio::test]
+async fn a_socket_that_another_replaces_is_closed_and_heard_no_more() {
+    let stage = Stage::with(|builder| builder.stateful_reconnect(true)).await;
+    let target = "/negotiate?negotiateVersion=1&useStatefulReconnect=true";
+    let answer = request(stage.address, "POST", target, "").await;
+    let found: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+    let query = format!("?id={}", found["connectionToken"].as_str().unwrap());
+    let mut first = Client::open(&stage, &query, 2).await;
+    let mut second = Client::new(&stage, &query).await;
+    assert_eq!(second.hear().await, "{\"type\":9,\"sequenceId\":1}\u{1e}");
+    // Half a record on the old one must not come before what the new one says.
+    first.say("{\"type\":1,").await;
+    second.say("{\"type\":9,\"sequenceId\":1}\u{1e}").await;
+    second
+        .say("{\"type\":1,\"invocationId\":\"1\",\"target\":\"Add\",\"arguments\":[1,2]}\u{1e}")
+        .await;
+    let result = "{\"type\":3,\"invocationId\":\"1\",\"result\":3}\u{1e}";
+    assert_eq!(second.hear().await, result);
+    assert!(matches!(first.message().await, Some(Message::Close(_))));
+}
+
+#[tokio::test]
 async fn a_stateful_connection_that_nobody_takes_up_again_ends() {
     let soon = std::time::Duration::from_millis(40);
     let mut stage =

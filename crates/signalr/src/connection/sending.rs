@@ -53,6 +53,12 @@ impl<H: Handles> Connection<H> {
         self.queue.bytes() + kept
     }
 
+    /// Whether [`Connection::poll_output`] may have something.
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        !self.ahead.is_empty() || self.queue.len() > 0 || self.farewell.is_some()
+    }
+
     /// The next message to put on the transport.
     pub fn poll_output(&mut self, now: Duration) -> Option<Bytes> {
         let output = self.next_output()?;
