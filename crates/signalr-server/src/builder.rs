@@ -226,8 +226,8 @@ impl<S: Send + Sync + 'static> Builder<S> {
     }
 
     /// Remembers clients, by a key that is made of their negotiation, with the transports that
-    /// were opened and carried nothing: those are offered last at their next one. 10,000 clients
-    /// are remembered. Microsoft's clients do not try another transport by themselves after one
+    /// were opened and carried nothing: those are offered last for a day. 10,000 clients are
+    /// remembered. Microsoft's clients do not try another transport by themselves after one
     /// that stalls; when they are started anew, this one leads them to one that works.
     #[must_use]
     pub fn remember_stalls(

@@ -8,6 +8,7 @@ use outgate_signalr::Protocol;
 use outgate_signalr::connection::Frame;
 use outgate_signalr::encode::{self, EncodeError};
 
+use crate::Connection;
 use crate::arguments::ToArguments;
 use crate::hub::Inner;
 use crate::shared::Shared;
@@ -29,8 +30,12 @@ pub struct Clients {
     hub: Arc<Inner>,
     chosen: Chosen,
     except: HashSet<String>,
+    only: Option<Filter>,
     key: Option<Arc<str>>,
 }
+
+/// Says whether a connection may hear something.
+type Filter = Arc<dyn Fn(&Connection) -> bool + Send + Sync>;
 
 #[derive(Clone)]
 enum Chosen {
@@ -57,6 +62,7 @@ impl Clients {
             hub,
             chosen: Chosen::Some(Vec::new()),
             except: HashSet::new(),
+            only: None,
             key: None,
         }
     }
@@ -97,6 +103,20 @@ impl Clients {
     pub fn except(mut self, id: impl Into<String>) -> Self {
         self.except.insert(id.into());
         self
+    }
+
+    /// Only those of the chosen that `filter` lets through.
+    #[must_use]
+    pub fn only(mut self, filter: impl Fn(&Connection) -> bool + Send + Sync + 'static) -> Self {
+        self.only = Some(Arc::new(filter));
+        self
+    }
+
+    /// The chosen connections, as of now.
+    #[must_use]
+    pub fn connections(&self) -> Vec<Connection> {
+        let chosen = self.chosen().into_iter();
+        chosen.map(Connection::new).collect()
     }
 
     /// What the next message is about: with [`SlowPeer::Conflate`](crate::SlowPeer::Conflate) it
@@ -153,6 +173,9 @@ impl Clients {
         };
         if !self.except.is_empty() {
             chosen.retain(|shared| !self.except.contains(&*shared.id));
+        }
+        if let Some(only) = &self.only {
+            chosen.retain(|shared| only(&Connection::new(Arc::clone(shared))));
         }
         chosen
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use outgate_signalr::connection::{End, Frame};
 use outgate_signalr::encode::{self, EncodeError};
 use outgate_signalr::negotiate::Transport;
-use outgate_signalr::payload::PayloadError;
+use outgate_signalr::payload::{Payload, PayloadError};
 use outgate_signalr::{Completed, Protocol};
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
@@ -152,6 +152,20 @@ impl Connection {
         arguments: impl ToArguments,
         patience: Duration,
     ) -> Result<R, InvokeError> {
+        let answer = self.invoke_raw(target, arguments, patience).await?;
+        answer.read().map_err(InvokeError::Answer)
+    }
+
+    /// As [`Connection::invoke`], for whoever knows no type beforehand.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub async fn invoke_raw(
+        &self,
+        target: &str,
+        arguments: impl ToArguments,
+        patience: Duration,
+    ) -> Result<Payload, InvokeError> {
         let (sender, answer) = oneshot::channel();
         let waiting = Waiting::begin(&self.0, sender)?;
         let protocol = self.0.protocol().ok_or(InvokeError::Disconnected)?;
@@ -163,7 +177,7 @@ impl Connection {
         match answer.map_err(|_| InvokeError::Disconnected)? {
             Completed::Error(error) => Err(InvokeError::Client(error)),
             Completed::Void => Err(InvokeError::NoResult),
-            Completed::Result(result) => result.read().map_err(InvokeError::Answer),
+            Completed::Result(result) => Ok(result),
         }
     }
 
@@ -216,6 +230,19 @@ impl Connection {
     pub async fn closed(&self) {
         self.0.ended().await;
     }
+
+    /// Ends it at once: its WebSocket is dropped, whatever waits for the client. A response under
+    /// way over one of the other transports is the server's to break off.
+    pub fn cut(&self) {
+        self.0.end(Disconnected::Ended(End::Server));
+        self.0.cut.cancel();
+    }
+
+    /// Waits until it has ended and nothing carries it any more: its WebSocket or event stream is
+    /// dropped, and no poll is held.
+    pub async fn let_go(&self) {
+        self.0.let_go().await;
+    }
 }
 
 /// Somebody who waits for an answer of a client's, until it comes or he gives up.
@@ -227,7 +254,7 @@ struct Waiting<'a> {
 impl<'a> Waiting<'a> {
     fn begin(
         shared: &'a Arc<Shared>,
-        sender: oneshot::Sender<Completed<outgate_signalr::payload::Payload>>,
+        sender: oneshot::Sender<Completed<Payload>>,
     ) -> Result<Self, InvokeError> {
         let mut state = shared.state();
         if state.link.protocol().is_none() {

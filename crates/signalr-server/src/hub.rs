@@ -207,6 +207,14 @@ impl Hub {
         self.0.registry.by_id(id).map(Connection::new)
     }
 
+    /// The connection that a request is about, by the secret in its query: for whatever stands
+    /// around the hub's service. Also one without a handshake.
+    #[must_use]
+    pub fn of_request(&self, uri: &http::Uri) -> Option<Connection> {
+        let token = crate::service::token(uri)?;
+        self.0.registry.by_token(token).map(Connection::new)
+    }
+
     /// Closes a connection: `error` is what its client is told, `allow_reconnect` whether it comes
     /// back by itself, where it was made to. False when there is none of that name.
     pub fn close_connection(&self, id: &str, error: Option<&str>, allow_reconnect: bool) -> bool {

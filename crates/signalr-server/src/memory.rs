@@ -2,13 +2,21 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::request::Parts;
 use outgate_signalr::negotiate::Transport;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 /// Clients that are remembered at a time; then those that were remembered first are forgotten.
 const CLIENTS_MAX: usize = 10_000;
+
+/// How long a client is remembered after what has stalled last: a network may have been mended.
+const REMEMBERED: Duration = Duration::from_hours(24);
+
+/// What stalled, and when something last did.
+type Stalled = HashMap<Arc<str>, (Vec<Transport>, Instant)>;
 
 /// Says by what to remember a client: for instance its device and its network's address.
 pub(crate) type Key = Arc<dyn Fn(&Parts) -> Option<Arc<str>> + Send + Sync>;
@@ -21,7 +29,7 @@ pub(crate) struct Memory {
     pub(crate) key: Key,
     pub(crate) on_stalled: Option<OnStalled>,
     /// Two generations: when the younger is full, it becomes the older.
-    stalled: Mutex<[HashMap<Arc<str>, Vec<Transport>>; 2]>,
+    stalled: Mutex<[Stalled; 2]>,
 }
 
 impl Memory {
@@ -46,7 +54,7 @@ impl Memory {
         if young.len() >= CLIENTS_MAX / 2 {
             *old = std::mem::take(young);
         }
-        young.insert(Arc::clone(key), known);
+        young.insert(Arc::clone(key), (known, Instant::now()));
     }
 
     /// The same transports, those that have stalled last, in the order in which they did.
@@ -60,9 +68,10 @@ impl Memory {
     }
 }
 
-fn find(stalled: &[HashMap<Arc<str>, Vec<Transport>>; 2], key: &str) -> Vec<Transport> {
+fn find(stalled: &[Stalled; 2], key: &str) -> Vec<Transport> {
     let known = stalled.iter().find_map(|clients| clients.get(key));
-    known.cloned().unwrap_or_default()
+    let known = known.filter(|(_, last)| last.elapsed() < REMEMBERED);
+    known.map(|(known, _)| known.clone()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -83,6 +92,17 @@ mod tests {
         ];
         assert_eq!(memory.order(&key, &Transport::ALL), order);
         assert_eq!(memory.order("another", &Transport::ALL), Transport::ALL);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_stalled_is_forgotten_after_a_day() {
+        let memory = Memory::new(Arc::new(|_| None));
+        let key: Arc<str> = "device 7 at 192.0.2.1".into();
+        memory.stalled(&key, Transport::WebSockets);
+        tokio::time::advance(REMEMBERED - Duration::from_secs(1)).await;
+        assert_ne!(memory.order(&key, &Transport::ALL), Transport::ALL);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(memory.order(&key, &Transport::ALL), Transport::ALL);
     }
 
     #[test]

@@ -85,6 +85,8 @@ impl Drop for Poll<'_> {
         let mut state = self.shared.state();
         if state.generation == self.generation {
             state.left = Some(self.shared.hub.now());
+            drop(state);
+            self.shared.changed();
         }
     }
 }

@@ -50,6 +50,11 @@ impl Registry {
         self.tokens.read().get(token).cloned()
     }
 
+    /// Whether requests may come for it.
+    pub(crate) fn knows(&self, shared: &Shared) -> bool {
+        self.tokens.read().contains_key(shared.token.expose())
+    }
+
     /// It has a transport now, its first.
     pub(crate) fn connected(&self) {
         self.unconnected.fetch_sub(1, Ordering::Relaxed);
@@ -62,6 +67,7 @@ impl Registry {
             self.connected();
         }
         shared.gone.notify_one();
+        shared.changed();
     }
 
     /// It has made its handshake.

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use hyper::body::Body as HttpBody;
 use outgate_signalr::negotiate::Transport;
 
@@ -102,8 +102,8 @@ pub(crate) fn offered(hub: &Inner, transport: Transport) -> Result<(), Refused> 
 }
 
 /// The connection's token, if the request has one.
-pub(crate) fn token(parts: &Parts) -> Option<&str> {
-    let fields = parts.uri.query().unwrap_or_default().split('&');
+pub(crate) fn token(uri: &Uri) -> Option<&str> {
+    let fields = uri.query().unwrap_or_default().split('&');
     fields
         .filter_map(|field| field.split_once('='))
         .find_map(|(name, value)| name.eq_ignore_ascii_case("id").then_some(value))
@@ -112,8 +112,8 @@ pub(crate) fn token(parts: &Parts) -> Option<&str> {
 
 /// The connection that a request is about.
 pub(crate) fn find(hub: &Inner, parts: &Parts) -> Result<Arc<Shared>, Refused> {
-    let token =
-        token(parts).ok_or_else(|| refused(StatusCode::BAD_REQUEST, "Connection ID required"))?;
+    let token = token(&parts.uri)
+        .ok_or_else(|| refused(StatusCode::BAD_REQUEST, "Connection ID required"))?;
     let found = hub.registry.by_token(token);
     found.ok_or_else(|| refused(StatusCode::NOT_FOUND, "No Connection with that ID"))
 }

@@ -49,6 +49,8 @@ pub(crate) struct Shared {
     drained: Notify,
     /// No requests may come for it any more.
     pub(crate) gone: Notify,
+    /// Its WebSocket is to be dropped.
+    pub(crate) cut: CancellationToken,
     /// One POST at a time.
     pub(crate) posting: tokio::sync::Mutex<()>,
 }
@@ -129,6 +131,7 @@ impl Shared {
             room: Notify::new(),
             drained: Notify::new(),
             gone: Notify::new(),
+            cut: CancellationToken::new(),
             posting: tokio::sync::Mutex::new(()),
         }
     }
@@ -204,6 +207,30 @@ impl Shared {
             }
             drained.await;
         }
+    }
+
+    /// Something has changed that those look at who wait for its end.
+    pub(crate) fn changed(&self) {
+        self.drained.notify_waiters();
+    }
+
+    /// Waits until it has ended and nothing carries it any more.
+    pub(crate) async fn let_go(&self) {
+        loop {
+            let mut drained = std::pin::pin!(self.drained.notified());
+            drained.as_mut().enable();
+            if self.is_let_go() {
+                return;
+            }
+            drained.await;
+        }
+    }
+
+    fn is_let_go(&self) -> bool {
+        let known = self.hub.registry.knows(self);
+        let state = self.state();
+        let polls = state.transport == Some(Transport::LongPolling);
+        matches!(state.life, Life::Over) && (!known || (polls && state.left.is_some()))
     }
 
     /// Closes it from this side; what waits is still sent.

@@ -73,7 +73,7 @@ pub(crate) async fn open(hub: &Arc<Inner>, mut parts: Parts) -> Result<Response,
     let accept = derive_accept_key(key.ok_or_else(unusable)?.as_bytes());
     let upgrade = parts.extensions.remove::<OnUpgrade>();
     let upgrade = upgrade.ok_or_else(|| refused(StatusCode::BAD_REQUEST, "no upgrade here"))?;
-    let shared = if token(&parts).is_some() {
+    let shared = if token(&parts.uri).is_some() {
         let shared = find(hub, &parts)?;
         same_client(&shared, &parts).await?;
         shared
@@ -117,9 +117,15 @@ async fn carry(shared: Arc<Shared>, generation: u64, upgrade: OnUpgrade) {
             let stream = TokioIo::new(upgraded);
             let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config));
             let mut socket = socket.await;
-            let ended = converse(&shared, generation, &mut socket).await;
-            close(&mut socket, shared.hub.options.close_timeout, &ended).await;
-            ended
+            let to_its_end = async {
+                let ended = converse(&shared, generation, &mut socket).await;
+                close(&mut socket, shared.hub.options.close_timeout, &ended).await;
+                ended
+            };
+            tokio::select! {
+                ended = to_its_end => ended,
+                () = shared.cut.cancelled() => Ended::Over,
+            }
         }
     };
     left(&shared, generation, &ended);

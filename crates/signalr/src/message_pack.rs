@@ -1,8 +1,12 @@
 //! Messages in MessagePack: an array each, after its length.
 
+mod in_json;
+
 use std::vec::IntoIter;
 
 pub use rmpv::Value;
+
+pub(crate) use in_json::to_json;
 use rmpv::decode::{Error, read_value_with_max_depth};
 
 use crate::framing::write_length;

@@ -57,6 +57,17 @@ impl Payload {
     }
 }
 
+impl Payload {
+    /// The same in JSON: bytes as base 64, points of time as in RFC 3339, keys of maps as texts.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        match self {
+            Self::Json(raw) => raw.read().unwrap_or_default(),
+            Self::MessagePack(value) => message_pack::to_json(value),
+        }
+    }
+}
+
 /// A call's arguments as they came.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Arguments {
