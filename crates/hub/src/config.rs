@@ -5,6 +5,7 @@ mod echo;
 mod file;
 mod mqtt;
 mod rates;
+mod signalr;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -17,6 +18,7 @@ pub use echo::{Echo, MAX_RTP_PORTS};
 pub use file::{Acme, Carries, LogFormat, Policy};
 pub use mqtt::MqttLimits;
 pub use rates::DeviceRates;
+pub use signalr::{MAX_SIGNALR_HUBS, Method, SignalRHub, SlowClients};
 
 /// The port that is listened on when nothing else is said.
 pub const DEFAULT_PORT: u16 = 8443;
@@ -71,6 +73,8 @@ pub struct Config {
     pub webhook_authority: Option<PathBuf>,
     /// Where SIP and RTP are echoed, if anywhere.
     pub echo: Echo,
+    /// The SignalR hubs that are served.
+    pub signalr: Vec<SignalRHub>,
 }
 
 /// One listener.
@@ -188,6 +192,7 @@ impl Config {
             plain_webhooks_to: file.webhooks.plain_http_to,
             webhook_authority: file.webhooks.authority,
             echo: file.echo.checked()?,
+            signalr: file.signalr.checked()?,
         })
     }
 }

@@ -4,7 +4,8 @@ pub(crate) mod assets;
 mod caller;
 mod login;
 pub mod mqtt;
+pub(crate) mod signalr;
 
 /// What the dialects call themselves where sessions are told of: who comes in by one of them stays,
 /// and is told to go elsewhere when the hub goes down.
-pub(crate) const DIALECTS: [&str; 1] = [mqtt::VIA];
+pub(crate) const DIALECTS: [&str; 2] = [mqtt::VIA, signalr::VIA];

@@ -41,6 +41,7 @@ const ALLOWED: [(&str, &[&str]); 22] = [
             "outgate-door",
             "outgate-firebase",
             "outgate-mqtt",
+            "outgate-signalr-server",
             "outgate-wire",
         ],
     ),

@@ -26,6 +26,7 @@ pub(crate) fn only_at_start(before: &Config, after: &Config) -> Vec<&'static str
         plain_webhooks_to,
         webhook_authority,
         echo,
+        signalr,
     } = before;
     let same = [
         ("data", *data == after.data),
@@ -43,6 +44,7 @@ pub(crate) fn only_at_start(before: &Config, after: &Config) -> Vec<&'static str
             *webhook_authority == after.webhook_authority,
         ),
         ("echo", *echo == after.echo),
+        ("signalr", *signalr == after.signalr),
     ];
     let differ = same.into_iter().filter(|(_, same)| !same);
     differ.map(|(key, _)| key).collect()
@@ -72,6 +74,7 @@ mod tests {
                 "webhooks.plain-http-to",
             ),
             ("[webhooks]\nauthority = 'a'", "webhooks.authority"),
+            ("[[signalr.hubs]]\nname = 'a'", "signalr"),
         ] {
             assert_eq!(only_at_start(&before, &read(text)), [key], "{text}");
         }

@@ -23,6 +23,7 @@ pub(super) struct File {
     pub(super) traces: Traces,
     pub(super) webhooks: Webhooks,
     pub(super) echo: super::echo::Written,
+    pub(super) signalr: super::signalr::Written,
 }
 
 /// One listener.

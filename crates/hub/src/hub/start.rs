@@ -16,6 +16,7 @@ use super::reception::Receptionist;
 use super::{Hub, StartError, State};
 use crate::config::{Carries, CertificateFrom, Config};
 use crate::dialects::mqtt::Mqtt;
+use crate::dialects::signalr::SignalR;
 use crate::echo::Echo;
 use crate::metrics::{Metrics, Shaken};
 use crate::webhooks;
@@ -50,9 +51,10 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
         config: Arc::new(ArcSwap::from_pointee(config)),
         draining: drained.clone(),
     };
+    let dialects = mqtt.router().merge(SignalR::new(&state).router());
     Ok(Hub {
         receptionist: Receptionist {
-            router: crate::http::router(&state, mqtt.router()),
+            router: crate::http::router(&state, dialects),
             mqtt: mqtt.clone(),
             metrics: state.metrics.clone(),
             listening: door.listening().iter().map(|one| one.address).collect(),

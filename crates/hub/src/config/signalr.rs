@@ -1,0 +1,270 @@
+//! The SignalR hubs that are served, none by default.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+use super::{ConfigError, value, within};
+
+/// The most hubs.
+pub const MAX_SIGNALR_HUBS: usize = 64;
+
+/// The most methods that a hub has something said about.
+const MAX_METHODS: usize = 1_024;
+
+/// The most characters of a hub's name, and of the path of one.
+const MAX_NAME: usize = 128;
+
+/// The first steps of paths where the hub serves something else.
+const TAKEN: [&str; 14] = [
+    "api",
+    "assets",
+    "client",
+    "console",
+    "database",
+    "healthz",
+    "livez",
+    "metrics",
+    "mqtt",
+    "problems",
+    "readyz",
+    "remote-config",
+    "v1",
+    "whoami",
+];
+
+/// What stands for all methods that are not named.
+const OTHERS: &str = "*";
+
+/// A hub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignalRHub {
+    /// Its name in small letters: letters, digits and underscores, a letter first.
+    pub name: String,
+    /// Where it is found beside `/client/?hub=NAME`, if anywhere.
+    pub path: Option<String>,
+    /// What becomes of invocations, by their targets in small letters.
+    pub methods: BTreeMap<String, Method>,
+    /// What becomes of all others.
+    pub others: Method,
+    /// What becomes of clients that do not take what they are sent.
+    pub slow_clients: SlowClients,
+    /// The most connections at a time, 1 to 1,000,000.
+    pub connections: u32,
+    /// The most bytes of a client's message, 1 KiB to 1 MiB. An event stays at most 256 KiB.
+    pub message_bytes: u32,
+    /// The most messages that wait for a client, 16 to 100,000.
+    pub waiting: u32,
+    /// The most KiB of those, 16 to 65,536.
+    pub waiting_kibibytes: u32,
+    /// How long a poll is held, 5 to 90 seconds.
+    pub poll_seconds: u32,
+}
+
+/// What becomes of an invocation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// It is kept as an event of the device, and answered once that is on the disk.
+    #[default]
+    Event,
+    /// It is refused.
+    Refuse,
+}
+
+/// What becomes of a client that does not take what it is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SlowClients {
+    /// It is disconnected, and finds out what it has missed when it comes back.
+    #[default]
+    Disconnect,
+    /// It misses the oldest of the messages that nobody waits for an answer to.
+    DropOldest,
+}
+
+/// Everything about SignalR as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(super) struct Written {
+    hubs: Vec<WrittenHub>,
+}
+
+/// A hub as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct WrittenHub {
+    name: String,
+    path: Option<String>,
+    #[serde(default)]
+    methods: BTreeMap<String, Method>,
+    #[serde(default)]
+    slow_clients: SlowClients,
+    connections: Option<u32>,
+    message_bytes: Option<u32>,
+    waiting: Option<u32>,
+    waiting_kibibytes: Option<u32>,
+    poll_seconds: Option<u32>,
+}
+
+impl Written {
+    /// Fills in the defaults and checks the ranges.
+    pub(super) fn checked(self) -> Result<Vec<SignalRHub>, ConfigError> {
+        if self.hubs.len() > MAX_SIGNALR_HUBS {
+            return value("signalr.hubs", format!("at most {MAX_SIGNALR_HUBS}"));
+        }
+        let hubs: Vec<_> = self.hubs.into_iter().map(WrittenHub::checked).collect();
+        let hubs = hubs.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let names: BTreeSet<_> = hubs.iter().map(|hub| &hub.name).collect();
+        if names.len() < hubs.len() {
+            return value("signalr.hubs.name", "another for each, in whatever letters");
+        }
+        let paths: Vec<_> = hubs.iter().filter_map(|hub| hub.path.as_ref()).collect();
+        let nested = |one: &str, other: &str| {
+            let rest = other.strip_prefix(one);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let clash = paths.iter().enumerate().any(|(at, one)| {
+            let others = paths.iter().enumerate().filter(|(other, _)| *other != at);
+            others.into_iter().any(|(_, other)| nested(one, other))
+        });
+        if clash {
+            return value("signalr.hubs.path", "one that no other's begins with");
+        }
+        Ok(hubs)
+    }
+}
+
+impl WrittenHub {
+    fn checked(self) -> Result<SignalRHub, ConfigError> {
+        let name = self.name.to_lowercase();
+        let good = name.starts_with(|first: char| first.is_ascii_lowercase())
+            && name.len() <= MAX_NAME
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if !good {
+            let right = format!("at most {MAX_NAME} letters, digits and _, a letter first");
+            return value("signalr.hubs.name", right);
+        }
+        if self.methods.len() > MAX_METHODS {
+            return value("signalr.hubs.methods", format!("at most {MAX_METHODS}"));
+        }
+        let methods = self.methods.into_iter();
+        let mut methods: BTreeMap<_, _> = methods
+            .map(|(target, method)| (target.to_lowercase(), method))
+            .collect();
+        let number = |key, given, default, least, most| within(key, given, default, least..=most);
+        Ok(SignalRHub {
+            name,
+            path: self.path.map(path).transpose()?,
+            others: methods.remove(OTHERS).unwrap_or_default(),
+            methods,
+            slow_clients: self.slow_clients,
+            connections: number(
+                "signalr.hubs.connections",
+                self.connections,
+                20_000,
+                1,
+                1_000_000,
+            )?,
+            message_bytes: number(
+                "signalr.hubs.message-bytes",
+                self.message_bytes,
+                32 * 1024,
+                1_024,
+                1_024 * 1_024,
+            )?,
+            waiting: number("signalr.hubs.waiting", self.waiting, 1_000, 16, 100_000)?,
+            waiting_kibibytes: number(
+                "signalr.hubs.waiting-kibibytes",
+                self.waiting_kibibytes,
+                1_024,
+                16,
+                65_536,
+            )?,
+            poll_seconds: number("signalr.hubs.poll-seconds", self.poll_seconds, 90, 5, 90)?,
+        })
+    }
+}
+
+/// A path at which nothing else is served.
+fn path(path: String) -> Result<String, ConfigError> {
+    let steps: Vec<&str> = path.split('/').skip(1).collect();
+    let plain = |step: &&str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+        !step.is_empty() && step.bytes().all(allowed)
+    };
+    let first = steps.first().copied().unwrap_or_default();
+    if !path.starts_with('/') || path.len() > MAX_NAME || !steps.iter().all(plain) {
+        let right = "one like /devices, of letters, digits, _ and - between slashes";
+        return value("signalr.hubs.path", right);
+    }
+    if TAKEN.contains(&first) || steps.last().is_some_and(|last| *last == "negotiate") {
+        let right = format!("one that ends otherwise than in /negotiate, not below {TAKEN:?}");
+        return value("signalr.hubs.path", right);
+    }
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Overrides};
+
+    fn read(text: &str) -> Result<Vec<SignalRHub>, ConfigError> {
+        Config::new(text, Overrides::default()).map(|config| config.signalr)
+    }
+
+    #[test]
+    fn no_hub_is_served_unless_it_is_named_and_names_and_targets_know_no_capitals() {
+        assert!(read("").unwrap().is_empty());
+        let text = "
+            [[signalr.hubs]]
+            name = 'Pos'
+            path = '/devices'
+            methods = { Spy = 'refuse' }
+            [[signalr.hubs]]
+            name = 'other'
+            methods = { '*' = 'refuse', 'sale/closed' = 'event' }
+        ";
+        let hubs = read(text).unwrap();
+        assert_eq!(hubs[0].name, "pos");
+        assert_eq!(hubs[0].methods["spy"], Method::Refuse);
+        assert_eq!(hubs[0].others, Method::Event);
+        assert_eq!(hubs[1].others, Method::Refuse);
+        assert_eq!(hubs[1].methods.len(), 1);
+    }
+
+    #[test]
+    fn names_and_paths_that_cannot_be_told_apart_are_refused_as_are_those_of_others() {
+        let hub = |name: &str, path: &str| {
+            format!("[[signalr.hubs]]\nname = '{name}'\npath = '{path}'\n")
+        };
+        for text in [
+            hub("1pos", "/a"),
+            hub("", "/a"),
+            hub("a b", "/a"),
+            hub("a", "a"),
+            hub("a", "/"),
+            hub("a", "/api/hubs"),
+            hub("a", "/mqtt"),
+            hub("a", "/{x}"),
+            hub("a", "/a/negotiate"),
+            hub("a", "/a/"),
+            hub("a", "/a") + &hub("A", "/b"),
+            hub("a", "/a") + &hub("b", "/a"),
+            hub("a", "/a/b") + &hub("b", "/a"),
+        ] {
+            assert!(read(&text).is_err(), "{text}");
+        }
+        assert!(read(&(hub("a", "/a") + &hub("b", "/ab"))).is_ok());
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused_with_the_range() {
+        let text = "[[signalr.hubs]]\nname = 'a'\npoll-seconds = 1\n";
+        let refused = read(text).unwrap_err().to_string();
+        assert_eq!(refused, "signalr.hubs.poll-seconds: 5 to 90");
+    }
+}

@@ -1,0 +1,169 @@
+//! SignalR as a service: devices come in by their credentials and are what they are over any other
+//! dialect, with events, commands, calls and a twin.
+//!
+//! [`outgate_signalr_server`] speaks the protocol. Requests come by the `entrance`, which makes out
+//! who asks (`guest`); a connection that has made its handshake is a session, held by its
+//! `conversation`; what clients call is in `methods`, and what stands in JSON on one side and in
+//! payloads on the other, in `values`.
+
+mod conversation;
+mod entrance;
+mod guest;
+mod methods;
+mod values;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::any;
+use http::StatusCode;
+use outgate_core::Core;
+use outgate_signalr_server::{Hub, SignalR as Library, SignalRService, SlowPeer};
+use tokio::sync::watch;
+
+use self::guest::Guest;
+use crate::config::{Method, SignalRHub, SlowClients};
+use crate::hub::State;
+use crate::metrics::Metrics;
+
+/// What sessions of this dialect are called.
+pub(crate) const VIA: &str = "signalr";
+
+/// How long a client may take for the end of its WebSocket: when access is revoked somebody waits
+/// for it, and not for longer than [`outgate_core::identity::CLOSING_PATIENCE`].
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// The SignalR hubs.
+#[derive(Clone, Debug)]
+pub(crate) struct SignalR(Arc<BTreeMap<String, Served>>);
+
+/// One of them.
+#[derive(Clone, Debug)]
+struct Served {
+    shared: Arc<Shared>,
+    service: SignalRService,
+    hub: Hub,
+}
+
+/// What handlers of a hub need.
+#[derive(Debug)]
+struct Shared {
+    core: Core,
+    metrics: Metrics,
+    settings: SignalRHub,
+    /// Whether the whole hub is going down.
+    draining: watch::Receiver<bool>,
+}
+
+impl SignalR {
+    /// The hubs that are configured.
+    pub(crate) fn new(state: &State) -> Self {
+        let hubs = state.config.load().signalr.clone();
+        let hubs = hubs.into_iter().map(|settings| {
+            let name = settings.name.clone();
+            (name, Served::new(state, settings))
+        });
+        Self(Arc::new(hubs.collect()))
+    }
+
+    /// The routes; none when there is no hub.
+    pub(crate) fn router(&self) -> Router {
+        if self.0.is_empty() {
+            return Router::new();
+        }
+        let mut router = Router::new();
+        // Azure's clients put a slash before the query, others do not.
+        for path in ["/client", "/client/", "/client/negotiate"] {
+            let hubs = self.clone();
+            router = router.route(path, any(move |request| named(hubs.clone(), request)));
+        }
+        for served in self.0.values() {
+            let Some(path) = &served.shared.settings.path else {
+                continue;
+            };
+            for path in [
+                path.clone(),
+                format!("{path}/"),
+                format!("{path}/negotiate"),
+            ] {
+                let served = served.clone();
+                let enter = move |request| entrance::enter(served.clone(), request);
+                router = router.route(&path, any(enter));
+            }
+        }
+        router
+    }
+}
+
+/// A request to the hub that its query names, as clients of Azure SignalR Service do.
+async fn named(hubs: SignalR, request: Request) -> Response {
+    let name = guest::field(request.uri(), "hub").map(str::to_lowercase);
+    let served = name.and_then(|name| hubs.0.get(&name).cloned());
+    match served {
+        Some(served) => entrance::enter(served, request).await,
+        None => (StatusCode::NOT_FOUND, "?hub= names no hub that there is\n").into_response(),
+    }
+}
+
+impl Served {
+    fn new(state: &State, settings: SignalRHub) -> Self {
+        let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let slow = match settings.slow_clients {
+            SlowClients::Disconnect => SlowPeer::Disconnect,
+            SlowClients::DropOldest => SlowPeer::DropOldest,
+        };
+        let waiting = number(settings.waiting);
+        let waiting_bytes = number(settings.waiting_kibibytes) << 10;
+        let (connections, message) = (settings.connections, settings.message_bytes);
+        let poll = Duration::from_secs(settings.poll_seconds.into());
+        let shared = Arc::new(Shared {
+            core: state.core.clone(),
+            metrics: state.metrics.clone(),
+            draining: state.draining.clone(),
+            settings,
+        });
+        let (service, hub) = Library::builder()
+            .with_state(Arc::clone(&shared))
+            .on("twin", methods::twin)
+            .on("report", methods::report)
+            .fallback(methods::any_other)
+            .on_connect(conversation::begin)
+            .authenticate(|parts| {
+                let identity = entrance::identity(&parts);
+                std::future::ready(identity.ok_or_else(|| StatusCode::UNAUTHORIZED.into_response()))
+            })
+            .remember_stalls(|parts| Some(Guest::of(parts)?.known_by()))
+            .stateful_reconnect(true)
+            .slow_peer(slow)
+            .waiting_max(waiting, waiting_bytes)
+            .connections_max(number(connections))
+            .message_max(number(message))
+            .poll_timeout(poll)
+            .close_timeout(LAST_WORDS)
+            .build();
+        Self {
+            shared,
+            service,
+            hub,
+        }
+    }
+}
+
+impl Shared {
+    /// What becomes of calls of that method.
+    fn method(&self, target: &str) -> Method {
+        let methods = &self.settings.methods;
+        let method = methods.get(target);
+        let method = method.or_else(|| methods.get(&target.to_lowercase()));
+        method.copied().unwrap_or(self.settings.others)
+    }
+
+    /// Whether the whole hub is going down.
+    fn is_draining(&self) -> bool {
+        *self.draining.borrow()
+    }
+}
