@@ -232,6 +232,26 @@ impl Hub {
         }
     }
 
+    /// Closes every connection of those who are meant, those without a handshake too, and gives how
+    /// many: for a user or a credential that is revoked. See [`Hub::close_connection`].
+    ///
+    /// Whoever has negotiated is asked for again by [`Builder::authenticate`](crate::Builder::authenticate)
+    /// when a transport is opened; so nobody who is refused there comes in after this.
+    pub fn disconnect_where(
+        &self,
+        meant: impl Fn(&Identity) -> bool,
+        error: Option<&str>,
+        allow_reconnect: bool,
+    ) -> usize {
+        let known = self.0.registry.known().into_iter();
+        let mut closed = 0;
+        for shared in known.filter(|shared| meant(&shared.identity)) {
+            shared.close(error, allow_reconnect);
+            closed += 1;
+        }
+        closed
+    }
+
     /// Takes no new connections, closes all others with `allow_reconnect`, and waits until they
     /// are gone or `patience` is over. Whether they are gone.
     pub async fn shut_down(&self, patience: Duration) -> bool {

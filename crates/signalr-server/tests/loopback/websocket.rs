@@ -1,14 +1,14 @@
 //! WebSockets, message for message.
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use outgate_signalr_server::SlowPeer;
+use outgate_signalr_server::{Identity, SlowPeer, Transport};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::http::request;
-use crate::hub::{PATIENCE, Stage, Told};
+use crate::hub::{PATIENCE, Stage, Told, by_token};
 
 const HANDSHAKE: &str = "{\"protocol\":\"json\",\"version\":1}\u{1e}";
 
@@ -257,4 +257,49 @@ async fn a_hub_that_shuts_down_tells_its_clients_to_come_back_and_takes_no_more(
     assert!(down.await.unwrap());
     let target = "/negotiate?negotiateVersion=1";
     assert_eq!(request(stage.address, "POST", target, "").await.status, 503);
+}
+
+#[tokio::test]
+async fn all_connections_of_a_user_are_closed_with_and_without_a_handshake() {
+    let stage = Stage::with(|builder| builder.authenticate(by_token)).await;
+    let mut ada = Client::open(&stage, "?access_token=user-ada", 1).await;
+    let mut early = Client::new(&stage, "?access_token=user-ada").await;
+    let mut bob = Client::open(&stage, "?access_token=user-bob", 1).await;
+    let is_ada = |identity: &Identity| identity.user.as_deref() == Some("ada");
+    assert_eq!(
+        stage.hub.disconnect_where(is_ada, Some("revoked"), false),
+        2
+    );
+    let close = "{\"type\":7,\"error\":\"revoked\"}\u{1e}";
+    assert_eq!(ada.hear().await, close);
+    assert!(matches!(early.message().await, Some(Message::Close(_))));
+    bob.say("{\"type\":1,\"invocationId\":\"1\",\"target\":\"Add\",\"arguments\":[1,2]}\u{1e}")
+        .await;
+    let result = "{\"type\":3,\"invocationId\":\"1\",\"result\":3}\u{1e}";
+    assert_eq!(bob.hear().await, result);
+}
+
+#[tokio::test]
+async fn a_websocket_that_is_accepted_and_then_dropped_is_offered_last() {
+    let (sender, mut stalled) = tokio::sync::mpsc::unbounded_channel();
+    let stage = Stage::with(|builder| {
+        let builder = builder.remember_stalls(|_| Some("the only one".into()));
+        builder.on_stalled(move |_, transport| {
+            let _ = sender.send(transport);
+        })
+    })
+    .await;
+    // As behind a proxy that passes the upgrade on and then nothing more.
+    let query = format!("?id={}", stage.negotiated().await);
+    drop(Client::new(&stage, &query).await);
+    let transport = tokio::time::timeout(PATIENCE, stalled.recv()).await;
+    assert_eq!(transport.unwrap(), Some(Transport::WebSockets));
+    let answer = request(stage.address, "POST", "/negotiate?negotiateVersion=1", "").await;
+    let found: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+    let offers = found["availableTransports"].as_array().unwrap();
+    let order = offers
+        .iter()
+        .map(|offer| offer["transport"].as_str().unwrap());
+    let expected = ["ServerSentEvents", "LongPolling", "WebSockets"];
+    assert_eq!(order.collect::<Vec<_>>(), expected);
 }
