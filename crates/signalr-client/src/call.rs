@@ -80,7 +80,8 @@ impl Call {
         self
     }
 
-    /// Calls, and waits for the result; `()` for none. Dropped, it no longer waits; the hub goes on.
+    /// Calls, and waits for the result: `()` for none, [`IgnoredAny`](serde::de::IgnoredAny) for
+    /// whatever it is. Dropped, it no longer waits; the hub goes on.
     ///
     /// # Errors
     /// There is no connection or it ends first, the hub answers with an error, or something is not

@@ -37,8 +37,10 @@
 //!
 //! [`Client::state`] tells what the client is doing, and why. It comes back by a [`Policy`]:
 //! [`Policy::default`] is what Microsoft's clients do, [`Policy::DEVICE`] never gives up. A server
-//! that asks for time (`Retry-After`) gets it. Calls are not kept for later: without a connection
-//! they fail at once, and whoever waits for an answer when it ends learns of that.
+//! that asks for time (`Retry-After`) gets it. With [`Builder::stateful`] a connection outlives its
+//! WebSocket: after a cut both ends go on where they were. Otherwise calls are not kept for later:
+//! without a connection they fail at once, and whoever waits for an answer when it ends learns of
+//! that.
 //!
 //! Who has a proxy, trust or addresses of its own brings a [`Connect`](connect::Connect). TLS for
 //! [`Direct`](connect::Direct) connections is behind the feature `tls`.
@@ -49,12 +51,23 @@
 //! ([`Builder::handler_queue_max`]) and items of streams ([`Builder::items_max`]) are bounded, and so
 //! is every wait ([`settings`]). A handler that is slow holds up its own calls and nothing else.
 //!
+//! # Streams
+//!
+//! [`Client::stream`] gives what the hub streams; dropped, it makes the hub stop. [`Call::upload`]
+//! sends a stream along with a call.
+//!
 //! # Beside Microsoft's clients
 //!
 //! The same: the wire, the order of transports, pings and time-outs, cookies of load balancers, a
 //! new token after 401, redirections. Different: it goes on after a transport that stalls; the start
 //! can be tried again too; a connection must hold for half a minute before earlier failures are
 //! forgotten; a redirection never leaves TLS; a token is never put into a URL.
+//!
+//! # A chat
+//!
+//! ```no_run
+#![doc = include_str!("../examples/chat_client.rs")]
+//! ```
 
 mod arguments;
 mod builder;
