@@ -74,6 +74,8 @@ pub(crate) struct State {
     /// Calls that wait for them.
     pub(crate) calls: VecDeque<Arrived>,
     pub(crate) life: Life,
+    /// Since when it is over.
+    pub(crate) over: Option<Duration>,
     /// What there is no room for yet.
     pub(crate) held: Option<Event<UnderWay>>,
     pub(crate) groups: Vec<Arc<str>>,
@@ -115,6 +117,7 @@ impl Shared {
             running: 0,
             calls: VecDeque::new(),
             life: Life::New,
+            over: None,
             held: None,
             groups: Vec::new(),
             opened: None,
@@ -266,6 +269,7 @@ impl Shared {
         if !matches!(state.life, Life::Connecting(_)) {
             state.life = Life::Over;
         }
+        state.over = Some(self.hub.now());
         let stalled = state.stalled(&reason, &self.hub);
         let groups = std::mem::take(&mut state.groups);
         let drained = state.link.drain();

@@ -10,7 +10,7 @@ use outgate_signalr::negotiate::Transport;
 
 use crate::Disconnected;
 use crate::hub::Inner;
-use crate::shared::{Life, Shared};
+use crate::shared::Shared;
 
 /// How often it looks: what ASP.NET Core does.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -62,13 +62,17 @@ fn sweep(hub: &Arc<Inner>) {
 
 /// Does what is due for a connection; false when it is to be forgotten.
 fn keep(shared: &Arc<Shared>, now: Duration) -> bool {
+    let timeout = shared.hub.options.disconnect_timeout;
     let mut state = shared.state();
+    // Whoever does not read does not see the end either, and is not waited for.
+    if state.over.is_some_and(|over| over + timeout <= now) {
+        return false;
+    }
     if let Some(left) = state.left {
-        let over = matches!(state.life, Life::Over);
-        if over && state.transport != Some(Transport::LongPolling) {
+        if state.over.is_some() && state.transport != Some(Transport::LongPolling) {
             return false;
         }
-        if left + shared.hub.options.disconnect_timeout > now {
+        if left + timeout > now {
             return true;
         }
         drop(state);

@@ -98,6 +98,19 @@ async fn whoever_makes_no_handshake_is_told_and_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_read_its_end_is_forgotten_all_the_same() {
+    let (service, hub) = SignalR::builder().build();
+    let (target, _unread) = events(&service).await;
+    hub.disconnect_all(None, false);
+    let known = ask(&service, "POST", &target, "x").await;
+    assert_eq!(known.status(), 404);
+    assert_eq!(text(known).await, "");
+    tokio::time::sleep(17 * SECOND).await;
+    let forgotten = ask(&service, "POST", &target, "x").await;
+    assert_eq!(text(forgotten).await, "No Connection with that ID");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_poll_without_news_ends_empty_and_a_client_that_polls_no_more_is_dropped() {
     let (service, hub) = SignalR::builder().build();
     let target = target(&negotiated(&service).await);
