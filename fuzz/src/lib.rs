@@ -10,11 +10,13 @@ mod dhcp6;
 mod door;
 mod event_stream;
 mod firebase;
+mod http_date;
 mod icmp;
 mod ldap;
 mod manifest;
 mod mqtt;
 mod ntp;
+mod proxy_script;
 mod rtp;
 mod signalr;
 mod signalr_connection;
@@ -31,11 +33,13 @@ pub use self::dhcp6::dhcp6_reply;
 pub use self::door::door_first_bytes;
 pub use self::event_stream::event_stream;
 pub use self::firebase::{firebase_message, firebase_query};
+pub use self::http_date::http_date;
 pub use self::icmp::icmp_reply;
 pub use self::ldap::ldap_message;
 pub use self::manifest::manifest;
 pub use self::mqtt::{mqtt_connection, mqtt_packet};
 pub use self::ntp::ntp_reply;
+pub use self::proxy_script::proxy_script_answer;
 pub use self::rtp::rtp_packet;
 pub use self::signalr::{signalr_answer, signalr_events, signalr_message};
 pub use self::signalr_connection::signalr_connection;
@@ -51,7 +55,7 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz_targets` and of its folder in
 /// `corpus`.
-pub const TARGETS: [(&str, Target); 25] = [
+pub const TARGETS: &[(&str, Target)] = &[
     ("challenges", challenges),
     ("dhcp6_reply", dhcp6_reply),
     ("dhcp_reply", dhcp_reply),
@@ -59,12 +63,14 @@ pub const TARGETS: [(&str, Target); 25] = [
     ("event_stream", event_stream),
     ("firebase_message", firebase_message),
     ("firebase_query", firebase_query),
+    ("http_date", http_date),
     ("icmp_reply", icmp_reply),
     ("ldap_message", ldap_message),
     ("manifest", manifest),
     ("mqtt_connection", mqtt_connection),
     ("mqtt_packet", mqtt_packet),
     ("ntp_reply", ntp_reply),
+    ("proxy_script_answer", proxy_script_answer),
     ("rtp_packet", rtp_packet),
     ("signalr_answer", signalr_answer),
     ("signalr_connection", signalr_connection),

@@ -3,7 +3,7 @@
 use crate::{ERROR_MAX, ScriptError};
 
 /// Most hops that are kept of one answer.
-const HOPS_MAX: usize = 16;
+pub const ANSWER_HOPS_MAX: usize = 16;
 /// Longest answer that is read, in bytes.
 const ANSWER_MAX: usize = 4096;
 
@@ -48,7 +48,7 @@ impl HopKind {
 
 /// Reads an answer. None, and an empty one, mean a direct way, as in browsers. Kinds that nobody
 /// here speaks (SOCKS 4) are left out; an answer of nothing else is an error.
-pub(crate) fn read(answer: Option<&str>) -> Result<Vec<Hop>, ScriptError> {
+pub fn hops(answer: Option<&str>) -> Result<Vec<Hop>, ScriptError> {
     let answer = answer.unwrap_or_default();
     let direct = Hop {
         kind: HopKind::Direct,
@@ -70,7 +70,7 @@ pub(crate) fn read(answer: Option<&str>) -> Result<Vec<Hop>, ScriptError> {
             }),
         }
     });
-    let hops: Vec<Hop> = hops.take(HOPS_MAX).collect();
+    let hops: Vec<Hop> = hops.take(ANSWER_HOPS_MAX).collect();
     if hops.is_empty() || answer.len() > ANSWER_MAX {
         return Err(ScriptError::Answer {
             answer: shown(answer),
@@ -103,8 +103,8 @@ mod tests {
     use super::*;
 
     fn kinds(answer: &str) -> Vec<(HopKind, String)> {
-        let hops = read(Some(answer)).unwrap();
-        hops.into_iter().map(|hop| (hop.kind, hop.place)).collect()
+        let found = hops(Some(answer)).unwrap();
+        found.into_iter().map(|hop| (hop.kind, hop.place)).collect()
     }
 
     #[test]
@@ -124,15 +124,15 @@ mod tests {
     #[test]
     fn nothing_means_direct_and_nonsense_is_an_error() {
         for answer in [None, Some(""), Some(" ")] {
-            assert_eq!(read(answer).unwrap()[0].kind, HopKind::Direct);
+            assert_eq!(hops(answer).unwrap()[0].kind, HopKind::Direct);
         }
         for answer in ["nonsense", "PROXY", "SOCKS4 a:1", "DIRECT a:1"] {
             assert!(
-                matches!(read(Some(answer)), Err(ScriptError::Answer { .. })),
+                matches!(hops(Some(answer)), Err(ScriptError::Answer { .. })),
                 "{answer}"
             );
         }
-        assert!(read(Some(&"PROXY a:1;".repeat(1000))).is_err());
+        assert!(hops(Some(&"PROXY a:1;".repeat(1000))).is_err());
     }
 
     #[test]
@@ -144,7 +144,7 @@ mod tests {
             ("http://u:s3@cret@a:1", "…@a:1"),
             ("PROXI a:1", "PROXI a:1"),
         ] {
-            let answer = read(Some(answer)).unwrap_err();
+            let answer = hops(Some(answer)).unwrap_err();
             let told = told.to_owned();
             assert_eq!(answer, ScriptError::Answer { answer: told });
         }

@@ -18,7 +18,7 @@ use std::{
 
 use rquickjs::{CatchResultExt, CaughtError, Context, Ctx, Function, Runtime, Value};
 
-pub use answer::{Hop, HopKind};
+pub use answer::{ANSWER_HOPS_MAX, Hop, HopKind, hops};
 
 /// Longest script, in bytes; browsers take 1 MiB.
 pub const SCRIPT_MAX: usize = 1 << 20;
@@ -85,7 +85,7 @@ impl Script {
                 ScriptError::Broken { what }
             }
         })?;
-        answer::read(answer.as_deref())
+        hops(answer.as_deref())
     }
 
     fn run(

@@ -67,6 +67,7 @@ const ALLOWED: [(&str, &[&str]); 22] = [
             "outgate-firebase",
             "outgate-manifest",
             "outgate-mqtt",
+            "outgate-pac",
             "outgate-signalr",
             "outgate-wire",
         ],
