@@ -10,6 +10,10 @@ mod both_ends;
 mod check;
 #[cfg(feature = "peers")]
 mod check_peers;
+#[cfg(feature = "peers")]
+#[expect(dead_code, reason = "the tests of the console use the rest of it")]
+#[path = "../crates/hub/tests/console/chromium.rs"]
+mod chromium;
 mod command_line;
 mod demo;
 mod device;
@@ -22,6 +26,8 @@ mod hub_process;
 #[cfg(feature = "namespaces")]
 mod lab;
 mod operations;
+#[cfg(feature = "peers")]
+mod page;
 #[cfg(all(feature = "namespaces", feature = "peers"))]
 mod place;
 #[cfg(feature = "peers")]

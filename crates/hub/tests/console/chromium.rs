@@ -41,6 +41,8 @@ pub(crate) struct Chromium {
     number: u64,
     /// Everything that the page has complained of: violations of the policy, exceptions, dialogs.
     pub(crate) complaints: Vec<String>,
+    /// Everything that the page has asked for, itself included, by its URL.
+    pub(crate) requests: Vec<String>,
     loads: usize,
     _child: Child,
     _profile: TempDir,
@@ -82,6 +84,7 @@ impl Chromium {
             page: String::new(),
             number: 0,
             complaints: Vec::new(),
+            requests: Vec::new(),
             loads: 0,
             _child: child,
             _profile: profile,
@@ -95,7 +98,7 @@ impl Chromium {
             .as_str()
             .unwrap()
             .clone_into(&mut browser.page);
-        for domain in ["Page", "Runtime", "Log"] {
+        for domain in ["Page", "Runtime", "Log", "Network"] {
             browser.ask(&format!("{domain}.enable"), json!({})).await;
         }
         browser
@@ -208,6 +211,9 @@ impl Chromium {
         let arguments = &message["params"];
         match message["method"].as_str() {
             Some("Page.loadEventFired") => self.loads += 1,
+            Some("Network.requestWillBeSent") => {
+                self.requests.push(arguments["request"]["url"].to_string());
+            }
             Some("Log.entryAdded") => self.complaints.push(arguments["entry"]["text"].to_string()),
             Some("Runtime.exceptionThrown" | "Page.javascriptDialogOpening") => {
                 self.complaints.push(arguments.to_string());
