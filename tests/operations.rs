@@ -177,6 +177,7 @@ fn devices(hub: &Hub) {
     hub.get(&format!("fleet-key revoke {key} --yes"));
     hub.get("device add till-2 --site lund");
     hub.get("device list");
+    assert!(hub.run("logs till-2 --since 1h").status.success());
     hub.get("device policy till-2 own-subtree");
     hub.get("device authority");
     let issued = hub.get("device credential till-2 --token test");

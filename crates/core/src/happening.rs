@@ -29,6 +29,18 @@ pub enum Happening {
         /// Why, as [`Refusal::label`](crate::Refusal::label) says it.
         why: &'static str,
     },
+    /// Log records of a device are on the disk.
+    LogsKept {
+        /// How many.
+        records: usize,
+        /// Their bytes.
+        bytes: usize,
+    },
+    /// A request with log records was refused.
+    LogsRefused {
+        /// Why, as [`Refusal::label`](crate::Refusal::label) says it.
+        why: &'static str,
+    },
     /// A device did something sooner than it may: it was refused, or held up.
     Limited {
         /// What: `messages`, `reports`, `subscriptions`.

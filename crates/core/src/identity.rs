@@ -85,6 +85,8 @@ const REFUSED_ENROLMENTS: Rate = Rate {
 #[derive(Clone, Debug)]
 pub struct Identity {
     store: Store,
+    /// What devices log lies here; a revocation waits for its writer too.
+    logs: Store,
     clock: Clock,
     sessions: Sessions,
     folder: Arc<PathBuf>,
@@ -98,10 +100,11 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Opens the part in the data folder `folder`; makes its keys there when they are missing.
+    /// Opens the part in the data folder `folder`; makes its keys there when they are missing. What
+    /// devices log lies in the second store.
     pub(crate) fn new(
         folder: &Path,
-        store: Store,
+        (store, logs): (Store, Store),
         clock: Clock,
         sessions: Sessions,
     ) -> Result<Self, Refusal> {
@@ -123,6 +126,7 @@ impl Identity {
             refused_enrolments: Arc::new(Rates::new(REFUSED_ENROLMENTS, clock.clone())),
             refusals: Arc::new(Rates::new(REFUSALS, clock.clone())),
             store,
+            logs,
             clock,
             sessions,
         })

@@ -18,6 +18,7 @@ pub mod id;
 pub mod idempotency;
 pub mod identity;
 pub mod limits;
+pub mod logs;
 pub mod messages;
 pub mod objects;
 pub mod refusal;

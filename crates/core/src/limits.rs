@@ -51,13 +51,23 @@ pub struct Limits {
     pub subscriptions_a_second: u32,
     /// Subscriptions that one device may make at once after it has been quiet.
     pub subscription_burst: u32,
+    /// Log records a second that one device may send in the long run; 0 is none at all.
+    pub logs_a_second: u32,
+    /// Log records that one device may send at once after it has been quiet. One request more is
+    /// taken whole, and what comes after waits for it.
+    pub log_burst: u32,
     /// How long events are kept, unless a consumer has yet to take them.
     pub keep: Duration,
     /// The most bytes of the store. Above, the oldest events are cleared away, or, when a
     /// consumer has yet to take those, new ones are refused.
     pub store_bytes: u64,
+    /// How long what devices log is kept.
+    pub keep_logs: Duration,
+    /// The most bytes of what devices log. Above, the oldest go.
+    pub log_bytes: u64,
     /// Bytes of the disk that events leave free, so that revocations and the audit log have room
-    /// when nothing else has.
+    /// when nothing else has. Logs leave twice as much free, so that they are refused before
+    /// events are.
     pub reserve: u64,
 }
 
@@ -73,8 +83,13 @@ impl Default for Limits {
             subscriptions_a_second: 100,
             // As many as all sessions of a device may have by default, so that it can come back.
             subscription_burst: 4_096,
+            logs_a_second: 200,
+            // A device that was away for a while brings what it has noted.
+            log_burst: 10_000,
             keep: Duration::from_hours(30 * 24),
             store_bytes: 10 << 30,
+            keep_logs: Duration::from_hours(14 * 24),
+            log_bytes: 2 << 30,
             reserve: 64 << 20,
         }
     }

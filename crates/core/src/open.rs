@@ -15,6 +15,7 @@ use crate::id::{CredentialId, SessionId};
 use crate::idempotency::Idempotency;
 use crate::identity::{Identified, Identity};
 use crate::limits::{FailedLogins, Limits};
+use crate::logs::Logs;
 use crate::messages::Messages;
 use crate::objects::Objects;
 use crate::refusal::Refusal;
@@ -64,6 +65,8 @@ pub struct Core {
     pub failed_logins: FailedLogins,
     /// What devices say.
     pub events: Events,
+    /// What devices log.
+    pub logs: Logs,
     /// What devices are to do.
     pub commands: Commands,
     /// What devices are asked.
@@ -93,9 +96,15 @@ impl Core {
         let store = Store::open_with(&settings.data, &settings.limits, settings.hook.clone())?;
         let (clock, hook) = (settings.clock.clone(), settings.hook.clone());
         let sessions = Sessions::new(clock.clone());
+        let logs = Logs::open(
+            &settings.data,
+            clock.clone(),
+            &settings.limits,
+            hook.clone(),
+        )?;
         let identity = Identity::new(
             &settings.data,
-            store.clone(),
+            (store.clone(), logs.store().clone()),
             clock.clone(),
             sessions.clone(),
         )?;
@@ -110,6 +119,7 @@ impl Core {
             identity,
             failed_logins: FailedLogins::new(clock.clone()),
             events: Events::new(store.clone(), clock.clone(), &settings.limits, hook.clone())?,
+            logs,
             commands: Commands::new(store.clone(), clock.clone(), sessions.clone(), hook.clone()),
             calls: Calls::new(store.clone(), clock.clone(), sessions.clone(), hook.clone()),
             twins: Twins::new(
@@ -133,6 +143,7 @@ impl Core {
     /// large the store may be. How much of the disk is left free stays as it was.
     pub fn limit(&self, limits: &Limits) {
         self.events.limit(limits);
+        self.logs.limit(limits);
         self.messages.limit(limits);
         self.twins.limit(limits);
     }
@@ -143,6 +154,7 @@ impl Core {
     /// As the store.
     pub async fn tidy(&self) -> Result<(), Refusal> {
         self.events.clear_old().await?;
+        self.logs.clear_old().await?;
         Ok(())
     }
 
@@ -156,20 +168,48 @@ impl Core {
         via: &'static str,
         peer: SocketAddr,
     ) -> Result<Session, Refusal> {
-        let session = self.sessions.take_up(Presence {
-            id: SessionId::made_up()?,
-            principal: identified.principal.clone(),
-            credential: identified.credential.clone(),
-            via,
-            peer,
-            since: self.clock.now(),
-        });
+        let session = self.sessions.take_up(self.presence(identified, via, peer)?);
         if let Some(end) = identified.expires {
             session.limit(end);
         }
         self.identity.confirm(identified).await?;
         session.pass().check()?;
         Ok(session)
+    }
+
+    /// The right to act for somebody who has been identified and asks for one thing, over the
+    /// dialect `via`. Nobody counts as present by it; it ends as that of a session does.
+    ///
+    /// # Errors
+    /// As [`Core::open_session`].
+    pub async fn admit(
+        &self,
+        identified: &Identified,
+        via: &'static str,
+        peer: SocketAddr,
+    ) -> Result<Pass, Refusal> {
+        let presence = self.presence(identified, via, peer)?;
+        let pass = self.sessions.stand_in(presence, identified.expires);
+        // Now that a revocation finds it.
+        self.identity.confirm(identified).await?;
+        pass.check()?;
+        Ok(pass)
+    }
+
+    fn presence(
+        &self,
+        identified: &Identified,
+        via: &'static str,
+        peer: SocketAddr,
+    ) -> Result<Presence, Refusal> {
+        Ok(Presence {
+            id: SessionId::made_up()?,
+            principal: identified.principal.clone(),
+            credential: identified.credential.clone(),
+            via,
+            peer,
+            since: self.clock.now(),
+        })
     }
 
     /// The right to act for somebody who came in by `credential` over the dialect `via` and has
@@ -184,14 +224,8 @@ impl Core {
         via: &'static str,
     ) -> Result<Pass, Refusal> {
         let holder = self.identity.holder(credential).await?;
-        let presence = Presence {
-            id: SessionId::made_up()?,
-            principal: holder.principal.clone(),
-            credential: holder.credential.clone(),
-            via,
-            peer: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-            since: self.clock.now(),
-        };
+        let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let presence = self.presence(&holder, via, nowhere)?;
         let pass = self.sessions.stand_in(presence, holder.expires);
         // Again, now that a revocation finds it.
         if self.identity.holder(credential).await? != holder {

@@ -1,4 +1,5 @@
-//! The disk: one SQLite file, one writer, a few readers.
+//! The disk: a SQLite file, one writer, a few readers. The device model lies in one, what devices
+//! log in another.
 //!
 //! Whoever writes waits until what they wrote is on the disk. Writes that come while the disk is
 //! busy are committed together, so the rate of acknowledged writes is not the rate of the disk's
@@ -41,6 +42,7 @@ pub(crate) use backup::copy_of;
 pub use folder::OpenError;
 pub(crate) use folder::{FILE, makes};
 pub use readers::{MAX_DAMAGES, MAX_READERS};
+pub(crate) use schema::{LOGS, Schema};
 pub(crate) use space::used;
 pub use writer::MAX_WAITING;
 
@@ -68,13 +70,24 @@ impl Store {
     /// # Errors
     /// [`OpenError`].
     pub fn open_with(folder: &Path, limits: &Limits, hook: Hook) -> Result<Self, OpenError> {
+        Self::open_as(&schema::MODEL, folder, limits.reserve, hook)
+    }
+
+    /// As [`Store::open_with`], with the tables of `schema`, leaving `reserve` bytes of the disk
+    /// free.
+    pub(crate) fn open_as(
+        schema: &Schema,
+        folder: &Path,
+        reserve: u64,
+        hook: Hook,
+    ) -> Result<Self, OpenError> {
         let (file, lock) = folder::take(folder)?;
         let mut connection = Connection::open(&file)?;
-        schema::prepare(&mut connection, &file)?;
+        schema::prepare(&mut connection, &file, schema)?;
         folder::sync(folder)?;
         let readers = Arc::new(readers::Readers::new(file.clone()));
         let wal = wal::Wal::watch(&mut connection, Arc::clone(&readers))?;
-        let space = space::Space::new(file, limits.reserve);
+        let space = space::Space::new(file, reserve);
         Ok(Self {
             writer: writer::Writer::start(connection, lock, (wal, space), hook)?,
             readers,

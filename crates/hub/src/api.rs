@@ -22,9 +22,7 @@ use outgate_door::Facts;
 use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::api::bodies::Bodies;
 use crate::api::bounds::{MAX_ADDRESS, MAX_ENROLMENTS, MAX_STREAMS, MAX_UPLOADS, Places};
-use crate::api::problem::{Kind, Problem};
 use crate::hub::State;
 
 mod assets;
@@ -45,6 +43,7 @@ mod fleet_keys;
 mod follow;
 mod health;
 mod idempotency;
+mod logs;
 mod names;
 mod operators;
 mod pages;
@@ -60,6 +59,11 @@ pub use caller::Caller;
 pub(crate) use caller::{ended, turned_away};
 pub(crate) use pages::quoted;
 pub use problem::Problem as ApiProblem;
+
+pub(crate) use bodies::{Bodies, Held};
+pub(crate) use bounds::{BODY_WITHIN, MAX_LOGS};
+pub(crate) use extract::whole_within;
+pub(crate) use problem::{Kind, Problem};
 
 /// How many enrolments one source may ask for at once, and then a second: a whole factory may be
 /// behind one address.
@@ -145,6 +149,7 @@ fn with_login() -> OpenApiRouter<Arc<Api>> {
         .merge(credentials::router())
         .merge(fleet_keys::router())
         .merge(events::router())
+        .merge(logs::router())
         .merge(consumers::router())
         .merge(commands::router())
         .merge(twins::router())

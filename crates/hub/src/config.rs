@@ -1,6 +1,7 @@
 //! The hub's configuration: a TOML file, its defaults, and what the command line overrides.
 
 pub(crate) mod changed;
+mod device_logs;
 mod echo;
 mod file;
 mod mqtt;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+pub use device_logs::DeviceLogs;
 pub use echo::{Echo, MAX_RTP_PORTS};
 pub use file::{Acme, Carries, LogFormat, Policy};
 pub use mqtt::MqttLimits;
@@ -55,6 +57,8 @@ pub struct Config {
     pub keep_events: Duration,
     /// How many bytes of events are kept.
     pub keep_event_bytes: u64,
+    /// What becomes of what devices log.
+    pub device_logs: DeviceLogs,
     /// Topic policies by name, beside the built-in `own-subtree`.
     pub policies: BTreeMap<String, Policy>,
     /// What MQTT clients may do, in numbers.
@@ -183,6 +187,7 @@ impl Config {
             rates: DeviceRates::new(&file.limits)?,
             keep_events: Duration::from_secs(u64::from(days) * 86_400),
             keep_event_bytes: mebibytes * 1024 * 1024,
+            device_logs: file.device_logs.checked()?,
             mqtt: file.mqtt.limits.checked()?,
             policies: file.mqtt.policies,
             log_format: file.logs.format,

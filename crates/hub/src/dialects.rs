@@ -4,8 +4,9 @@ pub(crate) mod assets;
 mod caller;
 mod login;
 pub mod mqtt;
+pub mod otlp;
 pub(crate) mod signalr;
 
 /// What the dialects call themselves where sessions are told of: who comes in by one of them stays,
-/// and is told to go elsewhere when the hub goes down.
+/// and is told to go elsewhere when the hub goes down. Over OTLP nobody stays.
 pub(crate) const DIALECTS: [&str; 2] = [mqtt::VIA, signalr::VIA];

@@ -37,6 +37,9 @@ struct Counted {
     event_bytes: Counter,
     events_refused: Family<Reason, Counter>,
     event_seconds: Histogram,
+    logs: Counter,
+    log_bytes: Counter,
+    logs_refused: Family<Reason, Counter>,
     commands: Family<Outcome, Counter>,
     calls: Family<Outcome, Counter>,
     call_seconds: Histogram,
@@ -217,6 +220,15 @@ impl Metrics {
             Happening::EventKept { via, bytes, took } => self.event(via, *bytes, *took),
             Happening::EventRefused { why } => {
                 let refused = &self.0.events_refused;
+                refused.get_or_create(&Reason { reason: why }).inc();
+            }
+            Happening::LogsKept { records, bytes } => {
+                let number = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+                self.0.logs.inc_by(number(*records));
+                self.0.log_bytes.inc_by(number(*bytes));
+            }
+            Happening::LogsRefused { why } => {
+                let refused = &self.0.logs_refused;
                 refused.get_or_create(&Reason { reason: why }).inc();
             }
             Happening::Limited { what } => {

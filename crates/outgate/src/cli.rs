@@ -8,10 +8,10 @@ use crate::commands::{
     asset::AssetArgs, audit::AuditArgs, call::CallArgs, check::CheckArgs, command::CommandArgs,
     completions::CompletionsArgs, consumer::ConsumerArgs, context::ContextArgs, demo::DemoArgs,
     device::DeviceArgs, events::EventsArgs, fleet_key::FleetKeyArgs, flows::FlowsArgs,
-    hub::HubArgs, lab::LabArgs, lint::LintArgs, login::LoginArgs, operator::OperatorArgs,
-    page::PageArgs, profiles::ProfilesArgs, rules::RulesArgs, schema::SchemaArgs,
-    service::ServiceArgs, session::SessionArgs, site::SiteArgs, status::StatusArgs, twin::TwinArgs,
-    webhook::WebhookArgs,
+    hub::HubArgs, lab::LabArgs, lint::LintArgs, login::LoginArgs, logs::LogsArgs,
+    operator::OperatorArgs, page::PageArgs, profiles::ProfilesArgs, rules::RulesArgs,
+    schema::SchemaArgs, service::ServiceArgs, session::SessionArgs, site::SiteArgs,
+    status::StatusArgs, twin::TwinArgs, webhook::WebhookArgs,
 };
 use crate::output::finish;
 
@@ -65,6 +65,8 @@ enum Command {
     FleetKey(FleetKeyArgs),
     /// What devices say.
     Events(EventsArgs),
+    /// What a device logs.
+    Logs(LogsArgs),
     /// What devices are to do, when they can.
     #[command(name = "command")]
     Commands(CommandArgs),
@@ -111,6 +113,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Session(args) => args.run(),
         Command::FleetKey(args) => args.run(),
         Command::Events(args) => args.run(),
+        Command::Logs(args) => args.run(),
         Command::Commands(args) => args.run(),
         Command::Call(args) => args.run(),
         Command::Twin(args) => args.run(),

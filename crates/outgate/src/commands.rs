@@ -17,6 +17,7 @@ pub(crate) mod hub;
 pub(crate) mod lab;
 pub(crate) mod lint;
 pub(crate) mod login;
+pub(crate) mod logs;
 pub(crate) mod operator;
 pub(crate) mod page;
 pub(crate) mod profiles;

@@ -13,6 +13,7 @@ pub mod http_date;
 pub mod icmp;
 pub mod ldap;
 pub mod ntp;
+pub mod otlp;
 pub mod rtp;
 pub mod sip;
 pub mod ssh;

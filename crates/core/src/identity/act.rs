@@ -136,7 +136,8 @@ impl Identity {
         // A write that looked at its pass just before the session was ended may be waiting for
         // its commit. Writes are committed in order, so when this one is through, it is too. If
         // the store has stopped, nothing is written any more either.
-        if let Err(refusal) = self.store.write(|_| Ok(())).await {
+        let (model, logs) = tokio::join!(self.store.barrier(), self.logs.barrier());
+        for refusal in [model, logs].into_iter().filter_map(Result::err) {
             tracing::warn!(error = %refusal, "the store did not answer after a revocation");
         }
         ended
@@ -173,10 +174,20 @@ mod tests {
 
     use super::*;
     use crate::identity::{Claim, Given, Scope};
+    use crate::store::Store;
     use crate::{Core, Settings};
 
     #[tokio::test]
     async fn a_revocation_waits_for_the_commit_of_what_looked_at_its_pass_before() {
+        revoke_while_something_is_written(|core| &core.store).await;
+    }
+
+    #[tokio::test]
+    async fn a_revocation_waits_for_the_commit_of_logs_too() {
+        revoke_while_something_is_written(|core| core.logs.store()).await;
+    }
+
+    async fn revoke_while_something_is_written(written_to: fn(&Core) -> &Store) {
         let folder = tempfile::tempdir().unwrap();
         let core = Core::open(&Settings::new(folder.path())).unwrap();
         let hub = Actor::hub();
@@ -198,7 +209,7 @@ mod tests {
         let (looked, has_looked) = mpsc::channel();
         let (go_on, may_go_on) = mpsc::channel();
         let write = tokio::spawn({
-            let store = core.store.clone();
+            let store = written_to(&core).clone();
             async move {
                 let work = move |_: &Connection| {
                     pass.check()?;

@@ -97,12 +97,24 @@ impl<K: Hash + Eq + Clone> Rates<K> {
     /// # Errors
     /// How long to wait, when nobody may do it ever.
     pub fn take_ahead(&self, who: &K) -> Result<(), Duration> {
+        self.take_many_ahead(who, 1)
+    }
+
+    /// As [`Rates::take_ahead`], `number` times at once.
+    ///
+    /// # Errors
+    /// How long to wait, when nobody may do it ever.
+    pub fn take_many_ahead(&self, who: &K, number: u32) -> Result<(), Duration> {
         let now = self.clock.uptime();
         let mut kept = self.kept.lock();
-        if kept.rate.burst == 0 {
-            return Err(kept.rate.every);
+        let Rate { burst, every } = kept.rate;
+        if burst == 0 {
+            return Err(every);
         }
-        let full_from = now + kept.owed(who, now).saturating_add(kept.rate.every);
+        let full_from = now
+            + kept
+                .owed(who, now)
+                .saturating_add(every.saturating_mul(number));
         kept.note(who, full_from, now);
         Ok(())
     }

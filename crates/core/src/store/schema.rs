@@ -6,37 +6,56 @@ use rusqlite::Connection;
 
 use super::folder::OpenError;
 
-/// What each version added, oldest first: a store of version `n` has had the first `n` of them.
-/// Once released an entry is never changed; a new one is added.
-const VERSIONS: [&[&str]; 1] = [&[
-    crate::identity::SCHEMA,
-    crate::audit::SCHEMA,
-    crate::events::SCHEMA,
-    crate::consumers::SCHEMA,
-    crate::commands::SCHEMA,
-    crate::twin::SCHEMA,
-    crate::messages::SCHEMA,
-    crate::idempotency::SCHEMA,
-    crate::webhooks::SCHEMA,
-    crate::assets::SCHEMA,
-]];
+/// What is in a file of ours.
+#[derive(Debug)]
+pub(crate) struct Schema {
+    /// What marks the file as one of these (`PRAGMA application_id`).
+    application: i32,
+    /// What each version added, oldest first: a store of version `n` has had the first `n` of
+    /// them. Once released an entry is never changed; a new one is added.
+    versions: &'static [&'static [&'static str]],
+}
 
-/// What marks a file as ours (`PRAGMA application_id`): "OutG".
-const APPLICATION: i32 = 0x4f75_7447;
+/// The device model: "OutG".
+pub(super) const MODEL: Schema = Schema {
+    application: 0x4f75_7447,
+    versions: &[&[
+        crate::identity::SCHEMA,
+        crate::audit::SCHEMA,
+        crate::events::SCHEMA,
+        crate::consumers::SCHEMA,
+        crate::commands::SCHEMA,
+        crate::twin::SCHEMA,
+        crate::messages::SCHEMA,
+        crate::idempotency::SCHEMA,
+        crate::webhooks::SCHEMA,
+        crate::assets::SCHEMA,
+    ]],
+};
+
+/// What devices log: "OutL".
+pub(crate) const LOGS: Schema = Schema {
+    application: 0x4f75_744c,
+    versions: &[&[crate::logs::SCHEMA]],
+};
 
 /// Different statements that are kept prepared.
 const STATEMENTS: usize = 256;
 
 /// Sets `connection` up for writing and brings the tables of `file` up to date.
-pub(super) fn prepare(connection: &mut Connection, file: &Path) -> Result<(), OpenError> {
-    check_owner(connection, file)?;
+pub(super) fn prepare(
+    connection: &mut Connection,
+    file: &Path,
+    schema: &Schema,
+) -> Result<(), OpenError> {
+    check_owner(connection, file, schema)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // FULL: a commit is on the disk when it returns, also after a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    let known = u32::try_from(VERSIONS.len()).unwrap_or(u32::MAX);
+    let known = u32::try_from(schema.versions.len()).unwrap_or(u32::MAX);
     let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if found > known {
         return Err(OpenError::Newer {
@@ -47,17 +66,17 @@ pub(super) fn prepare(connection: &mut Connection, file: &Path) -> Result<(), Op
     }
     let upgrade = connection.transaction()?;
     let had = usize::try_from(found).unwrap_or(usize::MAX);
-    for part in VERSIONS.iter().skip(had).copied().flatten() {
+    for part in schema.versions.iter().skip(had).copied().flatten() {
         upgrade.execute_batch(part)?;
     }
-    upgrade.pragma_update(None, "application_id", APPLICATION)?;
+    upgrade.pragma_update(None, "application_id", schema.application)?;
     upgrade.pragma_update(None, "user_version", known)?;
     upgrade.commit()?;
     Ok(())
 }
 
 /// Refuses a file of somebody else, before anything in it is changed.
-fn check_owner(connection: &Connection, file: &Path) -> Result<(), OpenError> {
+fn check_owner(connection: &Connection, file: &Path, schema: &Schema) -> Result<(), OpenError> {
     let number = |pragma| -> rusqlite::Result<i32> {
         connection.pragma_query_value(None, pragma, |row| row.get(0))
     };
@@ -78,7 +97,7 @@ fn check_owner(connection: &Connection, file: &Path) -> Result<(), OpenError> {
             row.get(0)
         })
     };
-    if application == APPLICATION || (application == 0 && is_new()?) {
+    if application == schema.application || (application == 0 && is_new()?) {
         Ok(())
     } else {
         Err(foreign())

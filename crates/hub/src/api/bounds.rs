@@ -12,6 +12,9 @@ use crate::api::problem::{Kind, Problem};
 /// The most bytes of a request's body: a payload of 256 KiB in base 64, with room for the rest.
 pub(crate) const MAX_BODY: usize = 1_048_576;
 
+/// The most bytes of a request with log records, packed and unpacked.
+pub(crate) const MAX_LOGS: usize = 4 * 1_024 * 1_024;
+
 /// How long a request's body may take.
 pub(crate) const BODY_WITHIN: Duration = Duration::from_secs(30);
 

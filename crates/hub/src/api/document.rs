@@ -25,13 +25,14 @@ Payloads whose type is JSON are told and given as `payload`, all others in base 
 described here are refused.";
 
 /// The groups of operations.
-const TAGS: [(&str, &str); 16] = [
+const TAGS: [(&str, &str); 17] = [
     ("sites", "Customers' places where devices stand"),
     ("devices", "Devices, and whether they may come in"),
     ("credentials", "How devices prove who they are"),
     ("sessions", "Live connections of devices"),
     ("enrolment", "Fleet keys, and how devices come in by them"),
     ("events", "What devices say, and who takes it"),
+    ("logs", "What devices log"),
     ("commands", "What devices are to do"),
     ("calls", "What devices are asked while they are there"),
     ("twins", "What devices are wanted to be, and are"),

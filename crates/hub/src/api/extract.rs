@@ -115,7 +115,8 @@ pub(crate) async fn whole(body: Body, held: Option<&Held>) -> Result<Bytes, Prob
     whole_within(body, held, MAX_BODY, BODY_WITHIN).await
 }
 
-async fn whole_within(
+/// As [`whole`], with other bounds.
+pub(crate) async fn whole_within(
     body: Body,
     held: Option<&Held>,
     most: usize,

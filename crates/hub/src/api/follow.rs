@@ -11,10 +11,11 @@ use futures_util::{Stream, StreamExt as _, stream};
 use http::HeaderMap;
 use http::header::ACCEPT;
 use serde::Serialize;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use outgate_core::Refusal;
-use outgate_core::events::{self, EventFilter, Taken};
+use outgate_core::events::{EventFilter, Taken};
 use outgate_core::sessions::Ending;
 
 use crate::api::bounds::Place;
@@ -98,14 +99,62 @@ pub(crate) fn problem(problem: Problem) -> Event {
     message(&problem.written()).event("problem")
 }
 
-/// Who follows the events, and how far they are.
-struct Following {
+/// What comes in an order of places, and can be followed.
+pub(crate) trait Feed: Send + 'static {
+    /// What is told of each.
+    type Item: Serialize + Send;
+
+    /// The newest place, and news of newer ones.
+    fn newest(&self) -> watch::Receiver<u64>;
+
+    /// Up to `limit` of them after a place.
+    fn after(
+        &self,
+        after: u64,
+        limit: u32,
+    ) -> impl Future<Output = Result<Portion<Self::Item>, Refusal>> + Send;
+}
+
+/// A part of a feed.
+pub(crate) struct Portion<T> {
+    /// What is in it, each with its place.
+    pub(crate) items: Vec<(u64, T)>,
+    /// The place up to which all has been looked at.
+    pub(crate) next: u64,
+}
+
+/// Events.
+struct Events {
     api: Arc<Api>,
     filter: EventFilter,
+}
+
+impl Feed for Events {
+    type Item = view::Event;
+
+    fn newest(&self) -> watch::Receiver<u64> {
+        self.api.state.core.events.newest()
+    }
+
+    async fn after(&self, after: u64, limit: u32) -> Result<Portion<view::Event>, Refusal> {
+        let events = &self.api.state.core.events;
+        let taken = events.after(&self.filter, after, limit).await?;
+        let items = taken.events.into_iter();
+        let items = items.map(|event| (event.seq, view::Event::from(event)));
+        Ok(Portion {
+            items: items.collect(),
+            next: taken.next,
+        })
+    }
+}
+
+/// Who follows a feed, and how far they are.
+struct Following<F: Feed> {
+    feed: F,
     after: u64,
     told: u64,
-    waiting: VecDeque<events::Event>,
-    newest: tokio::sync::watch::Receiver<u64>,
+    waiting: VecDeque<(u64, F::Item)>,
+    newest: watch::Receiver<u64>,
 }
 
 /// All events after the place `after`, as they come.
@@ -114,14 +163,17 @@ pub(crate) fn events(
     filter: EventFilter,
     after: u64,
 ) -> impl Stream<Item = Event> + Send + 'static {
-    let newest = api.state.core.events.newest();
+    feed(Events { api, filter }, after)
+}
+
+/// All of a feed after the place `after`, as it comes.
+pub(crate) fn feed<F: Feed>(feed: F, after: u64) -> impl Stream<Item = Event> + Send + 'static {
     let following = Following {
-        api,
-        filter,
+        newest: feed.newest(),
+        feed,
         after,
         told: after,
         waiting: VecDeque::new(),
-        newest,
     };
     stream::unfold(Some(following), |following| async {
         let mut following = following?;
@@ -132,23 +184,21 @@ pub(crate) fn events(
     })
 }
 
-impl Following {
+impl<F: Feed> Following<F> {
     async fn next(&mut self) -> Result<Event, Refusal> {
         loop {
-            if let Some(event) = self.waiting.pop_front() {
-                self.told = event.seq;
-                let event = view::Event::from(event);
-                return Ok(message(&event).id(event.place.to_string()));
+            if let Some((place, item)) = self.waiting.pop_front() {
+                self.told = place;
+                return Ok(message(&item).id(place.to_string()));
             }
             if self.after >= self.told.saturating_add(TOLD_EVERY) {
                 self.told = self.after;
                 return Ok(Event::default().id(self.after.to_string()));
             }
             let newest = *self.newest.borrow_and_update();
-            let events = &self.api.state.core.events;
-            let taken = events.after(&self.filter, self.after, BATCH).await?;
-            self.after = taken.next;
-            self.waiting = taken.events.into();
+            let portion = self.feed.after(self.after, BATCH).await?;
+            self.after = portion.next;
+            self.waiting = portion.items.into();
             if self.waiting.is_empty() && self.after >= newest {
                 self.newest.changed().await.map_err(|_| Refusal::Draining)?;
                 tokio::time::sleep(PAUSE).await;

@@ -255,6 +255,11 @@ impl Problem {
         self.kind
     }
 
+    /// What happened this time.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// As it is written in a body.
     pub(crate) fn written(self) -> Written {
         let (status, slug, title) = self.kind.told();

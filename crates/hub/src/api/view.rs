@@ -4,6 +4,7 @@ mod assets;
 mod devices;
 mod events;
 mod identity;
+mod logs;
 mod payload;
 mod twin;
 mod webhooks;
@@ -15,6 +16,7 @@ pub(crate) use identity::{
     Authority, Credential, Enrolled, FleetKey, FleetKeyIssued, Issued, IssuedList, Operator,
     OperatorIssued, Role, Service, ServiceIssued, only_site,
 };
+pub(crate) use logs::{LogList, LogRecord};
 pub(crate) use payload::{GivenPayload, Payload, present};
 pub(crate) use twin::{Half, Twin};
 pub(crate) use webhooks::{Letter, Webhook, WebhookIssued, WebhookSecret};

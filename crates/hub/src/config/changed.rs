@@ -17,6 +17,7 @@ pub(crate) fn only_at_start(before: &Config, after: &Config) -> Vec<&'static str
         rates: _,
         keep_events: _,
         keep_event_bytes: _,
+        device_logs: _,
         policies: _,
         mqtt: _,
         log_format,

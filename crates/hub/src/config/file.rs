@@ -19,6 +19,7 @@ pub(super) struct File {
     pub(super) events: Events,
     pub(super) mqtt: Mqtt,
     pub(super) logs: Logs,
+    pub(super) device_logs: super::device_logs::Written,
     pub(super) metrics: Metrics,
     pub(super) traces: Traces,
     pub(super) webhooks: Webhooks,
@@ -86,6 +87,7 @@ pub(super) struct Limits {
     pub(super) messages_a_second: Option<u32>,
     pub(super) reports_a_second: Option<u32>,
     pub(super) subscriptions_a_second: Option<u32>,
+    pub(super) logs_a_second: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -15,6 +15,8 @@ pub struct DeviceRates {
     pub reports: u32,
     /// Subscriptions, new or renewed.
     pub subscriptions: u32,
+    /// Log records.
+    pub logs: u32,
 }
 
 impl DeviceRates {
@@ -42,6 +44,11 @@ impl DeviceRates {
                 "limits.subscriptions-a-second",
                 file.subscriptions_a_second,
                 usual.subscriptions_a_second,
+            )?,
+            logs: rate(
+                "limits.logs-a-second",
+                file.logs_a_second,
+                usual.logs_a_second,
             )?,
         })
     }

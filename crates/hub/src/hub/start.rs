@@ -16,6 +16,7 @@ use super::reception::Receptionist;
 use super::{Hub, StartError, State};
 use crate::config::{Carries, CertificateFrom, Config};
 use crate::dialects::mqtt::Mqtt;
+use crate::dialects::otlp;
 use crate::dialects::signalr::SignalR;
 use crate::echo::Echo;
 use crate::metrics::{Metrics, Shaken};
@@ -51,7 +52,10 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
         config: Arc::new(ArcSwap::from_pointee(config)),
         draining: drained.clone(),
     };
-    let dialects = mqtt.router().merge(SignalR::new(&state).router());
+    let dialects = mqtt
+        .router()
+        .merge(SignalR::new(&state).router())
+        .merge(otlp::router(state.core.clone()));
     Ok(Hub {
         receptionist: Receptionist {
             router: crate::http::router(&state, dialects),
@@ -87,8 +91,11 @@ pub(super) fn limits(config: &Config) -> outgate_core::Limits {
         messages_a_second: config.rates.messages,
         reports_a_second: config.rates.reports,
         subscriptions_a_second: config.rates.subscriptions,
+        logs_a_second: config.rates.logs,
         keep: config.keep_events,
         store_bytes: config.keep_event_bytes,
+        keep_logs: config.device_logs.keep,
+        log_bytes: config.device_logs.keep_bytes,
         ..outgate_core::Limits::default()
     }
 }

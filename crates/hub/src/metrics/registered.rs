@@ -25,6 +25,9 @@ impl Counted {
             event_bytes: Counter::default(),
             events_refused: Family::default(),
             event_seconds: seconds(),
+            logs: Counter::default(),
+            log_bytes: Counter::default(),
+            logs_refused: Family::default(),
             commands: Family::default(),
             calls: Family::default(),
             call_seconds: seconds(),
@@ -46,6 +49,7 @@ impl Counted {
         };
         counted.register_connections();
         counted.register_model();
+        counted.register_logs();
         counted.register_rest();
         counted
     }
@@ -87,6 +91,22 @@ impl Counted {
             "logins_refused",
             "Credentials that were not accepted",
             self.logins_refused.clone(),
+        );
+    }
+
+    fn register_logs(&mut self) {
+        let to = &mut self.registry;
+        to.register("log_records", "Log records kept", self.logs.clone());
+        to.register_with_unit(
+            "log",
+            "Log records kept, with what they belong to",
+            Unit::Bytes,
+            self.log_bytes.clone(),
+        );
+        to.register(
+            "logs_refused",
+            "Requests with log records refused, once it was known whose they are",
+            self.logs_refused.clone(),
         );
     }
 

@@ -15,6 +15,7 @@ use outgate_core::sessions::Session;
 use outgate_core::{Clock, Core, Settings, Timestamp};
 use outgate_door::Facts;
 use outgate_hub::config::{Config, Overrides};
+use outgate_hub::dialects::otlp;
 use outgate_hub::metrics::Metrics;
 use outgate_hub::{State, api};
 use serde_json::{Value, json};
@@ -82,10 +83,10 @@ impl Hub {
             draining: drained,
         };
         Self {
-            core,
+            core: core.clone(),
             draining,
             admin: admin.trim().to_owned(),
-            router: api::router(state),
+            router: api::router(state).merge(otlp::router(core)),
             _folder: None,
         }
     }
@@ -163,14 +164,19 @@ impl Hub {
             .to_owned()
     }
 
-    /// A live session of a device, which gets a token for it.
-    pub(crate) async fn session(&self, device: &str) -> Session {
+    /// A new token of a device.
+    pub(crate) async fn token(&self, device: &str) -> String {
         let path = format!("/api/devices/{device}/credentials");
         let made = self
             .make(&path, json!({"kind": "token", "label": "test"}))
             .await;
-        let token = made["items"][0]["given"]["token"].as_str().unwrap();
-        let token = Secret::new(token.as_bytes().to_vec());
+        let token = &made["items"][0]["given"]["token"];
+        token.as_str().unwrap().to_owned()
+    }
+
+    /// A live session of a device, which gets a token for it.
+    pub(crate) async fn session(&self, device: &str) -> Session {
+        let token = Secret::new(self.token(device).await.into_bytes());
         let device: DeviceId = device.parse().unwrap();
         let claim = Claim::Token {
             token: &token,

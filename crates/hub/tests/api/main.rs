@@ -10,6 +10,7 @@ mod enrolling;
 mod full_disk;
 mod hub;
 mod limits;
+mod logs;
 mod manners;
 mod model;
 mod places;

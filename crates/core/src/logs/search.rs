@@ -1,0 +1,224 @@
+//! Records as they are looked for.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::{Log, LogFilter, MAX_LOOKED_AT, MAX_READ, MAX_TAKEN, MAX_TAKEN_BYTES, TakenLogs};
+use crate::clock::Timestamp;
+use crate::events::row::{place, signed};
+use crate::refusal::Refusal;
+
+const COLUMNS: &str = "seq, device, site, received, severity, resource, scope, record";
+
+/// The newest place ever given.
+pub(super) fn newest(connection: &Connection) -> Result<u64, Refusal> {
+    let seq = connection
+        .prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'log'")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok(place(seq.unwrap_or(0)))
+}
+
+/// The oldest place that is kept, or the next one if none is.
+pub(super) fn oldest(connection: &Connection) -> Result<u64, Refusal> {
+    let seq: Option<i64> = connection
+        .prepare_cached("SELECT min(first) FROM stretch")?
+        .query_row([], |row| row.get(0))?;
+    seq.map_or_else(|| Ok(newest(connection)? + 1), |seq| Ok(place(seq)))
+}
+
+/// The next records that `filter` wants.
+pub(super) fn after(
+    connection: &Connection,
+    filter: &LogFilter,
+    after: u64,
+    limit: u32,
+) -> Result<TakenLogs, Refusal> {
+    // One transaction, so that nothing is cleared away between the question and the answer.
+    let snapshot = connection.unchecked_transaction()?;
+    let newest = newest(&snapshot)?;
+    let nothing = |next| TakenLogs {
+        logs: Vec::new(),
+        next,
+        newest,
+    };
+    let Some(from) = first_of_interest(&snapshot, filter, after)? else {
+        return Ok(nothing(newest.max(after)));
+    };
+    let mut wanted = Wanted::new(&snapshot, filter, limit);
+    let (by, device) = match &filter.device {
+        Some(device) => ("device = ?3 AND", device.as_str()),
+        None => ("?3 = '' AND", ""),
+    };
+    let sql = format!("SELECT {COLUMNS} FROM log WHERE {by} seq >= ?1 ORDER BY seq LIMIT ?2");
+    let mut statement = snapshot.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![from, MAX_LOOKED_AT, device])?;
+    let (mut next, mut looked_at) = (place(from).saturating_sub(1).max(after), 0);
+    let ended = loop {
+        if wanted.is_full() {
+            break false;
+        }
+        let Some(row) = rows.next()? else {
+            break looked_at < MAX_LOOKED_AT;
+        };
+        looked_at += 1;
+        if wanted.look_at(row)?.is_break() {
+            break false;
+        }
+        next = place(row.get(0)?);
+    };
+    if ended {
+        // What is behind the last is of others.
+        next = newest.max(next);
+    }
+    drop(rows);
+    Ok(TakenLogs {
+        logs: wanted.logs,
+        next,
+        newest,
+    })
+}
+
+/// The newest records that `filter` wants, newest first.
+pub(super) fn latest(
+    connection: &Connection,
+    filter: &LogFilter,
+    limit: u32,
+) -> Result<Vec<Log>, Refusal> {
+    let snapshot = connection.unchecked_transaction()?;
+    let mut wanted = Wanted::new(&snapshot, filter, limit);
+    let (by, device) = match &filter.device {
+        Some(device) => ("device = ?2", device.as_str()),
+        None => ("?2 = ''", ""),
+    };
+    let sql = format!("SELECT {COLUMNS} FROM log WHERE {by} ORDER BY seq DESC LIMIT ?1");
+    let mut statement = snapshot.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![MAX_LOOKED_AT, device])?;
+    while !wanted.is_full()
+        && let Some(row) = rows.next()?
+        && wanted.look_at(row)?.is_continue()
+    {}
+    drop(rows);
+    Ok(wanted.logs)
+}
+
+/// The first place after `after` in a stretch with records of the time that is asked for; the rest
+/// of what lies between is not looked at.
+fn first_of_interest(
+    connection: &Connection,
+    filter: &LogFilter,
+    after: u64,
+) -> Result<Option<i64>, Refusal> {
+    let from = signed(after.saturating_add(1));
+    let (since, until) = (
+        filter.since.unwrap_or(Timestamp::from_millis(i64::MIN)),
+        filter.until.unwrap_or(Timestamp::from_millis(i64::MAX)),
+    );
+    // The clock may have been put back, so any later stretch may have such records.
+    let first: Option<i64> = connection
+        .prepare_cached(
+            "SELECT min(first) FROM stretch WHERE latest >= ?2 AND earliest <= ?3
+             AND first >= coalesce((SELECT max(first) FROM stretch WHERE first <= ?1), 0)",
+        )?
+        .query_row(params![from, since, until], |row| row.get(0))?;
+    Ok(first.map(|first| first.max(from)))
+}
+
+/// The records found so far, up to as many as were asked for.
+struct Wanted<'a> {
+    connection: &'a Connection,
+    filter: &'a LogFilter,
+    limit: usize,
+    bytes: usize,
+    /// Bytes of records that have been read.
+    read: usize,
+    contexts: HashMap<i64, Bytes>,
+    logs: Vec<Log>,
+}
+
+impl<'a> Wanted<'a> {
+    fn new(connection: &'a Connection, filter: &'a LogFilter, limit: u32) -> Self {
+        Self {
+            connection,
+            filter,
+            limit: usize::try_from(limit.clamp(1, MAX_TAKEN)).unwrap_or(1),
+            bytes: 0,
+            read: 0,
+            contexts: HashMap::new(),
+            logs: Vec::new(),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.logs.len() >= self.limit || self.read > MAX_READ
+    }
+
+    /// Takes the record of `row` if it is wanted. Breaks when it is and has no room any more.
+    fn look_at(&mut self, row: &Row<'_>) -> Result<ControlFlow<()>, Refusal> {
+        if !self.wants(row)? {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let resource = self.context(row.get(5)?)?;
+        let scope = self.context(row.get(6)?)?;
+        let record = blob(row, 7)?;
+        // What is shared counts each time, for so it is told.
+        let bytes = record.len() + resource.len() + scope.len();
+        if !self.logs.is_empty() && self.bytes + bytes > MAX_TAKEN_BYTES {
+            return Ok(ControlFlow::Break(()));
+        }
+        self.bytes += bytes;
+        self.logs.push(Log {
+            seq: place(row.get(0)?),
+            device: row.get(1)?,
+            site: row.get(2)?,
+            received: row.get(3)?,
+            severity: row.get(4)?,
+            resource,
+            scope,
+            record: Bytes::copy_from_slice(record),
+        });
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn wants(&mut self, row: &Row<'_>) -> Result<bool, Refusal> {
+        let filter = self.filter;
+        if let Some(site) = &filter.site
+            && row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)? != site.as_str()
+        {
+            return Ok(false);
+        }
+        let received: Timestamp = row.get(3)?;
+        let severity: u8 = row.get(4)?;
+        Ok(filter.since.is_none_or(|since| received >= since)
+            && filter.until.is_none_or(|until| received < until)
+            && severity >= filter.severity
+            && match &filter.wants {
+                Some(wants) => {
+                    let record = blob(row, 7)?;
+                    self.read += record.len();
+                    wants(record)
+                }
+                None => true,
+            })
+    }
+
+    fn context(&mut self, id: i64) -> Result<Bytes, Refusal> {
+        if let Some(known) = self.contexts.get(&id) {
+            return Ok(known.clone());
+        }
+        let bytes: Vec<u8> = self
+            .connection
+            .prepare_cached("SELECT bytes FROM context WHERE id = ?1")?
+            .query_row([id], |row| row.get(0))?;
+        let bytes = Bytes::from(bytes);
+        self.contexts.insert(id, bytes.clone());
+        Ok(bytes)
+    }
+}
+
+fn blob<'r>(row: &'r Row<'_>, at: usize) -> Result<&'r [u8], Refusal> {
+    Ok(row.get_ref(at)?.as_blob().map_err(rusqlite::Error::from)?)
+}

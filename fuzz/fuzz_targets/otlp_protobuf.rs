@@ -1,0 +1,4 @@
+#![no_main]
+//! Hands libFuzzer's inputs to `outgate_fuzz::otlp_protobuf`.
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| outgate_fuzz::otlp_protobuf(data));
