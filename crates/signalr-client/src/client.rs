@@ -133,6 +133,12 @@ impl Client {
         locked(&self.core.memory).clone()
     }
 
+    /// Replaces what is known of the transports, for the next connection: by [`Memory::default`]
+    /// when the network has changed.
+    pub fn set_memory(&self, memory: Memory) {
+        *locked(&self.core.memory) = memory;
+    }
+
     /// Calls a method of the hub, and waits for the result: see [`Call::invoke`].
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use outgate_signalr::ladder::Ladder;
+use outgate_signalr::ladder::{Ladder, Memory};
 use outgate_signalr::retry::Retries;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -24,11 +24,11 @@ pub(crate) async fn run(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
 
 async fn keep_connected(core: &Core, stop: &mut watch::Receiver<bool>) -> Option<Cause> {
     let settings = &core.settings;
-    let memory = locked(&core.memory).clone();
-    let mut ladder = Ladder::new(settings.rules.clone(), memory);
+    let mut ladder = Ladder::new(settings.rules.clone(), Memory::default());
     let mut retries = Retries::new(settings.retry.clone());
     let mut come_back = settings.retry_start;
     loop {
+        ladder.set_memory(locked(&core.memory).clone());
         let climbed = tokio::select! {
             biased;
             () = stopped(stop) => return None,
@@ -53,6 +53,7 @@ async fn keep_connected(core: &Core, stop: &mut watch::Receiver<bool>) -> Option
                         Cause::Closed { error }
                     }
                     Ended::Lost(cause) => {
+                        ladder.set_memory(locked(&core.memory).clone());
                         ladder.on_cut_off(stood, Instant::now().into_std());
                         remember(core, &ladder);
                         cause

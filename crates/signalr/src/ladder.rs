@@ -224,8 +224,8 @@ impl Ladder {
         &self.memory
     }
 
-    /// Replaces what is known of the transports.
-    pub fn on_other_network(&mut self, memory: Memory) {
+    /// Replaces what is known of the transports: on another network it is something else.
+    pub fn set_memory(&mut self, memory: Memory) {
         self.memory = memory;
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use outgate_signalr_client::{Cause, Policy, State, Transport};
+use outgate_signalr_client::{Cause, Memory, Policy, State, Transport};
 use tokio::time::Instant;
 
 use crate::hub::{Fault, Hub};
@@ -54,6 +54,19 @@ async fn what_stalled_is_not_tried_first_when_the_client_comes_back() {
     assert_eq!(hub.accept().await.transport, LongPolling);
     assert_eq!(hub.negotiations(), [0, 0, 5, 5]);
     drop(client);
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_another_network_the_first_transport_is_tried_again() {
+    let hub = behind_nginx();
+    let client = hub.builder().retry(Policy::default()).build().unwrap();
+    client.start().await.unwrap();
+    hub.accept().await;
+    let polling = hub.accept().await;
+    hub.fault(WebSockets, Fault::None);
+    client.set_memory(Memory::default());
+    drop(polling);
+    assert_eq!(hub.accept().await.transport, WebSockets);
 }
 
 #[tokio::test(start_paused = true)]
