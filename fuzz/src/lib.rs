@@ -16,11 +16,8 @@ mod ldap;
 mod manifest;
 mod mqtt;
 mod ntp;
-<<<<<<< HEAD
-mod proxy_script;
-=======
 mod otlp;
->>>>>>> 1d45356 (Take what devices log, keep it by day and find it again)
+mod proxy_script;
 mod rtp;
 mod signalr;
 mod signalr_connection;
@@ -43,11 +40,8 @@ pub use self::ldap::ldap_message;
 pub use self::manifest::manifest;
 pub use self::mqtt::{mqtt_connection, mqtt_packet};
 pub use self::ntp::ntp_reply;
-<<<<<<< HEAD
-pub use self::proxy_script::proxy_script_answer;
-=======
 pub use self::otlp::{otlp_json, otlp_protobuf};
->>>>>>> 1d45356 (Take what devices log, keep it by day and find it again)
+pub use self::proxy_script::proxy_script_answer;
 pub use self::rtp::rtp_packet;
 pub use self::signalr::{signalr_answer, signalr_events, signalr_message};
 pub use self::signalr_connection::signalr_connection;
@@ -63,11 +57,7 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz_targets` and of its folder in
 /// `corpus`.
-<<<<<<< HEAD
 pub const TARGETS: &[(&str, Target)] = &[
-=======
-pub const TARGETS: [(&str, Target); 27] = [
->>>>>>> 1d45356 (Take what devices log, keep it by day and find it again)
     ("challenges", challenges),
     ("dhcp6_reply", dhcp6_reply),
     ("dhcp_reply", dhcp_reply),
@@ -82,12 +72,9 @@ pub const TARGETS: [(&str, Target); 27] = [
     ("mqtt_connection", mqtt_connection),
     ("mqtt_packet", mqtt_packet),
     ("ntp_reply", ntp_reply),
-<<<<<<< HEAD
     ("proxy_script_answer", proxy_script_answer),
-=======
     ("otlp_json", otlp_json),
     ("otlp_protobuf", otlp_protobuf),
->>>>>>> 1d45356 (Take what devices log, keep it by day and find it again)
     ("rtp_packet", rtp_packet),
     ("signalr_answer", signalr_answer),
     ("signalr_connection", signalr_connection),
