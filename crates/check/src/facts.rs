@@ -133,7 +133,9 @@ impl Facts {
         if self.nothing_comes_back && unanswered(trouble) {
             return Some((CauseKind::NothingPasses, nowhere()));
         }
-        if self.udp_blocked && ask.transport == Transport::Udp && unanswered(trouble) {
+        let silent =
+            unanswered(trouble) || matches!(trouble, Trouble::RtpBlocked { answered: 0, .. });
+        if self.udp_blocked && ask.transport == Transport::Udp && silent {
             return Some((CauseKind::UdpBlocked, nowhere()));
         }
         let failed = || {

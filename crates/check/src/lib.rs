@@ -14,6 +14,7 @@ mod plan;
 mod report;
 mod run;
 mod samples;
+mod speech;
 mod words;
 
 pub use cause::{Cause, CauseKind, Owner};

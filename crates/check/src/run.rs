@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::judge::{Judged, excuse_alternatives, flow_outcome};
 use crate::plan::{Plan, PlannedLane, Subject};
 use crate::report::{Heading, Report};
-use crate::{cause, clock};
+use crate::{cause, clock, speech};
 
 /// How many lanes are exercised at once unless the caller says otherwise: more than any product
 /// that ships has for one party, so that a site where nobody answers takes no longer than its
@@ -147,6 +147,7 @@ pub(crate) fn conclude(
     took: Duration,
 ) -> Report {
     let clock = clock::settle(&mut lanes, now);
+    speech::settle(&mut lanes);
     excuse_alternatives(&mut lanes);
     let failed = failed_flows(&lanes);
     for judged in &mut lanes {

@@ -97,7 +97,7 @@ pub(super) fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, 
         | Trouble::StunRefused { .. }
         | Trouble::NatVaries { .. } => key_of_voice(trouble, host),
         // In one family speech comes back, in the other it does not.
-        Trouble::NobodyEchoes => (K::Silent, port),
+        Trouble::NobodyEchoes { .. } => (K::Silent, port),
         Trouble::NotPermitted { .. }
         | Trouble::AddressUnknown { .. }
         | Trouble::BadAsk { .. }

@@ -302,7 +302,7 @@ fn kinds(kind: K) -> Said {
             "switch off the SIP ALG (also called SIP helper, SIP inspection, SIP fixup or session helper) in the router or firewall",
         ),
         K::RtpBlocked => (
-            "of the ports for speech to {hosts} a part is blocked: {seen}",
+            "ports for speech to {hosts} are blocked: {seen}",
             "allow UDP to {hosts} on the whole range of ports",
         ),
         K::SpeechPoor => (

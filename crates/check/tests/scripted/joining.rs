@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use outgate_check::{CauseKind, MAX_CONCURRENT, Owner, Report, Verdict};
 use outgate_probe::{
-    Ask, Attempt, ExpectedTrust, Finding, Outcome, PhaseName, RtpEvidence, TlsEvidence, Trouble,
+    Ask, Attempt, ExpectedTrust, Finding, Outcome, PhaseName, RtpEvidence, SipEvidence,
+    TlsEvidence, Trouble,
 };
 
 use crate::support::{check, failed, flow, passed, passed_at, scripted};
@@ -376,4 +377,71 @@ async fn a_range_of_which_a_sample_was_asked_says_so_although_it_passes() {
         report.lanes[0].reason.as_deref(),
         Some("9217 ports of 1024-65535 were asked, one in 7; all of them answered")
     );
+}
+
+/// A range of which nothing came back.
+fn silent_range(ask: &Ask, closed: bool) -> Finding {
+    let mut attempt = Attempt::new([192, 0, 2, 1].into(), ask.port);
+    attempt.outcome = Outcome::NotRun;
+    attempt.trouble = Some(Trouble::NobodyEchoes { closed });
+    attempt.rtp = Some(RtpEvidence {
+        first: 10_000,
+        last: 20_000,
+        asked: 9,
+        step: 1251,
+        answered: 0,
+        blocked: Vec::new(),
+        stream: None,
+    });
+    Finding {
+        outcome: Outcome::NotRun,
+        trouble: attempt.trouble.clone(),
+        attempts: vec![attempt],
+        ..passed()
+    }
+}
+
+/// SIP that is answered by an echo, or by somebody who is none.
+fn sip(ask: &Ask, echoed: bool) -> Finding {
+    let mut attempt = Attempt::new([192, 0, 2, 1].into(), ask.port);
+    attempt.sip = Some(SipEvidence {
+        status: 200,
+        reason: "OK".to_owned(),
+        server: None,
+        local: None,
+        received: None,
+        received_port: None,
+        echoed,
+        rewritten: Vec::new(),
+    });
+    Finding {
+        attempts: vec![attempt],
+        ..passed()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_range_is_blocked_only_where_the_machine_sends_packets_back() {
+    let flows = flow("signalling", "sip.example", "") + &flow("speech", "rtp.example", "");
+    for (echoed, closed, blocked) in [
+        (true, false, true),
+        (false, false, false),
+        // Whoever says that a port is closed was reached.
+        (true, true, false),
+    ] {
+        let probe = scripted(move |ask| match ask.host.to_string().as_str() {
+            "sip.example" => sip(ask, echoed),
+            _ => silent_range(ask, closed),
+        });
+        let report = check(&flows, probe, 8).await;
+        let speech = &report.lanes[1];
+        let kinds: Vec<_> = report.causes.iter().map(|cause| cause.kind).collect();
+        if blocked {
+            assert_eq!(speech.outcome, Outcome::Fail);
+            assert_eq!(kinds, [CauseKind::RtpBlocked]);
+        } else {
+            assert_eq!(speech.outcome, Outcome::NotRun, "{echoed} {closed}");
+            assert_eq!(kinds, [], "{echoed} {closed}");
+        }
+    }
 }

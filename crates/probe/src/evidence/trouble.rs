@@ -410,8 +410,12 @@ pub enum Trouble {
         /// The interarrival jitter of both ways together (RFC 3550 §6.4.1), in microseconds.
         jitter_micros: u64,
     },
-    /// Nobody there sends back what he gets, so nothing can be said of the ports.
-    NobodyEchoes,
+    /// Nothing came back from the ports that were asked first, so nothing can be said of the others:
+    /// nobody there sends back what he gets, or none of it passes.
+    NobodyEchoes {
+        /// Whether somebody said that one of them is closed: packets get there, then.
+        closed: bool,
+    },
     /// What arrived, or came back, of a SIP message is not what was sent.
     SipRewritten {
         /// How many lines differ.

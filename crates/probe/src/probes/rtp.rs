@@ -5,6 +5,7 @@ mod quality;
 mod sweep;
 
 use std::{
+    collections::BTreeSet,
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
@@ -121,7 +122,16 @@ async fn attempt(run: &mut Run<'_>) -> Result<(), Stop> {
         until: (Instant::now() + SCOUTS_WAIT).min(halfway(run)),
     };
     let scouting = scouts.run(&ports);
-    let local = run.phase(PhaseName::Exchange, scouting).await?;
+    let local = match run.phase(PhaseName::Exchange, scouting).await {
+        Err(Stop {
+            outcome,
+            trouble: trouble @ Trouble::NobodyEchoes { .. },
+        }) => {
+            note_silence(run, &ports);
+            return Err(Stop { outcome, trouble });
+        }
+        scouted => scouted?,
+    };
     let stream_time = STREAM_PACE * u32::from(STREAM) + STREAM_WAIT;
     let whole = run.deadline().saturating_duration_since(Instant::now());
     let with_stream = whole > 2 * stream_time;
@@ -164,6 +174,19 @@ async fn attempt(run: &mut Run<'_>) -> Result<(), Stop> {
     judge(run)
 }
 
+/// The ports that are asked to see whether anybody sends packets back, with the first and the last.
+fn asked_first(ports: &[u16]) -> BTreeSet<u16> {
+    let step = ports.len().div_ceil(usize::from(SCOUTS)).max(1);
+    let chosen = ports.iter().step_by(step).chain(ports.last());
+    chosen.copied().collect()
+}
+
+/// Notes that none of them answered.
+fn note_silence(run: &mut Run<'_>, ports: &[u16]) {
+    let asked: Vec<u16> = asked_first(ports).into_iter().collect();
+    note(run, &asked, &vec![false; asked.len()]);
+}
+
 /// Half of the attempt's time.
 fn halfway(run: &Run<'_>) -> Instant {
     let now = Instant::now();
@@ -186,24 +209,25 @@ struct Scouts<'a> {
 impl Scouts<'_> {
     /// Where packets leave this machine, if any of them came back.
     async fn run(&self, ports: &[u16]) -> Result<IpAddr, Stop> {
-        let step = ports.len().div_ceil(usize::from(SCOUTS)).max(1);
-        let chosen = ports.iter().step_by(step).chain(ports.last());
-        let mut found: FuturesUnordered<_> = chosen.map(|port| self.scout(*port)).collect();
-        let mut refused = None;
+        let mut found: FuturesUnordered<_> = asked_first(ports)
+            .into_iter()
+            .map(|port| self.scout(port))
+            .collect();
+        let (mut refused, mut closed) = (None, false);
         // The first that comes back is enough: on a bad way others are long in coming.
         while let Some(scouted) = found.next().await {
             match scouted {
                 Ok(Some(local)) => return Ok(local),
                 // That a port is closed is what a media server says of one without a call.
-                Ok(None)
-                | Err(Stop {
+                Err(Stop {
                     trouble: Trouble::Refused,
                     ..
-                }) => {}
+                }) => closed = true,
+                Ok(None) => {}
                 Err(stop) => refused = Some(stop),
             }
         }
-        Err(refused.unwrap_or(Stop::not_run(Trouble::NobodyEchoes)))
+        Err(refused.unwrap_or(Stop::not_run(Trouble::NobodyEchoes { closed })))
     }
 
     async fn scout(&self, port: u16) -> Result<Option<IpAddr>, Stop> {

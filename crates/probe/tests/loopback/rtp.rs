@@ -160,7 +160,7 @@ async fn what_is_lost_of_the_stream_is_counted_and_warned_of() {
 async fn where_nobody_echoes_nothing_is_said_and_no_sweep_is_sent() {
     let silent = Range::start(|_, _, _| None).await;
     let finding = silent.asked_by_probe().await;
-    let trouble = Some(Trouble::NobodyEchoes);
+    let trouble = Some(Trouble::NobodyEchoes { closed: false });
     assert_eq!(
         (finding.outcome, &finding.trouble),
         (Outcome::NotRun, &trouble)
@@ -184,7 +184,10 @@ async fn who_answers_with_packets_that_are_not_ours_is_no_reflector() {
     })
     .await;
     let finding = range.asked_by_probe().await;
-    assert_eq!(finding.trouble, Some(Trouble::NobodyEchoes));
+    assert_eq!(
+        finding.trouble,
+        Some(Trouble::NobodyEchoes { closed: false })
+    );
 }
 
 #[tokio::test]
@@ -192,7 +195,7 @@ async fn closed_ports_are_those_of_a_server_without_a_call() {
     let range = Range::start(|_, _, _| None).await;
     range.tasks.iter().for_each(JoinHandle::abort);
     let finding = range.asked_by_probe().await;
-    let trouble = Some(Trouble::NobodyEchoes);
+    let trouble = Some(Trouble::NobodyEchoes { closed: true });
     assert_eq!(
         (finding.outcome, finding.trouble),
         (Outcome::NotRun, trouble)

@@ -106,7 +106,7 @@ impl fmt::Display for Trouble {
             | Self::SshTooOld { .. } => self.write_conversation(f),
             Self::RtpBlocked { .. }
             | Self::SpeechPoor { .. }
-            | Self::NobodyEchoes
+            | Self::NobodyEchoes { .. }
             | Self::SipRewritten { .. }
             | Self::SipStatus { .. }
             | Self::StunRefused { .. }
@@ -370,7 +370,10 @@ impl Trouble {
                 "of {sent} packets of speech there and back {lost} were lost, with a jitter of {} ms",
                 jitter_micros / 1000
             ),
-            Self::NobodyEchoes => f.write_str("nobody there echoes"),
+            Self::NobodyEchoes { closed: true } => f.write_str("nobody there echoes"),
+            Self::NobodyEchoes { closed: false } => {
+                f.write_str("nobody there echoes, or none of the ports passes")
+            }
             Self::SipRewritten {
                 lines,
                 sent,
