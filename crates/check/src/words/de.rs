@@ -302,7 +302,7 @@ fn kinds(kind: K) -> Said {
             "das SIP-ALG (auch SIP-Helper, SIP-Inspection oder Session-Helper) im Router oder in der Firewall abschalten",
         ),
         K::RtpBlocked => (
-            "von den Sprachports zu {hosts} ist ein Teil gesperrt: {seen}",
+            "Sprachports zu {hosts} sind gesperrt: {seen}",
             "UDP zu {hosts} auf dem ganzen Portbereich erlauben",
         ),
         K::SpeechPoor => (

@@ -302,7 +302,7 @@ fn kinds(kind: K) -> Said {
             "slå av SIP ALG (også kalt SIP-helper eller SIP-inspeksjon) i ruteren eller brannmuren",
         ),
         K::RtpBlocked => (
-            "av portene for tale til {hosts} er en del sperret: {seen}",
+            "porter for tale til {hosts} er sperret: {seen}",
             "tillat UDP til {hosts} på hele portområdet",
         ),
         K::SpeechPoor => (

@@ -302,7 +302,7 @@ fn kinds(kind: K) -> Said {
             "stäng av SIP ALG (även kallat SIP-helper eller SIP-inspektion) i routern eller brandväggen",
         ),
         K::RtpBlocked => (
-            "av portarna för tal till {hosts} är en del spärrad: {seen}",
+            "portar för tal till {hosts} är spärrade: {seen}",
             "tillåt UDP till {hosts} på hela portområdet",
         ),
         K::SpeechPoor => (
