@@ -122,16 +122,15 @@ async fn attempt(run: &mut Run<'_>) -> Result<(), Stop> {
         until: (Instant::now() + SCOUTS_WAIT).min(halfway(run)),
     };
     let scouting = scouts.run(&ports);
-    let local = match run.phase(PhaseName::Exchange, scouting).await {
-        Err(Stop {
-            outcome,
-            trouble: trouble @ Trouble::NobodyEchoes { .. },
-        }) => {
-            note_silence(run, &ports);
-            return Err(Stop { outcome, trouble });
-        }
-        scouted => scouted?,
-    };
+    let scouted = run.phase(PhaseName::Exchange, scouting).await;
+    if let Err(Stop {
+        trouble: Trouble::NobodyEchoes { .. },
+        ..
+    }) = &scouted
+    {
+        note_silence(run, &ports);
+    }
+    let local = scouted?;
     let stream_time = STREAM_PACE * u32::from(STREAM) + STREAM_WAIT;
     let whole = run.deadline().saturating_duration_since(Instant::now());
     let with_stream = whole > 2 * stream_time;
