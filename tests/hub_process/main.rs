@@ -7,6 +7,8 @@ mod crash;
 #[cfg(feature = "peers")]
 mod drain;
 #[cfg(feature = "peers")]
+mod firebase;
+#[cfg(feature = "peers")]
 mod mosquitto;
 #[cfg(feature = "peers")]
 mod openssl;

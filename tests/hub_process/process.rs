@@ -38,7 +38,25 @@ pub(crate) struct Hub {
 impl Hub {
     /// Starts one in this folder and waits until it listens.
     pub(crate) fn start(folder: &Path) -> Self {
-        let mut process = begin(folder);
+        Self::listening(folder, begin(folder))
+    }
+
+    /// As [`Hub::start`], with more in its configuration.
+    #[cfg(feature = "peers")]
+    pub(crate) fn start_with(folder: &Path, more: &str) -> Self {
+        Self::start_at(folder, more, [0, 0])
+    }
+
+    /// As [`Hub::start_with`], at these ports.
+    #[cfg(feature = "peers")]
+    pub(crate) fn start_at(folder: &Path, more: &str, [plain, tls]: [u16; 2]) -> Self {
+        let listen = CONFIGURATION
+            .replacen("127.0.0.1:0", &format!("127.0.0.1:{plain}"), 1)
+            .replacen("127.0.0.1:0", &format!("127.0.0.1:{tls}"), 1);
+        Self::listening(folder, begin_with(folder, &format!("{listen}{more}")))
+    }
+
+    fn listening(folder: &Path, mut process: Ends) -> Self {
         let output = process.0.stdout.take().expect("its output");
         let (tell, told) = mpsc::channel();
         std::thread::spawn(move || {
@@ -140,8 +158,12 @@ impl Hub {
 
 /// Starts a hub in this folder; its data lies in `data`, its configuration and log beside it.
 pub(crate) fn begin(folder: &Path) -> Ends {
+    begin_with(folder, CONFIGURATION)
+}
+
+fn begin_with(folder: &Path, text: &str) -> Ends {
     let configuration = folder.join("hub.toml");
-    std::fs::write(&configuration, CONFIGURATION).expect("a configuration");
+    std::fs::write(&configuration, text).expect("a configuration");
     let log = std::fs::File::create(folder.join("hub.log")).expect("a log");
     let process = Command::new(env!("CARGO_BIN_EXE_outgate"))
         .args(["hub", "--config"])

@@ -25,6 +25,7 @@ pub mod refusal;
 pub mod secret;
 pub mod sessions;
 pub mod store;
+pub mod trees;
 pub mod twin;
 pub mod webhooks;
 

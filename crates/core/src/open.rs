@@ -21,6 +21,7 @@ use crate::objects::Objects;
 use crate::refusal::Refusal;
 use crate::sessions::{Pass, Presence, Session, Sessions};
 use crate::store::{OpenError, Store};
+use crate::trees::Trees;
 use crate::twin::Twins;
 use crate::webhooks::Webhooks;
 
@@ -81,6 +82,8 @@ pub struct Core {
     pub messages: Messages,
     /// What devices hold a copy of.
     pub assets: Assets,
+    /// Trees of values.
+    pub trees: Trees,
     /// Who did what.
     pub audit: Audit,
     /// What was asked before.
@@ -131,6 +134,7 @@ impl Core {
             ),
             consumers: Consumers::new(store.clone(), clock.clone()),
             messages: Messages::new(store.clone(), &clock, &settings.limits, &hook),
+            trees: Trees::new(store.clone()),
             audit: Audit::new(store.clone()),
             idempotency: Idempotency::new(store.clone(), clock.clone()),
             store,

@@ -12,6 +12,9 @@ pub const DEPTH_MAX: usize = 32;
 /// What may not stand in a key, beside control characters.
 const FORBIDDEN: [char; 6] = ['.', '$', '#', '[', ']', '/'];
 
+/// What keys are made of, in the order of ASCII.
+const LETTERS: &[u8; 64] = b"-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
+
 /// A name of a child: 1 to [`KEY_MAX`] bytes without control characters and `. $ # [ ] /`.
 ///
 /// Keys that are numbers of 32 bits come first, by their value; the others in the order of their
@@ -61,6 +64,19 @@ impl Key {
         let text = index.to_string();
         Self {
             integer: integer(&text),
+            text: text.into(),
+        }
+    }
+
+    /// A key that comes after those made before, as the clients make theirs: of the time in
+    /// milliseconds since 1970, and of random bytes.
+    #[must_use]
+    pub fn made(now: u64, random: [u8; 12]) -> Self {
+        let letter = |place: u64| char::from(LETTERS[usize::try_from(place % 64).unwrap_or(0)]);
+        let time = (0..8).rev().map(|place| letter(now >> (6 * place)));
+        let text: String = time.chain(random.map(|byte| letter(byte.into()))).collect();
+        Self {
+            integer: None,
             text: text.into(),
         }
     }
@@ -278,6 +294,16 @@ mod tests {
         assert!(Key::new(&"a".repeat(768)).is_ok());
         assert!(Path::read(&"a/".repeat(32)).is_ok());
         assert_eq!(Path::read(&"a/".repeat(33)), Err(PathError::TooDeep));
+    }
+
+    #[test]
+    fn keys_that_are_made_stand_in_the_order_of_their_times() {
+        let made = |now, byte| Key::made(now, [byte; 12]);
+        // The example of Firebase's "The 2^120 Ways to Ensure Unique Identifiers".
+        assert!(made(1_423_712_438_871, 0).as_str().starts_with("-J"));
+        assert_eq!(made(1_423_712_438_871, 1).as_str().len(), 20);
+        assert!(made(1_790_000_000_000, 255) < made(1_790_000_000_001, 0));
+        assert_eq!(Key::new(made(7, 63).as_str()), Ok(made(7, 63)));
     }
 
     #[test]

@@ -10,7 +10,11 @@ use crate::database::Write;
 use crate::draft::Draft;
 use crate::path::Path;
 
-/// How long a client may say nothing: it shows every 45 seconds that it lives.
+/// How long a client may say nothing until it is asked whether it is there. It shows every 45
+/// seconds that it lives, but not while it is told things.
+pub const SILENT_UNASKED: Duration = Duration::from_secs(60);
+
+/// How long a client may say nothing at all.
 pub const SILENT_MAX: Duration = Duration::from_secs(120);
 
 /// How long a client may be nobody.
@@ -24,6 +28,15 @@ pub const LAST_WORDS_MAX: usize = 1_000;
 
 /// The most bytes of the requests that asked for those.
 pub const LAST_WORDS_BYTES_MAX: usize = 1024 * 1024;
+
+/// What time brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// To ask the client whether it is there.
+    Ask,
+    /// To close the connection.
+    Close,
+}
 
 /// A connection is at one of its bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +53,8 @@ pub struct TooMany {
 pub struct Session {
     opened: Duration,
     heard: Duration,
+    /// Whether it was asked since then whether it is there.
+    is_asked: bool,
     is_somebody: bool,
     /// What it listens to, and the query as it was asked.
     listens: BTreeMap<(Path, Option<u64>), Value>,
@@ -54,6 +69,7 @@ impl Session {
         Self {
             opened: now,
             heard: now,
+            is_asked: false,
             is_somebody: false,
             listens: BTreeMap::new(),
             last_words: BTreeMap::new(),
@@ -63,6 +79,7 @@ impl Session {
     /// The client has said something.
     pub fn on_heard(&mut self, now: Duration) {
         self.heard = now;
+        self.is_asked = false;
     }
 
     /// The client is somebody, or nobody.
@@ -73,9 +90,29 @@ impl Session {
         self.is_somebody = is_somebody;
     }
 
-    /// When the connection is to be closed if nothing happens until then.
+    /// When [`Session::handle_timeout`] is to be called if nothing happens until then.
     #[must_use]
     pub fn poll_timeout(&self) -> Duration {
+        let patience = if self.is_asked {
+            SILENT_MAX
+        } else {
+            SILENT_UNASKED
+        };
+        (self.heard + patience).min(self.closes())
+    }
+
+    /// What is to be done now, if anything.
+    pub fn handle_timeout(&mut self, now: Duration) -> Option<Due> {
+        if now >= self.closes() {
+            return Some(Due::Close);
+        }
+        let is_silent = now >= self.heard + SILENT_UNASKED;
+        let is_due = is_silent && !self.is_asked;
+        self.is_asked |= is_due;
+        is_due.then_some(Due::Ask)
+    }
+
+    fn closes(&self) -> Duration {
         let silent = self.heard + SILENT_MAX;
         if self.is_somebody {
             silent

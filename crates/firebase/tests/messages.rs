@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use outgate_firebase::database::Told;
-use outgate_firebase::session::{LAST_WORDS_MAX, LISTENS_MAX, NOBODY_MAX, SILENT_MAX, Session};
+use outgate_firebase::session::{
+    Due, LAST_WORDS_MAX, LISTENS_MAX, NOBODY_MAX, SILENT_MAX, SILENT_UNASKED, Session,
+};
 use outgate_firebase::wire::{self, Message, OnDisconnect, Proof, Request, Status};
 use outgate_firebase::{Draft, Path};
 use proptest::prelude::*;
@@ -170,11 +172,23 @@ fn who_says_nothing_or_is_nobody_for_too_long_is_to_go() {
     let mut session = Session::new(second);
     assert_eq!(session.poll_timeout(), second + NOBODY_MAX);
     session.on_login(true, 2 * second);
+    assert_eq!(session.handle_timeout(second + NOBODY_MAX / 2), None);
+    let asked = session.poll_timeout();
+    assert_eq!(asked, second + SILENT_UNASKED);
+    assert_eq!(session.handle_timeout(asked), Some(Due::Ask));
+    assert_eq!(session.handle_timeout(asked), None);
     assert_eq!(session.poll_timeout(), second + SILENT_MAX);
+    assert_eq!(
+        session.handle_timeout(second + SILENT_MAX),
+        Some(Due::Close)
+    );
     session.on_heard(5 * second);
-    assert_eq!(session.poll_timeout(), 5 * second + SILENT_MAX);
+    assert_eq!(session.poll_timeout(), 5 * second + SILENT_UNASKED);
     session.on_login(false, 6 * second);
-    assert_eq!(session.poll_timeout(), 6 * second + NOBODY_MAX);
+    let close = 6 * second + NOBODY_MAX;
+    session.on_heard(close);
+    assert_eq!(session.poll_timeout(), close);
+    assert_eq!(session.handle_timeout(close), Some(Due::Close));
 }
 
 proptest! {

@@ -4,6 +4,7 @@ pub(crate) mod changed;
 mod device_logs;
 mod echo;
 mod file;
+mod firebase;
 mod mqtt;
 mod rates;
 mod signalr;
@@ -18,6 +19,7 @@ use ipnet::IpNet;
 pub use device_logs::DeviceLogs;
 pub use echo::{Echo, MAX_RTP_PORTS};
 pub use file::{Acme, Carries, LogFormat, Policy};
+pub use firebase::Firebase;
 pub use mqtt::MqttLimits;
 pub use rates::DeviceRates;
 pub use signalr::{MAX_SIGNALR_HUBS, Method, SignalRHub, SlowClients};
@@ -79,6 +81,8 @@ pub struct Config {
     pub echo: Echo,
     /// The SignalR hubs that are served.
     pub signalr: Vec<SignalRHub>,
+    /// Whether and how Firebase's Realtime Database is served.
+    pub firebase: Firebase,
 }
 
 /// One listener.
@@ -198,6 +202,7 @@ impl Config {
             webhook_authority: file.webhooks.authority,
             echo: file.echo.checked()?,
             signalr: file.signalr.checked()?,
+            firebase: file.firebase.checked()?,
         })
     }
 }

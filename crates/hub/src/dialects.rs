@@ -2,6 +2,7 @@
 
 pub(crate) mod assets;
 mod caller;
+pub mod firebase;
 mod login;
 pub mod mqtt;
 pub mod otlp;
@@ -9,4 +10,4 @@ pub(crate) mod signalr;
 
 /// What the dialects call themselves where sessions are told of: who comes in by one of them stays,
 /// and is told to go elsewhere when the hub goes down. Over OTLP nobody stays.
-pub(crate) const DIALECTS: [&str; 2] = [mqtt::VIA, signalr::VIA];
+pub(crate) const DIALECTS: [&str; 3] = [firebase::VIA, mqtt::VIA, signalr::VIA];

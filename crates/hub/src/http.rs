@@ -4,6 +4,7 @@ mod cut;
 mod idle;
 mod patient;
 mod streams;
+pub(crate) mod websocket;
 mod whoami;
 
 use std::time::{Duration, Instant};

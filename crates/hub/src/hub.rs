@@ -65,6 +65,9 @@ pub enum StartError {
     /// What MQTT kept is not there.
     #[error("MQTT cannot be served")]
     Mqtt(#[from] mqtt::OpenError),
+    /// What Firebase's clients kept is not there.
+    #[error("the Realtime Database cannot be served")]
+    Firebase(#[source] Refusal),
     /// What webhooks need is not there.
     #[error("webhooks cannot be sent")]
     Webhooks(#[from] crate::webhooks::SenderError),
@@ -100,6 +103,7 @@ impl StartError {
             Self::Open(_)
             | Self::FirstOperator(_)
             | Self::Mqtt(_)
+            | Self::Firebase(_)
             | Self::Certificate(_)
             | Self::Door(_)
             | Self::Echo(_) => false,

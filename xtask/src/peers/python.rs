@@ -56,6 +56,8 @@ pub(super) fn prepare(peers: &Path, path: &OsStr) -> Result<()> {
                     "pip",
                     "install",
                     "--no-input",
+                    // The list is complete.
+                    "--no-deps",
                     "--disable-pip-version-check",
                 ])
                 .args(["--retries", "1", "--timeout", "30", "--requirement"])

@@ -30,6 +30,7 @@ pub(super) const MODEL: Schema = Schema {
         crate::idempotency::SCHEMA,
         crate::webhooks::SCHEMA,
         crate::assets::SCHEMA,
+        crate::trees::SCHEMA,
     ]],
 };
 

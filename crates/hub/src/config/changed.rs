@@ -28,6 +28,7 @@ pub(crate) fn only_at_start(before: &Config, after: &Config) -> Vec<&'static str
         webhook_authority,
         echo,
         signalr,
+        firebase,
     } = before;
     let same = [
         ("data", *data == after.data),
@@ -46,6 +47,7 @@ pub(crate) fn only_at_start(before: &Config, after: &Config) -> Vec<&'static str
         ),
         ("echo", *echo == after.echo),
         ("signalr", *signalr == after.signalr),
+        ("firebase", *firebase == after.firebase),
     ];
     let differ = same.into_iter().filter(|(_, same)| !same);
     differ.map(|(key, _)| key).collect()
@@ -76,6 +78,7 @@ mod tests {
             ),
             ("[webhooks]\nauthority = 'a'", "webhooks.authority"),
             ("[[signalr.hubs]]\nname = 'a'", "signalr"),
+            ("[firebase]\nnamespaces = ['pos']", "firebase"),
         ] {
             assert_eq!(only_at_start(&before, &read(text)), [key], "{text}");
         }

@@ -25,6 +25,7 @@ pub(super) struct File {
     pub(super) webhooks: Webhooks,
     pub(super) echo: super::echo::Written,
     pub(super) signalr: super::signalr::Written,
+    pub(super) firebase: super::firebase::Written,
 }
 
 /// One listener.

@@ -41,7 +41,8 @@ pub use self::settings::{DEFAULT_POLICY, MAX_FIRST_PACKET, Settings};
 use self::broker::Broker;
 use self::methods::Methods;
 use self::rules::Current;
-use self::websocket::Carrier;
+use self::websocket::{Carrier, SUBPROTOCOLS};
+use crate::http::websocket::accept;
 use crate::metrics::Metrics;
 
 /// What sessions of this dialect are called.
@@ -169,7 +170,7 @@ impl Mqtt {
         let Some(facts) = request.extensions().get::<Facts>().cloned() else {
             return http::StatusCode::INTERNAL_SERVER_ERROR.into_response();
         };
-        let accepted = match websocket::accept(&mut request) {
+        let accepted = match accept(&mut request, &SUBPROTOCOLS) {
             Ok(accepted) => accepted,
             Err(not_ours) => return not_ours.into_response(),
         };

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::reception::Receptionist;
 use super::{Hub, StartError, State};
 use crate::config::{Carries, CertificateFrom, Config};
+use crate::dialects::firebase::Firebase;
 use crate::dialects::mqtt::Mqtt;
 use crate::dialects::otlp;
 use crate::dialects::signalr::SignalR;
@@ -52,10 +53,12 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
         config: Arc::new(ArcSwap::from_pointee(config)),
         draining: drained.clone(),
     };
+    let firebase = Firebase::open(&state).await.map_err(StartError::Firebase)?;
     let dialects = mqtt
         .router()
         .merge(SignalR::new(&state).router())
-        .merge(otlp::router(state.core.clone()));
+        .merge(otlp::router(state.core.clone()))
+        .merge(firebase.router());
     Ok(Hub {
         receptionist: Receptionist {
             router: crate::http::router(&state, dialects),

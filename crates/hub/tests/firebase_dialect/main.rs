@@ -1,0 +1,322 @@
+//! Firebase's protocol against a whole hub, message by message; npm `firebase` and firebase-admin
+//! themselves are in `tests/hub_process`.
+
+#![cfg(test)]
+
+#[path = "../running/hub.rs"]
+mod running;
+#[path = "../running/site.rs"]
+mod site;
+
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use outgate_core::identity::{Actor, Scope};
+use outgate_core::sessions::{Ending, Selector};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use self::running::Running;
+use self::site::token;
+
+/// What must come comes within this.
+const SOON: Duration = Duration::from_secs(30);
+
+const CONFIG: &str = "
+[[listen]]
+address = '127.0.0.1:0'
+tls = false
+[firebase]
+namespaces = ['pos', 'other']
+names = ['*.base.example']
+waiting-kibibytes = 64
+[[firebase.rules]]
+path = 'sites/{site}/tills/{device}'
+read = ['device', 'service']
+write = ['device', 'service']
+";
+
+async fn start() -> Running {
+    let running = Running::on(tempfile::tempdir().unwrap(), CONFIG).await;
+    running.furnish().await;
+    running
+}
+
+/// A client of the WebSocket protocol.
+struct Client {
+    socket: WebSocketStream<TcpStream>,
+    number: u64,
+}
+
+impl Client {
+    async fn dial(running: &Running, query: &str) -> Result<Self, Error> {
+        let address = running.hub.listening()[0].address;
+        let stream = TcpStream::connect(address).await.unwrap();
+        let url = format!("ws://{address}/.ws?{query}");
+        let (socket, _) = tokio_tungstenite::client_async(url, stream).await?;
+        let mut client = Self { socket, number: 0 };
+        let hello = client.hears().await.unwrap();
+        assert_eq!(hello["d"]["d"]["h"], address.to_string());
+        Ok(client)
+    }
+
+    /// One that has shown its token.
+    async fn of(running: &Running, token: &str) -> Self {
+        let mut client = Self::dial(running, "v=5&ns=pos").await.unwrap();
+        let status = client.asks("appcheck", json!({"token": token})).await;
+        assert_eq!(status, "ok");
+        client
+    }
+
+    async fn says(&mut self, action: &str, body: Value) {
+        self.number += 1;
+        let message = json!({"t": "d", "d": {"r": self.number, "a": action, "b": body}});
+        self.socket
+            .send(Message::text(message.to_string()))
+            .await
+            .unwrap();
+    }
+
+    /// The next message; nothing when the connection is closed.
+    async fn hears(&mut self) -> Option<Value> {
+        let next = tokio::time::timeout(SOON, self.socket.next())
+            .await
+            .unwrap();
+        let text = next?.ok()?.into_text().unwrap();
+        Some(serde_json::from_str(&text).unwrap())
+    }
+
+    /// Says something and gives the status of its answer; what else is told meanwhile is dropped.
+    async fn asks(&mut self, action: &str, body: Value) -> String {
+        self.says(action, body).await;
+        loop {
+            let heard = self.hears().await.unwrap();
+            if heard["d"]["r"] == self.number {
+                return heard["d"]["b"]["s"].as_str().unwrap().to_owned();
+            }
+        }
+    }
+}
+
+/// Asks over REST: the status and the body.
+async fn rest(
+    running: &Running,
+    method: &str,
+    path: &str,
+    token: &str,
+    body: &str,
+) -> (u16, Value) {
+    let url = format!("http://{}/{path}", running.hub.listening()[0].address);
+    // Whoever was first has installed it already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let request = reqwest::Client::new()
+        .request(method.parse().unwrap(), url)
+        .bearer_auth(token)
+        .body(body.to_owned());
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let text = response.text().await.unwrap();
+    (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+}
+
+async fn service(running: &Running) -> String {
+    let identity = &running.core().identity;
+    let (hub, id) = (Actor::hub(), "bill".parse().unwrap());
+    let made = identity.create_service(&hub, id, Scope::All);
+    token(made.await.unwrap().1)
+}
+
+#[tokio::test]
+async fn nothing_is_served_unless_a_database_is_named() {
+    let config = "[[listen]]\naddress = '127.0.0.1:0'\ntls = false";
+    let running = Running::on(tempfile::tempdir().unwrap(), config).await;
+    running.furnish().await;
+    let token = running.device("till").await;
+    assert!(Client::dial(&running, "v=5").await.is_err());
+    let (status, _) = rest(&running, "GET", "sites/s/tills/till.json", &token, "").await;
+    assert_eq!(status, 404);
+}
+
+#[tokio::test]
+async fn each_namespace_is_a_tree_of_its_own_and_who_names_none_gets_the_first() {
+    let running = start().await;
+    let token = running.device("till").await;
+    let at = "sites/s/tills/till.json";
+    for (query, value) in [("?ns=pos", "1"), ("?ns=other", "2")] {
+        let (status, _) = rest(&running, "PUT", &format!("{at}{query}"), &token, value).await;
+        assert_eq!(status, 200);
+    }
+    for (query, expected) in [("", 1), ("?ns=pos-default-rtdb", 1), ("?ns=other", 2)] {
+        let (_, value) = rest(&running, "GET", &format!("{at}{query}"), &token, "").await;
+        assert_eq!(value, expected, "{query}");
+    }
+    let (status, _) = rest(&running, "GET", &format!("{at}?ns=third"), &token, "").await;
+    assert_eq!(status, 404);
+    assert!(Client::dial(&running, "v=5&ns=third").await.is_err());
+    assert!(Client::dial(&running, "v=4&ns=pos").await.is_err());
+}
+
+/// The files of a hub as they lie there at this moment, as if it had been killed.
+fn copied(running: &Running) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(running.folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            std::fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    copy
+}
+
+#[tokio::test]
+async fn what_is_acknowledged_is_on_the_disk_and_what_was_replaced_is_not() {
+    let running = start().await;
+    let token = running.device("till").await;
+    let mut client = Client::of(&running, &token).await;
+    let at = "sites/s/tills/till";
+    for (path, data) in [
+        ("", json!({"a": {"b": 1, "c": 2}, "gone": {"with": "all"}})),
+        ("/a", json!({".value": 3, ".priority": "p"})),
+        ("/gone/with", Value::Null),
+        ("/list", json!(["x", "y"])),
+    ] {
+        let put = json!({"p": format!("{at}{path}"), "d": data});
+        assert_eq!(client.asks("p", put).await, "ok");
+    }
+    let again = Running::on(copied(&running), CONFIG).await;
+    let path = format!("{at}.json?format=export");
+    let (_, kept) = rest(&again, "GET", &path, &token, "").await;
+    let expected = json!({"a": {".value": 3, ".priority": "p"}, "list": {"0": "x", "1": "y"}});
+    assert_eq!(kept, expected);
+}
+
+#[tokio::test]
+async fn who_shows_no_token_or_a_wrong_one_may_do_nothing() {
+    let running = start().await;
+    let mut client = Client::dial(&running, "v=5&ns=pos&ac=made-up")
+        .await
+        .unwrap();
+    let at = "sites/s/tills/till";
+    assert_eq!(
+        client.asks("p", json!({"p": at, "d": 1})).await,
+        "permission_denied"
+    );
+    assert_eq!(
+        client.asks("gauth", json!({"cred": "made-up"})).await,
+        "invalid_token"
+    );
+    for action in ["q", "g", "p", "m", "o", "om"] {
+        let status = client
+            .asks(action, json!({"p": at, "d": {"a": 1}, "h": ""}))
+            .await;
+        assert_eq!(status, "permission_denied", "{action}");
+    }
+    let (status, _) = rest(&running, "GET", &format!("{at}.json"), "made-up", "").await;
+    assert_eq!(status, 401);
+}
+
+#[tokio::test]
+async fn when_a_revocation_returns_the_connection_is_closed_and_nothing_more_is_done() {
+    let running = start().await;
+    let (till, bill) = (running.device("till").await, service(&running).await);
+    let mut client = Client::of(&running, &till).await;
+    let at = "sites/s/tills/till";
+    assert_eq!(
+        client.asks("o", json!({"p": at, "d": "last words"})).await,
+        "ok"
+    );
+    // As fast as they can be written, so that some are under way when it is revoked.
+    for number in 0..200 {
+        client.says("p", json!({"p": at, "d": number})).await;
+    }
+    let identity = &running.core().identity;
+    identity
+        .revoke_device(&Actor::hub(), &"till".parse().unwrap())
+        .await
+        .unwrap();
+    let path = format!("{at}.json");
+    let (_, left) = rest(&running, "GET", &path, &bill, "").await;
+    let mut answered = None;
+    while let Some(heard) = client.hears().await {
+        if heard["d"]["b"]["s"] == "ok" {
+            answered = heard["d"]["r"].as_u64();
+        }
+    }
+    let (_, later) = rest(&running, "GET", &path, &bill, "").await;
+    assert_eq!(left, later, "something was done after the revocation");
+    assert!(left != "last words");
+    // The first put is the third request, of 0.
+    let acknowledged = answered
+        .filter(|number| *number >= 3)
+        .map(|number| number - 3);
+    assert!(left.as_u64() >= acknowledged, "{left} and {acknowledged:?}");
+    let (status, _) = rest(&running, "GET", &path, &till, "").await;
+    assert_eq!(status, 401);
+}
+
+#[tokio::test]
+async fn what_is_left_for_the_end_of_a_connection_is_written_also_when_the_hub_goes_down() {
+    let running = start().await;
+    let (till, bill) = (running.device("till").await, service(&running).await);
+    let mut watching = Client::of(&running, &bill).await;
+    let at = "sites/s/tills/till";
+    watching
+        .asks("p", json!({"p": at, "d": {"here": true}}))
+        .await;
+    watching.asks("q", json!({"p": at, "h": ""})).await;
+    for end in ["closed", "drained"] {
+        let mut client = Client::of(&running, &till).await;
+        assert_eq!(
+            client.asks("om", json!({"p": at, "d": {"end": end}})).await,
+            "ok"
+        );
+        if end == "closed" {
+            drop(client);
+        } else {
+            let this = Selector::Device("till".parse().unwrap());
+            let sessions = &running.core().sessions;
+            sessions.end(&this, Ending::Draining, SOON).await;
+        }
+        let heard = watching.hears().await.unwrap();
+        assert_eq!(heard["d"]["b"]["d"], end, "{heard}");
+    }
+}
+
+#[tokio::test]
+async fn who_proves_to_be_somebody_else_hears_no_more_of_what_that_one_may_not() {
+    let running = start().await;
+    let [one, two] = [running.device("one").await, running.device("two").await];
+    let mut client = Client::of(&running, &one).await;
+    let query = json!({"i": ".key", "l": 1, "vf": "l"});
+    let listen = json!({"p": "/sites/s/tills/one", "q": query, "t": 7, "h": ""});
+    assert_eq!(client.asks("q", listen).await, "ok");
+    client.says("auth", json!({"cred": two})).await;
+    let revoked = client.hears().await.unwrap();
+    let expected = json!({"a": "c", "b": {"p": "sites/s/tills/one", "q": [query]}});
+    assert_eq!(revoked["d"], expected);
+    assert_eq!(client.hears().await.unwrap()["d"]["b"]["s"], "ok");
+    let own = json!({"p": "/sites/s/tills/two", "h": ""});
+    assert_eq!(client.asks("q", own).await, "ok");
+}
+
+#[tokio::test]
+async fn who_does_not_take_what_it_is_told_is_disconnected_and_holds_nobody_up() {
+    let running = start().await;
+    let (till, bill) = (running.device("till").await, service(&running).await);
+    let mut slow = Client::of(&running, &till).await;
+    let mut fast = Client::of(&running, &bill).await;
+    let at = "sites/s/tills/till";
+    assert_eq!(slow.asks("q", json!({"p": at, "h": ""})).await, "ok");
+    let live = || running.core().sessions.is_present(&"till".parse().unwrap());
+    let large = "x".repeat(10_000);
+    let mut rounds = 0;
+    while live() {
+        rounds += 1;
+        assert!(rounds < 5_000, "it is still there");
+        let write = json!({"p": at, "d": format!("{rounds}{large}")});
+        assert_eq!(fast.asks("p", write).await, "ok");
+    }
+    while slow.hears().await.is_some() {}
+}
