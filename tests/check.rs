@@ -389,3 +389,22 @@ fn a_vendors_own_witness_shows_the_portal_that_tls_alone_would_not() {
     let (without, _) = WITNESSED.split_once("  witness:").unwrap();
     assert_eq!(causes("without.yaml", without), ["certificate-untrusted"]);
 }
+
+#[test]
+fn the_plan_of_a_flow_with_a_service_says_that_its_servers_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("box.yaml");
+    let manifest = "manifest: 1\nproduct: { id: box, name: Box, vendor: Boxes }\n\
+        source: { document: box.txt, language: en }\n\
+        parties: { device: { at: site, name: { en: Box } } }\n\
+        flows:\n  names: { from: device, to: { dhcp: dns-servers }, speaks: dns, \
+        need: required, why: { en: names }, probe: { service: _sip._udp.example.com } }\n";
+    std::fs::write(&file, manifest).unwrap();
+    let output = outgate(["check", file.to_str().unwrap(), "--plan"]);
+    let plan = stdout(&output);
+    assert!(
+        plan.contains("the servers of _sip._udp.example.com"),
+        "{plan}{}",
+        stderr(&output)
+    );
+}

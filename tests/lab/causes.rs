@@ -4,10 +4,14 @@ use outgate_check::CauseKind;
 use outgate_lab::scenarios;
 
 /// Causes that no scenario puts in, and why.
-const WITHOUT_SCENARIO: [(CauseKind, &str); 2] = [
+const WITHOUT_SCENARIO: [(CauseKind, &str); 3] = [
     (
         CauseKind::NotPermitted,
         "it is about the rights of whoever runs the check, and no network",
+    ),
+    (
+        CauseKind::ServiceNotOffered,
+        "it is the vendor's own word, whatever the site: the probe's tests have servers that say so",
     ),
     (
         CauseKind::CertificatePrivate,

@@ -66,6 +66,8 @@ pub enum CauseKind {
     NameHidden,
     /// A name does not exist for anybody.
     NameGone,
+    /// Whoever owns a name says that a service is not offered there.
+    ServiceNotOffered,
     /// A name does not exist.
     NameNotFound,
     /// A name exists and has no address.
@@ -185,6 +187,7 @@ impl CauseKind {
         Self::NameSignaturesBroken,
         Self::NameHidden,
         Self::NameGone,
+        Self::ServiceNotOffered,
         Self::NameNotFound,
         Self::NameWithoutAddress,
         Self::NameBlocked,
@@ -296,7 +299,8 @@ impl CauseKind {
             Self::CertificatePrivate
             | Self::CertificateOutOfDate
             | Self::ServerError
-            | Self::NameGone => Owner::Vendor,
+            | Self::NameGone
+            | Self::ServiceNotOffered => Owner::Vendor,
         }
     }
 }

@@ -109,7 +109,7 @@ fn subject(lane: &Lane, samples: &Samples, hold: Duration, question: Option<&str
         | Target::Network(_)
         | Target::Party(_)
         | Target::Dhcp(_)
-        | Target::ServiceTag(_) => (host.clone(), question.map(str::to_owned)),
+        | Target::ServiceTag(_) => (host.clone(), service(lane).or(question.map(str::to_owned))),
     };
     for host in hosts {
         let (host, question) = named(&host);
@@ -126,6 +126,12 @@ fn subject(lane: &Lane, samples: &Samples, hold: Duration, question: Option<&str
         }
     }
     Subject::Probe { probe, asks }
+}
+
+/// The service that a lane's name servers are asked for.
+fn service(lane: &Lane) -> Option<String> {
+    let service = lane.probe.as_ref()?.service.as_ref()?;
+    Some(service.0.to_string())
 }
 
 /// The protocol that a lane is asked in. Where the document does not say what is spoken, or it is

@@ -20,6 +20,7 @@ pub(crate) fn lint(manifest: &Manifest, out: &mut Diagnostics<'_>) {
         destination(id, flow, out);
         wide_range(id, flow, out);
         clear_text(id, flow, out);
+        service(id, flow, out);
         if flow.need != Need::Required && flow.blocked.is_none() {
             let message = format!(
                 "`{}` is {}, but what is lost without it is not said",
@@ -110,6 +111,25 @@ fn destination(id: &Spanned<Id>, flow: &Flow, out: &mut Diagnostics<'_>) {
             }
             Place::Name(_) | Place::Network(_) => {}
         }
+    }
+}
+
+fn service(id: &Spanned<Id>, flow: &Flow, out: &mut Diagnostics<'_>) {
+    let asks = flow.probe.as_ref().and_then(|probe| probe.service.as_ref());
+    let speaks = std::iter::once(&flow.speaks).chain(flow.ladder.iter().map(|step| &step.speaks));
+    let mut protocols = speaks.map(|speaks| speaks.protocol.as_str());
+    if let Some(service) = asks
+        && !protocols.any(|protocol| protocol == "dns")
+    {
+        let message = format!(
+            "nobody is asked for `{}`: `{}` does not speak DNS",
+            service.0, id.value
+        );
+        let complaint = Complaint::warning("service-not-asked", message);
+        out.push(
+            id.span,
+            complaint.expected("`service` in a flow that speaks `dns`"),
+        );
     }
 }
 

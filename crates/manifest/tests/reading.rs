@@ -323,3 +323,54 @@ flows: {}
     let found = parse("a.yaml", LOOP, &Shelf(&[("a.yaml", LOOP)])).unwrap_err();
     assert_eq!(found[0].code, "import-cycle", "{}", shown(&found));
 }
+
+/// A flow to the name servers, speaking this, with this service.
+fn with_service(speaks: &str, service: &str) -> String {
+    format!(
+        "manifest: 1\nproduct: {{ id: box, name: Box, vendor: Boxes }}\n\
+         source: {{ document: box.txt, language: en }}\n\
+         parties: {{ device: {{ at: site, name: {{ en: Box }} }} }}\n\
+         flows:\n  names: {{ from: device, to: {{ dhcp: dns-servers }}, speaks: {speaks}, \
+         need: required, why: {{ en: names }}, probe: {{ service: {service} }} }}\n"
+    )
+}
+
+#[test]
+fn a_service_is_its_two_labels_and_a_domain_name() {
+    for service in ["_sip._udp.example.com", "_xmpp-client._tcp.Example.com"] {
+        let manifest = parse("m.yaml", &with_service("dns", service), &Empty).unwrap();
+        let lanes = manifest.lanes(&Selection::default()).unwrap();
+        let hints = lanes[0].probe.as_ref().unwrap();
+        let read = hints.service.as_ref().unwrap().0.to_string();
+        assert_eq!(read, service.to_ascii_lowercase());
+        assert!(
+            manifest
+                .lint()
+                .iter()
+                .all(|one| one.code != "service-not-asked")
+        );
+    }
+    for service in [
+        "sip.example.com",
+        "_sip.example.com",
+        "_sip._udp",
+        "_._udp.example.com",
+        "__sip._udp.example.com",
+        "_sip._udp.*",
+    ] {
+        let text = with_service("dns", &format!("\"{service}\""));
+        let found = parse("m.yaml", &text, &Empty).unwrap_err();
+        assert_eq!(found.len(), 1, "{service}: {found:?}");
+    }
+}
+
+#[test]
+fn a_service_that_nobody_is_asked_for_is_pointed_out() {
+    let text = with_service("ntp", "_sip._udp.example.com");
+    let manifest = parse("m.yaml", &text, &Empty).unwrap();
+    let lints = manifest.lint();
+    assert!(
+        lints.iter().any(|one| one.code == "service-not-asked"),
+        "{lints:?}"
+    );
+}

@@ -1,6 +1,7 @@
 //! Questions to name servers, and names for response codes and records as every DNS tool prints
 //! them.
 
+pub(crate) mod answer;
 mod exchange;
 mod question;
 

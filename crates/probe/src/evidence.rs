@@ -32,7 +32,7 @@ pub use mqtt::MqttEvidence;
 pub use multicast::{MulticastAnswer, MulticastEvidence};
 pub use names::{
     AddressRecord, Alias, DnsEvidence, DnsRecord, Elsewhere, FamilyAnswer, NameServer, Resolution,
-    ServerAnswer,
+    ServerAnswer, ServiceServer,
 };
 pub use proxy::{ProxyEvidence, ResolvedBy};
 pub use rtp::{PortSpan, RtpEvidence, RtpStream};

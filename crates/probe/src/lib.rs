@@ -38,9 +38,9 @@ pub use evidence::{
     FamilyAnswer, Finding, HttpEvidence, IcmpEvidence, LdapEvidence, LegacyTls, MqttEvidence,
     MulticastAnswer, MulticastEvidence, NameServer, NatBehaviour, NtpEvidence, Outcome, Phase,
     PhaseName, PollEvidence, PortSpan, ProxyEvidence, Resolution, ResolvedBy, RewrittenLine,
-    RootSource, RtpEvidence, RtpStream, ServerAnswer, ShortSegments, SignalREvidence,
-    SignalRTransportEvidence, SipEvidence, SshEvidence, StartTls, StunEvidence, TlsEnds,
-    TlsEvidence, Trouble, Unit, WebSocketEvidence, WhoamiEvidence, XmppEvidence,
+    RootSource, RtpEvidence, RtpStream, ServerAnswer, ServiceServer, ShortSegments,
+    SignalREvidence, SignalRTransportEvidence, SipEvidence, SshEvidence, StartTls, StunEvidence,
+    TlsEnds, TlsEvidence, Trouble, Unit, WebSocketEvidence, WhoamiEvidence, XmppEvidence,
 };
 pub use outgate_pac::{Script, ScriptError};
 pub use path::{

@@ -16,6 +16,9 @@ pub(super) fn key(trouble: &Trouble, host: String, port: String) -> (CauseKind, 
         Trouble::NameNotFound
         | Trouble::NameHidden { .. }
         | Trouble::NameNowhere { .. }
+        | Trouble::ServiceUnknown { .. }
+        | Trouble::ServiceNotOffered { .. }
+        | Trouble::ServiceWithoutAddress { .. }
         | Trouble::NoAddress
         | Trouble::NoNameServer
         | Trouble::AliasesEndless
@@ -117,6 +120,12 @@ fn key_of_names(trouble: &Trouble, host: String) -> (CauseKind, String) {
         Trouble::NameNotFound => (K::NameNotFound, host),
         Trouble::NameHidden { .. } => (K::NameHidden, host),
         Trouble::NameNowhere { .. } => (K::NameGone, host),
+        Trouble::ServiceUnknown { name } => (K::NameNotFound, name.clone()),
+        Trouble::ServiceNotOffered { name } => (K::ServiceNotOffered, name.clone()),
+        Trouble::ServiceWithoutAddress { target } => {
+            let target = target.trim_end_matches('.').to_owned();
+            (K::NameWithoutAddress, target)
+        }
         Trouble::NoAddress | Trouble::AliasesEndless => (K::NameWithoutAddress, host),
         Trouble::NoNameServer => (K::NoNameServer, none),
         Trouble::SignaturesBroken => (K::NameSignaturesBroken, none),

@@ -117,6 +117,10 @@ fn kinds(kind: K) -> Said {
             "{subject} gibt es überhaupt nicht: {seen}",
             "den Hersteller fragen, welcher Name gemeint ist",
         ),
+        K::ServiceNotOffered => (
+            "{subject} wird nicht angeboten: {seen}",
+            "den Hersteller fragen, wo der Dienst ist; der Inhaber des Namens sagt, dass er dort nicht ist",
+        ),
         K::NameNotFound => (
             "{subject} gibt es für die Nameserver dieses Netzes nicht",
             "die Nameserver {subject} auflösen lassen; ein Filter verbirgt den Namen vielleicht",

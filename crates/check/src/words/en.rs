@@ -117,6 +117,10 @@ fn kinds(kind: K) -> Said {
             "{subject} does not exist at all: {seen}",
             "ask the vendor which name is meant",
         ),
+        K::ServiceNotOffered => (
+            "{subject} is not offered: {seen}",
+            "ask the vendor where the service is; whoever owns the name says that it is not there",
+        ),
         K::NameNotFound => (
             "{subject} does not exist for this network's name servers",
             "let the name servers resolve {subject}; a filter may be hiding it",

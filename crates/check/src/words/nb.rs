@@ -117,6 +117,10 @@ fn kinds(kind: K) -> Said {
             "{subject} finnes ikke i det hele tatt: {seen}",
             "spør leverandøren hvilket navn som menes",
         ),
+        K::ServiceNotOffered => (
+            "{subject} tilbys ikke: {seen}",
+            "spør leverandøren hvor tjenesten er; eieren av navnet sier at den ikke er der",
+        ),
         K::NameNotFound => (
             "{subject} finnes ikke ifølge nettverkets navnetjenere",
             "la navnetjenerne slå opp {subject}; et filter kan skjule navnet",

@@ -117,6 +117,10 @@ fn kinds(kind: K) -> Said {
             "{subject} finns inte alls: {seen}",
             "fråga leverantören vilket namn som menas",
         ),
+        K::ServiceNotOffered => (
+            "{subject} erbjuds inte: {seen}",
+            "fråga leverantören var tjänsten finns; namnets ägare säger att den inte finns där",
+        ),
         K::NameNotFound => (
             "{subject} finns inte enligt nätverkets namnservrar",
             "låt namnservrarna slå upp {subject}; ett filter kan dölja namnet",

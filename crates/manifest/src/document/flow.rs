@@ -191,6 +191,33 @@ record! {
         /// Whether the server sends back the text that it gets, where it speaks WebSocket. Then a
         /// probe sends one and wants it back.
         echo: bool = optional "echo",
+        /// The service that a name server is asked for (RFC 2782), where the flow speaks DNS; a name
+        /// of the product's own when absent.
+        service: Option<ServiceName> = optional "service",
+    }
+}
+
+/// The name of a service: `_service._protocol.` and a domain name (RFC 2782, RFC 6335 section 5.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceName(pub DomainName);
+
+impl FromText for ServiceName {
+    const EXPECTED: &'static str = "a service such as `_sip._udp.example.com`";
+    const PATTERN: &'static str = "^_[A-Za-z0-9-]+\\._[A-Za-z0-9-]+(\\.[A-Za-z0-9_-]+)+$";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{} is not the name of a service", quote(text));
+        let name = DomainName::from_text(text).map_err(|_| wrong())?;
+        let mut labels = name.as_str().splitn(3, '.');
+        let mut is_own = || {
+            let bare = labels.next().and_then(|label| label.strip_prefix('_'));
+            bare.is_some_and(|bare| !bare.is_empty() && !bare.contains('_'))
+        };
+        if is_own() && is_own() && labels.next().is_some() {
+            Ok(Self(name))
+        } else {
+            Err(wrong())
+        }
     }
 }
 

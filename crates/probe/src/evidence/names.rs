@@ -148,6 +148,19 @@ pub struct FamilyAnswer {
     pub took: Duration,
 }
 
+impl FamilyAnswer {
+    /// No addresses, for this reason.
+    pub(crate) fn without(trouble: Trouble) -> Self {
+        Self {
+            addresses: Vec::new(),
+            aliases: Vec::new(),
+            trouble: Some(trouble),
+            asked: Vec::new(),
+            took: Duration::ZERO,
+        }
+    }
+}
+
 /// An address and how long it may be remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AddressRecord {
@@ -187,6 +200,26 @@ pub struct DnsEvidence {
     pub recursion_available: bool,
     /// How many questions were sent until the answer came, 1 or 2.
     pub sent: u8,
+    /// Where the service is that was asked for (SRV): its servers in the order in which they are to
+    /// be tried, at most 8; none where an address was asked for.
+    pub services: Vec<ServiceServer>,
+}
+
+/// A server of a service (SRV, RFC 2782).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ServiceServer {
+    /// Those with the lowest are tried first.
+    pub priority: u16,
+    /// How often it is chosen among those of the same priority, beside the others' weights.
+    pub weight: u16,
+    /// Its port.
+    pub port: u16,
+    /// Its name.
+    pub target: String,
+    /// Time to live in seconds, as it came.
+    pub ttl_seconds: u32,
+    /// Its addresses, at most 32 of each family.
+    pub addresses: Vec<AddressRecord>,
 }
 
 /// One resource record, as text.

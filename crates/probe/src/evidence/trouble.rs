@@ -59,6 +59,21 @@ pub enum Trouble {
         /// Who was asked there.
         elsewhere: NameServer,
     },
+    /// Nobody says where a service is: it has no record (SRV, RFC 2782).
+    ServiceUnknown {
+        /// Its name, such as `_sip._udp.example.com`.
+        name: String,
+    },
+    /// A service is said not to be offered: its only target is the root (RFC 2782).
+    ServiceNotOffered {
+        /// Its name.
+        name: String,
+    },
+    /// A server of a service has no address.
+    ServiceWithoutAddress {
+        /// The server's name.
+        target: String,
+    },
     /// A name is an alias of an alias and so on, in a circle or for more than 16 steps.
     AliasesEndless,
     /// Nothing says where this machine is.

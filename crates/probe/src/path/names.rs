@@ -1,6 +1,5 @@
 //! Resolving names: each once for each family, however many lanes want it.
 
-mod answer;
 mod in_turn;
 mod system;
 
@@ -20,8 +19,8 @@ use tokio::{sync::OnceCell, time::Instant};
 
 use super::{ResolverChoice, Source};
 use crate::{
-    dns::{Asking, Manner, Question, rcode_name},
-    evidence::{AddressRecord, FamilyAnswer, NameServer, Resolution, ServerAnswer, Trouble},
+    dns::{Asking, Manner, Question, answer, rcode_name},
+    evidence::{AddressRecord, FamilyAnswer, NameServer, Resolution, Trouble},
 };
 use in_turn::InTurn;
 use system::Setup;
@@ -294,18 +293,5 @@ pub(super) fn answer_of(message: &Message, question: &Question) -> FamilyAnswer 
     } else {
         let rcode = rcode_name(code);
         FamilyAnswer::without(Trouble::ResolverRefused { rcode })
-    }
-}
-
-impl FamilyAnswer {
-    /// No addresses, for this reason.
-    pub(super) fn without(trouble: Trouble) -> Self {
-        Self {
-            addresses: Vec::new(),
-            aliases: Vec::new(),
-            trouble: Some(trouble),
-            asked: Vec::<ServerAnswer>::new(),
-            took: Duration::ZERO,
-        }
     }
 }

@@ -1,8 +1,11 @@
 //! One question to a resolver (RFC 1035), over UDP or TCP.
 //!
 //! Any well-formed answer proves the lane, also "there is no such name": the resolver was reached
-//! and did its work. What UDP leaves open is asked again over TCP: an answer that is too long for
+//! and did its work. Only a service that is asked for (SRV) must be there, too, and its servers have
+//! addresses. What UDP leaves open is asked again over TCP: an answer that is too long for
 //! it, and whether a resolver that says nothing is there at all.
+
+mod service;
 
 use std::time::Duration;
 
@@ -23,6 +26,7 @@ use crate::{
     run::{Run, Stop},
     stream::connect,
 };
+use service::{SERVERS_MAX, is_service};
 
 /// Most records of an answer that are kept.
 const RECORDS_MAX: usize = 32;
@@ -39,19 +43,28 @@ impl Probe for Dns {
 
     fn sends(&self, ask: &Ask) -> Vec<Sent> {
         let asked = match &ask.question {
+            Some(name) if is_service(name) => format!("the servers of {name}"),
             Some(name) => format!("the address of {name}"),
             None => "the root's name servers".to_owned(),
         };
         let question = |what: &str, times| Sent::new(what, QUESTION_MAX + 2, times);
         let over = |carrier| format!("a DNS question for {asked}, over {carrier}");
         // Asked again where a resolver fails: whether only signatures are to blame.
-        if ask.transport == Transport::Tcp {
-            return vec![question(&over("TCP"), 2)];
+        let mut sends = if ask.transport == Transport::Tcp {
+            vec![question(&over("TCP"), 2)]
+        } else {
+            vec![
+                question(&over("UDP"), 2 * u32::from(TIMES_SENT)),
+                question(&format!("{}, where UDP is not enough", over("TCP")), 2),
+            ]
+        };
+        if ask.question.as_deref().is_some_and(is_service) {
+            // Each is asked for as the service was, over UDP twice and over TCP once.
+            let times = 2 * u32::try_from(SERVERS_MAX).unwrap_or(u32::MAX);
+            let what = "DNS questions for the addresses of these servers";
+            sends.push(question(what, times * (u32::from(TIMES_SENT) + 1)));
         }
-        vec![
-            question(&over("UDP"), 2 * u32::from(TIMES_SENT)),
-            question(&format!("{}, where UDP is not enough", over("TCP")), 2),
-        ]
+        sends
     }
 
     fn run<'a>(&'a self, ask: &'a Ask, path: &'a Path) -> BoxFuture<'a, Finding> {
@@ -64,7 +77,11 @@ async fn attempt(run: &mut Run<'_>) -> Result<(), Stop> {
     let answer = exchange(run, &question).await?;
     let code = answer.metadata.response_code;
     if matches!(code, ResponseCode::NoError | ResponseCode::NXDomain) {
-        return Ok(());
+        return if question.query.query_type() == RecordType::SRV {
+            service::find(run, &question, &answer).await
+        } else {
+            Ok(())
+        };
     }
     if code == ResponseCode::ServFail && holds_unchecked(run).await {
         return Err(Trouble::SignaturesBroken.into());
@@ -153,10 +170,27 @@ fn question(run: &Run<'_>, manner: Manner) -> Result<Question, Stop> {
                 what: format!("name {name}: {error}"),
             })?;
             name.set_fqdn(true);
-            (name, RecordType::A)
+            let service = run.ask.question.as_deref().is_some_and(is_service);
+            (
+                name,
+                if service {
+                    RecordType::SRV
+                } else {
+                    RecordType::A
+                },
+            )
         }
         None => (Name::root(), RecordType::NS),
     };
+    question_for(run, name, record_type, manner)
+}
+
+fn question_for(
+    run: &Run<'_>,
+    name: Name,
+    record_type: RecordType,
+    manner: Manner,
+) -> Result<Question, Stop> {
     let id = u16::from_be_bytes(run.path.tls().random()?);
     Ok(Question::new(id, name, record_type, manner)?)
 }
@@ -188,5 +222,6 @@ fn evidence(question: &Question, answer: &Message, sent: u8) -> DnsEvidence {
         over_tcp: false,
         recursion_available: answer.metadata.recursion_available,
         sent,
+        services: Vec::new(),
     }
 }

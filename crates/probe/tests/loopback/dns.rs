@@ -2,7 +2,10 @@
 
 use hickory_proto::{
     op::{Message, ResponseCode},
-    rr::{RData, RecordType, rdata::A},
+    rr::{
+        Name, RData, RecordType,
+        rdata::{A, SRV},
+    },
 };
 use outgate_probe::{
     Ask, Finding, Host, Outcome, PathConfig, PhaseName, ResolverChoice, Transport, Trouble,
@@ -201,4 +204,81 @@ async fn a_resolver_that_breaks_off_or_talks_rubbish_over_tcp_fails() {
     let finding = run(&ask, config_to(rubbish.address)).await;
     let malformed = matches!(finding.trouble, Some(Trouble::Malformed { .. }));
     assert!(malformed, "{:?}", finding.trouble);
+}
+
+/// Asks for a service a name server that makes its answer from the bytes of the question.
+async fn service_from(forge: fn(&[u8]) -> Vec<u8>) -> Finding {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let task = tokio::spawn(async move {
+        let mut buffer = [0; 1500];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
+            socket
+                .send_to(&forge(&buffer[..length]), from)
+                .await
+                .unwrap();
+        }
+    });
+    let ask = Ask {
+        question: Some("_sip._udp.example".to_owned()),
+        ..ask("dns")
+    };
+    let finding = run(&ask, config_to(address)).await;
+    task.abort();
+    finding
+}
+
+/// The head of an answer to this question with so many records, and the question.
+fn head(question: &[u8], records: u8) -> Vec<u8> {
+    let mut answer = question.to_vec();
+    answer[2] |= 0x80;
+    answer[7] = records;
+    answer
+}
+
+#[tokio::test]
+async fn a_service_whose_target_points_at_itself_is_no_answer() {
+    let finding = service_from(|question| {
+        let mut answer = head(question, 1);
+        let here = u8::try_from(answer.len()).unwrap();
+        // Owner: the question's name. SRV, IN, 60 s, 8 bytes; then a pointer to the pointer.
+        answer.extend([
+            0xc0, 12, 0, 33, 0, 1, 0, 0, 0, 60, 0, 8, 0, 1, 0, 1, 0x13, 0xc4,
+        ]);
+        answer.extend([0xc0, here + 18]);
+        answer
+    })
+    .await;
+    assert_eq!(finding.outcome, Outcome::Fail);
+    let malformed = matches!(finding.trouble, Some(Trouble::Malformed { .. }));
+    assert!(malformed, "{:?}", finding.trouble);
+}
+
+#[tokio::test]
+async fn of_more_servers_than_the_bound_the_first_are_asked_for_and_no_more() {
+    let resolver = Resolver::start(|_, record_type| match record_type {
+        RecordType::SRV => Say::Records(
+            (0..60)
+                .rev()
+                .map(|at| {
+                    let target = Name::from_ascii(format!("s{at}.example.")).unwrap();
+                    RData::SRV(SRV::new(at, 0, 5060, target))
+                })
+                .collect(),
+        ),
+        RecordType::A => Say::Records(vec![RData::A(A(std::net::Ipv4Addr::LOCALHOST))]),
+        _ => Say::Records(Vec::new()),
+    })
+    .await;
+    let ask = Ask {
+        question: Some("_sip._udp.example".to_owned()),
+        ..ask("dns")
+    };
+    let finding = run(&ask, config_to(resolver.address)).await;
+    assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
+    let dns = finding.attempts[0].dns.clone().unwrap();
+    let targets: Vec<_> = dns.services.iter().map(|it| it.target.as_str()).collect();
+    assert_eq!(targets[..2], ["s0.example.", "s1.example."]);
+    assert_eq!(targets.len(), 8);
+    assert_eq!(resolver.asked().len(), 1 + 2 * 8);
 }

@@ -232,3 +232,70 @@ async fn bind_gives_a_second_opinion_through_a_proxy() {
     let hidden = matches!(finding.trouble, Some(Trouble::NameHidden { .. }));
     assert!(hidden, "{finding:?}");
 }
+
+/// Services: with two servers, with one server of two that has no address, with none that has, one
+/// that is not offered, and one under another name.
+const SERVICES: &str = "_sip._udp 60 SRV 20 0 5060 spare\n_sip._udp 60 SRV 10 60 5062 api\n\
+    spare 60 A 192.0.2.20\nspare 60 AAAA 2001:db8::20\n_half._tcp 60 SRV 1 0 1 api\n\
+    _half._tcp 60 SRV 2 0 2 lost\nlost 60 TXT lost\n_lost._tcp 60 SRV 1 0 1 lost\n\
+    _off._tcp 60 SRV 0 0 0 .\n_alias._udp 60 CNAME _sip._udp\n";
+
+#[tokio::test]
+async fn a_service_is_followed_to_its_servers_over_udp_and_tcp_by_ipv4_and_ipv6() {
+    let bind = Bind::start(&format!("{}{SERVICES}", zone()));
+    for family in FAMILIES {
+        for transport in [Transport::Udp, Transport::Tcp] {
+            for name in ["_sip._udp.example", "_alias._udp.example"] {
+                let (finding, dns) = asked(bind.at(family), transport, name).await;
+                assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
+                assert_eq!(dns.record_type, "SRV");
+                let told: Vec<_> = dns
+                    .services
+                    .iter()
+                    .map(|it| (it.priority, it.weight, it.port, it.target.as_str()))
+                    .collect();
+                let expected = [
+                    (10, 60, 5062, "api.example."),
+                    (20, 0, 5060, "spare.example."),
+                ];
+                assert_eq!(told, expected);
+                let addresses = |at: usize| -> Vec<String> {
+                    let records = dns.services[at].addresses.iter();
+                    records.map(|one| one.address.to_string()).collect()
+                };
+                assert_eq!(addresses(0), ["127.0.0.1", "::1"]);
+                assert_eq!(addresses(1), ["192.0.2.20", "2001:db8::20"]);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_leads_nowhere_says_why() {
+    let bind = Bind::start(&format!("{}{SERVICES}", zone()));
+    let name = |name: &str| name.to_owned();
+    let lost = || Trouble::ServiceWithoutAddress {
+        target: name("lost.example."),
+    };
+    for (asked_for, outcome, trouble) in [
+        ("_half._tcp.example", Outcome::Warn, lost()),
+        ("_lost._tcp.example", Outcome::Fail, lost()),
+        (
+            "_off._tcp.example",
+            Outcome::Fail,
+            Trouble::ServiceNotOffered {
+                name: name("_off._tcp.example"),
+            },
+        ),
+        (
+            "_no._tcp.example",
+            Outcome::Fail,
+            Trouble::ServiceUnknown {
+                name: name("_no._tcp.example"),
+            },
+        ),
+    ] {
+        let (finding, _) = asked(bind.at(FAMILIES[1]), Transport::Udp, asked_for).await;
+        assert_eq!((finding.outcome, finding.trouble), (outcome, Some(trouble)));
+    }
+}

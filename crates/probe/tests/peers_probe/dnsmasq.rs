@@ -35,6 +35,7 @@ pub(crate) fn serve_at(port: u16) -> Peer {
         "--host-record=localhost,127.0.0.1,::1",
         "--host-record=api.example,127.0.0.1",
         "--cname=www.example,api.example",
+        "--srv-host=_sip._udp.example,api.example,5062,10,60",
     ]);
     command.arg(format!("--port={port}"));
     Peer::udp(&mut command, port, directory, &ROOT_NS)
@@ -109,4 +110,19 @@ async fn the_resolver_itself_is_probed_over_udp_and_tcp() {
             .collect();
         assert_eq!(types, ["CNAME", "A"]);
     }
+}
+
+#[tokio::test]
+async fn a_service_is_followed_to_its_server() {
+    let peer = serve();
+    let ask = Ask {
+        question: Some("_sip._udp.example".to_owned()),
+        ..ask("dns")
+    };
+    let finding = run(&ask, config_to(peer.address)).await;
+    assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
+    let services = finding.attempts[0].dns.clone().unwrap().services;
+    let told = (services[0].priority, services[0].weight, services[0].port);
+    assert_eq!(told, (10, 60, 5062));
+    assert_eq!(services[0].addresses[0].address, peer.address.ip());
 }

@@ -1,4 +1,4 @@
-//! Probes against real servers: OpenSSL, nginx, chrony, dnsmasq, BIND, mosquitto, squid, tinyproxy,
+//! Probes against real servers: OpenSSL, nginx, chrony, dnsmasq, BIND, unbound, mosquitto, squid, tinyproxy,
 //! microsocks, OpenSSH, prosody, slapd, avahi, coturn, kamailio, sipp, and Python's websockets.
 //!
 //! Built only with the feature `peers`, which says that these are installed. Each server runs on
@@ -65,6 +65,8 @@ mod sources;
 mod sshd;
 #[cfg(test)]
 mod sslsplit;
+#[cfg(test)]
+mod unbound;
 #[cfg(test)]
 mod unshare;
 #[cfg(test)]

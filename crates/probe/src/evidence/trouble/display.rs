@@ -25,6 +25,9 @@ impl fmt::Display for Trouble {
             | Self::NameServerSilent { .. }
             | Self::SignaturesBroken
             | Self::NameHidden { .. }
+            | Self::ServiceUnknown { .. }
+            | Self::ServiceNotOffered { .. }
+            | Self::ServiceWithoutAddress { .. }
             | Self::NameNowhere { .. }
             | Self::AliasesEndless => self.write_names(f),
             Self::AddressUnknown { role } => write!(f, "the address of {role} is not known"),
@@ -143,6 +146,15 @@ impl Trouble {
             }
             Self::NameNowhere { elsewhere } => {
                 write!(f, "there is no such name, and none for {elsewhere} either")
+            }
+            Self::ServiceUnknown { name } => {
+                write!(f, "nothing says where the service {name} is (SRV)")
+            }
+            Self::ServiceNotOffered { name } => {
+                write!(f, "the service {name} is said not to be offered (SRV `.`)")
+            }
+            Self::ServiceWithoutAddress { target } => {
+                write!(f, "the server {target} of the service (SRV) has no address")
             }
             Self::AliasesEndless => f.write_str("the name's aliases (CNAME) have no end"),
             _ => Ok(()),

@@ -8,35 +8,71 @@ use hickory_proto::{
 use crate::evidence::{AddressRecord, Alias, FamilyAnswer, Trouble};
 
 /// Most addresses kept of one answer.
-pub(super) const ADDRESSES_MAX: usize = 32;
+pub(crate) const ADDRESSES_MAX: usize = 32;
 /// Most steps of a CNAME chain that are followed.
 const ALIASES_MAX: usize = 16;
 
-/// The addresses at the end of the aliases that begin with the name that was asked for. What else
-/// is in the answer is nobody's business.
-pub(super) fn read(records: &[Record], query: &Query) -> FamilyAnswer {
-    let mut answer = FamilyAnswer::without(Trouble::NoAddress);
-    let mut owner = query.name().clone();
-    let mut passed = vec![owner.clone()];
+/// The name at the end of the aliases that begin with another.
+pub(crate) struct Followed {
+    pub(crate) owner: Name,
+    pub(crate) aliases: Vec<Alias>,
+    /// Whether they lead in a circle, or further than is followed.
+    pub(crate) endless: bool,
+}
+
+/// Follows aliases from a name, until one has a record that is `wanted` or is no alias.
+pub(crate) fn follow(
+    records: &[Record],
+    name: &Name,
+    wanted: impl Fn(&Record) -> bool,
+) -> Followed {
+    let mut followed = Followed {
+        owner: name.clone(),
+        aliases: Vec::new(),
+        endless: false,
+    };
+    let mut passed = vec![name.clone()];
     loop {
-        let own = || records.iter().filter(|record| record.name == owner);
-        let addresses = own().filter_map(|record| address(record, query.query_type()));
-        answer.addresses = addresses.take(ADDRESSES_MAX).collect();
-        if !answer.addresses.is_empty() {
-            answer.trouble = None;
-            return answer;
+        let own = || {
+            records
+                .iter()
+                .filter(|record| record.name == followed.owner)
+        };
+        if own().any(&wanted) {
+            return followed;
         }
         let Some((alias, target)) = own().find_map(alias) else {
-            return answer;
+            return followed;
         };
-        answer.aliases.push(alias);
-        if passed.contains(&target) || answer.aliases.len() == ALIASES_MAX {
-            answer.trouble = Some(Trouble::AliasesEndless);
-            return answer;
+        followed.aliases.push(alias);
+        if passed.contains(&target) || followed.aliases.len() == ALIASES_MAX {
+            followed.endless = true;
+            return followed;
         }
         passed.push(target.clone());
-        owner = target;
+        followed.owner = target;
     }
+}
+
+/// The addresses at the end of the aliases that begin with the name that was asked for. What else
+/// is in the answer is nobody's business.
+pub(crate) fn read(records: &[Record], query: &Query) -> FamilyAnswer {
+    let address = |record: &Record| address(record, query.query_type());
+    let followed = follow(records, query.name(), |record| address(record).is_some());
+    let mut answer = FamilyAnswer::without(Trouble::NoAddress);
+    answer.aliases = followed.aliases;
+    if followed.endless {
+        answer.trouble = Some(Trouble::AliasesEndless);
+        return answer;
+    }
+    let own = records
+        .iter()
+        .filter(|record| record.name == followed.owner);
+    answer.addresses = own.filter_map(address).take(ADDRESSES_MAX).collect();
+    if !answer.addresses.is_empty() {
+        answer.trouble = None;
+    }
+    answer
 }
 
 fn address(record: &Record, wanted: RecordType) -> Option<AddressRecord> {
