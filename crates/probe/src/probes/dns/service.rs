@@ -83,16 +83,18 @@ fn servers(told: &Message, question: &Question) -> Result<Vec<ServiceServer>, Tr
     }
     let own = told.answers.iter().filter(|it| it.name == followed.owner);
     let mut servers: Vec<ServiceServer> = own
-        .filter_map(|record| match &record.data {
-            RData::SRV(srv) => Some(ServiceServer {
+        .filter_map(|record| {
+            let RData::SRV(srv) = &record.data else {
+                return None;
+            };
+            Some(ServiceServer {
                 priority: srv.priority,
                 weight: srv.weight,
                 port: srv.port,
                 target: srv.target.to_string(),
                 ttl_seconds: record.ttl,
                 addresses: Vec::new(),
-            }),
-            _ => None,
+            })
         })
         .collect();
     if servers.is_empty() {
