@@ -222,6 +222,11 @@ fn back_ends(hub: &Hub) {
     hub.get("consumer remove billing --yes");
     hub.get("service add ledger");
     hub.get("service list");
+    let issued = hub.get("service key ledger");
+    let key = text(&issued["issued"]["credential"]["id"]);
+    let keys = hub.get("service keys ledger");
+    assert_eq!(keys["keys"][0]["state"], "active");
+    hub.get(&format!("service revoke ledger --key {key} --yes"));
     hub.get("service revoke ledger --yes");
     // Nobody is sent to: there are no more events.
     let made = hub.get("webhook add http://127.0.0.1:1/");

@@ -3,6 +3,7 @@
 //! Every act of an operator is permitted by role and scope, done and written to the audit log in
 //! one transaction. What an operator may not see is not found, rather than forbidden.
 
+mod access_key;
 mod act;
 mod authenticate;
 mod authority;
@@ -43,6 +44,7 @@ use crate::refusal::Refusal;
 use crate::sessions::Sessions;
 use crate::store::Store;
 
+pub use access_key::{MAX_ACCESS_KEYS, MAX_ACCESS_KEYS_IN_ALL};
 pub use act::CLOSING_PATIENCE;
 pub use authenticate::{Claim, Identified};
 pub use authority::{DEFAULT_CERTIFICATE_LIFE, MAX_CERTIFICATE_LIFE, MIN_CERTIFICATE_LIFE};

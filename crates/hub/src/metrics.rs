@@ -18,6 +18,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 mod registered;
+mod signalr;
 
 /// What is counted. Cheap to copy; all copies count together.
 #[derive(Clone, Debug)]
@@ -59,6 +60,7 @@ struct Counted {
     webhook_set_aside: Counter,
     webhook_behind: Family<Webhook, Gauge>,
     echoes: Family<Echoed, Counter>,
+    signalr: signalr::Counted,
 }
 
 /// Something live that is counted as long as this is kept.

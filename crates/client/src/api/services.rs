@@ -4,7 +4,7 @@ use futures_util::Stream;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::credentials::Issued;
+use super::credentials::{Credential, Issued};
 use super::devices::Revoked;
 use crate::error::Error;
 use crate::pages;
@@ -54,6 +54,28 @@ impl Client {
     /// As any request.
     pub async fn revoke_service(&self, id: &str) -> Result<Revoked, Error> {
         let ask = Ask::post(["api", "services", id, "revoke"]);
+        self.send(&ask).await?.json()
+    }
+    /// A service's access keys, without the keys themselves.
+    pub fn access_keys(&self, id: &str) -> impl Stream<Item = Result<Credential, Error>> + use<> {
+        pages::whole(self, Ask::get(["api", "services", id, "access-keys"]))
+    }
+
+    /// Gives a service an access key.
+    ///
+    /// # Errors
+    /// As any request.
+    pub async fn add_access_key(&self, id: &str) -> Result<Issued, Error> {
+        let ask = Ask::create(["api", "services", id, "access-keys"])?;
+        self.send(&ask).await?.json()
+    }
+
+    /// Revokes an access key of a service.
+    ///
+    /// # Errors
+    /// As any request.
+    pub async fn revoke_access_key(&self, id: &str, key: &str) -> Result<Revoked, Error> {
+        let ask = Ask::post(["api", "services", id, "access-keys", key, "revoke"]);
         self.send(&ask).await?.json()
     }
 }

@@ -35,6 +35,14 @@ pub enum Claim<'a> {
         /// Who they say they are, if they say it.
         device: Option<&'a DeviceId>,
     },
+    /// A text that one of a service's access keys has signed, by HMAC-SHA256 with the key's own
+    /// text in base 64. What the text says is for the caller to judge.
+    Signature {
+        /// The text.
+        text: &'a [u8],
+        /// The signature.
+        signature: &'a [u8],
+    },
 }
 
 /// Somebody made out by a credential.
@@ -86,6 +94,7 @@ impl Identity {
                 Ok(found)
             }
             Claim::Certificate { chain, device } => self.by_certificate(chain, device).await,
+            Claim::Signature { text, signature } => self.by_signature(text, signature).await,
         }
     }
 
@@ -341,7 +350,7 @@ pub(super) fn is_held_beyond(
     Ok(false)
 }
 
-fn by_name(connection: &Connection, id: &CredentialId) -> Result<Option<Held>, Refusal> {
+pub(super) fn by_name(connection: &Connection, id: &CredentialId) -> Result<Option<Held>, Refusal> {
     Ok(connection
         .prepare_cached(&format!("{SELECT} WHERE c.id = ?1"))?
         .query_row([id], read)

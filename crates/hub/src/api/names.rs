@@ -65,6 +65,11 @@ names! {
     }
     /// A service.
     OfService { service: ServiceId = "The service.", "billing"; }
+    /// An access key of a service.
+    OfAccessKey {
+        service: ServiceId = "The service.", "billing";
+        key: CredentialId = "The key's name, not the key.", "cr-0123456789abcdefghjk";
+    }
     /// A webhook.
     OfWebhook { webhook: WebhookId = "The webhook.", "wh-0123456789abcdefghjk"; }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use http::Uri;
+use http::{StatusCode, Uri};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -13,7 +13,7 @@ use outgate_core::id::{ServiceId, SiteId};
 
 use crate::api::caller::Caller;
 use crate::api::extract::{Asked, Created, Given, Named};
-use crate::api::names::OfService;
+use crate::api::names::{OfAccessKey, OfService};
 use crate::api::operators::scope;
 use crate::api::pages::{List, Paging, Part, page};
 use crate::api::problem::Problem;
@@ -23,6 +23,8 @@ pub(crate) fn router() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
         .routes(routes!(list_services, create_service))
         .routes(routes!(revoke_service))
+        .routes(routes!(list_access_keys, add_access_key))
+        .routes(routes!(revoke_access_key))
 }
 
 /// A service to be made.
@@ -90,5 +92,56 @@ async fn revoke_service(
 ) -> Result<axum::Json<view::Revocation>, Problem> {
     let identity = &api.state.core.identity;
     let revoked = identity.revoke_service(&caller.actor()?, &service).await?;
+    Ok(axum::Json(revoked.connections.into()))
+}
+
+/// List a service's access keys
+///
+/// Without the keys themselves, all in one part.
+#[utoipa::path(get, path = "/api/services/{service}/access-keys", tag = "services",
+    params(OfService),
+    responses((status = 200, description = "The keys", body = List<view::Credential>)))]
+async fn list_access_keys(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Named(OfService { service }): Named<OfService>,
+) -> Result<Part<view::Credential>, Problem> {
+    let identity = &api.state.core.identity;
+    let keys = identity.access_keys(&caller.actor()?, &service).await?;
+    Ok(Part::whole(keys))
+}
+
+/// Give a service an access key
+///
+/// By which its back end signs tokens for SignalR, as for Azure SignalR Service. It is told only in
+/// this answer. A service has at most two at a time.
+#[utoipa::path(post, path = "/api/services/{service}/access-keys", tag = "services",
+    params(OfService),
+    responses((status = 201, description = "The key", body = view::Issued)))]
+async fn add_access_key(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Named(OfService { service }): Named<OfService>,
+) -> Result<(StatusCode, axum::Json<view::Issued>), Problem> {
+    let identity = &api.state.core.identity;
+    let issued = identity.add_access_key(&caller.actor()?, &service).await?;
+    Ok((StatusCode::CREATED, axum::Json(issued.try_into()?)))
+}
+
+/// Revoke an access key of a service
+///
+/// What was opened by tokens that it has signed is closed before this answers.
+#[utoipa::path(post, path = "/api/services/{service}/access-keys/{key}/revoke", tag = "services",
+    params(OfAccessKey),
+    responses((status = 200, description = "It is revoked", body = view::Revocation)))]
+async fn revoke_access_key(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Named(OfAccessKey { service, key }): Named<OfAccessKey>,
+) -> Result<axum::Json<view::Revocation>, Problem> {
+    let identity = &api.state.core.identity;
+    let revoked = identity
+        .revoke_access_key(&caller.actor()?, &service, &key)
+        .await?;
     Ok(axum::Json(revoked.connections.into()))
 }

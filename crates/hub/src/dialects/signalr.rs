@@ -2,14 +2,17 @@
 //! dialect, with events, commands, calls and a twin.
 //!
 //! [`outgate_signalr_server`] speaks the protocol. Requests come by the `entrance`, which makes out
-//! who asks (`guest`); a connection that has made its handshake is a session, held by its
+//! who asks (`guest`, by a back end's signature in `signed`); a connection that has made its handshake is a session, held by its
 //! `conversation`; what clients call is in `methods`, and what stands in JSON on one side and in
-//! payloads on the other, in `values`.
+//! payloads on the other, in `values`. Back ends ask by `rest`.
 
 mod conversation;
 mod entrance;
 mod guest;
+mod jwt;
 mod methods;
+mod rest;
+mod signed;
 mod values;
 
 use std::collections::BTreeMap;
@@ -23,7 +26,7 @@ use axum::routing::any;
 use http::StatusCode;
 use outgate_core::Core;
 use outgate_signalr_server::{Hub, SignalR as Library, SignalRService, SlowPeer};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use self::guest::Guest;
 use crate::config::{Method, SignalRHub, SlowClients};
@@ -37,9 +40,20 @@ pub(crate) const VIA: &str = "signalr";
 /// for it, and not for longer than [`outgate_core::identity::CLOSING_PATIENCE`].
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
+/// The most messages of back ends that are read at a time.
+const MAX_BODIES: usize = 64;
+
 /// The SignalR hubs.
 #[derive(Clone, Debug)]
-pub(crate) struct SignalR(Arc<BTreeMap<String, Served>>);
+pub(crate) struct SignalR(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    core: Core,
+    hubs: BTreeMap<String, Served>,
+    /// Places for messages of back ends.
+    bodies: Semaphore,
+}
 
 /// One of them.
 #[derive(Clone, Debug)]
@@ -67,12 +81,16 @@ impl SignalR {
             let name = settings.name.clone();
             (name, Served::new(state, settings))
         });
-        Self(Arc::new(hubs.collect()))
+        Self(Arc::new(Inner {
+            core: state.core.clone(),
+            hubs: hubs.collect(),
+            bodies: Semaphore::new(MAX_BODIES),
+        }))
     }
 
     /// The routes; none when there is no hub.
     pub(crate) fn router(&self) -> Router {
-        if self.0.is_empty() {
+        if self.0.hubs.is_empty() {
             return Router::new();
         }
         let mut router = Router::new();
@@ -81,7 +99,12 @@ impl SignalR {
             let hubs = self.clone();
             router = router.route(path, any(move |request| named(hubs.clone(), request)));
         }
-        for served in self.0.values() {
+        for path in rest::ROUTES {
+            let hubs = self.clone();
+            let answer = move |request| rest::answer(hubs.clone(), request);
+            router = router.route(path, any(answer));
+        }
+        for served in self.0.hubs.values() {
             let Some(path) = &served.shared.settings.path else {
                 continue;
             };
@@ -102,7 +125,7 @@ impl SignalR {
 /// A request to the hub that its query names, as clients of Azure SignalR Service do.
 async fn named(hubs: SignalR, request: Request) -> Response {
     let name = guest::field(request.uri(), "hub").map(str::to_lowercase);
-    let served = name.and_then(|name| hubs.0.get(&name).cloned());
+    let served = name.and_then(|name| hubs.0.hubs.get(&name).cloned());
     match served {
         Some(served) => entrance::enter(served, request).await,
         None => (StatusCode::NOT_FOUND, "?hub= names no hub that there is\n").into_response(),
@@ -126,17 +149,20 @@ impl Served {
             draining: state.draining.clone(),
             settings,
         });
+        let metrics = state.metrics.clone();
         let (service, hub) = Library::builder()
             .with_state(Arc::clone(&shared))
             .on("twin", methods::twin)
             .on("report", methods::report)
             .fallback(methods::any_other)
             .on_connect(conversation::begin)
+            .on_disconnect(conversation::over)
             .authenticate(|parts| {
                 let identity = entrance::identity(&parts);
                 std::future::ready(identity.ok_or_else(|| StatusCode::UNAUTHORIZED.into_response()))
             })
             .remember_stalls(|parts| Some(Guest::of(parts)?.known_by()))
+            .on_stalled(move |_, transport| metrics.signalr_stalled(transport))
             .stateful_reconnect(true)
             .slow_peer(slow)
             .waiting_max(waiting, waiting_bytes)

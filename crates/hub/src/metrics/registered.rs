@@ -2,7 +2,7 @@
 
 use super::{
     Counted, Counter, Family, Histogram, Info, Message, Registry, Seconds, Unit,
-    exponential_buckets, seconds,
+    exponential_buckets, seconds, signalr,
 };
 
 impl Counted {
@@ -46,11 +46,13 @@ impl Counted {
             webhook_set_aside: Counter::default(),
             webhook_behind: Family::default(),
             echoes: Family::default(),
+            signalr: signalr::Counted::default(),
         };
         counted.register_connections();
         counted.register_model();
         counted.register_logs();
         counted.register_rest();
+        counted.signalr.register(&mut counted.registry);
         counted
     }
 

@@ -32,7 +32,9 @@ fn body(operation: &str) -> Value {
 }
 
 /// Writing operations that take no body.
-const WITHOUT_BODY: [&str; 18] = [
+const WITHOUT_BODY: [&str; 20] = [
+    "add_access_key",
+    "revoke_access_key",
     "approve_device",
     "cancel_command",
     "discard_letter",

@@ -19,7 +19,8 @@ const orders = {
       })
       .configureLogging(signalR.LogLevel.None);
     if (protocol === "messagepack") builder = builder.withHubProtocol(new MessagePackHubProtocol());
-    connection = builder.build();
+    connection = builder.withAutomaticReconnect([0]).build();
+    connection.onreconnecting(() => say("reconnecting"));
     connection.onclose((error) => say("closed", error ? error.message : null));
     connection.on("Desired", (version, document) => say("desired", { version, document }));
     connection.on("price", (...args) => {

@@ -162,6 +162,35 @@ async fn when_a_revocation_returns_every_transport_is_closed_and_lets_nobody_bac
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hub_that_goes_down_has_its_clients_come_back_and_its_figures_told_who_was_there() {
+    let running = Running::with_pos("").await;
+    let mut nodes = Vec::new();
+    for (at, way) in WAYS.into_iter().enumerate() {
+        let (_, _, mut node) = device(&running, at).await;
+        assert_eq!(node.does(json!(["invoke", "here"])).await, Value::Null);
+        nodes.push((way, node));
+    }
+    let metrics = &running.hub.state().metrics;
+    let text = metrics.text();
+    for line in [
+        r#"outgate_signalr_connections{hub="pos",transport="WebSockets"} 2"#,
+        r#"outgate_signalr_connections{hub="pos",transport="LongPolling"} 2"#,
+        r#"outgate_signalr_invocations_total{hub="pos",direction="in"} 5"#,
+        r#"outgate_sessions{dialect="signalr"} 5"#,
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    running.hub.drain();
+    for (way, node) in &mut nodes {
+        node.says("reconnecting").await;
+        let why = node.says("closed").await;
+        assert!(why.is_string() || why.is_null(), "{way:?} {why}");
+    }
+    let closed = r#"outgate_signalr_closed_total{hub="pos",reason="server"} 5"#;
+    assert!(metrics.text().contains(closed), "{}", metrics.text());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_proves_nothing_is_refused_and_a_hub_that_is_not_there_is_not_found() {
     let running = Running::with_pos("").await;
     let token = running.device("till-1").await;

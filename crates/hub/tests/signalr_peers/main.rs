@@ -1,9 +1,10 @@
-//! Microsoft's own SignalR client in Node, against a whole hub: its door, its TLS, its store.
+//! Microsoft's own SignalR client in Node, and a vendor's back end in Python, against a whole hub: its door, its TLS, its store.
 //!
 //! Needs the programs and packages in `xtask/peers`; `cargo xtask test` installs them.
 
 #![cfg(test)]
 
+mod back_ends;
 mod devices;
 mod node;
 #[path = "../running/hub.rs"]

@@ -3,18 +3,19 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use outgate_client::{Client, Service};
+use outgate_client::{Client, Credential, Given, Issued, Service};
 
 use crate::output::Failure;
 use crate::remote::secret::Out;
-use crate::remote::{Listing, Remote, ask, or_dash, wait};
+use crate::remote::{Listing, Remote, ask, or_dash, properties, wait};
 
 use super::device::ended;
 
 /// `outgate service`: back ends that take events.
 #[derive(Args)]
 #[command(after_help = "Example:
-  outgate service add billing --out billing.token")]
+  outgate service add billing --out billing.token
+  outgate service key billing --out billing.connection")]
 pub(crate) struct ServiceArgs {
     #[command(subcommand)]
     act: Act,
@@ -36,10 +37,29 @@ enum Act {
     },
     /// List them.
     List(Listing),
-    /// Let one in no more.
+    /// Give one an access key, as a connection string for back ends of Azure SignalR Service.
+    Key {
+        /// Which
+        service: String,
+        #[command(flatten)]
+        out: Out,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// List one's access keys.
+    Keys {
+        /// Which
+        service: String,
+        #[command(flatten)]
+        listing: Listing,
+    },
+    /// Let one in no more, or an access key of it.
     Revoke {
         /// Which
         service: String,
+        /// Only this access key, by its name
+        #[arg(long)]
+        key: Option<String>,
         /// Do not ask
         #[arg(long)]
         yes: bool,
@@ -74,17 +94,74 @@ impl Act {
                     .show("services", Client::services, headings, row)
                     .await
             }
-            Self::Revoke {
+            Self::Key {
                 service,
-                yes,
+                out,
                 remote,
             } => {
-                ask::confirm(&format!("Revoke {service} and its tokens?"), yes)?;
-                let revoked = remote.client()?.revoke_service(&service).await?;
-                remote.show("revoked", &revoked, ended)
+                let client = remote.client()?;
+                let issued = client.add_access_key(&service).await?;
+                let text = connection_string(client.hub(), &issued);
+                let people = |issued: &Issued| {
+                    properties([
+                        ("key", issued.credential.id.clone()),
+                        ("connection string", text.clone()),
+                    ])
+                };
+                out.tell_alone(&remote, "issued", &issued, &text, people)
             }
+            Self::Keys { service, listing } => {
+                let headings = ["key", "state", "created", "used"];
+                let keys = |client: &Client| client.access_keys(&service);
+                listing.show("keys", keys, headings, key_row).await
+            }
+            Self::Revoke {
+                service,
+                key,
+                yes,
+                remote,
+            } => revoke(&service, key.as_deref(), yes, &remote).await,
         }
     }
+}
+
+async fn revoke(
+    service: &str,
+    key: Option<&str>,
+    yes: bool,
+    remote: &Remote,
+) -> Result<(), Failure> {
+    let client = remote.client()?;
+    let revoked = match key {
+        Some(key) => {
+            ask::confirm(&format!("Revoke the access key {key} of {service}?"), yes)?;
+            client.revoke_access_key(service, key).await?
+        }
+        None => {
+            ask::confirm(&format!("Revoke {service}, its tokens and keys?"), yes)?;
+            client.revoke_service(service).await?
+        }
+    };
+    remote.show("revoked", &revoked, ended)
+}
+
+/// What back ends of Azure SignalR Service are configured with.
+fn connection_string(hub: &str, issued: &Issued) -> String {
+    let key = match &issued.given {
+        Given::Key(key) => key.expose(),
+        Given::Token(_) | Given::Certificate(_) | Given::Nothing => "",
+    };
+    let hub = hub.trim_end_matches('/');
+    format!("Endpoint={hub};AccessKey={key};Version=1.0;")
+}
+
+fn key_row(key: &Credential) -> [String; 4] {
+    [
+        key.id.clone(),
+        key.state.clone(),
+        key.created.clone(),
+        or_dash(key.used.as_ref()),
+    ]
 }
 
 fn row(service: &Service) -> [String; 4] {

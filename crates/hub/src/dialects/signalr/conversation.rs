@@ -12,8 +12,12 @@ use outgate_core::Refusal;
 use outgate_core::calls::{Answer, Call, DEADLINE};
 use outgate_core::commands::{Command, Settlement};
 use outgate_core::sessions::{Ending, MAX_WAITING_CALLS, Session, Signal};
-use outgate_signalr_server::{Connection, Extension, HubError, InvokeError, Payload, State};
+use outgate_signalr_server::{
+    Connection, Disconnected, Extension, HubError, InvokeError, Payload, State,
+};
 use tokio::sync::Notify;
+
+use crate::metrics::Direction;
 
 use super::guest::Guest;
 use super::values::{self, told};
@@ -40,13 +44,23 @@ pub(super) async fn begin(
 ) -> Result<(), HubError> {
     let opened = guest.open_session(&hub.core, VIA).await;
     let session = opened.map_err(told)?;
-    tokio::spawn(converse(hub, connection, session));
+    tokio::spawn(converse(hub, connection, session, guest.is_device()));
     Ok(())
 }
 
 /// Holds a connection's session to its end.
-async fn converse(hub: Arc<Shared>, connection: Connection, session: Arc<Session>) {
-    let live = hub.metrics.session(VIA);
+async fn converse(
+    hub: Arc<Shared>,
+    connection: Connection,
+    session: Arc<Session>,
+    is_device: bool,
+) {
+    let hub_name = &hub.settings.name;
+    let live = (
+        hub.metrics.session(VIA),
+        hub.metrics
+            .signalr_connection(hub_name, connection.transport()),
+    );
     let device = Device {
         hub: &hub,
         connection: &connection,
@@ -56,7 +70,7 @@ async fn converse(hub: Arc<Shared>, connection: Connection, session: Arc<Session
         biased;
         ending = session.ended() => Some(ending),
         () = connection.closed() => None,
-        () = Box::pin(device.serve()) => None,
+        () = Box::pin(device.serve()), if is_device => None,
     };
     if let Some(ending) = ending {
         let (error, may_return) = farewell(ending);
@@ -69,6 +83,15 @@ async fn converse(hub: Arc<Shared>, connection: Connection, session: Arc<Session
     }
     drop(session);
     drop(live);
+}
+
+/// A connection has ended.
+pub(super) async fn over(
+    why: Arc<Disconnected>,
+    State(hub): State<Arc<Shared>>,
+) -> Result<(), HubError> {
+    hub.metrics.signalr_closed(&hub.settings.name, &why);
+    Ok(())
 }
 
 /// What a client is told whose session was ended, and whether it comes back by itself.
@@ -208,6 +231,8 @@ impl<'a> Device<'a> {
         (media_type, payload): (&str, &Bytes),
         patience: Duration,
     ) -> Result<Payload, InvokeError> {
+        let name = &self.hub.settings.name;
+        self.hub.metrics.signalr_invoked(name, Direction::Out, 1);
         let protocol = self.connection.protocol();
         let protocol = protocol.ok_or(InvokeError::Disconnected)?;
         let arguments = values::arguments(media_type, payload, protocol);

@@ -43,7 +43,7 @@ pub(super) async fn enter(served: Served, request: Request) -> Response {
 pub(super) fn identity(parts: &Parts) -> Option<Identity> {
     let guest = Guest::of(parts)?;
     Some(Identity {
-        user: Some(guest.user()),
+        user: guest.user(),
         extension: Some(guest as Arc<dyn Any + Send + Sync>),
     })
 }
@@ -65,7 +65,8 @@ async fn make_out(served: &Served, parts: &Parts) -> Result<Guest, Refusal> {
     let facts = facts.ok_or(Refusal::Internal(
         "a request without the facts of its connection",
     ))?;
-    Guest::make_out(&served.shared.core, &parts.uri, &parts.headers, facts).await
+    let shared = &served.shared;
+    Guest::make_out(&shared.core, &shared.settings, parts, facts).await
 }
 
 fn turned_away(served: &Served, refusal: Refusal) -> Response {

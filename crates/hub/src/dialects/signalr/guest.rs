@@ -1,46 +1,80 @@
 //! Who comes in, and as whom a connection acts.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
 
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, Uri};
-use outgate_core::identity::{Identified, Principal};
+use outgate_core::id::{ServiceId, SiteId};
+use outgate_core::identity::{Identified, Principal, Scope};
 use outgate_core::limits::source;
 use outgate_core::secret::Secret;
 use outgate_core::sessions::Session;
 use outgate_core::{Core, Refusal};
 use outgate_door::Facts;
+use percent_encoding::percent_decode_str;
 
+use super::signed;
+use crate::config::SignalRHub;
 use crate::dialects::login::{self, Shown};
 
-/// The most bytes of a token in a query.
+/// The most bytes of one of the hub's own tokens in a query.
 const MAX_TOKEN: usize = 1_024;
+
+/// The path at which clients of Azure SignalR Service find their hub.
+const CLIENT: &str = "/client";
 
 /// Somebody who was made out by what a request showed.
 #[derive(Debug)]
 pub(super) struct Guest {
     identified: Identified,
     peer: SocketAddr,
-    user: Arc<str>,
+    user: Option<Arc<str>>,
+    who: Who,
     /// Since its connection's handshake; who holds it is the conversation.
     session: OnceLock<Weak<Session>>,
 }
 
+/// What a guest is.
+#[derive(Debug)]
+enum Who {
+    /// A device at this site.
+    Device(SiteId),
+    /// A client for whom this service's back end has signed a token.
+    Client(ServiceId),
+}
+
+/// A service that sends.
+#[derive(Clone, Debug)]
+pub(super) struct Sender {
+    pub(super) service: ServiceId,
+    pub(super) scope: Scope,
+}
+
 impl Guest {
-    /// Makes out who asks: by a token in `Authorization`, or in the query, where browsers put it
-    /// that cannot send that; or by the certificate below.
+    /// Makes out who asks for the hub of those settings: by a token in `Authorization`, or in the
+    /// query, where browsers put it that cannot send that; or by the certificate below.
     ///
     /// # Errors
-    /// As [`login::identify`]; [`Refusal::Forbidden`] for who is no device.
+    /// As [`login::identify`] and [`signed::verify`]; [`Refusal::Forbidden`] for who is neither a
+    /// device nor a client of a service's.
     pub(super) async fn make_out(
         core: &Core,
-        uri: &Uri,
-        headers: &HeaderMap,
+        settings: &SignalRHub,
+        parts: &Parts,
         facts: &Facts,
     ) -> Result<Self, Refusal> {
-        let identified = match field(uri, "access_token") {
+        let in_query = || field(&parts.uri, "access_token");
+        let headers = &parts.headers;
+        let shown = bearer(headers).or_else(in_query);
+        if let Some(text) = shown.filter(|text| signed::may_be(text)) {
+            let asked = |audience: &Uri| is_of(audience, settings);
+            let (identified, claims) = signed::verify(core, text, parts, facts, asked).await?;
+            return Self::new(identified, facts, claims.user());
+        }
+        let identified = match in_query() {
             Some(token) if !headers.contains_key(AUTHORIZATION) => {
                 if token.len() > MAX_TOKEN {
                     return Err(Refusal::Unauthenticated);
@@ -50,16 +84,27 @@ impl Guest {
             }
             Some(_) | None => login::over_http(core, headers, facts).await?,
         };
-        let user = match &identified.principal {
-            Principal::Device { device, .. } => device.as_str().into(),
-            Principal::Operator { .. } | Principal::Service { .. } => {
-                return Err(Refusal::forbidden("a device's place for somebody else"));
+        if let Principal::Service { .. } = &identified.principal {
+            return Err(Refusal::forbidden("a client's place for a back end"));
+        }
+        Self::new(identified, facts, None)
+    }
+
+    fn new(identified: Identified, facts: &Facts, user: Option<&str>) -> Result<Self, Refusal> {
+        let (who, user) = match &identified.principal {
+            Principal::Device { device, site, .. } => {
+                (Who::Device(site.clone()), Some(device.as_str()))
+            }
+            Principal::Service { service, .. } => (Who::Client(service.clone()), user),
+            Principal::Operator { .. } => {
+                return Err(Refusal::forbidden("a device's place for an operator"));
             }
         };
         Ok(Self {
+            user: user.map(Arc::from),
             identified,
             peer: facts.peer,
-            user,
+            who,
             session: OnceLock::new(),
         })
     }
@@ -70,14 +115,29 @@ impl Guest {
     }
 
     /// Whom messages to a user of that name reach.
-    pub(super) fn user(&self) -> Arc<str> {
-        Arc::clone(&self.user)
+    pub(super) fn user(&self) -> Option<Arc<str>> {
+        self.user.clone()
+    }
+
+    /// Whether a service's messages reach it: those of any that sees the device's site, or of the
+    /// service whose client it is.
+    pub(super) fn is_reached_by(&self, sender: &Sender) -> bool {
+        match &self.who {
+            Who::Device(site) => sender.scope.sees(site),
+            Who::Client(service) => *service == sender.service,
+        }
+    }
+
+    /// Whether it is a device, rather than a client of a back end's.
+    pub(super) fn is_device(&self) -> bool {
+        matches!(self.who, Who::Device(_))
     }
 
     /// By what it is remembered which transports get through from where it is.
     pub(super) fn known_by(&self) -> Arc<str> {
         let (credential, from) = (&self.identified.credential, source(self.peer.ip()));
-        format!("{credential} {from}").into()
+        let user = self.user.as_deref().unwrap_or_default();
+        format!("{credential} {from} {user}").into()
     }
 
     /// Opens the session of its connection, which lasts as long as whoever asked keeps it.
@@ -106,10 +166,40 @@ impl Guest {
     }
 }
 
-/// A field of a request's query, as it is written.
+/// Whether a token's audience is where a hub is found.
+fn is_of(audience: &Uri, settings: &SignalRHub) -> bool {
+    if signed::same(audience.path(), CLIENT) {
+        let name = field(audience, "hub");
+        return name.is_some_and(|name| name.eq_ignore_ascii_case(&settings.name));
+    }
+    let path = settings.path.as_ref();
+    path.is_some_and(|path| signed::same(audience.path(), path))
+}
+
+/// The bearer token of a request (RFC 6750), if it shows one.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let header = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The first field of that name in a request's query, as it is written.
 pub(super) fn field<'a>(uri: &'a Uri, name: &str) -> Option<&'a str> {
-    let mut fields = uri.query().unwrap_or_default().split('&');
-    fields.find_map(|field| {
+    named(uri, name).next()
+}
+
+/// The fields of that name in a request's query, without what protects them.
+pub(super) fn fields<'a>(uri: &'a Uri, name: &str) -> impl Iterator<Item = Cow<'a, str>> {
+    named(uri, name).map(|value| {
+        let value = value.replace('+', " ");
+        let decoded = percent_decode_str(&value).decode_utf8_lossy();
+        Cow::Owned(decoded.into_owned())
+    })
+}
+
+fn named<'a>(uri: &'a Uri, name: &str) -> impl Iterator<Item = &'a str> {
+    let fields = uri.query().unwrap_or_default().split('&');
+    fields.filter_map(move |field| {
         let (its, value) = field.split_once('=')?;
         its.eq_ignore_ascii_case(name).then_some(value)
     })

@@ -13,6 +13,7 @@ use super::guest::Guest;
 use super::values::{self, told};
 use super::{Shared, VIA};
 use crate::config::Method;
+use crate::metrics::Direction;
 
 /// `twin()`: both halves of the device's twin.
 pub(super) async fn twin(
@@ -46,8 +47,13 @@ pub(super) async fn any_other(
     Extension(guest): Extension<Guest>,
     State(hub): State<Arc<Shared>>,
 ) -> Result<(), HubError> {
+    let name = &hub.settings.name;
+    hub.metrics.signalr_invoked(name, Direction::In, 1);
     match hub.method(&target) {
         Method::Refuse => Err(HubError::new("Method does not exist.")),
+        Method::Event if !guest.is_device() => {
+            Err(HubError::new("only what devices say is kept as an event"))
+        }
         Method::Event => {
             let event = NewEvent {
                 name: target,
