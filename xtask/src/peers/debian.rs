@@ -19,6 +19,9 @@ const PATIENCE: [&str; 3] = [
     "-oAcquire::http::Timeout=30",
 ];
 
+/// Where Debian's Python is set apart, in the folder of libraries.
+const PYTHON_APART: &str = "python-apart";
+
 /// One line of the list.
 #[derive(Debug, PartialEq)]
 struct Wanted {
@@ -170,7 +173,28 @@ fn unpack_all(wanted: &[Wanted], folder: &Path) -> Result<()> {
                 .arg(&root),
         )?;
     }
+    set_python_apart(&root.join("usr/lib")).context("failed to set Debian's Python apart")?;
     fs::remove_dir_all(&downloads).context("failed to remove the downloads")
+}
+
+/// Moves Debian's own Python to where only who asks for it finds it: any other Python that is told
+/// where the unpacked libraries are would load it in place of its own.
+fn set_python_apart(libraries: &Path) -> std::io::Result<()> {
+    let apart = libraries.join(PYTHON_APART);
+    for folder in fs::read_dir(libraries)? {
+        let folder = folder?.path();
+        if !folder.is_dir() || folder == apart {
+            continue;
+        }
+        for file in fs::read_dir(&folder)? {
+            let file = file?;
+            if file.file_name().to_string_lossy().starts_with("libpython") {
+                fs::create_dir_all(&apart)?;
+                fs::rename(file.path(), apart.join(file.file_name()))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn announce(act: &str, wanted: &[Wanted]) {
@@ -226,6 +250,23 @@ mod tests {
     use anyhow::anyhow;
 
     use super::*;
+
+    #[test]
+    fn pythons_libraries_are_set_apart_and_others_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("x86_64-linux-gnu");
+        fs::create_dir(&place).unwrap();
+        for name in ["libpython3.11.so.1.0", "libevent-2.1.so.7"] {
+            fs::write(place.join(name), "").unwrap();
+        }
+        for _again in 0..2 {
+            set_python_apart(folder.path()).unwrap();
+            assert!(place.join("libevent-2.1.so.7").exists());
+            assert!(!place.join("libpython3.11.so.1.0").exists());
+            let apart = folder.path().join(PYTHON_APART);
+            assert!(apart.join("libpython3.11.so.1.0").exists());
+        }
+    }
 
     #[test]
     fn the_shipped_list_can_be_read() {

@@ -1,6 +1,6 @@
 //! Names, resolved by unbound behind BIND: what it filters, and what it takes for forged.
 
-use std::{net::IpAddr, process::Command};
+use std::{ffi::OsString, net::IpAddr, process::Command};
 
 use outgate_probe::{
     Ask, FamilyAnswer, Finding, Host, Outcome, PathConfig, ResolverChoice, Transport, Trouble,
@@ -11,7 +11,7 @@ use crate::{
     asks::{PATIENCE, ask, run},
     bind9::{Bind, FAMILIES, asked, types, zone},
     dnsmasq::ROOT_NS,
-    peer::{Peer, free_port, write},
+    peer::{Peer, free_port, root_of, write},
 };
 
 /// A key that has signed nothing: what is below it cannot be proven (RFC 4035 §5.5).
@@ -49,7 +49,19 @@ fn serve(bind: &Bind) -> Peer {
     let file = write(&directory, "unbound.conf", configuration);
     let mut command = Command::new("unbound");
     command.arg("-d").arg("-c").arg(file);
+    if let Some(libraries) = libraries() {
+        command.env("LD_LIBRARY_PATH", libraries);
+    }
     Peer::udp(&mut command, port, directory, &ROOT_NS)
+}
+
+/// Where its libraries are, when it was unpacked and not installed: with the others, but for
+/// Python's, which are set apart (see `cargo xtask peers`).
+fn libraries() -> Option<OsString> {
+    let others = std::env::var_os("LD_LIBRARY_PATH")?;
+    let apart = root_of("unbound").join("usr/lib/python-apart");
+    let all = std::env::split_paths(&others).chain([apart]);
+    std::env::join_paths(all).ok()
 }
 
 fn start() -> (Bind, Peer) {
