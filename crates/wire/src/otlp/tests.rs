@@ -40,15 +40,14 @@ fn record(one: serde_json::Value) -> Record {
 
 /// What the parts are when they are written as a request again, a group a scope.
 fn written(parts: &[Part]) -> Vec<u8> {
-    let (mut resource, mut scope) = (Resource::default(), Scope::default());
+    let mut resource = Resource::default();
     let mut batch = Batch::default();
     let mut groups = Vec::new();
     for part in parts {
         match part {
             Part::Resource(one) => resource = one.clone(),
             Part::Scope(one) => {
-                scope = one.clone();
-                groups.push((resource.clone(), scope.clone(), Vec::new()));
+                groups.push((resource.clone(), one.clone(), Vec::new()));
             }
             Part::Record(one) => {
                 let bytes = one.to_bytes();
