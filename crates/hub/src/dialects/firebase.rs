@@ -2,7 +2,7 @@
 //! interface with event streams at every path that ends in `.json`.
 //!
 //! Each namespace is a tree in memory and in the core's `trees`, and has one task that does what is
-//! asked in its order ([`namespace`]): nobody is told of a change, or gets an answer, before what it
+//! asked in its order (`namespace`): nobody is told of a change, or gets an answer, before what it
 //! rests on is on the disk. Many writes wait for one commit.
 
 mod login;
