@@ -59,8 +59,9 @@ impl Writer {
             .spawn(move || {
                 committer.run(&connection);
                 drop(connection);
-                // Others may open the folder from here on.
-                drop(lock);
+                // Others may open the folder from here on. Closing it would not do: a program that
+                // another thread is just starting has a copy of it until it has begun.
+                let _ = lock.unlock();
             })
             .map_err(OpenError::Thread)?;
         Ok(Self(Arc::new(Inner {

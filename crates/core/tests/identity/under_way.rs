@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::json;
 
+use outgate_core::assets::{Asset, NewAsset};
 use outgate_core::events::NewEvent;
 use outgate_core::id::{AuthorityId, CommandId, CredentialId, FleetKeyId, WebhookId};
 use outgate_core::identity::{Actor, Enrolled, NewFleetKey, Page, Role, Scope};
@@ -40,6 +41,7 @@ struct Things {
     customer: String,
     command: CommandId,
     webhook: WebhookId,
+    access_key: CredentialId,
 }
 
 macro_rules! operations {
@@ -56,7 +58,7 @@ macro_rules! operations {
 }
 
 /// Every operation by which an operator changes something.
-const OPERATIONS: [Operation; 36] = operations![
+const OPERATIONS: [Operation; 39] = operations![
     call: |c, a, _t| async {
         let (device, method) = (id("till-1"), "reboot".to_owned());
         let asked = c.calls.call(a, &device, method, String::new(), Bytes::new(), HOUR / 60);
@@ -107,7 +109,14 @@ const OPERATIONS: [Operation; 36] = operations![
     desire: |c, a, _t| c.twins.desire(a, &id("till-1"), json!({"colour": "red"}), None);
     create: |c, a, _t| c.webhooks.create(a, a_webhook());
     update: |c, a, t| c.webhooks.update(a, &t.webhook, WebhookChange::default(), None);
-    remove: |c, a, t| c.webhooks.remove(a, &t.webhook);
+    remove: |c, a, t| async {
+        // An asset, and a webhook.
+        c.assets.remove(a, &"logo.png".parse().unwrap(), None).await?;
+        c.webhooks.remove(a, &t.webhook).await
+    };
+    put: |c, a, _t| put_asset(c, a, "prices.json");
+    add_access_key: |c, a, _t| c.identity.add_access_key(a, &id("erp"));
+    revoke_access_key: |c, a, t| c.identity.revoke_access_key(a, &id("erp"), &t.access_key);
     rotate_secret: |c, a, t| c.webhooks.rotate(a, &t.webhook, HOUR);
     redeliver: |c, a, t| c.webhooks.redeliver(a, &t.webhook, 1);
     discard: |c, a, t| c.webhooks.discard(a, &t.webhook, 1);
@@ -122,7 +131,10 @@ const OPERATIONS: [Operation; 36] = operations![
 ];
 
 /// Those by which an operator only looks at something.
-const LOOKS: [&str; 16] = [
+const LOOKS: [&str; 18] = [
+    "access_keys",
+    // Whether an asset may be made, before anything of it is taken.
+    "begin",
     "entries",
     "verify",
     "list",
@@ -264,6 +276,8 @@ async fn prepared() -> (Hub, Things) {
     let operator_token = bob.await.unwrap().1.credential.id;
     let erp = identity.create_service(admin, id("erp"), Scope::All);
     erp.await.unwrap();
+    let access_key = identity.add_access_key(admin, &id("erp")).await;
+    put_asset(&hub.core, admin, "logo.png").await.unwrap();
     let fleet_key = identity.create_fleet_key(admin, a_fleet_key()).await;
     let (shop, customer) = (id("shop"), Customer::new(&hub));
     let authority = identity.add_authority(admin, &shop, &customer.pem).await;
@@ -276,8 +290,21 @@ async fn prepared() -> (Hub, Things) {
         customer: Customer::new(&hub).pem,
         command: command.unwrap().id,
         webhook: webhook_with_a_letter(&hub).await,
+        access_key: access_key.unwrap().credential.id,
     };
     (hub, things)
+}
+
+/// Has an asset made with nothing in it.
+async fn put_asset(core: &Core, actor: &Actor, name: &str) -> Result<Asset, Refusal> {
+    let new = NewAsset {
+        name: name.parse().unwrap(),
+        site: None,
+        content_type: String::new(),
+    };
+    // What comes of it is for the operation itself to say.
+    let incoming = core.assets.begin(&Actor::hub(), &new).await?;
+    core.assets.put(actor, new, incoming.finish().await?).await
 }
 
 /// A webhook that did not take the one event there is.
