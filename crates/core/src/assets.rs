@@ -115,14 +115,18 @@ impl Assets {
     /// disk; a device that fetches the asset's old content meanwhile gets all of it.
     ///
     /// # Errors
-    /// As [`Assets::begin`]; [`Refusal::TooMany`] beyond [`MAX_ASSETS`]; [`Refusal::TooLarge`]
-    /// beyond [`MAX_ASSETS_BYTES`].
+    /// As [`Assets::begin`]; [`Refusal::Invalid`] when nothing is in it; [`Refusal::TooMany`] beyond
+    /// [`MAX_ASSETS`]; [`Refusal::TooLarge`] beyond [`MAX_ASSETS_BYTES`].
     pub async fn put(
         &self,
         actor: &Actor,
         new: NewAsset,
         content: Whole,
     ) -> Result<Asset, Refusal> {
+        if content.size() == 0 {
+            // More likely forgotten than meant.
+            return Err(Refusal::invalid("content", "at least one byte"));
+        }
         let asset = Asset {
             name: new.name,
             site: new.site,

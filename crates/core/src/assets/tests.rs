@@ -93,6 +93,14 @@ async fn a_device_holds_what_is_for_all_and_for_its_site_which_goes_first() {
 }
 
 #[tokio::test]
+async fn an_asset_with_nothing_in_it_is_refused() {
+    let bench = Bench::new(Limits::default());
+    let (assets, hub) = (&bench.core.assets, Actor::hub());
+    let made = put_by(assets, &hub, named("a", None), "").await;
+    assert!(matches!(made, Err(Refusal::Invalid { .. })), "{made:?}");
+}
+
+#[tokio::test]
 async fn an_object_goes_with_the_last_asset_that_has_it_in_it() {
     let bench = Bench::new(Limits::default());
     let core = &bench.core;

@@ -295,7 +295,7 @@ async fn prepared() -> (Hub, Things) {
     (hub, things)
 }
 
-/// Has an asset made with nothing in it.
+/// Has an asset made with a byte in it.
 async fn put_asset(core: &Core, actor: &Actor, name: &str) -> Result<Asset, Refusal> {
     let new = NewAsset {
         name: name.parse().unwrap(),
@@ -304,6 +304,7 @@ async fn put_asset(core: &Core, actor: &Actor, name: &str) -> Result<Asset, Refu
     };
     // What comes of it is for the operation itself to say.
     let incoming = core.assets.begin(&Actor::hub(), &new).await?;
+    let incoming = incoming.take(Bytes::from_static(b"x")).await?;
     core.assets.put(actor, new, incoming.finish().await?).await
 }
 

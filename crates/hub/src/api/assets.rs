@@ -73,7 +73,7 @@ async fn list_assets(
 
 /// Make or change an asset
 ///
-/// The body is what is in it, of at most 256 MiB; its type, that of the asset. Of two of the same
+/// The body is what is in it, of 1 byte to 256 MiB; its type, that of the asset. Of two of the same
 /// name a device holds the one of its site.
 #[utoipa::path(put, path = "/api/assets/{asset}", tag = "assets", params(OfAsset, Whose),
     request_body(content = inline(Content), content_type = "application/octet-stream"),
