@@ -103,7 +103,7 @@ const NEVER: Duration = Duration::from_secs(60);
 const WAITS_FOR_MUCH: Duration = Duration::from_secs(5);
 /// Bytes at most that a server gets rid of, with what lies in buffers on the way: more than any
 /// probe's bound, and far less than goes over a loopback while a probe waits.
-const READ_AT_MOST: usize = 1 << 20;
+const READ_AT_MOST: usize = 4 << 20;
 /// The server's own buffer, which shall not hide how much is read, in bytes.
 const BUFFER: usize = 64 << 10;
 /// Between two bytes or datagrams of a slow server.
