@@ -28,6 +28,8 @@ pub fn proxy_script_answer(data: &[u8]) {
     let with_login = format!("PROXI user:{SECRET}@{answer}");
     if let Err(error @ ScriptError::Answer { .. }) = hops(Some(&with_login)) {
         let told = error.to_string().matches(SECRET).count();
+        // What steers a terminal is left out, so that letters stand together that did not.
+        let answer = answer.replace(char::is_control, "");
         assert!(told <= answer.matches(SECRET).count(), "{error}");
     }
 }
