@@ -161,14 +161,8 @@ async fn over_http2(
         .handshake(TokioIo::new(stream))
         .await
         .map_err(said)?;
-    let exchange = async {
-        let response = sender.send_request(request).await.map_err(said)?;
-        read(response).await
-    };
-    tokio::select! {
-        result = exchange => result,
-        () = drive(connection) => Err(Trouble::Closed { phase: PhaseName::FirstByte }),
-    }
+    let sent = async { sender.send_request(request).await.map_err(said) };
+    answer(sent, connection).await
 }
 
 async fn over_http1(
@@ -183,20 +177,25 @@ async fn over_http1(
         .handshake(TokioIo::new(stream))
         .await
         .map_err(said)?;
-    let exchange = async {
-        let response = sender.send_request(request).await.map_err(said)?;
-        read(response).await
+    let sent = async { sender.send_request(request).await.map_err(said) };
+    answer(sent, connection).await
+}
+
+/// The message that comes for what is sent over a connection, which is driven meanwhile. What ends
+/// the connection is told by the exchange that it carries.
+async fn answer(
+    sent: impl Future<Output = Result<Response<Incoming>, Trouble>>,
+    connection: impl Future,
+) -> Result<Vec<u8>, Trouble> {
+    let exchange = async { read(sent.await?).await };
+    let driving = async {
+        connection.await;
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         result = exchange => result,
-        () = drive(connection) => Err(Trouble::Closed { phase: PhaseName::FirstByte }),
+        () = driving => Err(Trouble::Closed { phase: PhaseName::FirstByte }),
     }
-}
-
-/// Drives a connection. What ends it is told by the exchange that it carries.
-async fn drive(connection: impl Future) {
-    connection.await;
-    std::future::pending::<()>().await;
 }
 
 /// The message in an answer: any status of success, and no other type (RFC 8484 §4.2.1). Nobody is
