@@ -10,7 +10,7 @@ use outgate_testbed::{python, run};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::node::{Node, WAYS};
+use crate::client::{Client, WAYS};
 use crate::running::Running;
 
 /// A service with an access key.
@@ -79,10 +79,10 @@ async fn a_back_end_reaches_devices_and_its_clients_over_every_transport() {
     for (at, way) in WAYS.into_iter().enumerate() {
         let user = format!("cashier-{at}");
         let token = back_end.token(CLIENT, &user).await;
-        nodes.push((user, Node::connected(&running, CLIENT, &token, way).await));
+        nodes.push((user, Client::connected(&running, CLIENT, &token, way).await));
     }
     let token = running.device("till-1").await;
-    let device = Node::connected(&running, "/devices", &token, WAYS[0]).await;
+    let device = Client::connected(&running, "/devices", &token, WAYS[0]).await;
     nodes.push(("till-1".to_owned(), device));
     let mut orders = vec![
         send("/api/v1/hubs/pos", "news", json!("first")),
@@ -126,7 +126,7 @@ async fn a_back_end_reaches_devices_and_its_clients_over_every_transport() {
 }
 
 /// That a client hears everything that was for it, and nothing else in between.
-async fn hears_what_is_for_it(user: &str, node: &mut Node, everyone: &[String]) {
+async fn hears_what_is_for_it(user: &str, node: &mut Client, everyone: &[String]) {
     let id = node.does(json!(["id"])).await;
     let mut expected = vec![json!("first"), json!({"n": 2})];
     for other in everyone {
@@ -148,7 +148,7 @@ async fn when_an_access_key_is_revoked_its_clients_are_closed_and_its_signatures
     let mut nodes = Vec::new();
     for way in WAYS {
         let token = back_end.token(CLIENT, "ann").await;
-        nodes.push(Node::connected(&running, CLIENT, &token, way).await);
+        nodes.push(Client::connected(&running, CLIENT, &token, way).await);
     }
     let (hub, identity) = (Actor::hub(), &running.core().identity);
     let next = identity.add_access_key(&hub, &back_end.id).await.unwrap();
@@ -186,7 +186,7 @@ async fn a_token_for_another_place_or_time_is_refused_and_no_service_reaches_ano
             json!(["expired", CLIENT, "ann"]),
         ])
         .await;
-    let mut node = Node::start(&running);
+    let mut node = Client::microsoft(&running);
     let url = format!("{}{CLIENT}", running.url());
     for token in &tokens {
         let refused = node
@@ -199,7 +199,7 @@ async fn a_token_for_another_place_or_time_is_refused_and_no_service_reaches_ano
         assert_ne!(is_refused, place_of_its_own, "{refused}");
     }
     let till = running.device("till-1").await;
-    let _device = Node::connected(&running, "/devices", &till, WAYS[0]).await;
+    let _device = Client::connected(&running, "/devices", &till, WAYS[0]).await;
     let to = |user| json!(["HEAD", format!("/api/hubs/pos/users/{user}"), null]);
     let whole = json!(["POST", "/api/hubs/pos/:closeConnections", null]);
     let elsewhere = json!([

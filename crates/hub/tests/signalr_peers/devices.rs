@@ -11,16 +11,16 @@ use outgate_core::identity::{Actor, Page, Scope};
 use outgate_testbed::PATIENCE;
 use serde_json::{Value, json};
 
-use crate::node::{Node, WAYS};
+use crate::client::{Client, WAYS};
 use crate::running::Running;
 
 /// A device with its connection over one of the ways.
-async fn device(running: &Running, at: usize) -> (DeviceId, String, Node) {
+async fn device(running: &Running, at: usize) -> (DeviceId, String, Client) {
     let name = format!("till-{at}");
     let token = running.device(&name).await;
     // Both of the places where a hub is found.
     let path = ["/client/?hub=POS", "/devices"][at % 2];
-    let node = Node::connected(running, path, &token, WAYS[at]).await;
+    let node = Client::connected(running, path, &token, WAYS[at]).await;
     (name.parse().unwrap(), token, node)
 }
 
@@ -52,23 +52,14 @@ async fn a_call_to_a_device_is_answered_by_its_method() {
     let running = Running::with_pos("").await;
     for at in 0..WAYS.len() {
         let (id, _, mut node) = device(&running, at).await;
-        let call = async |method: &str, payload: &'static str| {
-            let (actor, method) = (Actor::hub(), method.to_owned());
-            let (kind, payload) = (String::new(), Bytes::from_static(payload.as_bytes()));
-            let calls = &running.core().calls;
-            let deadline = Duration::from_secs(60);
-            let answer = calls
-                .call(&actor, &id, method, kind, payload, deadline)
-                .await;
-            let answer = answer.unwrap();
-            let text = String::from_utf8(answer.payload.to_vec()).unwrap();
-            (answer.status, answer.content_type, text)
-        };
-        let (price, asked) = tokio::join!(call("price", "{\"sku\": 7}"), node.says("asked"));
+        let (price, asked) = tokio::join!(
+            call(&running, &id, "price", "{\"sku\": 7}"),
+            node.says("asked")
+        );
         assert_eq!(asked, json!([{"sku": 7}]));
         let json = "application/json".to_owned();
         assert_eq!(price, (200, json, "{\"cents\":250}".to_owned()));
-        let (status, kind, text) = call("price", "wrong").await;
+        let (status, kind, text) = call(&running, &id, "price", "wrong").await;
         assert_eq!((status, kind.as_str()), (500, "text/plain"));
         assert!(text.contains("no such article"), "{text}");
     }
@@ -84,7 +75,7 @@ async fn commands_come_in_order_and_once_also_those_of_while_it_was_away() {
         for payload in ["1", "two", "refuse", "{\"four\":4}"] {
             command(&running, &id, "print/receipt", payload).await;
         }
-        let mut node = Node::connected(&running, "/devices", &token, way).await;
+        let mut node = Client::connected(&running, "/devices", &token, way).await;
         command(&running, &id, "reboot", "").await;
         let mut told = Vec::new();
         for _ in 0..5 {
@@ -119,7 +110,7 @@ async fn a_device_learns_what_it_is_wanted_to_be_and_says_what_it_is() {
             twins.desire(&Actor::hub(), &id, patch, None).await.unwrap();
         };
         desire(json!({"vat": 25})).await;
-        let mut node = Node::connected(&running, "/devices", &token, way).await;
+        let mut node = Client::connected(&running, "/devices", &token, way).await;
         let first = json!({"version": 1, "document": {"vat": 25}});
         assert_eq!(node.says("desired").await, first);
         desire(json!({"vat": 12})).await;
@@ -200,7 +191,7 @@ async fn who_proves_nothing_is_refused_and_a_hub_that_is_not_there_is_not_found(
         ("/client/?hub=other", token.as_str(), "404"),
         ("/client/", token.as_str(), "404"),
     ] {
-        let mut node = Node::start(&running);
+        let mut node = Client::microsoft(&running);
         let url = format!("{}{path}", running.url());
         let refused = node
             .does(json!(["start", url, token, "WebSockets", "json"]))
@@ -210,8 +201,24 @@ async fn who_proves_nothing_is_refused_and_a_hub_that_is_not_there_is_not_found(
     }
 }
 
+/// What a device answers to a call: its status, and its payload with what that is.
+pub(crate) async fn call(
+    running: &Running,
+    device: &DeviceId,
+    method: &str,
+    payload: &'static str,
+) -> (u16, String, String) {
+    let (actor, method) = (Actor::hub(), method.to_owned());
+    let (kind, payload) = (String::new(), Bytes::from_static(payload.as_bytes()));
+    let calls = &running.core().calls;
+    let answer = calls.call(&actor, device, method, kind, payload, PATIENCE);
+    let answer = answer.await.unwrap();
+    let text = String::from_utf8(answer.payload.to_vec()).unwrap();
+    (answer.status, answer.content_type, text)
+}
+
 /// How the commands of a device were settled, and how often they were delivered.
-async fn settled(running: &Running, device: &DeviceId) -> Vec<(CommandState, u32)> {
+pub(crate) async fn settled(running: &Running, device: &DeviceId) -> Vec<(CommandState, u32)> {
     let commands = &running.core().commands;
     let mut changes = commands.changes();
     let page = Page {
@@ -231,7 +238,13 @@ async fn settled(running: &Running, device: &DeviceId) -> Vec<(CommandState, u32
     tokio::time::timeout(PATIENCE, settling).await.unwrap()
 }
 
-async fn command(running: &Running, device: &DeviceId, name: &str, payload: &'static str) {
+/// Has a command wait for a device, or go to it.
+pub(crate) async fn command(
+    running: &Running,
+    device: &DeviceId,
+    name: &str,
+    payload: &'static str,
+) {
     let command = NewCommand {
         name: name.to_owned(),
         content_type: String::new(),
@@ -244,7 +257,7 @@ async fn command(running: &Running, device: &DeviceId, name: &str, payload: &'st
 }
 
 /// The events of a device, with what they say in JSON.
-async fn events(running: &Running, device: &DeviceId) -> Vec<(String, Value)> {
+pub(crate) async fn events(running: &Running, device: &DeviceId) -> Vec<(String, Value)> {
     let filter = EventFilter {
         scope: Scope::All,
         device: Some(device.clone()),

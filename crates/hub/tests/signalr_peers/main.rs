@@ -1,12 +1,14 @@
-//! Microsoft's own SignalR client in Node, and a vendor's back end in Python, against a whole hub: its door, its TLS, its store.
+//! SignalR clients by others, Microsoft's in Node and those in Python, and a vendor's back end,
+//! against a whole hub: its door, its TLS, its store.
 //!
 //! Needs the programs and packages in `xtask/peers`; `cargo xtask test` installs them.
 
 #![cfg(test)]
 
 mod back_ends;
+mod client;
 mod devices;
-mod node;
+mod pythons;
 #[path = "../running/hub.rs"]
 mod running;
 #[path = "../running/site.rs"]

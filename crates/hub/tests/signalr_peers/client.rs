@@ -1,17 +1,17 @@
-//! A client in Node that does what it is told, line by line.
+//! Clients by others that do what they are told, line by line.
 
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use outgate_testbed::{PATIENCE, packages};
+use outgate_testbed::{PATIENCE, packages, python};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::running::Running;
 
-/// The client.
-pub(crate) struct Node {
+/// A client.
+pub(crate) struct Client {
     _child: Child,
     to: ChildStdin,
     from: Lines<BufReader<ChildStdout>>,
@@ -52,15 +52,31 @@ impl Running {
     }
 }
 
-impl Node {
-    /// Starts one that has not connected yet.
-    pub(crate) fn start(running: &Running) -> Self {
+impl Client {
+    /// Microsoft's, in Node, which has not connected yet.
+    pub(crate) fn microsoft(running: &Running) -> Self {
         let modules = packages().unwrap().join("node/node_modules");
-        let mut child = Command::new("node")
-            .arg("-e")
-            .arg(include_str!("client.js"))
-            .arg(modules)
-            .env("NODE_EXTRA_CA_CERTS", running.authority())
+        let mut node = Command::new("node");
+        node.arg("-e")
+            .arg(include_str!("microsoft.js"))
+            .arg(modules);
+        Self::start(node.env("NODE_EXTRA_CA_CERTS", running.authority()))
+    }
+
+    /// One in Python, which has not connected yet.
+    pub(crate) fn python(running: &Running, script: &str) -> Self {
+        let mut command = Command::new(python().unwrap());
+        // Libraries that other peers bring along are not those that this Python was built with.
+        command.env_remove("LD_LIBRARY_PATH");
+        Self::start(
+            command
+                .args(["-u", "-c", script])
+                .env("SSL_CERT_FILE", running.authority()),
+        )
+    }
+
+    fn start(command: &mut Command) -> Self {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -74,18 +90,28 @@ impl Node {
         }
     }
 
-    /// One that has connected.
+    /// Microsoft's that has connected.
     pub(crate) async fn connected(
         running: &Running,
         path: &str,
         token: &str,
-        (transport, protocol): (&str, &str),
+        way: (&str, &str),
     ) -> Self {
-        let mut node = Self::start(running);
+        let mut node = Self::microsoft(running);
         let url = format!("{}{path}", running.url());
-        let order = json!(["start", url, token, transport, protocol]);
-        assert_eq!(node.does(order).await, json!("started"));
+        assert_eq!(node.starts(&url, token, way).await, json!("started"));
         node
+    }
+
+    /// Has it connect and gives what comes of it.
+    pub(crate) async fn starts(
+        &mut self,
+        url: &str,
+        token: &str,
+        (transport, protocol): (&str, &str),
+    ) -> Value {
+        self.does(json!(["start", url, token, transport, protocol]))
+            .await
     }
 
     /// Has it do something and gives what comes of it.
