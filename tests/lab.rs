@@ -7,9 +7,13 @@ mod firewall;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::support::{json, outgate, stderr, stdout};
 
@@ -114,6 +118,15 @@ fn traces() -> [String; 3] {
     ]
 }
 
+/// A lab that is over when this is dropped, as it is where a test fails.
+struct Lab(Child);
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let _ended = self.0.kill().and_then(|()| self.0.wait());
+    }
+}
+
 /// Starts a lab, kills the process of it whose command line `victim` picks, and sees that nothing is
 /// left. `mark` is a time to sleep that no other process has.
 fn nothing_is_left_when_killed(mark: &str, victim: impl Fn(&str) -> bool) {
@@ -123,8 +136,9 @@ fn nothing_is_left_when_killed(mark: &str, victim: impl Fn(&str) -> bool) {
         .arg(format!("echo up; sleep {mark} & sleep {mark}"))
         .stdout(Stdio::piped())
         .spawn()
+        .map(Lab)
         .expect("outgate starts");
-    let mut told = BufReader::new(lab.stdout.take().expect("its output"));
+    let mut told = BufReader::new(lab.0.stdout.take().expect("its output"));
     let mut line = String::new();
     told.read_line(&mut line).expect("text");
     assert_eq!(line, "up\n");
@@ -135,29 +149,36 @@ fn nothing_is_left_when_killed(mark: &str, victim: impl Fn(&str) -> bool) {
         .flat_map(|(process, _)| namespaces_of(process))
         .collect();
     assert_eq!(namespaces.len(), 3, "{processes:?}");
-    let victims: Vec<_> = processes
-        .iter()
-        .filter(|(_, words)| victim(words))
-        .collect();
-    let [(victim, _)] = victims[..] else {
+    let victims = processes.iter().filter(|(_, words)| victim(words));
+    let victims: Vec<_> = victims.map(|(process, _)| process).collect();
+    // A shell's child is called as the shell is until it runs what it is to.
+    let children_of =
+        |parent: &String| stat_of(parent, PARENT).is_some_and(|it| victims.contains(&&it));
+    let oldest: Vec<_> = victims.iter().filter(|one| !children_of(one)).collect();
+    let [victim] = oldest[..] else {
         panic!("{processes:?}");
     };
+    let inside = |one: &String| namespaces_of(one).any(|it| namespaces.contains(&it));
+    let inside = all_processes().into_iter().filter(inside);
+    let inside: Vec<_> = inside
+        .filter_map(|one| Some((handle_of(&one)?, one)))
+        .collect();
+    assert!(inside.len() >= 3, "{inside:?}");
     let killed = Command::new("kill").args(["-9", victim]).status();
     assert!(killed.expect("kill starts").success());
     // Everybody in there holds the other end: it closes when the last of them is gone.
     let mut rest = String::new();
     told.read_to_string(&mut rest).expect("text");
-    lab.wait().expect("its end");
+    lab.0.wait().expect("its end");
+    // The first process of a process namespace takes all others with it (pid_namespaces(7)).
+    for (handle, process) in inside {
+        assert!(has_ended(&handle), "{process} goes on");
+    }
     assert_eq!(running(mark), Vec::new());
     assert_eq!(traces(), before);
     let mounts = std::fs::read_to_string("/proc/self/mounts").expect("mounts");
     let ours = |line: &str| line.starts_with("lab ");
     assert!(!mounts.lines().any(ours), "{mounts}");
-    let others = all_processes().into_iter().filter(|one| !is_ending(one));
-    let kept: Vec<String> = others
-        .filter(|one| namespaces_of(one).any(|namespace| namespaces.contains(&namespace)))
-        .collect();
-    assert!(kept.is_empty(), "{kept:?} are still in {namespaces:?}");
 }
 
 #[test]
@@ -204,16 +225,30 @@ fn namespaces_of(process: &str) -> impl Iterator<Item = String> + use<> {
         .filter_map(|link| Some(std::fs::read_link(link).ok()?.display().to_string()))
 }
 
-/// Whether a process is on its way out: it has let go of its files, and of its namespaces in a
-/// moment (PF_EXITING, the ninth field of `stat`, proc_pid_stat(5)).
-fn is_ending(process: &str) -> bool {
-    const PF_EXITING: u32 = 4;
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let flags = after_name.split_whitespace().nth(6);
-    flags
-        .and_then(|flags| flags.parse().ok())
-        .is_none_or(|flags: u32| flags & PF_EXITING != 0)
+/// Where a process's parent stands in `stat` behind its name (proc_pid_stat(5), field 4).
+const PARENT: usize = 1;
+
+/// A field of a process's `stat`, counted from the one behind its name.
+fn stat_of(process: &str, field: usize) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let (_, behind) = stat.rsplit_once(')')?;
+    behind.split_whitespace().nth(field).map(str::to_owned)
+}
+
+/// What stays that process's even when another has its number; nothing if it is gone already.
+fn handle_of(process: &str) -> Option<OwnedFd> {
+    let process = Pid::from_raw(process.parse().ok()?)?;
+    pidfd_open(process, PidfdFlags::empty()).ok()
+}
+
+/// Waits until a process has ended, its namespaces let go of: what is killed takes its time.
+fn has_ended(handle: &OwnedFd) -> bool {
+    let mut handles = [PollFd::new(handle, PollFlags::IN)];
+    let bound = Timespec {
+        tv_sec: 60,
+        tv_nsec: 0,
+    };
+    poll(&mut handles, Some(&bound)).expect("poll") == 1
 }
 
 /// Processes with this in their command lines, with their numbers.

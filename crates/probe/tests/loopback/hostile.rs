@@ -100,10 +100,9 @@ const HOLDS: Duration = Duration::from_secs(10);
 const NEVER: Duration = Duration::from_secs(60);
 /// The same before a server that says too much: all reach their bound long before, and whoever has
 /// none reads on until then.
-const WAITS_FOR_MUCH: Duration = Duration::from_secs(5);
-/// Bytes at most that a server gets rid of, with what lies in buffers on the way: more than any
-/// probe's bound, and far less than goes over a loopback while a probe waits.
-const READ_AT_MOST: usize = 4 << 20;
+const WAITS_FOR_MUCH: Duration = Duration::from_secs(20);
+/// Bytes at most that a probe reads on one connection: more than any one's bound.
+const READ_AT_MOST: usize = 2 << 20;
 /// The server's own buffer, which shall not hide how much is read, in bytes.
 const BUFFER: usize = 64 << 10;
 /// Between two bytes or datagrams of a slow server.
@@ -112,6 +111,20 @@ const SLOWLY: Duration = Duration::from_millis(50);
 const ENDLESS: usize = usize::MAX;
 /// Datagrams with which an unending server answers each one.
 const DATAGRAMS: usize = 3000;
+
+/// Bytes at most that a server gets rid of on one connection: what the probe reads, and what the
+/// kernel takes in for it in the meantime, which is far more where a machine is busy. Less than goes
+/// over a loopback while a probe waits.
+fn gone_at_most() -> usize {
+    let sizes = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_rmem").unwrap();
+    let largest: usize = sizes
+        .split_whitespace()
+        .next_back()
+        .unwrap()
+        .parse()
+        .unwrap();
+    READ_AT_MOST + largest + 2 * BUFFER
+}
 
 /// What a server says: this first, then this over and over, so often.
 #[derive(Clone, Copy, Debug)]
@@ -138,16 +151,16 @@ const NONSENSE: [Manner; 4] = [
 
 /// A page that is longer than anybody reads, which is an answer all the same.
 const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\n\r\n";
+/// The same in chunks as small as can be (RFC 9112 section 7.1).
+const PAGE_IN_CHUNKS: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+const CHUNKS: [[u8; 6]; 512] = [*b"1\r\n-\r\n"; 512];
 
 const TOO_MUCH: [Manner; 5] = [
     unending(b"", &[0; 4096]),
     unending(b"", &[b'-'; 4096]),
     unending(b"HTTP/1.1 200 OK\r\n", b"Name: value\r\n"),
     unending(PAGE, &[b'-'; 4096]),
-    unending(
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-        b"1\r\n-\r\n",
-    ),
+    unending(PAGE_IN_CHUNKS, CHUNKS.as_flattened()),
 ];
 
 const TOO_SLOWLY: [Manner; 3] = [
@@ -177,20 +190,27 @@ const fn dripping(first: &'static [u8], then: &'static [u8]) -> Manner {
 }
 
 impl Manner {
-    /// Behaves so until the other side has gone, and counts what it gets rid of. Whoever has
-    /// nothing more to say hangs up, but for those who never said anything.
-    async fn act(self, mut stream: impl AsyncRead + AsyncWrite + Unpin, written: Arc<AtomicUsize>) {
+    fn is_page(self) -> bool {
+        [PAGE, PAGE_IN_CHUNKS].contains(&self.first)
+    }
+
+    /// Behaves so until the other side has gone, and says how many bytes at most it got rid of on
+    /// one connection. Whoever has nothing more to say hangs up, but for those who never said
+    /// anything.
+    async fn act(self, mut stream: impl AsyncRead + AsyncWrite + Unpin, most: Arc<AtomicUsize>) {
         if self.first.is_empty() && self.times == 0 {
             while matches!(stream.read(&mut [0; 4096]).await, Ok(1..)) {}
             return;
         }
         let _ = stream.read(&mut [0; 4096]).await;
+        let mut written = 0;
         let words = std::iter::once(self.first).chain(std::iter::repeat_n(self.then, self.times));
         for word in words {
             if stream.write_all(word).await.is_err() || stream.flush().await.is_err() {
                 return;
             }
-            written.fetch_add(word.len(), Ordering::Relaxed);
+            written += word.len();
+            most.fetch_max(written, Ordering::Relaxed);
             if self.slowly {
                 sleep(SLOWLY).await;
             }
@@ -273,7 +293,11 @@ impl Server {
     async fn udp(manner: Manner, family: IpAddr) -> Self {
         let socket = UdpSocket::bind((family, 0)).await.unwrap();
         let address = socket.local_addr().unwrap();
-        let config = config_of(manner, address);
+        // Whoever waits for an answer among these datagrams does so until the end.
+        let config = PathConfig {
+            timeout: WAITS,
+            ..config_of(manner, address)
+        };
         Self {
             address,
             config,
@@ -353,11 +377,11 @@ impl Layer {
         let read = server.written.load(Ordering::Relaxed);
         let why = match found {
             Err(_) => "it does not end".to_owned(),
-            Ok(_) if read > READ_AT_MOST => format!("it reads {read} bytes"),
+            Ok(_) if read > gone_at_most() => format!("it reads {read} bytes"),
             Ok(finding) => match (finding.outcome, protocol) {
                 // That a port opens is all that is asked there.
                 (Outcome::Pass, "tcp") | (Outcome::Warn | Outcome::Fail, _) => return None,
-                (Outcome::Pass, "http" | "https") if manner.first == PAGE => return None,
+                (Outcome::Pass, "http" | "https") if manner.is_page() => return None,
                 // Nobody has to send packets back.
                 (Outcome::NotRun, "rtp") => return None,
                 (outcome, _) => format!("{outcome:?}"),
@@ -429,7 +453,7 @@ async fn second_opinion_of(manner: Manner, family: IpAddr) -> Elsewhere {
     let finding = timeout(NEVER, run(&ask, config)).await.unwrap();
     let read = server.written.load(Ordering::Relaxed);
     assert!(
-        read <= READ_AT_MOST,
+        read <= gone_at_most(),
         "{manner:?} {family}: it reads {read} bytes"
     );
     assert_eq!(finding.trouble, Some(Trouble::NameNotFound), "{manner:?}");
