@@ -1,9 +1,9 @@
-//! `outgate demo`: all five products against their stand-ins.
+//! `outgate demo`: all five products against the hub and stand-ins, and a till's day at the hub.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use crate::support::{outgate, stderr, stdout};
+use crate::support::{json, outgate, stderr, stdout, text};
 
 #[test]
 fn all_five_products_pass_and_what_nobody_can_be_asked_is_not_run() {
@@ -38,6 +38,45 @@ fn one_product_can_be_played_alone() {
     let tables = stdout(&outgate(["demo", "open-pos", "--once"]));
     assert!(tables.contains("open-pos newest"), "{tables}");
     assert!(!tables.contains("starface"), "{tables}");
+}
+
+#[test]
+fn a_till_of_open_pos_uses_all_of_the_hub_that_is_made_for_it() {
+    let output = outgate(["demo", "open-pos", "homag-cube", "--once", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let told = json(&output);
+    assert_eq!(told["version"], 1);
+    let reports = told["reports"].as_array().unwrap();
+    let products: Vec<_> = reports.iter().map(|one| text(&one["product"])).collect();
+    assert_eq!(products, ["open-pos", "homag-cube"]);
+    let steps = told["till"].as_array().unwrap();
+    let of = |field: &str| -> Vec<String> { steps.iter().map(|one| text(&one[field])).collect() };
+    assert_eq!(
+        of("step"),
+        [
+            "sign-in",
+            "configuration",
+            "change",
+            "sale",
+            "price",
+            "receipt",
+            "logs",
+            "assets",
+            "database",
+            "revocation",
+        ]
+    );
+    assert!(of("outcome").iter().all(|one| one == "pass"), "{steps:?}");
+    assert!(of("seen").iter().all(|one| !one.is_empty()), "{steps:?}");
+    assert!(steps.iter().all(|one| one["took_micros"].is_u64()));
+}
+
+#[test]
+fn without_open_pos_there_is_no_till() {
+    let told = json(&outgate(["demo", "homag-cube", "--once", "--json"]));
+    assert_eq!(told["till"], serde_json::json!([]));
+    let tables = stdout(&outgate(["demo", "homag-cube", "--once"]));
+    assert!(!tables.contains("TILL"), "{tables}");
 }
 
 /// Kills a process when the test ends, however it ends.

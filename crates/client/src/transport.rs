@@ -81,9 +81,21 @@ impl Client {
     /// [`Error::Address`] when the address cannot be used, or would send the token in the clear;
     /// [`Error::Trust`].
     pub fn new(context: &Context) -> Result<Self, Error> {
+        Self::by(context, reqwest::Client::builder())
+    }
+
+    /// As [`Client::new`], past all proxies: for a hub on this very machine.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn without_proxy(context: &Context) -> Result<Self, Error> {
+        Self::by(context, reqwest::Client::builder().no_proxy())
+    }
+
+    fn by(context: &Context, builder: reqwest::ClientBuilder) -> Result<Self, Error> {
         let base = address(&context.hub)?;
         let tls = trust::tls(context)?;
-        let http = reqwest::Client::builder()
+        let http = builder
             .tls_backend_preconfigured(tls)
             // A token goes to the hub that it was made for and nowhere else.
             .redirect(reqwest::redirect::Policy::none())

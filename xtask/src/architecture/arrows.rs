@@ -57,6 +57,7 @@ const ALLOWED: [(&str, &[&str]); 22] = [
             "outgate-lab",
             "outgate-hub",
             "outgate-client",
+            "outgate-signalr-client",
             "outgate-wire",
         ],
     ),

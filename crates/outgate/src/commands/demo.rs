@@ -1,7 +1,10 @@
 //! `outgate demo`.
 
 mod cloud;
+mod day;
 mod stage;
+mod till;
+mod told;
 
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -10,29 +13,36 @@ use anyhow::Context;
 use clap::Args;
 use futures_util::future::join_all;
 use indicatif::MultiProgress;
-use outgate_check::{Heading, Language, MAX_CONCURRENT, Plan, Report, Verdict};
+use outgate_check::{Heading, Language, MAX_CONCURRENT, Plan, Report};
 use outgate_manifest::view::NEWEST;
 use outgate_probe::{ConnectTo, Path, PathConfig, Roots};
 use outgate_standin::{Authority, Stage, SystemClock};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::commands::check::table::report_tables;
 use crate::commands::check::{exercise, runtime};
 use crate::commands::demo::cloud::Cloud;
 use crate::commands::demo::stage::{Scene, names, props};
+use crate::commands::demo::till::Names;
+use crate::commands::demo::told::Told;
 use crate::library;
-use crate::output::{Failure, print, say};
+use crate::output::{Failure, say};
 use crate::progress::Progress;
+
+/// The product whose device has a day at the hub, beside the check of its lanes.
+const WITH_TILL: &str = "open-pos";
 
 /// `outgate demo`: play all servers on this machine and check products against them.
 #[derive(Args)]
 #[command(after_help = "Examples:
   outgate demo
   outgate demo open-pos homag-cube --once
+  outgate demo open-pos --once --json
 
 The cloud end is a hub, the rest are stand-ins, all on loopback, with certificates of an authority
-made on the spot. Nothing leaves this machine. Without --once they stay up after the tables, until
-Ctrl-C.")]
+made on the spot. Nothing leaves this machine. Of Open POS a till and its vendor use the hub too,
+step by step. Without --once the servers stay up after the tables, until Ctrl-C.
+
+Exit codes with --once: those of `outgate check`; 1 when the till failed at a step")]
 pub(crate) struct DemoArgs {
     /// The products to play [default: all that are built in]
     #[arg(value_name = "PROFILE")]
@@ -40,6 +50,9 @@ pub(crate) struct DemoArgs {
     /// End after the tables, with the exit code of the checks
     #[arg(long)]
     once: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 impl DemoArgs {
@@ -47,61 +60,80 @@ impl DemoArgs {
         if self.profiles.is_empty() {
             self.profiles = library::ids().map(str::to_owned).collect();
         }
-        let mut manifests = Vec::new();
+        let (mut scenes, mut plans) = (Vec::new(), Vec::new());
         for profile in &self.profiles {
-            manifests.push((profile, library::load(profile)?));
+            let manifest = library::load(profile)?;
+            let (scene, plan) = Scene::set(profile, &manifest).map_err(Failure::Internal)?;
+            scenes.push(scene);
+            plans.push(plan);
         }
-        runtime()?.block_on(async {
-            let internal = |error| Failure::Internal(error);
-            let authority = Authority::new(SystemTime::now())
-                .context("failed to make a certificate authority")
-                .map_err(internal)?;
-            let pem = authority.pem();
-            let mut stage = Stage::new(authority, SystemClock);
-            let (mut scenes, mut plans) = (Vec::new(), Vec::new());
-            for (profile, manifest) in &manifests {
-                let (scene, plan) = Scene::set(profile, manifest).map_err(internal)?;
-                scenes.push(scene);
-                plans.push(plan);
-            }
-            let mut known: Vec<String> = plans.iter().flat_map(names).collect();
-            known.push("localhost".to_owned());
-            known.sort();
-            known.dedup();
-            let cloud = Cloud::start(stage.authority(), &known)
-                .await
-                .context("failed to start the hub")
-                .map_err(internal)?;
-            for (scene, plan) in scenes.iter_mut().zip(&plans) {
-                scene
-                    .play(plan, cloud.address(), &mut stage)
-                    .await
-                    .map_err(internal)?;
-            }
-            let lines = MultiProgress::new();
-            let acts = scenes.iter().zip(plans);
-            let plays = acts.map(|(scene, plan)| play(scene, plan, &pem, &lines));
-            let mut verdicts = Vec::new();
-            for report in join_all(plays).await {
-                let report = report?;
-                print(&format!("{}\n", report_tables(&report, &mut str::to_owned)))?;
-                verdicts.push(report.verdict);
-            }
-            if !self.once {
-                let props = props(&pem, &scenes).map_err(internal)?;
-                linger(&props, &scenes, &cloud).await?;
-                cloud.stop().await;
-                return Ok(ExitCode::SUCCESS);
-            }
-            stage.stop().await;
+        runtime()?.block_on(self.play(scenes, plans))
+    }
+
+    /// Starts the servers, and does with them what there is to do.
+    async fn play(&self, mut scenes: Vec<Scene>, plans: Vec<Plan>) -> Result<ExitCode, Failure> {
+        let authority = Authority::new(SystemTime::now())
+            .context("failed to make a certificate authority")
+            .map_err(Failure::Internal)?;
+        let pem = authority.pem();
+        let mut stage = Stage::new(authority, SystemClock);
+        let mut known: Vec<String> = plans.iter().flat_map(names).collect();
+        known.push("localhost".to_owned());
+        known.sort();
+        known.dedup();
+        let cloud = Cloud::start(stage.authority(), &known)
+            .await
+            .context("failed to start the hub")
+            .map_err(Failure::Internal)?;
+        for (scene, plan) in scenes.iter_mut().zip(&plans) {
+            let played = scene.play(plan, cloud.address(), &mut stage).await;
+            played.map_err(Failure::Internal)?;
+        }
+        let told = exercised(&scenes, plans, &cloud, stage.authority()).await?;
+        told.print(self.json)?;
+        let code = told.finished();
+        if !self.once && code.is_ok() {
+            let props = props(&pem, &scenes).map_err(Failure::Internal)?;
+            linger(&props, &scenes, &cloud).await?;
             cloud.stop().await;
-            Ok(ExitCode::from(Verdict::worst(verdicts).exit_code()))
-        })
+            return Ok(ExitCode::SUCCESS);
+        }
+        stage.stop().await;
+        cloud.stop().await;
+        code
     }
 }
 
+/// Checks all products at once; then a till of Open POS has its day, if it is among them.
+async fn exercised(
+    scenes: &[Scene],
+    plans: Vec<Plan>,
+    cloud: &Cloud,
+    authority: &Authority,
+) -> Result<Told, Failure> {
+    let mut products = scenes.iter().zip(&plans);
+    let till = products.find(|(scene, _)| scene.product == WITH_TILL);
+    let names = till.map(|(_, plan)| Names::of(plan)).transpose();
+    let names = names.map_err(Failure::Internal)?;
+    let (lines, pem) = (MultiProgress::new(), authority.pem());
+    let acts = scenes.iter().zip(plans);
+    let plays = acts.map(|(scene, plan)| check(scene, plan, &pem, &lines));
+    let reports = join_all(plays)
+        .await
+        .into_iter()
+        .collect::<Result<_, _>>()?;
+    let till = match names {
+        Some(names) => day::play(cloud, authority, names)
+            .await
+            .context("the till's day cannot begin")
+            .map_err(Failure::Internal)?,
+        None => Vec::new(),
+    };
+    Ok(Told::new(reports, till))
+}
+
 /// Checks one product against its servers.
-async fn play(
+async fn check(
     scene: &Scene,
     plan: Plan,
     pem: &str,

@@ -54,7 +54,7 @@ pub(crate) fn report_tables(report: &Report, telling: Telling<'_>) -> String {
         rows.add_row([
             cell(telling(&describe(&lane.lane, all_parties))),
             outcome(lane.outcome),
-            cell(time(lane)),
+            cell(micros(lane.took_micros)),
             cell(telling(&cause)),
             cell(telling(&act)),
         ]);
@@ -140,8 +140,9 @@ fn outcome(outcome: Outcome) -> Cell {
     }
 }
 
-fn time(lane: &LaneReport) -> String {
-    match lane.took_micros {
+/// How long something took, for people; nothing for no time at all.
+pub(crate) fn micros(took: u64) -> String {
+    match took {
         0 => String::new(),
         micros @ 1..10_000 => format!("{}.{} ms", micros / 1000, micros / 100 % 10),
         micros @ 10_000..10_000_000 => format!("{} ms", micros / 1000),

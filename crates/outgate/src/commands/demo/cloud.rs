@@ -12,6 +12,27 @@ use outgate_standin::{Authority, Validity};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
+/// What it serves beside what every hub does: realtime, and a database for the tills.
+const CONFIG: &str = "
+[[signalr.hubs]]
+name = 'pos'
+path = '/devices'
+
+[firebase]
+namespaces = ['demo']
+names = ['*.firebaseio.com']
+
+[[firebase.rules]]
+path = 'sites/{site}/prices'
+read = ['device']
+write = ['operator']
+
+[[firebase.rules]]
+path = 'sites/{site}/tills/{device}'
+read = ['device', 'operator']
+write = ['device']
+";
+
 /// A hub in a folder of its own, which goes away with it.
 pub(super) struct Cloud {
     hub: Arc<Hub>,
@@ -37,7 +58,7 @@ impl Cloud {
             data: Some(folder.path().join("data")),
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
         };
-        let mut config = Config::new("", overrides)?;
+        let mut config = Config::new(CONFIG, overrides)?;
         config.certificate = CertificateFrom::Files { certificate, key };
         let hub = Arc::new(Hub::start(config).await?);
         let address = hub.listening().first().context("the hub does not listen")?;

@@ -155,7 +155,7 @@ fn handed_out() -> DhcpSettings {
 }
 
 /// What a check will ask, and for which lane.
-fn asks(plan: &Plan) -> Vec<(&Lane, &Ask)> {
+pub(super) fn asks(plan: &Plan) -> Vec<(&Lane, &Ask)> {
     let asks = plan.lanes.iter().flat_map(|planned| {
         let asks = match &planned.subject {
             Subject::Probe { asks, .. } => asks.as_slice(),
