@@ -16,7 +16,7 @@ use crate::support::{json as read_json, outgate, stderr, text};
 /// How many labs run at once; most of their time they wait for what is dropped.
 const AT_ONCE: usize = 6;
 /// How long the check waits for one address, in seconds.
-const TIMEOUT: &str = "4";
+const TIMEOUT: &str = "6";
 
 /// What must be reached, in percent. They only ever go up.
 const SINGLE_FLOOR: usize = 95;
