@@ -121,6 +121,11 @@ fn rows(proxy: SocketAddr, folder: &TempDir) -> Vec<Row> {
             .concat(),
         )
         .refused(),
+        Row::new(
+            "in the URL of a name server, which is none",
+            &option("--doh", &format!("http://x/{secret}")),
+        )
+        .refused(),
     ]
 }
 

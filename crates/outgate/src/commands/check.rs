@@ -101,7 +101,8 @@ pub(crate) struct WayArgs {
     /// A name server outside that is asked over HTTPS (RFC 8484) about names for which those of this
     /// network give no address, or none outside; nobody is asked unless this is given
     #[arg(long, value_name = "URL")]
-    doh: Option<DohUrl>,
+    // A text, since clap repeats what it cannot read, and a key may stand in it.
+    doh: Option<String>,
     /// How long a probe waits for one address, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "5",
           value_parser = clap::value_parser!(u64).range(1..=120))]
@@ -145,6 +146,8 @@ impl WayArgs {
                 .with_context(context)
                 .map_err(Failure::Input)?;
         }
+        let second_opinion = self.doh.as_deref().map(str::parse::<DohUrl>).transpose();
+        let second_opinion = second_opinion.context("failed to use --doh");
         let config = PathConfig {
             connect_to: self.connect_to.clone(),
             proxying: self.proxy.proxying()?,
@@ -154,7 +157,7 @@ impl WayArgs {
                 [] => ResolverChoice::System,
                 servers => ResolverChoice::At(servers.to_vec()),
             },
-            second_opinion: self.doh.clone(),
+            second_opinion: second_opinion.map_err(Failure::Input)?,
             timeout: Duration::from_secs(self.timeout),
             ..PathConfig::default()
         };
