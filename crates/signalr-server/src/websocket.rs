@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -15,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use outgate_signalr::connection::End;
 use outgate_signalr::negotiate::Transport;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
@@ -33,6 +34,10 @@ const READ_BUFFER: usize = 4 * 1024;
 
 /// Bytes that are gathered before they are written.
 const WRITE_BUFFER: usize = 4 * 1024;
+
+/// Messages of a client that are answered before the answers are flushed, if they have come
+/// together.
+const GATHERED_MAX: usize = 32;
 
 /// Beside the longest message of SignalR, what a WebSocket's may hold: its handshake, a length, and
 /// what else a client may put in front.
@@ -153,21 +158,34 @@ fn left(shared: &Arc<Shared>, generation: u64, ended: &Ended) {
 }
 
 async fn converse(shared: &Arc<Shared>, generation: u64, socket: &mut Socket) -> Ended {
-    let mut blocked = false;
+    let (mut blocked, mut unflushed) = (false, 0);
     loop {
-        if let ControlFlow::Break(ended) = write(shared, generation, socket).await {
-            return ended;
+        match write(shared, generation, socket).await {
+            ControlFlow::Break(ended) => return ended,
+            ControlFlow::Continue(wrote) => unflushed += usize::from(wrote),
         }
-        tokio::select! {
-            message = socket.next(), if !blocked => match message {
-                Some(Ok(Message::Text(text))) => blocked = heard(shared, text.as_bytes(), generation),
-                Some(Ok(Message::Binary(bytes))) => blocked = heard(shared, &bytes, generation),
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-                Some(Ok(Message::Close(_))) => return Ended::Closed,
-                Some(Err(_)) | None => return Ended::Broken,
-            },
-            () = shared.outgoing.notified() => {}
-            () = shared.room.notified(), if blocked => blocked = pump(shared) == Pumped::Blocked,
+        // Answers to what has come together go together.
+        let at_hand = (!blocked && unflushed < GATHERED_MAX).then(|| socket.next().now_or_never());
+        if let Some(message) = at_hand.flatten() {
+            match heard(shared, generation, message) {
+                ControlFlow::Break(ended) => return ended,
+                ControlFlow::Continue(pumped) => blocked = pumped == Pumped::Blocked,
+            }
+        } else {
+            if unflushed > 0
+                && let ControlFlow::Break(ended) = in_time(shared, socket.flush()).await
+            {
+                return ended;
+            }
+            unflushed = 0;
+            tokio::select! {
+                message = socket.next(), if !blocked => match heard(shared, generation, message) {
+                    ControlFlow::Break(ended) => return ended,
+                    ControlFlow::Continue(pumped) => blocked = pumped == Pumped::Blocked,
+                },
+                () = shared.outgoing.notified() => {}
+                () = shared.room.notified(), if blocked => blocked = pump(shared) == Pumped::Blocked,
+            }
         }
         if !is_current(shared, generation) {
             return Ended::Replaced;
@@ -175,36 +193,60 @@ async fn converse(shared: &Arc<Shared>, generation: u64, socket: &mut Socket) ->
     }
 }
 
-/// True when there is no room for it yet.
-fn heard(shared: &Arc<Shared>, bytes: &[u8], generation: u64) -> bool {
-    hear(shared, bytes, Some(generation)) == Pumped::Blocked
+/// Takes what the client says, or sees that it says nothing more.
+fn heard(
+    shared: &Arc<Shared>,
+    generation: u64,
+    message: Option<Result<Message, tungstenite::Error>>,
+) -> ControlFlow<Ended, Pumped> {
+    match message {
+        Some(Ok(Message::Text(text))) => {
+            ControlFlow::Continue(hear(shared, text.as_bytes(), Some(generation)))
+        }
+        Some(Ok(Message::Binary(bytes))) => {
+            ControlFlow::Continue(hear(shared, &bytes, Some(generation)))
+        }
+        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {
+            ControlFlow::Continue(Pumped::All)
+        }
+        Some(Ok(Message::Close(_))) => ControlFlow::Break(Ended::Closed),
+        Some(Err(_)) | None => ControlFlow::Break(Ended::Broken),
+    }
 }
 
-/// Writes all that there is.
-async fn write(shared: &Arc<Shared>, generation: u64, socket: &mut Socket) -> ControlFlow<Ended> {
-    let patience = shared.hub.options.send_timeout;
+/// Hands over all that there is, and says whether there was anything; it is to be flushed.
+async fn write(
+    shared: &Arc<Shared>,
+    generation: u64,
+    socket: &mut Socket,
+) -> ControlFlow<Ended, bool> {
     let mut wrote = false;
     while let Some((bytes, text)) = shared.poll_output(generation) {
         wrote = true;
-        let sent = tokio::time::timeout(patience, socket.feed(message(bytes, text))).await;
-        if !matches!(sent, Ok(Ok(()))) {
-            return ControlFlow::Break(Ended::Broken);
-        }
+        in_time(shared, socket.feed(message(bytes, text))).await?;
         if !is_current(shared, generation) {
             return ControlFlow::Break(Ended::Replaced);
         }
     }
-    if wrote {
-        let sent = tokio::time::timeout(patience, socket.flush()).await;
-        if !matches!(sent, Ok(Ok(()))) {
-            return ControlFlow::Break(Ended::Broken);
-        }
-    }
-    let over = !matches!(shared.state().life, Life::New | Life::Open);
-    if over && shared.state().link.is_ended() {
+    let state = shared.state();
+    let over = !matches!(state.life, Life::New | Life::Open) && state.link.is_ended();
+    drop(state);
+    if over {
         return ControlFlow::Break(Ended::Over);
     }
-    ControlFlow::Continue(())
+    ControlFlow::Continue(wrote)
+}
+
+/// Waits until something is written, as long as the client may take.
+async fn in_time(
+    shared: &Shared,
+    sending: impl Future<Output = Result<(), tungstenite::Error>>,
+) -> ControlFlow<Ended> {
+    let patience = shared.hub.options.send_timeout;
+    match tokio::time::timeout(patience, sending).await {
+        Ok(Ok(())) => ControlFlow::Continue(()),
+        Ok(Err(_)) | Err(_) => ControlFlow::Break(Ended::Broken),
+    }
 }
 
 /// A frame as it is: what was written as JSON needs no look whether it is text.

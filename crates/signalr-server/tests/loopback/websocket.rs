@@ -87,6 +87,25 @@ async fn handshake_and_calls_may_share_a_frame_and_come_in_pieces() {
 }
 
 #[tokio::test]
+async fn calls_that_come_together_are_all_answered_in_their_order() {
+    let stage = Stage::new().await;
+    let mut client = Client::open(&stage, "", 1).await;
+    let numbers = 0..100;
+    for number in numbers.clone() {
+        let call = format!(
+            "{{\"type\":1,\"invocationId\":\"{number}\",\"target\":\"Add\",\"arguments\":[{number},0]}}\u{1e}"
+        );
+        client.0.feed(Message::text(call)).await.unwrap();
+    }
+    client.0.flush().await.unwrap();
+    for number in numbers {
+        let answer =
+            format!("{{\"type\":3,\"invocationId\":\"{number}\",\"result\":{number}}}\u{1e}");
+        assert_eq!(client.hear().await, answer);
+    }
+}
+
+#[tokio::test]
 async fn a_ping_of_the_websocket_is_answered_and_a_close_with_1000() {
     let mut stage = Stage::new().await;
     let mut client = Client::open(&stage, "", 1).await;
