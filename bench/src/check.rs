@@ -86,11 +86,7 @@ pub(crate) async fn run(
     }
     silent(&demo, &mut report)?;
     report.print()?;
-    if let Some(file) = json {
-        std::fs::write(file, serde_json::to_string_pretty(&report.json())? + "\n")
-            .with_context(|| format!("failed to write {}", file.display()))?;
-    }
-    Ok(())
+    json.map_or(Ok(()), |file| report.write_json(file))
 }
 
 /// What one of them took in all rounds.

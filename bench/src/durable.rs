@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use futures_util::future::try_join_all;
 use tokio::io::AsyncWriteExt as _;
 
-use crate::mqtt::Measured;
+use crate::process::Measured;
 use crate::raw::{Link, Login, publish};
 use crate::report::Figure;
 use crate::servers::Server;
@@ -37,14 +37,14 @@ pub(crate) async fn events(server: &Server, count: usize) -> anyhow::Result<Figu
         links.push((Link::open(&server.target, &device, &login).await?, device));
     }
     let each = count / DEVICES;
-    let measured = Measured::begin(server)?;
+    let measured = Measured::begin(&server.running)?;
     try_join_all(
         links
             .into_iter()
             .map(|(link, device)| report(link, device, each)),
     )
     .await?;
-    measured.rate(server, each * DEVICES)
+    measured.rate(&server.running, each * DEVICES)
 }
 
 /// Reports `count` events, [`WINDOW`] at a time.

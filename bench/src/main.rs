@@ -9,6 +9,7 @@ mod durable;
 mod mqtt;
 mod process;
 mod raw;
+mod realtime;
 mod report;
 mod revoke;
 mod servers;
@@ -37,7 +38,7 @@ struct Arguments {
     /// The binary of the exporter that the check is measured beside
     #[arg(long, default_value = "prometheus-blackbox-exporter")]
     exporter: PathBuf,
-    /// Write the figures of `check` to this file too, as JSON
+    /// Write the figures of `check` or `realtime` to this file too, as JSON
     #[arg(long)]
     json: Option<PathBuf>,
     /// A tenth of everything, to see that it works
@@ -54,6 +55,8 @@ enum What {
     Check,
     /// Throughput, handshakes, memory, durable events
     Mqtt,
+    /// SignalR beside socketioxide, socket.io and ws: calls, broadcasts, memory, TLS
+    Realtime,
     /// From a revocation's answer to the closed connection
     Revoke,
     /// From an empty folder to a hub that listens
@@ -79,6 +82,10 @@ fn main() -> anyhow::Result<()> {
         match arguments.what {
             What::Check => check::run(&programs, share, arguments.json.as_deref()).await,
             What::Mqtt => mqtt::run(&programs, share, &arguments.only).await,
+            What::Realtime => {
+                let json = arguments.json.as_deref();
+                realtime::run(&programs, share, &arguments.only, json).await
+            }
             What::Revoke => revoke::run(&programs, share).await,
             What::Start => start::run(&programs, share),
         }

@@ -1,7 +1,6 @@
 //! Throughput, handshakes and memory of an MQTT server, side by side.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use futures_util::future::try_join_all;
@@ -10,6 +9,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Semaphore;
 
 use crate::durable;
+use crate::process::Measured;
 use crate::raw::{Link, Packet, puback, publish, to_acknowledge};
 use crate::report::{Figure, Report};
 use crate::servers::{Programs, Server, Stage};
@@ -114,14 +114,14 @@ async fn fan_in(server: &Server, qos: u8, messages: usize) -> anyhow::Result<Fig
     let each = messages / PUBLISHERS;
     let links =
         try_join_all((0..PUBLISHERS).map(|number| open_numbered(server, "pub", number))).await?;
-    let measured = Measured::begin(server)?;
+    let measured = Measured::begin(&server.running)?;
     let publishing = links.into_iter().enumerate().map(|(number, link)| {
         let topic = format!("bench/in{qos}/{number}");
         tokio::spawn(publish_all(link, topic, qos, each))
     });
     let publishing: Vec<_> = publishing.collect();
     hear(&mut subscriber, each * PUBLISHERS).await?;
-    let figure = measured.rate(server, each * PUBLISHERS)?;
+    let figure = measured.rate(&server.running, each * PUBLISHERS)?;
     for publisher in publishing {
         publisher.await??;
     }
@@ -136,7 +136,7 @@ async fn fan_out(server: &Server, qos: u8, messages: usize) -> anyhow::Result<Fi
         link.subscribe(&topic, qos).await?;
     }
     let publisher = open(server, "pub").await?;
-    let measured = Measured::begin(server)?;
+    let measured = Measured::begin(&server.running)?;
     let hearing: Vec<_> = links
         .into_iter()
         .map(|mut link| tokio::spawn(async move { hear(&mut link, messages).await.map(|()| link) }))
@@ -145,18 +145,18 @@ async fn fan_out(server: &Server, qos: u8, messages: usize) -> anyhow::Result<Fi
     for heard in hearing {
         heard.await??;
     }
-    measured.rate(server, messages * SUBSCRIBERS)
+    measured.rate(&server.running, messages * SUBSCRIBERS)
 }
 
 /// Connections opened a second, from nothing to CONNACK.
 async fn handshakes(server: &Server, connections: usize) -> anyhow::Result<Figure> {
-    let measured = Measured::begin(server)?;
+    let measured = Measured::begin(&server.running)?;
     stream::iter(0..connections)
         .map(|number| async move { open_numbered(server, "hand", number).await.map(drop) })
         .buffer_unordered(OPENING)
         .try_collect::<()>()
         .await?;
-    measured.rate(server, connections)
+    measured.rate(&server.running, connections)
 }
 
 /// Bytes of memory for each connection that does nothing, with one subscription.
@@ -250,26 +250,4 @@ async fn open_many(server: &Server, name: &str, count: usize) -> anyhow::Result<
         .buffer_unordered(OPENING)
         .try_collect()
         .await
-}
-
-/// A measurement that has begun.
-pub(crate) struct Measured {
-    since: Instant,
-    processor: f64,
-}
-
-impl Measured {
-    pub(crate) fn begin(server: &Server) -> anyhow::Result<Self> {
-        Ok(Self {
-            since: Instant::now(),
-            processor: server.running.processor_seconds()?,
-        })
-    }
-
-    /// So many things since the beginning, a second, and the processor's time for each.
-    pub(crate) fn rate(&self, server: &Server, things: usize) -> anyhow::Result<Figure> {
-        let took: Duration = self.since.elapsed();
-        let processor = server.running.processor_seconds()? - self.processor;
-        Ok(Figure::rate(things, took, processor))
-    }
 }

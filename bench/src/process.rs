@@ -2,8 +2,11 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Instant;
 
 use anyhow::Context as _;
+
+use crate::report::Figure;
 
 /// The core that servers run on, and that which the load runs on.
 pub(crate) const SERVER_CORE: usize = 0;
@@ -93,6 +96,32 @@ impl Running {
             .context("no VmRSS")?;
         let kibibytes: u64 = line.trim().trim_end_matches(" kB").trim().parse()?;
         Ok(kibibytes * 1024)
+    }
+}
+
+/// A measurement that has begun.
+pub(crate) struct Measured {
+    since: Instant,
+    processor: f64,
+}
+
+impl Measured {
+    pub(crate) fn begin(server: &Running) -> anyhow::Result<Self> {
+        Ok(Self {
+            since: Instant::now(),
+            processor: server.processor_seconds()?,
+        })
+    }
+
+    /// So many things since the beginning, a second, and the processor's time for each.
+    pub(crate) fn rate(&self, server: &Running, things: usize) -> anyhow::Result<Figure> {
+        let took = self.since.elapsed();
+        Ok(Figure::rate(things, took, self.processor_seconds(server)?))
+    }
+
+    /// Seconds of processor time that the server has used since the beginning.
+    pub(crate) fn processor_seconds(&self, server: &Running) -> anyhow::Result<f64> {
+        Ok(server.processor_seconds()? - self.processor)
     }
 }
 

@@ -1,8 +1,10 @@
 //! Figures side by side, and their ratios.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
+use anyhow::{Context as _, ensure};
 use comfy_table::Table;
 use comfy_table::presets::ASCII_MARKDOWN;
 
@@ -120,6 +122,33 @@ impl Report {
         Some(figure.number()? / base.number()?)
     }
 
+    /// Says by which command all of it is measured again.
+    pub(crate) fn say_how_to_repeat(
+        &self,
+        what: &str,
+        share: usize,
+        only: &str,
+    ) -> anyhow::Result<()> {
+        let short = if share == 1 { "" } else { " --short" };
+        let only = if only.is_empty() {
+            String::new()
+        } else {
+            format!(" --only '{only}'")
+        };
+        let against = self.against;
+        writeln!(
+            std::io::stdout().lock(),
+            "ratios are to {against}; again: cargo xtask bench {what}{short}{only}"
+        )?;
+        Ok(())
+    }
+
+    /// Writes [`Report::json`] to a file.
+    pub(crate) fn write_json(&self, file: &Path) -> anyhow::Result<()> {
+        std::fs::write(file, serde_json::to_string_pretty(&self.json())? + "\n")
+            .with_context(|| format!("failed to write {}", file.display()))
+    }
+
     /// All figures for programs: times in seconds.
     pub(crate) fn json(&self) -> serde_json::Value {
         let rows = self.rows.iter().map(|(what, server, figure)| {
@@ -135,6 +164,15 @@ impl Report {
     }
 }
 
+/// The figure in the middle, of one that was measured several times; of words the last.
+pub(crate) fn median(mut figures: Vec<Figure>) -> anyhow::Result<Figure> {
+    let number = |figure: &Figure| figure.number().unwrap_or_default();
+    figures.sort_by(|one, other| number(one).total_cmp(&number(other)));
+    let middle = figures.len().saturating_sub(1) / 2;
+    ensure!(middle < figures.len(), "nothing was measured");
+    Ok(figures.swap_remove(middle))
+}
+
 /// The time that so many of a hundred are not above.
 pub(crate) fn percentile(times: &mut [Duration], percent: usize) -> Duration {
     times.sort_unstable();
@@ -145,6 +183,24 @@ pub(crate) fn percentile(times: &mut [Duration], percent: usize) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_median_is_the_figure_in_the_middle() {
+        let of = |bytes: &[u64]| median(bytes.iter().copied().map(Figure::bytes).collect());
+        assert_eq!(of(&[9, 1, 5]).unwrap().number(), Some(5.0));
+        assert_eq!(of(&[2, 1]).unwrap().number(), Some(1.0));
+        assert!(of(&[]).is_err());
+    }
+
+    #[test]
+    fn ratios_are_to_the_server_that_was_named() {
+        let mut report = Report::new("base");
+        report.add("memory", "ours", Figure::bytes(50));
+        report.add("memory", "base", Figure::bytes(200));
+        let json = report.json();
+        assert_eq!(json["rows"][0]["ratio"], 0.25);
+        assert_eq!(json["rows"][1]["ratio"], 1.0);
+    }
 
     #[test]
     fn a_percentile_is_one_of_the_times() {

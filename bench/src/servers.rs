@@ -71,6 +71,11 @@ impl Stage {
         })
     }
 
+    /// A client that trusts the certificate and resumes nothing.
+    pub(crate) fn tls(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.tls)
+    }
+
     /// The folder that the stores of servers lie in.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
@@ -175,7 +180,7 @@ impl Stage {
     fn target(&self, port: u16) -> Target {
         Target {
             port,
-            tls: Arc::clone(&self.tls),
+            tls: self.tls(),
         }
     }
 

@@ -73,7 +73,7 @@ const ALLOWED: [(&str, &[&str]); 22] = [
             "outgate-wire",
         ],
     ),
-    ("outgate-bench", &[]),
+    ("outgate-bench", &["outgate-signalr-server"]),
     ("xtask", &[]),
 ];
 
