@@ -22,7 +22,7 @@ pub use file::{Acme, Carries, LogFormat, Policy};
 pub use firebase::Firebase;
 pub use mqtt::MqttLimits;
 pub use rates::DeviceRates;
-pub use signalr::{MAX_SIGNALR_HUBS, Method, SignalRHub, SlowClients};
+pub use signalr::{MAX_SIGNALR_HUBS, Method, SignalRHub, SlowClients, Upstream};
 
 /// The port that is listened on when nothing else is said.
 pub const DEFAULT_PORT: u16 = 8443;

@@ -20,6 +20,8 @@ use prometheus_client::registry::{Registry, Unit};
 mod registered;
 mod signalr;
 
+pub(crate) use signalr::Asked;
+
 /// What is counted. Cheap to copy; all copies count together.
 #[derive(Clone, Debug)]
 pub struct Metrics(Arc<Counted>);

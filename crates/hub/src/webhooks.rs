@@ -43,7 +43,7 @@ pub use schedule::{
     FIRST_WAIT, LONGEST_RETRY_AFTER, LONGEST_WAIT, MAX_REJECTIONS, STOP_AFTER, STOP_AFTER_ATTEMPTS,
 };
 pub use sender::SenderError;
-pub(crate) use sender::tls_config;
+pub(crate) use sender::{Chain, Ways, is_away, tls_config};
 pub use timer::{Timer, Wait};
 
 use sender::Sender;

@@ -15,6 +15,8 @@ use crate::{Connection, Disconnected, HubError, Upload};
 pub struct Call {
     pub(crate) connection: Connection,
     pub(crate) target: String,
+    /// By which the client knows the answer, if it waits for one.
+    pub(crate) id: Option<String>,
     pub(crate) arguments: Option<Arguments>,
     /// In the order in which the client names them.
     pub(crate) uploads: std::vec::IntoIter<Pieces>,
@@ -69,6 +71,10 @@ pub struct RawArgs(pub Arguments);
 #[derive(Debug, Clone)]
 pub struct Target(pub String);
 
+/// The name that the client has given the call, if it waits for the answer.
+#[derive(Debug, Clone)]
+pub struct InvocationId(pub Option<String>);
+
 /// The state of [`Builder::with_state`](crate::Builder::with_state), or a part of it, as axum has
 /// it.
 #[derive(Debug, Clone, Copy)]
@@ -103,6 +109,12 @@ impl<S> FromCall<S> for RawArgs {
 impl<S> FromCall<S> for Target {
     fn from_call(call: &mut Call, _: &S) -> Result<Self, Rejection> {
         Ok(Self(call.target.clone()))
+    }
+}
+
+impl<S> FromCall<S> for InvocationId {
+    fn from_call(call: &mut Call, _: &S) -> Result<Self, Rejection> {
+        Ok(Self(call.id.clone()))
     }
 }
 

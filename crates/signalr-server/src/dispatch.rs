@@ -242,6 +242,7 @@ fn call(
     Call {
         connection: Connection::new(Arc::clone(shared)),
         target,
+        id: None,
         arguments,
         uploads: uploads.into_iter(),
         disconnected: None,
@@ -267,7 +268,8 @@ fn invoke(shared: Arc<Shared>, arrived: Arrived) -> BoxFuture<'static, ()> {
         ..
     } = arrived.called;
     let hub = Arc::clone(&shared.hub);
-    let call = call(&shared, target.clone(), Some(arguments), arrived.uploads);
+    let mut call = call(&shared, target.clone(), Some(arguments), arrived.uploads);
+    call.id.clone_from(&id);
     let answering = answering(&shared, id.clone());
     Box::pin(async move {
         match (hub.methods.find(&target, streamed), streamed) {

@@ -140,6 +140,7 @@ impl Inner {
         let call = Call {
             connection: Connection::new(Arc::clone(shared)),
             target: String::new(),
+            id: None,
             arguments: None,
             uploads: Vec::new().into_iter(),
             disconnected: Some(reason),

@@ -131,7 +131,7 @@ pub use outgate_signalr::{Completed, Protocol};
 
 pub use arguments::{ArgumentsError, FromArguments, ToArguments};
 pub use builder::{Builder, Redirection};
-pub use call::{Args, Call, Extension, FromCall, RawArgs, Rejection, State, Target};
+pub use call::{Args, Call, Extension, FromCall, InvocationId, RawArgs, Rejection, State, Target};
 pub use clients::Clients;
 pub use connection::{Connection, Disconnected, Identity, InvokeError, TooManyGroups};
 pub use error::HubError;

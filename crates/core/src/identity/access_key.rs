@@ -112,6 +112,21 @@ impl Identity {
         Ok(Revoked { connections })
     }
 
+    /// The access keys of a service that are in use, for what the hub itself signs.
+    ///
+    /// # Errors
+    /// As the store.
+    pub async fn signing_keys(&self, service: &ServiceId) -> Result<Vec<Secret>, Refusal> {
+        let (vault, service) = (self.vault.clone(), service.clone());
+        self.store
+            .read(move |connection| {
+                let mut all = in_use(connection)?;
+                all.retain(|key| key.service == service);
+                all.iter().map(|key| key.open(&vault)).collect()
+            })
+            .await
+    }
+
     /// Whose access key has signed `text`: HMAC-SHA256.
     pub(super) async fn by_signature(
         &self,
@@ -147,6 +162,7 @@ impl Identity {
 /// A key as the store has it.
 struct Sealed {
     id: CredentialId,
+    service: ServiceId,
     sealed: Vec<u8>,
 }
 
@@ -163,14 +179,15 @@ fn verifies(key: &Secret, text: &[u8], signature: &[u8]) -> bool {
 
 fn in_use(connection: &Connection) -> Result<Vec<Sealed>, Refusal> {
     let mut found = connection.prepare_cached(
-        "SELECT id, sealed FROM credentials WHERE service IS NOT NULL
+        "SELECT id, service, sealed FROM credentials WHERE service IS NOT NULL
          AND kind = 'symmetric-key' AND state = 'active' AND sealed IS NOT NULL
          ORDER BY created, rowid",
     )?;
     let rows = found.query_map([], |row| {
         Ok(Sealed {
             id: row.get(0)?,
-            sealed: row.get(1)?,
+            service: row.get(1)?,
+            sealed: row.get(2)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

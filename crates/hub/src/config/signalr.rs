@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use outgate_core::id::ServiceId;
 use serde::Deserialize;
 
 use super::{ConfigError, value, within};
@@ -59,6 +60,29 @@ pub struct SignalRHub {
     pub waiting_kibibytes: u32,
     /// How long a poll is held, 5 to 90 seconds.
     pub poll_seconds: u32,
+    /// The back end that is told of clients and what they invoke, if any.
+    pub upstream: Option<Upstream>,
+}
+
+/// A back end that is told by requests of the hub's own.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Upstream {
+    /// Where, with `{hub}`, `{category}` and `{event}` for what it is about.
+    pub url: String,
+    /// The service whose access keys sign the requests.
+    pub service: ServiceId,
+}
+
+impl std::fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A query is where back ends of Azure's have a key.
+        let url = self.url.split('?').next().unwrap_or_default();
+        f.debug_struct("Upstream")
+            .field("url", &url)
+            .field("service", &self.service)
+            .finish()
+    }
 }
 
 /// What becomes of an invocation.
@@ -68,6 +92,8 @@ pub enum Method {
     /// It is kept as an event of the device, and answered once that is on the disk.
     #[default]
     Event,
+    /// The back end is asked, and its answer is the result.
+    Upstream,
     /// It is refused.
     Refuse,
 }
@@ -105,6 +131,7 @@ struct WrittenHub {
     waiting: Option<u32>,
     waiting_kibibytes: Option<u32>,
     poll_seconds: Option<u32>,
+    upstream: Option<Upstream>,
 }
 
 impl Written {
@@ -154,11 +181,23 @@ impl WrittenHub {
         let mut methods: BTreeMap<_, _> = methods
             .map(|(target, method)| (target.to_lowercase(), method))
             .collect();
+        let others = methods.remove(OTHERS).unwrap_or_default();
+        let is_asked = |method: &Method| *method == Method::Upstream;
+        let asked = is_asked(&others) || methods.values().any(is_asked);
+        match &self.upstream {
+            None if asked => return value("signalr.hubs.upstream", "who is asked, or no method"),
+            Some(upstream) if !is_address(&upstream.url) => {
+                let right = "one like https://back.example/{hub}/{category}/{event}";
+                return value("signalr.hubs.upstream.url", right);
+            }
+            Some(_) | None => {}
+        }
         let number = |key, given, default, least, most| within(key, given, default, least..=most);
         Ok(SignalRHub {
             name,
             path: self.path.map(path).transpose()?,
-            others: methods.remove(OTHERS).unwrap_or_default(),
+            others,
+            upstream: self.upstream,
             methods,
             slow_clients: self.slow_clients,
             connections: number(
@@ -186,6 +225,18 @@ impl WrittenHub {
             poll_seconds: number("signalr.hubs.poll-seconds", self.poll_seconds, 90, 5, 90)?,
         })
     }
+}
+
+/// Whether a template is the address of a host: what is filled in may only follow it.
+fn is_address(template: &str) -> bool {
+    let filled = ["{hub}", "{category}", "{event}"];
+    let plain = filled
+        .iter()
+        .fold(template.to_owned(), |text, name| text.replace(name, "x"));
+    let uri: Result<http::Uri, _> = plain.parse();
+    let scheme = template.starts_with("https://") || template.starts_with("http://");
+    let host = template.split('/').nth(2).unwrap_or_default();
+    scheme && !host.is_empty() && !host.contains(['{', '@']) && uri.is_ok()
 }
 
 /// A path at which nothing else is served.
@@ -259,6 +310,29 @@ mod tests {
             assert!(read(&text).is_err(), "{text}");
         }
         assert!(read(&(hub("a", "/a") + &hub("b", "/ab"))).is_ok());
+    }
+
+    #[test]
+    fn an_upstream_is_an_address_that_begins_with_its_host() {
+        let hub = |url: &str| {
+            format!(
+                "[[signalr.hubs]]\nname = 'a'\nmethods = {{ '*' = 'upstream' }}\n\
+                 upstream = {{ url = '{url}', service = 'vendor' }}\n"
+            )
+        };
+        assert!(read(&hub("https://back.example:1/{hub}?code=1")).is_ok());
+        for url in [
+            "",
+            "back.example",
+            "ftp://a/",
+            "https://",
+            "https://{hub}/",
+            "https://a@b/",
+        ] {
+            assert!(read(&hub(url)).is_err(), "{url}");
+        }
+        let nobody = "[[signalr.hubs]]\nname = 'a'\nmethods = { '*' = 'upstream' }\n";
+        assert!(read(nobody).is_err());
     }
 
     #[test]

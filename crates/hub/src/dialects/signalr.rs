@@ -2,9 +2,10 @@
 //! dialect, with events, commands, calls and a twin.
 //!
 //! [`outgate_signalr_server`] speaks the protocol. Requests come by the `entrance`, which makes out
-//! who asks (`guest`, by a back end's signature in `signed`); a connection that has made its handshake is a session, held by its
-//! `conversation`; what clients call is in `methods`, and what stands in JSON on one side and in
-//! payloads on the other, in `values`. Back ends ask by `rest`.
+//! who asks (`guest`, by a back end's signature in `signed`); a connection that has made its
+//! handshake is a session, held by its `conversation`; what clients call is in `methods`, and what
+//! stands in JSON on one side and in payloads on the other, in `values`. Back ends ask by `rest`
+//! and are asked by `upstream`.
 
 mod conversation;
 mod entrance;
@@ -13,6 +14,7 @@ mod jwt;
 mod methods;
 mod rest;
 mod signed;
+mod upstream;
 mod values;
 
 use std::collections::BTreeMap;
@@ -29,9 +31,11 @@ use outgate_signalr_server::{Hub, SignalR as Library, SignalRService, SlowPeer};
 use tokio::sync::{Semaphore, watch};
 
 use self::guest::Guest;
+use self::upstream::Upstream;
 use crate::config::{Method, SignalRHub, SlowClients};
 use crate::hub::State;
 use crate::metrics::Metrics;
+use crate::webhooks::{self, SenderError, Ways};
 
 /// What sessions of this dialect are called.
 pub(crate) const VIA: &str = "signalr";
@@ -69,23 +73,43 @@ struct Shared {
     core: Core,
     metrics: Metrics,
     settings: SignalRHub,
+    upstream: Option<Upstream>,
     /// Whether the whole hub is going down.
     draining: watch::Receiver<bool>,
 }
 
 impl SignalR {
-    /// The hubs that are configured.
-    pub(crate) fn new(state: &State) -> Self {
-        let hubs = state.config.load().signalr.clone();
-        let hubs = hubs.into_iter().map(|settings| {
+    /// The hubs that are configured; their back ends are asked as webhooks are told.
+    ///
+    /// # Errors
+    /// There is a back end and nothing can be sent.
+    pub(crate) fn new(state: &State, pushing: &webhooks::Settings) -> Result<Self, SenderError> {
+        let configured = state.config.load().signalr.clone();
+        let is_told = |hub: &SignalRHub| hub.upstream.is_some();
+        let ways = match configured.iter().any(is_told) {
+            true => Some(Ways::new(pushing)?),
+            false => None,
+        };
+        let mut hubs = BTreeMap::new();
+        for settings in configured {
+            let upstream = ways.as_ref().zip(settings.upstream.as_ref());
+            let upstream = upstream.map(|(ways, upstream)| {
+                let to = upstream::To {
+                    ways: ways.clone(),
+                    core: state.core.clone(),
+                    hub: settings.name.clone(),
+                    settings: upstream.clone(),
+                };
+                Upstream::new(to, state.metrics.clone(), pushing)
+            });
             let name = settings.name.clone();
-            (name, Served::new(state, settings))
-        });
-        Self(Arc::new(Inner {
+            hubs.insert(name, Served::new(state, upstream, settings));
+        }
+        Ok(Self(Arc::new(Inner {
             core: state.core.clone(),
-            hubs: hubs.collect(),
+            hubs,
             bodies: Semaphore::new(MAX_BODIES),
-        }))
+        })))
     }
 
     /// The routes; none when there is no hub.
@@ -133,7 +157,7 @@ async fn named(hubs: SignalR, request: Request) -> Response {
 }
 
 impl Served {
-    fn new(state: &State, settings: SignalRHub) -> Self {
+    fn new(state: &State, upstream: Option<Upstream>, settings: SignalRHub) -> Self {
         let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
         let slow = match settings.slow_clients {
             SlowClients::Disconnect => SlowPeer::Disconnect,
@@ -147,6 +171,7 @@ impl Served {
             core: state.core.clone(),
             metrics: state.metrics.clone(),
             draining: state.draining.clone(),
+            upstream,
             settings,
         });
         let metrics = state.metrics.clone();

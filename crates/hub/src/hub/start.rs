@@ -56,7 +56,7 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
     let firebase = Firebase::open(&state).await.map_err(StartError::Firebase)?;
     let dialects = mqtt
         .router()
-        .merge(SignalR::new(&state).router())
+        .merge(SignalR::new(&state, &pushing)?.router())
         .merge(otlp::router(state.core.clone()))
         .merge(firebase.router());
     Ok(Hub {

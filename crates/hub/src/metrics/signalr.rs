@@ -16,6 +16,7 @@ pub(super) struct Counted {
     invocations: Family<Invoked, Counter>,
     closed: Family<Closed, Counter>,
     stalled: Family<Stalled, Counter>,
+    upstream: Family<Told, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -41,6 +42,27 @@ struct Stalled {
     transport: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Told {
+    hub: String,
+    outcome: &'static str,
+}
+
+/// What became of a request to a back end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asked {
+    /// An invocation was answered.
+    Answered,
+    /// An invocation was not answered, or with an error.
+    Failed,
+    /// It was told of a client that has come or gone.
+    Told,
+    /// It does not want to be told of that.
+    Refused,
+    /// It could not be told of that, or too much waited for it.
+    Dropped,
+}
+
 impl Counted {
     pub(super) fn register(&self, to: &mut Registry) {
         to.register(
@@ -62,6 +84,11 @@ impl Counted {
             "signalr_stalled",
             "Transports of SignalR that were opened and carried nothing",
             self.stalled.clone(),
+        );
+        to.register(
+            "signalr_upstream",
+            "Requests to the back ends of SignalR hubs by what came of them",
+            self.upstream.clone(),
         );
     }
 }
@@ -116,5 +143,19 @@ impl Metrics {
         let transport = transport.as_str();
         let stalled = &self.0.signalr.stalled;
         stalled.get_or_create(&Stalled { transport }).inc();
+    }
+
+    /// What became of a request to the back end of a SignalR hub.
+    pub(crate) fn signalr_upstream(&self, hub: &str, outcome: Asked) {
+        let outcome = match outcome {
+            Asked::Answered => "answered",
+            Asked::Failed => "failed",
+            Asked::Told => "told",
+            Asked::Refused => "refused",
+            Asked::Dropped => "dropped",
+        };
+        let hub = hub.to_owned();
+        let upstream = &self.0.signalr.upstream;
+        upstream.get_or_create(&Told { hub, outcome }).inc();
     }
 }

@@ -31,7 +31,7 @@ pub(super) enum Carrier {
 /// Why a name was not connected to.
 #[derive(Debug, thiserror::Error)]
 #[error("the host's addresses may not be sent to")]
-pub(super) struct NotPermitted;
+pub(crate) struct NotPermitted;
 
 impl Destinations {
     pub(super) fn new(trusted: &[IpNet], carrier: Carrier) -> Self {

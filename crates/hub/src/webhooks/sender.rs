@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use outgate_core::Timestamp;
 use outgate_core::secret::Secret;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
@@ -77,17 +77,32 @@ pub(super) struct Request<'a> {
     pub(super) at: Timestamp,
 }
 
-/// Sends requests.
+/// The ways to where may be sent to.
 #[derive(Clone, Debug)]
-pub(super) struct Sender {
+pub(crate) struct Ways {
     tls: Client,
     plain: Client,
     tls_to: Destinations,
     plain_to: Destinations,
 }
 
-impl Sender {
-    pub(super) fn new(settings: &Settings) -> Result<Self, SenderError> {
+/// Why there is no way to a URL.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoWay {
+    /// It is none.
+    #[error("the URL is none")]
+    NotAUrl,
+    /// It must not be sent to.
+    #[error(transparent)]
+    NotPermitted(NotPermitted),
+}
+
+impl Ways {
+    /// Ways that trust and reach what the settings say.
+    ///
+    /// # Errors
+    /// [`SenderError`].
+    pub(crate) fn new(settings: &Settings) -> Result<Self, SenderError> {
         let tls_to = Destinations::new(&settings.trusted, Carrier::Tls);
         let plain_to = Destinations::new(&settings.trusted, Carrier::Plain);
         let config = tls_config(settings.authority.as_deref())?;
@@ -99,11 +114,12 @@ impl Sender {
         })
     }
 
-    /// Sends one request. Takes as long as the settings allow at most.
-    pub(super) async fn send(&self, request: Request<'_>) -> Outcome {
-        let Ok(url) = Url::parse(request.url) else {
-            return Outcome::Rejected(Trouble::because("the URL is none"));
-        };
+    /// A request to `url`, if that may be sent to.
+    ///
+    /// # Errors
+    /// [`NoWay`].
+    pub(crate) fn post(&self, url: &str) -> Result<RequestBuilder, NoWay> {
+        let url = Url::parse(url).map_err(|_| NoWay::NotAUrl)?;
         let (client, destinations) = match url.scheme() {
             "https" => (&self.tls, &self.tls_to),
             _ => (&self.plain, &self.plain_to),
@@ -112,12 +128,33 @@ impl Sender {
         let host = url.host_str().unwrap_or_default();
         let address: Result<IpAddr, _> = host.trim_matches(['[', ']']).parse();
         if address.is_ok_and(|address| !destinations.permit(address)) {
-            return Outcome::Unreachable(Trouble::because(NotPermitted));
+            return Err(NoWay::NotPermitted(NotPermitted));
         }
+        Ok(client.post(url))
+    }
+}
+
+/// Sends requests.
+#[derive(Clone, Debug)]
+pub(super) struct Sender(Ways);
+
+impl Sender {
+    pub(super) fn new(settings: &Settings) -> Result<Self, SenderError> {
+        Ways::new(settings).map(Self)
+    }
+
+    /// Sends one request. Takes as long as the settings allow at most.
+    pub(super) async fn send(&self, request: Request<'_>) -> Outcome {
+        let post = match self.0.post(request.url) {
+            Ok(post) => post,
+            Err(why @ NoWay::NotAUrl) => return Outcome::Rejected(Trouble::because(why)),
+            Err(why @ NoWay::NotPermitted(_)) => {
+                return Outcome::Unreachable(Trouble::because(why));
+            }
+        };
         let seconds = request.at.as_millis().div_euclid(1000);
         let signature = signatures(request.secrets, request.id, seconds, request.body);
-        let sent = client
-            .post(url)
+        let sent = post
             .header(CONTENT_TYPE, "application/json")
             .header("webhook-id", request.id)
             .header("webhook-timestamp", seconds)
@@ -152,7 +189,7 @@ impl Trouble {
 }
 
 /// An error with all that is behind it.
-struct Chain<'a>(&'a dyn std::error::Error);
+pub(crate) struct Chain<'a>(pub(crate) &'a dyn std::error::Error);
 
 impl std::fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -180,14 +217,22 @@ fn judge(answer: &reqwest::Response, now: Timestamp) -> Outcome {
     match status {
         status if status.is_success() => Outcome::Taken,
         StatusCode::GONE => Outcome::Gone,
-        StatusCode::REQUEST_TIMEOUT
-        | StatusCode::TOO_EARLY
-        | StatusCode::TOO_MANY_REQUESTS
-        | StatusCode::BAD_GATEWAY
-        | StatusCode::SERVICE_UNAVAILABLE
-        | StatusCode::GATEWAY_TIMEOUT => Outcome::Unreachable(trouble()),
+        status if is_away(status) => Outcome::Unreachable(trouble()),
         _ => Outcome::Rejected(trouble()),
     }
+}
+
+/// Whether a status is that of a receiver which is not there, or too busy, whatever it is sent.
+pub(crate) fn is_away(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::REQUEST_TIMEOUT
+            | StatusCode::TOO_EARLY
+            | StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT
+    )
 }
 
 /// What `Retry-After` asks for (RFC 9110, section 10.2.3): seconds, or a date.

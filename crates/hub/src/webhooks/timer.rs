@@ -25,7 +25,7 @@ pub struct Wait {
 
 impl Timer {
     /// Waits.
-    pub(super) async fn wait(&self, length: Duration) {
+    pub(crate) async fn wait(&self, length: Duration) {
         match self {
             Self::System => tokio::time::sleep(length).await,
             Self::Held(waits) => {

@@ -14,7 +14,7 @@ use crate::client::{Client, WAYS};
 use crate::running::Running;
 
 /// A service with an access key.
-struct BackEnd {
+pub(crate) struct BackEnd {
     id: ServiceId,
     key: CredentialId,
     connection_string: String,
@@ -22,7 +22,7 @@ struct BackEnd {
 }
 
 impl BackEnd {
-    async fn new(running: &Running, name: &str, scope: Scope) -> Self {
+    pub(crate) async fn new(running: &Running, name: &str, scope: Scope) -> Self {
         let (hub, identity) = (Actor::hub(), &running.core().identity);
         let id: ServiceId = name.parse().unwrap();
         let made = identity.create_service(&hub, id.clone(), scope);
@@ -45,6 +45,15 @@ impl BackEnd {
         }
     }
 
+    /// The key, in base 64.
+    pub(crate) fn access_key(&self) -> &str {
+        let parts = self.connection_string.split(';');
+        parts
+            .filter_map(|part| part.strip_prefix("AccessKey="))
+            .next()
+            .unwrap()
+    }
+
     /// What comes of the orders, one after the other.
     async fn does(&self, orders: &[Value]) -> Vec<Value> {
         let mut python = Command::new(python().unwrap());
@@ -58,14 +67,14 @@ impl BackEnd {
         said.lines().map(read).collect()
     }
 
-    async fn token(&self, path: &str, user: &str) -> String {
+    pub(crate) async fn token(&self, path: &str, user: &str) -> String {
         let token = self.does(&[json!(["token", path, user])]).await;
         token[0].as_str().unwrap().to_owned()
     }
 }
 
 /// Where clients find their hub.
-const CLIENT: &str = "/client/?hub=pos";
+pub(crate) const CLIENT: &str = "/client/?hub=pos";
 
 fn send(path: &str, target: &str, what: Value) -> Value {
     json!(["POST", path, {"target": target, "arguments": [what]}])

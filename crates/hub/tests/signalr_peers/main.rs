@@ -13,3 +13,4 @@ mod pythons;
 mod running;
 #[path = "../running/site.rs"]
 mod site;
+mod upstreams;

@@ -13,7 +13,7 @@ use outgate_core::calls::{Answer, Call, DEADLINE};
 use outgate_core::commands::{Command, Settlement};
 use outgate_core::sessions::{Ending, MAX_WAITING_CALLS, Session, Signal};
 use outgate_signalr_server::{
-    Connection, Disconnected, Extension, HubError, InvokeError, Payload, State,
+    Connection, Disconnected, End, Extension, HubError, InvokeError, Payload, State,
 };
 use tokio::sync::Notify;
 
@@ -44,6 +44,9 @@ pub(super) async fn begin(
 ) -> Result<(), HubError> {
     let opened = guest.open_session(&hub.core, VIA).await;
     let session = opened.map_err(told)?;
+    if let Some(upstream) = &hub.upstream {
+        upstream.connected(connection.id(), &guest);
+    }
     tokio::spawn(converse(hub, connection, session, guest.is_device()));
     Ok(())
 }
@@ -87,10 +90,21 @@ async fn converse(
 
 /// A connection has ended.
 pub(super) async fn over(
+    connection: Connection,
     why: Arc<Disconnected>,
+    Extension(guest): Extension<Guest>,
     State(hub): State<Arc<Shared>>,
 ) -> Result<(), HubError> {
     hub.metrics.signalr_closed(&hub.settings.name, &why);
+    if let Some(upstream) = &hub.upstream {
+        let error = match &*why {
+            Disconnected::Ended(End::Client { error }) => error.clone(),
+            other @ (Disconnected::Ended(_) | Disconnected::TransportLost) => {
+                Some(other.to_string())
+            }
+        };
+        upstream.disconnected(connection.id(), &guest, error);
+    }
     Ok(())
 }
 

@@ -33,6 +33,10 @@ pub(super) struct Guest {
     peer: SocketAddr,
     user: Option<Arc<str>>,
     who: Who,
+    /// What its token says beside, as `name: value`.
+    claims: Vec<String>,
+    /// What it was asked with, without what must stay secret.
+    query: String,
     /// Since its connection's handshake; who holds it is the conversation.
     session: OnceLock<Weak<Session>>,
 }
@@ -72,7 +76,8 @@ impl Guest {
         if let Some(text) = shown.filter(|text| signed::may_be(text)) {
             let asked = |audience: &Uri| is_of(audience, settings);
             let (identified, claims) = signed::verify(core, text, parts, facts, asked).await?;
-            return Self::new(identified, facts, claims.user());
+            let user = claims.user().map(str::to_owned);
+            return Self::new(identified, parts, facts, (user, claims.told()));
         }
         let identified = match in_query() {
             Some(token) if !headers.contains_key(AUTHORIZATION) => {
@@ -87,13 +92,18 @@ impl Guest {
         if let Principal::Service { .. } = &identified.principal {
             return Err(Refusal::forbidden("a client's place for a back end"));
         }
-        Self::new(identified, facts, None)
+        Self::new(identified, parts, facts, (None, Vec::new()))
     }
 
-    fn new(identified: Identified, facts: &Facts, user: Option<&str>) -> Result<Self, Refusal> {
+    fn new(
+        identified: Identified,
+        parts: &Parts,
+        facts: &Facts,
+        (user, claims): (Option<String>, Vec<String>),
+    ) -> Result<Self, Refusal> {
         let (who, user) = match &identified.principal {
             Principal::Device { device, site, .. } => {
-                (Who::Device(site.clone()), Some(device.as_str()))
+                (Who::Device(site.clone()), Some(device.to_string()))
             }
             Principal::Service { service, .. } => (Who::Client(service.clone()), user),
             Principal::Operator { .. } => {
@@ -105,6 +115,8 @@ impl Guest {
             identified,
             peer: facts.peer,
             who,
+            claims,
+            query: open_query(&parts.uri),
             session: OnceLock::new(),
         })
     }
@@ -117,6 +129,16 @@ impl Guest {
     /// Whom messages to a user of that name reach.
     pub(super) fn user(&self) -> Option<Arc<str>> {
         self.user.clone()
+    }
+
+    /// What its token says beside whom it is of, as `name: value`.
+    pub(super) fn claims(&self) -> &[String] {
+        &self.claims
+    }
+
+    /// What it was asked with when it came, without what must stay secret.
+    pub(super) fn query(&self) -> &str {
+        &self.query
     }
 
     /// Whether a service's messages reach it: those of any that sees the device's site, or of the
@@ -163,6 +185,20 @@ impl Guest {
     pub(super) fn session(&self) -> Result<Arc<Session>, Refusal> {
         let session = self.session.get().and_then(Weak::upgrade);
         session.ok_or(Refusal::Revoked)
+    }
+}
+
+/// The query of a request without the secrets of a client and its connection.
+fn open_query(uri: &Uri) -> String {
+    let fields = uri.query().unwrap_or_default().split('&');
+    let open = fields.filter(|field| {
+        let name = field.split('=').next().unwrap_or_default();
+        !name.eq_ignore_ascii_case("access_token") && !name.eq_ignore_ascii_case("id")
+    });
+    let open: Vec<&str> = open.filter(|field| !field.is_empty()).collect();
+    match open.is_empty() {
+        true => String::new(),
+        false => format!("?{}", open.join("&")),
     }
 }
 

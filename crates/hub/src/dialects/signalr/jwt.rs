@@ -17,6 +17,9 @@ const SKEW: Duration = Duration::from_secs(60);
 /// What a user is called, by the first of these that a token has.
 const USER: [&str; 3] = ["asrs.s.uid", "nameid", "sub"];
 
+/// What a token says for who reads it (RFC 7519, section 4.1).
+const FOR_READERS: [&str; 5] = ["aud", "exp", "iat", "nbf", "iss"];
+
 /// A token whose signature nobody has looked at yet.
 #[derive(Debug)]
 pub(super) struct Unverified<'a> {
@@ -86,6 +89,18 @@ impl Claims {
         let several = audience.and_then(Value::as_array).into_iter().flatten();
         let one = audience.filter(|audience| audience.is_string());
         several.chain(one).filter_map(Value::as_str)
+    }
+
+    /// What else it says, as `name: value`: neither what is for its readers nor whose it is.
+    pub(super) fn told(&self) -> Vec<String> {
+        let others = self.0.iter().filter(|(name, _)| {
+            !name.starts_with("asrs.") && !FOR_READERS.contains(&name.as_str())
+        });
+        let told = others.map(|(name, value)| match value.as_str() {
+            Some(text) => format!("{name}: {text}"),
+            None => format!("{name}: {value}"),
+        });
+        told.collect()
     }
 
     /// Whom it speaks of, if it says so.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use outgate_core::Refusal;
 use outgate_core::events::NewEvent;
 use outgate_core::twin::Half;
-use outgate_signalr_server::{Args, Extension, HubError, RawArgs, State, Target};
+use outgate_signalr_server::{
+    Args, Connection, Extension, HubError, InvocationId, RawArgs, State, Target,
+};
 use serde_json::{Value, json};
 
 use super::guest::Guest;
@@ -42,26 +44,35 @@ pub(super) async fn report(
 
 /// Everything else, as the configuration has it.
 pub(super) async fn any_other(
+    connection: Connection,
     Target(target): Target,
+    InvocationId(id): InvocationId,
     RawArgs(arguments): RawArgs,
     Extension(guest): Extension<Guest>,
     State(hub): State<Arc<Shared>>,
-) -> Result<(), HubError> {
+) -> Result<Value, HubError> {
     let name = &hub.settings.name;
     hub.metrics.signalr_invoked(name, Direction::In, 1);
-    match hub.method(&target) {
-        Method::Refuse => Err(HubError::new("Method does not exist.")),
-        Method::Event if !guest.is_device() => {
+    match (hub.method(&target), &hub.upstream) {
+        (Method::Upstream, Some(upstream)) => {
+            let call = (id, target.as_str());
+            upstream
+                .invoke(connection.id(), &guest, call, arguments)
+                .await
+        }
+        (Method::Refuse | Method::Upstream, _) => Err(HubError::new("Method does not exist.")),
+        (Method::Event, _) if !guest.is_device() => {
             Err(HubError::new("only what devices say is kept as an event"))
         }
-        Method::Event => {
+        (Method::Event, _) => {
             let event = NewEvent {
                 name: target,
                 content_type: values::JSON.to_owned(),
                 properties: BTreeMap::new(),
                 payload: values::payload_of(arguments),
             };
-            keep(&hub, &guest, event).await.map_err(told)
+            keep(&hub, &guest, event).await.map_err(told)?;
+            Ok(Value::Null)
         }
     }
 }
