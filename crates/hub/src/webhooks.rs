@@ -39,12 +39,14 @@ mod timer;
 mod worker;
 
 pub use message::MAX_BODY;
+pub(crate) use schedule::wait as backoff;
 pub use schedule::{
     FIRST_WAIT, LONGEST_RETRY_AFTER, LONGEST_WAIT, MAX_REJECTIONS, STOP_AFTER, STOP_AFTER_ATTEMPTS,
 };
 pub use sender::SenderError;
-pub(crate) use sender::{Chain, Ways, is_away, tls_config};
+pub(crate) use sender::{Chain, Ways, is_away, retry_after, tls_config};
 pub use timer::{Timer, Wait};
+pub(crate) use worker::chance;
 
 use sender::Sender;
 use worker::Worker;

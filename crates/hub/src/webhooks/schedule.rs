@@ -38,7 +38,7 @@ pub(super) fn left(next_try: Timestamp, now: Timestamp) -> Duration {
 
 /// How long to wait after the failure number `failures`, from 1. `chance` from 0 to 255 moves it
 /// by a fifth to either side; `asked` is what the receiver asked for.
-pub(super) fn wait(failures: u32, chance: u8, asked: Option<Duration>) -> Duration {
+pub(crate) fn wait(failures: u32, chance: u8, asked: Option<Duration>) -> Duration {
     let doublings = failures.saturating_sub(1).min(31);
     let wait = FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT);
     let wait = wait.mul_f64(0.8 + 0.4 * f64::from(chance) / 255.0);

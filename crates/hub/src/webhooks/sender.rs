@@ -236,7 +236,7 @@ pub(crate) fn is_away(status: StatusCode) -> bool {
 }
 
 /// What `Retry-After` asks for (RFC 9110, section 10.2.3): seconds, or a date.
-fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
+pub(crate) fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }

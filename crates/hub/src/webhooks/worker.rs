@@ -250,6 +250,6 @@ impl Worker {
 }
 
 /// A random byte.
-fn chance() -> Result<u8, Refusal> {
+pub(crate) fn chance() -> Result<u8, Refusal> {
     Ok(Secret::random(1)?.expose().first().copied().unwrap_or(128))
 }
