@@ -201,6 +201,9 @@ fn devices(hub: &Hub) {
     assert_eq!(shown["command"]["name"], "restart");
     hub.get(&format!("command cancel till-2 {command}"));
     hub.fails("call till-2 ping --deadline 1s", 3);
+    hub.get("push list till-2");
+    let refused = hub.fails("push send till-2 --title Hello", 2);
+    assert!(refused.contains("[push.fcm]"), "{refused}");
     hub.get("twin get till-2");
     hub.get(r#"twin set till-2 {"volume":3}"#);
     std::fs::write(hub.file("logo.png"), "a logo").expect("a file");

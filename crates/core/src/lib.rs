@@ -22,6 +22,7 @@ pub mod logs;
 pub mod messages;
 pub mod objects;
 pub mod refusal;
+pub mod registrations;
 pub mod secret;
 pub mod sessions;
 pub mod store;

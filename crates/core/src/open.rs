@@ -19,6 +19,7 @@ use crate::logs::Logs;
 use crate::messages::Messages;
 use crate::objects::Objects;
 use crate::refusal::Refusal;
+use crate::registrations::Registrations;
 use crate::sessions::{Pass, Presence, Session, Sessions};
 use crate::store::{OpenError, Store};
 use crate::trees::Trees;
@@ -84,6 +85,8 @@ pub struct Core {
     pub assets: Assets,
     /// Trees of values.
     pub trees: Trees,
+    /// Where devices are reached by push.
+    pub registrations: Registrations,
     /// Who did what.
     pub audit: Audit,
     /// What was asked before.
@@ -135,6 +138,7 @@ impl Core {
             consumers: Consumers::new(store.clone(), clock.clone()),
             messages: Messages::new(store.clone(), &clock, &settings.limits, &hook),
             trees: Trees::new(store.clone()),
+            registrations: Registrations::new(store.clone(), clock.clone(), hook),
             audit: Audit::new(store.clone()),
             idempotency: Idempotency::new(store.clone(), clock.clone()),
             store,

@@ -22,7 +22,9 @@ use outgate_door::Facts;
 use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::api::bounds::{MAX_ADDRESS, MAX_ENROLMENTS, MAX_STREAMS, MAX_UPLOADS, Places};
+use crate::api::bounds::{
+    MAX_ADDRESS, MAX_ENROLMENTS, MAX_PUSHES, MAX_STREAMS, MAX_UPLOADS, Places,
+};
 use crate::hub::State;
 
 mod assets;
@@ -48,6 +50,7 @@ mod names;
 mod operators;
 mod pages;
 mod problem;
+mod push;
 mod services;
 mod sites;
 mod status;
@@ -62,7 +65,7 @@ pub use problem::Problem as ApiProblem;
 
 pub(crate) use bodies::{Bodies, Held};
 pub(crate) use bounds::{BODY_WITHIN, MAX_LOGS};
-pub(crate) use extract::whole_within;
+pub(crate) use extract::{from_json_within, whole_within};
 pub(crate) use problem::{Kind, Problem};
 
 /// How many enrolments one source may ask for at once, and then a second: a whole factory may be
@@ -88,6 +91,8 @@ pub(crate) struct Api {
     enrolling: Places,
     streams: Places,
     uploads: Places,
+    /// Messages that are being pushed to devices.
+    pushes: Places,
     /// Bodies of callers with a token.
     bodies: Bodies,
     open: Rates<IpAddr>,
@@ -110,6 +115,7 @@ pub fn router(state: State) -> Router {
         enrolling: Places::new(MAX_ENROLMENTS),
         streams: Places::new(MAX_STREAMS),
         uploads: Places::new(MAX_UPLOADS),
+        pushes: Places::new(MAX_PUSHES),
         bodies: Bodies::default(),
         running: Arc::new(Semaphore::new(idempotency::MAX_RUNNING)),
         queries: document::queries(&document),
@@ -153,6 +159,7 @@ fn with_login() -> OpenApiRouter<Arc<Api>> {
         .merge(consumers::router())
         .merge(commands::router())
         .merge(twins::router())
+        .merge(push::router())
         .merge(assets::router())
         .merge(operators::router())
         .merge(services::router())

@@ -6,6 +6,7 @@ mod echo;
 mod file;
 mod firebase;
 mod mqtt;
+mod push;
 mod rates;
 mod signalr;
 
@@ -21,6 +22,8 @@ pub use echo::{Echo, MAX_RTP_PORTS};
 pub use file::{Acme, Carries, LogFormat, Policy};
 pub use firebase::Firebase;
 pub use mqtt::MqttLimits;
+pub use push::Fcm;
+pub(crate) use push::may_be_sent_to as token_may_be_sent_to;
 pub use rates::DeviceRates;
 pub use signalr::{MAX_SIGNALR_HUBS, Method, SignalRHub, SlowClients, Upstream};
 
@@ -83,6 +86,8 @@ pub struct Config {
     pub signalr: Vec<SignalRHub>,
     /// Whether and how Firebase's Realtime Database is served.
     pub firebase: Firebase,
+    /// How devices are reached by push, if at all.
+    pub push: Option<Fcm>,
 }
 
 /// One listener.
@@ -203,6 +208,7 @@ impl Config {
             echo: file.echo.checked()?,
             signalr: file.signalr.checked()?,
             firebase: file.firebase.checked()?,
+            push: file.push.checked()?,
         })
     }
 }

@@ -6,6 +6,7 @@ pub mod firebase;
 mod login;
 pub mod mqtt;
 pub mod otlp;
+pub mod push;
 pub(crate) mod signalr;
 
 /// What the dialects call themselves where sessions are told of: who comes in by one of them stays,

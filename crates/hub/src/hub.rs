@@ -18,6 +18,7 @@ use crate::config::{Config, changed};
 use crate::dialects::mqtt::{self, Mqtt};
 use crate::echo::Echo;
 use crate::metrics::Metrics;
+use crate::push::{Push, PushError};
 use reception::Receptionist;
 
 pub use crate::echo::EchoError;
@@ -32,6 +33,8 @@ pub struct State {
     pub metrics: Metrics,
     /// As it was configured, or configured anew.
     pub config: Arc<ArcSwap<Config>>,
+    /// What reaches devices that are away.
+    pub push: Push,
     /// Whether the hub is going down.
     pub draining: watch::Receiver<bool>,
 }
@@ -71,6 +74,9 @@ pub enum StartError {
     /// What webhooks need is not there.
     #[error("webhooks cannot be sent")]
     Webhooks(#[from] crate::webhooks::SenderError),
+    /// What reaches devices by push is not there.
+    #[error("devices cannot be reached by push")]
+    Push(#[from] PushError),
     /// The files with its certificate, as they are configured, cannot be used.
     #[error("the hub's certificate cannot be used")]
     CertificateFiles(#[source] CertificateError),
@@ -98,6 +104,7 @@ impl StartError {
         match self {
             Self::Policy(_)
             | Self::Webhooks(_)
+            | Self::Push(_)
             | Self::CertificateFiles(_)
             | Self::NotWhileRunning { .. } => true,
             Self::Open(_)

@@ -11,6 +11,7 @@ mod http;
 mod hub;
 pub mod logs;
 pub mod metrics;
+pub mod push;
 mod traces;
 pub mod webhooks;
 

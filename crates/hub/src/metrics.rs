@@ -62,6 +62,8 @@ struct Counted {
     webhook_set_aside: Counter,
     webhook_behind: Family<Webhook, Gauge>,
     echoes: Family<Echoed, Counter>,
+    pushes: Family<Outcome, Counter>,
+    pushes_again: Counter,
     signalr: signalr::Counted,
 }
 
@@ -322,6 +324,16 @@ impl Metrics {
             .echoes
             .get_or_create(&Echoed { service, outcome })
             .inc();
+    }
+
+    /// A message handed over to reach a device, or not: `sent`, `gone`, `failed`.
+    pub fn pushed(&self, outcome: &'static str) {
+        self.0.pushes.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// A message that is to be handed over once more.
+    pub fn push_tried_again(&self) {
+        self.0.pushes_again.inc();
     }
 
     /// A message of a webhook set aside.

@@ -9,9 +9,9 @@ use crate::commands::{
     completions::CompletionsArgs, consumer::ConsumerArgs, context::ContextArgs, demo::DemoArgs,
     device::DeviceArgs, events::EventsArgs, fleet_key::FleetKeyArgs, flows::FlowsArgs,
     hub::HubArgs, lab::LabArgs, lint::LintArgs, login::LoginArgs, logs::LogsArgs,
-    operator::OperatorArgs, page::PageArgs, profiles::ProfilesArgs, rules::RulesArgs,
-    schema::SchemaArgs, service::ServiceArgs, session::SessionArgs, site::SiteArgs,
-    status::StatusArgs, twin::TwinArgs, webhook::WebhookArgs,
+    operator::OperatorArgs, page::PageArgs, profiles::ProfilesArgs, push::PushArgs,
+    rules::RulesArgs, schema::SchemaArgs, service::ServiceArgs, session::SessionArgs,
+    site::SiteArgs, status::StatusArgs, twin::TwinArgs, webhook::WebhookArgs,
 };
 use crate::output::finish;
 
@@ -72,6 +72,8 @@ enum Command {
     Commands(CommandArgs),
     /// Ask a device that is connected now.
     Call(CallArgs),
+    /// Reach a device that may be away, by push.
+    Push(PushArgs),
     /// What a device is wanted to be, and what it says it is.
     Twin(TwinArgs),
     /// Files that devices hold a copy of.
@@ -116,6 +118,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Logs(args) => args.run(),
         Command::Commands(args) => args.run(),
         Command::Call(args) => args.run(),
+        Command::Push(args) => args.run(),
         Command::Twin(args) => args.run(),
         Command::Asset(args) => args.run(),
         Command::Audit(args) => args.run(),

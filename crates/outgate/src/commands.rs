@@ -21,6 +21,7 @@ pub(crate) mod logs;
 pub(crate) mod operator;
 pub(crate) mod page;
 pub(crate) mod profiles;
+pub(crate) mod push;
 pub(crate) mod rules;
 pub(crate) mod schema;
 pub(crate) mod service;

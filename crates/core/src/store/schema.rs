@@ -31,6 +31,7 @@ pub(super) const MODEL: Schema = Schema {
         crate::webhooks::SCHEMA,
         crate::assets::SCHEMA,
         crate::trees::SCHEMA,
+        crate::registrations::SCHEMA,
     ]],
 };
 

@@ -58,7 +58,7 @@ macro_rules! operations {
 }
 
 /// Every operation by which an operator changes something.
-const OPERATIONS: [Operation; 39] = operations![
+const OPERATIONS: [Operation; 40] = operations![
     call: |c, a, _t| async {
         let (device, method) = (id("till-1"), "reboot".to_owned());
         let asked = c.calls.call(a, &device, method, String::new(), Bytes::new(), HOUR / 60);
@@ -69,6 +69,7 @@ const OPERATIONS: [Operation; 39] = operations![
         }
     };
     send: |c, a, _t| c.commands.send(a, &id("till-1"), a_command());
+    push: |c, a, _t| c.registrations.push(a, &id("till-1"));
     cancel: |c, a, t| c.commands.cancel(a, &id("till-1"), &t.command);
     add_thumbprint: |c, a, _t| c.identity.add_thumbprint(a, &id("till-1"), [7; 32]);
     add_certificate: |c, a, _t| async {

@@ -62,6 +62,12 @@ pub(crate) const MAX_UPLOADS: usize = 32;
 /// The most assets that are coming from one operator at a time.
 pub(crate) const MAX_UPLOADS_EACH: usize = 8;
 
+/// The most messages that are being pushed to devices at a time.
+pub(crate) const MAX_PUSHES: usize = 1_024;
+
+/// The most messages that are being pushed for one operator at a time.
+pub(crate) const MAX_PUSHES_EACH: usize = 256;
+
 /// What names are to begin with, if it is not too long or empty.
 pub(crate) fn prefix(prefix: String) -> Result<String, Problem> {
     if (1..=MAX_PREFIX).contains(&prefix.len()) {

@@ -25,7 +25,7 @@ Payloads whose type is JSON are told and given as `payload`, all others in base 
 described here are refused.";
 
 /// The groups of operations.
-const TAGS: [(&str, &str); 17] = [
+const TAGS: [(&str, &str); 18] = [
     ("sites", "Customers' places where devices stand"),
     ("devices", "Devices, and whether they may come in"),
     ("credentials", "How devices prove who they are"),
@@ -36,6 +36,7 @@ const TAGS: [(&str, &str); 17] = [
     ("commands", "What devices are to do"),
     ("calls", "What devices are asked while they are there"),
     ("twins", "What devices are wanted to be, and are"),
+    ("push", "What reaches devices that are away"),
     ("assets", "Files that devices hold a copy of"),
     ("operators", "Who administers"),
     ("services", "Back ends that take events"),

@@ -6,6 +6,7 @@ mod events;
 mod identity;
 mod logs;
 mod payload;
+mod push;
 mod twin;
 mod webhooks;
 
@@ -18,5 +19,6 @@ pub(crate) use identity::{
 };
 pub(crate) use logs::{LogList, LogRecord};
 pub(crate) use payload::{GivenPayload, Payload, present};
+pub(crate) use push::{Pushed, RegistrationList};
 pub(crate) use twin::{Half, Twin};
 pub(crate) use webhooks::{Letter, Webhook, WebhookIssued, WebhookSecret};

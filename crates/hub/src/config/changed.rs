@@ -29,6 +29,7 @@ pub(crate) fn only_at_start(before: &Config, after: &Config) -> Vec<&'static str
         echo,
         signalr,
         firebase,
+        push,
     } = before;
     let same = [
         ("data", *data == after.data),
@@ -48,6 +49,7 @@ pub(crate) fn only_at_start(before: &Config, after: &Config) -> Vec<&'static str
         ("echo", *echo == after.echo),
         ("signalr", *signalr == after.signalr),
         ("firebase", *firebase == after.firebase),
+        ("push", *push == after.push),
     ];
     let differ = same.into_iter().filter(|(_, same)| !same);
     differ.map(|(key, _)| key).collect()
@@ -79,6 +81,7 @@ mod tests {
             ("[webhooks]\nauthority = 'a'", "webhooks.authority"),
             ("[[signalr.hubs]]\nname = 'a'", "signalr"),
             ("[firebase]\nnamespaces = ['pos']", "firebase"),
+            ("[push.fcm]\naccount = 'a'", "push"),
         ] {
             assert_eq!(only_at_start(&before, &read(text)), [key], "{text}");
         }

@@ -26,6 +26,7 @@ pub(super) struct File {
     pub(super) echo: super::echo::Written,
     pub(super) signalr: super::signalr::Written,
     pub(super) firebase: super::firebase::Written,
+    pub(super) push: super::push::Written,
 }
 
 /// One listener.

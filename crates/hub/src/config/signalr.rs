@@ -17,7 +17,7 @@ const MAX_METHODS: usize = 1_024;
 const MAX_NAME: usize = 128;
 
 /// The first steps of paths where the hub serves something else.
-const TAKEN: [&str; 14] = [
+const TAKEN: [&str; 15] = [
     "api",
     "assets",
     "client",
@@ -28,6 +28,7 @@ const TAKEN: [&str; 14] = [
     "metrics",
     "mqtt",
     "problems",
+    "push",
     "readyz",
     "remote-config",
     "v1",

@@ -14,7 +14,8 @@ use futures_util::{Stream, StreamExt as _, stream};
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::request::Parts;
-use outgate_core::sessions::Session;
+use outgate_core::limits::Share;
+use outgate_core::sessions::{Pass, Session};
 use outgate_core::{Core, Refusal};
 use outgate_door::Facts;
 
@@ -92,6 +93,15 @@ fn until_ended(
             }
         }
     })
+}
+
+/// Whose share of what is bounded is used by a device that asks for one thing.
+///
+/// # Errors
+/// [`Refusal::Forbidden`] when it is no device.
+pub(super) fn share(pass: &Pass) -> Result<Share, Refusal> {
+    let name = format!("device/{}", pass.device()?);
+    Ok(Share::new(name, pass.principal().scope()))
 }
 
 async fn sign_in(

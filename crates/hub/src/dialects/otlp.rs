@@ -12,14 +12,13 @@ use axum::routing::{any, post};
 use axum::{Extension, Router};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use outgate_core::identity::Principal;
-use outgate_core::limits::Share;
-use outgate_core::sessions::Pass;
 use outgate_core::{Core, Refusal};
 use outgate_door::Facts;
 use outgate_wire::otlp::{Encoding, PATH, Reply};
 
+use super::caller::share;
+use super::login::over_http;
 use crate::api::{Bodies, Kind, Problem};
-use crate::dialects::login::over_http;
 
 /// What sessions of this are called among the dialects.
 const VIA: &str = "otlp";
@@ -85,11 +84,6 @@ async fn taken(
         rejected: rejected.records,
         why: rejected.why.unwrap_or_default().to_owned(),
     })
-}
-
-fn share(pass: &Pass) -> Result<Share, Refusal> {
-    let name = format!("device/{}", pass.device()?);
-    Ok(Share::new(name, pass.principal().scope()))
 }
 
 fn encoding(request: &Request) -> Result<Encoding, Problem> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
-use outgate_core::{Core, Settings as CoreSettings};
+use outgate_core::{Clock, Core, Settings as CoreSettings};
 use outgate_door::{
     AcmeSettings, At, Carries as DoorCarries, ClientCertificates, Door, Happening, Hook, Keeper,
     Limits, Listener, Refused, Security, Settings as DoorSettings, Source, machine_names, systemd,
@@ -18,10 +18,12 @@ use crate::config::{Carries, CertificateFrom, Config};
 use crate::dialects::firebase::Firebase;
 use crate::dialects::mqtt::Mqtt;
 use crate::dialects::otlp;
+use crate::dialects::push as registrations;
 use crate::dialects::signalr::SignalR;
 use crate::echo::Echo;
 use crate::metrics::{Metrics, Shaken};
-use crate::webhooks;
+use crate::push::{Push, PushError};
+use crate::webhooks::{self, Timer};
 
 /// Listens, opens, and puts all parts together. What may be wrong with the configuration or the
 /// address comes first, so that such a start leaves nothing on the disk.
@@ -31,6 +33,7 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
     crate::dialects::mqtt::check(&settings)?;
     let pushing = webhooks::Settings::of(&config);
     webhooks::check(&pushing)?;
+    let push = push(&config, &metrics)?;
     let keeper = Keeper::new(source(&config), Arc::new(SystemTime::now));
     let door = Door::open(door(&config), keeper.tls(), counting(metrics.clone()))?;
     if let CertificateFrom::Files { .. } = &config.certificate {
@@ -51,6 +54,7 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
         core,
         metrics,
         config: Arc::new(ArcSwap::from_pointee(config)),
+        push,
         draining: drained.clone(),
     };
     let firebase = Firebase::open(&state).await.map_err(StartError::Firebase)?;
@@ -58,6 +62,7 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
         .router()
         .merge(SignalR::new(&state, &pushing)?.router())
         .merge(otlp::router(state.core.clone()))
+        .merge(registrations::router(state.core.clone()))
         .merge(firebase.router());
     Ok(Hub {
         receptionist: Receptionist {
@@ -76,6 +81,11 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
         pushing,
         first_token: first_token.map(|first| first.file),
     })
+}
+
+fn push(config: &Config, metrics: &Metrics) -> Result<Push, PushError> {
+    let (fcm, metrics) = (config.push.as_ref(), metrics.clone());
+    Push::new(fcm, metrics, Clock::System, Timer::default())
 }
 
 fn open(config: &Config, metrics: Metrics) -> Result<Core, StartError> {

@@ -46,12 +46,15 @@ impl Counted {
             webhook_set_aside: Counter::default(),
             webhook_behind: Family::default(),
             echoes: Family::default(),
+            pushes: Family::default(),
+            pushes_again: Counter::default(),
             signalr: signalr::Counted::default(),
         };
         counted.register_connections();
         counted.register_model();
         counted.register_logs();
         counted.register_rest();
+        counted.register_pushes();
         counted.signalr.register(&mut counted.registry);
         counted
     }
@@ -154,6 +157,20 @@ impl Counted {
             "limited",
             "How often devices came too soon, with what",
             self.limited.clone(),
+        );
+    }
+
+    fn register_pushes(&mut self) {
+        let to = &mut self.registry;
+        to.register(
+            "pushes",
+            "Messages to registrations of devices by what came of them",
+            self.pushes.clone(),
+        );
+        to.register(
+            "pushes_again",
+            "Messages to registrations of devices that were to be sent once more",
+            self.pushes_again.clone(),
         );
     }
 

@@ -18,6 +18,7 @@ fn body(operation: &str) -> Value {
         | "call_device" => json!({}),
         "create_fleet_key" => json!({"site": "a", "ids": "till-*", "uses": 1, "lasts": 60}),
         "send_command" => json!({"name": "restart"}),
+        "push_message" => json!({"title": "Order 7"}),
         "patch_desired" => json!({"volume": 3}),
         "create_operator" => json!({"id": "new", "role": "viewer"}),
         "add_operator_token" => json!({"label": "other"}),

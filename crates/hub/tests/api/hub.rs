@@ -17,6 +17,7 @@ use outgate_door::Facts;
 use outgate_hub::config::{Config, Overrides};
 use outgate_hub::dialects::otlp;
 use outgate_hub::metrics::Metrics;
+use outgate_hub::push::Push;
 use outgate_hub::{State, api};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -79,6 +80,7 @@ impl Hub {
         let state = State {
             core: core.clone(),
             metrics: Metrics::default(),
+            push: Push::default(),
             config: Arc::new(ArcSwap::from_pointee(config)),
             draining: drained,
         };

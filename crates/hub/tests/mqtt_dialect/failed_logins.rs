@@ -10,6 +10,7 @@ use outgate_core::limits::{Attempt, FAILED_LOGINS_OF_SOURCE};
 use outgate_door::Facts;
 use outgate_hub::config::{Config, Overrides};
 use outgate_hub::metrics::Metrics;
+use outgate_hub::push::Push;
 use outgate_hub::{State, api};
 use outgate_mqtt::packet::{ReasonCode, Version};
 use tokio::sync::watch;
@@ -70,6 +71,7 @@ async fn by_api(site: &Site, token: &str) -> StatusCode {
     let router = api::router(State {
         core: site.core.clone(),
         metrics: Metrics::default(),
+        push: Push::default(),
         config: Arc::new(ArcSwap::from_pointee(config)),
         draining,
     });

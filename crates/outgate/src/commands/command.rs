@@ -123,7 +123,8 @@ impl SendArgs {
     }
 }
 
-fn property(text: &str) -> Result<(String, String), String> {
+/// What stands on both sides of an equals sign.
+pub(crate) fn property(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
     let (name, text) = pair.ok_or_else(|| "NAME=TEXT".to_owned())?;
     Ok((name.to_owned(), text.to_owned()))
