@@ -1,6 +1,6 @@
 //! Hubs for realtime side by side: ours, and those of others that do the same for other clients.
 //!
-//! Each server is started anew for each measurement of each round; a round goes through all of
+//! Each server is started anew for each measurement and round; a round goes through all of
 //! them, so that what changes on the machine meanwhile hits all alike. A figure is the median of
 //! its rounds.
 
@@ -65,28 +65,33 @@ pub(crate) async fn run(
     only: &str,
     json: Option<&Path>,
 ) -> anyhow::Result<()> {
-    let stage = Stage::new()?;
     let mut report = Report::new(AGAINST);
     let wanted = Measurement::ALL.into_iter();
     for what in wanted.filter(|what| what.name().contains(only)) {
-        let mut figures: Vec<(Contender, Vec<_>)> = ALL
+        let mut measured: Vec<(Contender, Vec<_>)> = ALL
             .into_iter()
             .filter(|contender| what.is_of(*contender))
             .map(|contender| (contender, Vec::new()))
             .collect();
         let rounds = if share == 1 { what.rounds() } else { 1 };
         for _ in 0..rounds {
-            for (contender, figures) in &mut figures {
-                let server = contender
-                    .start(programs, &stage, what.is_over_tls())
-                    .await?;
-                let figure = what.of(&server, share).await;
-                let figure = figure.with_context(|| format!("{}: {}", contender.name, what.name()));
-                figures.push(figure?);
+            for (contender, figures) in &mut measured {
+                let failed = || format!("{}: {}", contender.name, what.name());
+                let stage = Stage::new()?;
+                let server = contender.start(programs, &stage, what.is_over_tls()).await;
+                let figure = what.of(&server.with_context(failed)?, share).await;
+                figures.push(figure.with_context(failed)?);
             }
         }
-        for (contender, figures) in figures {
+        for (contender, figures) in measured {
+            let (figures, beside): (Vec<_>, Vec<_>) = figures.into_iter().unzip();
             report.add(what.name(), contender.name, median(figures)?);
+            let mut beside: Vec<_> = beside.into_iter().flatten().collect();
+            if !beside.is_empty() {
+                let time = Figure::Time(percentile(&mut beside, 50));
+                let what = format!("{}, until the last", what.name());
+                report.add(&what, contender.name, time);
+            }
         }
     }
     report.print()?;
@@ -99,7 +104,6 @@ pub(crate) async fn run(
 enum Measurement {
     Calls,
     Broadcast,
-    BroadcastToTheLast,
     Idle,
     IdleTls,
     Handshakes,
@@ -107,10 +111,9 @@ enum Measurement {
 }
 
 impl Measurement {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 6] = [
         Self::Calls,
         Self::Broadcast,
-        Self::BroadcastToTheLast,
         Self::Idle,
         Self::IdleTls,
         Self::Handshakes,
@@ -121,7 +124,6 @@ impl Measurement {
         match self {
             Self::Calls => "calls answered",
             Self::Broadcast => "broadcast to 5,000",
-            Self::BroadcastToTheLast => "broadcast to 5,000, until the last",
             Self::Idle => "idle WebSocket",
             Self::IdleTls => "idle WebSocket over TLS",
             Self::Handshakes => "TLS connections opened",
@@ -132,8 +134,7 @@ impl Measurement {
     /// How often; memory and what takes a minute differ little.
     fn rounds(self) -> usize {
         match self {
-            Self::Calls | Self::Handshakes => 5,
-            Self::Broadcast | Self::BroadcastToTheLast => 3,
+            Self::Calls | Self::Broadcast | Self::Handshakes => 3,
             Self::Idle | Self::IdleTls | Self::Held => 1,
         }
     }
@@ -142,28 +143,30 @@ impl Measurement {
         matches!(self, Self::IdleTls | Self::Handshakes)
     }
 
-    /// `ws` by itself asks nobody whether he is there.
+    /// The hub has TLS alone and no calls that are only echoes. `ws` by itself asks nobody whether
+    /// he is there, and both protocols of a hub do so alike.
     fn is_of(self, contender: Contender) -> bool {
-        self != Self::Held || contender.dialect != Dialect::Echo
+        if contender.is_the_hub() {
+            return self.is_over_tls();
+        }
+        self != Self::Held || matches!(contender.dialect, Dialect::Json | Dialect::SocketIo)
     }
 
-    async fn of(self, server: &Server, share: usize) -> anyhow::Result<Figure> {
+    /// The figure, and where each round has several the times beside.
+    async fn of(self, server: &Server, share: usize) -> anyhow::Result<(Figure, Vec<Duration>)> {
         let part = u32::try_from(share)?;
-        match self {
-            Self::Calls => calls(server, CALLING / part).await,
+        let figure = match self {
+            Self::Calls => calls(server, CALLING / part).await?,
             Self::Broadcast => {
                 let (times, processor) = broadcast(server, TOLD / share, TELLINGS / share).await?;
                 let told = TOLD / share * times.len();
-                Ok(Figure::rate(told, times.iter().sum(), processor))
+                return Ok((Figure::rate(told, times.iter().sum(), processor), times));
             }
-            Self::BroadcastToTheLast => {
-                let (mut times, _) = broadcast(server, TOLD / share, TELLINGS / share).await?;
-                Ok(Figure::Time(percentile(&mut times, 50)))
-            }
-            Self::Idle | Self::IdleTls => idle(server, IDLE / share).await,
-            Self::Handshakes => handshakes(server, HANDSHAKES / share).await,
-            Self::Held => held(server, IDLE / share, HELD / part, PING / part).await,
-        }
+            Self::Idle | Self::IdleTls => idle(server, IDLE / share).await?,
+            Self::Handshakes => handshakes(server, HANDSHAKES / share).await?,
+            Self::Held => held(server, IDLE / share, HELD / part, PING / part).await?,
+        };
+        Ok((figure, Vec::new()))
     }
 }
 
@@ -292,7 +295,7 @@ async fn idle(server: &Server, connections: usize) -> anyhow::Result<Figure> {
 async fn handshakes(server: &Server, connections: usize) -> anyhow::Result<Figure> {
     let measured = Measured::begin(&server.running)?;
     stream::iter(0..connections)
-        .map(|number| async move { Link::open(&server.target, number).await.map(drop) })
+        .map(|_| async { Link::open(&server.target).await.map(drop) })
         .buffer_unordered(OPENING)
         .try_collect::<()>()
         .await?;
@@ -355,7 +358,7 @@ async fn hold(
 
 async fn open(server: &Server, count: usize) -> anyhow::Result<Vec<Link>> {
     stream::iter(0..count)
-        .map(|number| Link::open(&server.target, number))
+        .map(|_| Link::open(&server.target))
         .buffer_unordered(OPENING)
         .try_collect()
         .await

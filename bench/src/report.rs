@@ -54,13 +54,19 @@ impl Figure {
         }
     }
 
-    fn processor(&self) -> String {
+    /// Where it was measured.
+    fn processor_micros(&self) -> Option<f64> {
         match self {
             Self::Rate {
                 processor_micros, ..
-            } if *processor_micros > 0.0 => format!("{processor_micros:.1} µs"),
-            Self::Rate { .. } | Self::Bytes(_) | Self::Time(_) | Self::Words(_) => String::new(),
+            } => Some(*processor_micros).filter(|micros| *micros > 0.0),
+            Self::Bytes(_) | Self::Time(_) | Self::Words(_) => None,
         }
+    }
+
+    fn processor(&self) -> String {
+        let micros = self.processor_micros();
+        micros.map_or_else(String::new, |micros| format!("{micros:.1} µs"))
     }
 }
 
@@ -157,6 +163,7 @@ impl Report {
                 "server": server,
                 "figure": figure.text(),
                 "number": figure.number(),
+                "processor_micros": figure.processor_micros(),
                 "ratio": self.ratio(what, figure),
             })
         });
@@ -200,6 +207,11 @@ mod tests {
         let json = report.json();
         assert_eq!(json["rows"][0]["ratio"], 0.25);
         assert_eq!(json["rows"][1]["ratio"], 1.0);
+        let rate = Figure::rate(100, Duration::from_secs(2), 0.001);
+        report.add("calls", "ours", rate);
+        let json = report.json();
+        assert_eq!(json["rows"][2]["number"], 50.0);
+        assert_eq!(json["rows"][2]["processor_micros"], 10.0);
     }
 
     #[test]

@@ -92,6 +92,7 @@ impl Stage {
              messages-a-second = 1000000\nreports-a-second = 1000000\nsubscriptions-a-second = 1000000\n\
              [mqtt.limits]\nsessions = 100000\nin-flight = 1000\nwaiting = 1000000\nwaiting-mebibytes = 4096\n\
              [mqtt.policies.bench]\npublish = ['bench/#', 'devices/{{device}}/#']\nsubscribe = ['bench/#']\n\
+             [[signalr.hubs]]\nname = 'bench'\npath = '/hub'\nconnections = 100000\n\
              [logs]\nfilter = 'warn'\n",
             data.display(),
             self.file("cert.pem").display(),

@@ -19,6 +19,8 @@ pub(crate) struct Contender {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Program {
+    /// The product, whose devices these clients are.
+    Hub,
     /// That of this package, with the library's name.
     Rust(&'static str),
     /// The script, with the package's name.
@@ -29,7 +31,7 @@ enum Program {
 pub(crate) const AGAINST: &str = "socketioxide";
 
 /// All of them.
-pub(crate) const ALL: [Contender; 5] = [
+pub(crate) const ALL: [Contender; 6] = [
     Contender {
         name: "outgate, JSON",
         dialect: Dialect::Json,
@@ -39,6 +41,11 @@ pub(crate) const ALL: [Contender; 5] = [
         name: "outgate, MessagePack",
         dialect: Dialect::MessagePack,
         program: Program::Rust("signalr"),
+    },
+    Contender {
+        name: "outgate hub, JSON",
+        dialect: Dialect::Json,
+        program: Program::Hub,
     },
     Contender {
         name: AGAINST,
@@ -64,6 +71,10 @@ pub(crate) struct Server {
 }
 
 impl Contender {
+    pub(crate) fn is_the_hub(self) -> bool {
+        self.program == Program::Hub
+    }
+
     /// Starts it, over TLS or without.
     pub(crate) async fn start(
         self,
@@ -74,6 +85,7 @@ impl Contender {
         let port = free_port()?;
         let mut arguments: Vec<String> = Vec::new();
         let program = match self.program {
+            Program::Hub => return self.hub(programs, stage).await,
             Program::Rust(library) => {
                 arguments.push(library.to_owned());
                 beside_this()?
@@ -98,7 +110,20 @@ impl Contender {
             dialect: self.dialect,
             port,
             tls: tls.then(|| stage.tls()),
+            token: None,
         };
+        Ok(Server { target, running })
+    }
+
+    async fn hub(self, programs: &Programs, stage: &Stage) -> anyhow::Result<Server> {
+        let hub = stage.hub(programs).await?;
+        let target = Target {
+            dialect: self.dialect,
+            port: hub.target.port,
+            tls: Some(stage.tls()),
+            token: Some(hub.login.password),
+        };
+        let running = hub.running;
         Ok(Server { target, running })
     }
 }

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpSocket;
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::dialect::{Dialect, Step};
@@ -18,15 +18,14 @@ use super::frames;
 /// The most bytes that a server may answer with before its WebSocket is open.
 const MAX_HEAD: usize = 16 * 1024;
 
-/// Connections from one address: there are not many more ports.
-const FROM_ONE_ADDRESS: usize = 10_000;
-
 /// Whom to connect to, and how.
 #[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) dialect: Dialect,
     pub(crate) port: u16,
     pub(crate) tls: Option<Arc<ClientConfig>>,
+    /// What clients show, where they are asked who they are.
+    pub(crate) token: Option<String>,
 }
 
 /// What carries a WebSocket.
@@ -42,15 +41,15 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Opens the one of that number.
-    pub(crate) async fn open(target: &Target, number: usize) -> anyhow::Result<Self> {
+    /// Opens one.
+    pub(crate) async fn open(target: &Target) -> anyhow::Result<Self> {
         let mut link = Self {
             dialect: target.dialect,
-            stream: stream(target, number).await?,
+            stream: stream(target).await?,
             buffer: BytesMut::new(),
             message: Bytes::new(),
         };
-        link.upgrade().await?;
+        link.upgrade(target.token.as_deref()).await?;
         for step in target.dialect.greeting() {
             match step {
                 Step::Say(frame) => link.say(&frame).await?,
@@ -64,11 +63,13 @@ impl Link {
         Ok(link)
     }
 
-    async fn upgrade(&mut self) -> anyhow::Result<()> {
+    async fn upgrade(&mut self, token: Option<&str>) -> anyhow::Result<()> {
+        let shown = token.map(|token| format!("Authorization: Bearer {token}\r\n"));
         let request = format!(
             "GET {} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-            self.dialect.path()
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{}\r\n",
+            self.dialect.path(),
+            shown.unwrap_or_default(),
         );
         self.say(request.as_bytes()).await?;
         let length = loop {
@@ -144,12 +145,10 @@ impl Link {
     }
 }
 
-async fn stream(target: &Target, number: usize) -> anyhow::Result<Box<dyn Stream>> {
-    let socket = TcpSocket::new_v4()?;
-    let from = u8::try_from(2 + number / FROM_ONE_ADDRESS)?;
-    socket.bind((Ipv4Addr::new(127, 0, 0, from), 0).into())?;
-    let to = (Ipv4Addr::LOCALHOST, target.port).into();
-    let stream = socket.connect(to).await.context("no connection")?;
+async fn stream(target: &Target) -> anyhow::Result<Box<dyn Stream>> {
+    // Not from an address of our own: then a port would be taken for all servers together.
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, target.port)).await;
+    let stream = stream.context("no connection")?;
     stream.set_nodelay(true)?;
     let Some(tls) = &target.tls else {
         return Ok(Box::new(stream));
