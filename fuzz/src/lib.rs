@@ -21,6 +21,7 @@ mod proxy_script;
 mod rtp;
 mod signalr;
 mod signalr_connection;
+mod signed_http;
 mod sip;
 mod ssh;
 mod stun;
@@ -45,6 +46,7 @@ pub use self::proxy_script::proxy_script_answer;
 pub use self::rtp::rtp_packet;
 pub use self::signalr::{signalr_answer, signalr_events, signalr_message};
 pub use self::signalr_connection::signalr_connection;
+pub use self::signed_http::signed_http;
 pub use self::sip::sip_message;
 pub use self::ssh::{ssh_identification, ssh_packet};
 pub use self::stun::stun_message;
@@ -80,6 +82,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("signalr_connection", signalr_connection),
     ("signalr_events", signalr_events),
     ("signalr_message", signalr_message),
+    ("signed_http", signed_http),
     ("sip_message", sip_message),
     ("ssh_identification", ssh_identification),
     ("ssh_packet", ssh_packet),

@@ -3,13 +3,14 @@
 use crate::workspace::Package;
 
 /// What each package of the workspace may need of the others. The arrows only point up.
-const ALLOWED: [(&str, &[&str]); 22] = [
+const ALLOWED: [(&str, &[&str]); 23] = [
     ("outgate-manifest", &[]),
     ("outgate-render", &["outgate-manifest"]),
     ("outgate-wire", &[]),
     ("outgate-mqtt", &[]),
     ("outgate-pac", &[]),
     ("outgate-signalr", &[]),
+    ("outgate-signed-http", &[]),
     ("outgate-signalr-client", &["outgate-signalr"]),
     ("outgate-signalr-server", &["outgate-signalr"]),
     (
@@ -70,6 +71,7 @@ const ALLOWED: [(&str, &[&str]); 22] = [
             "outgate-mqtt",
             "outgate-pac",
             "outgate-signalr",
+            "outgate-signed-http",
             "outgate-wire",
         ],
     ),
