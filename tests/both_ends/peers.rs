@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use outgate_testbed::{Program, free};
+use outgate_testbed::{Program, free, installed, squid};
 use tempfile::TempDir;
 
 use super::Vendor;
@@ -58,10 +58,8 @@ impl Company {
     fn squid(&self, bumping: bool) -> (Program, SocketAddr) {
         let address = free().unwrap();
         let root = self.folder.path().display().to_string();
-        let usr = program("squid").parent().unwrap().join("..");
-        let usr = usr.display();
         let (options, bump) = if bumping {
-            let maker = program("security_file_certgen");
+            let maker = installed("security_file_certgen").unwrap();
             self.certificates(&maker);
             let options = format!(
                 " ssl-bump tls-cert={} tls-key={} generate-host-certificates=on",
@@ -80,31 +78,15 @@ impl Company {
         } else {
             (String::new(), String::new())
         };
-        let configuration = format!(
-            "http_port {address}{options}\n{bump}http_access allow all
-            visible_hostname squid.test
+        let lines = format!(
+            "http_port {address}{options}
+            {bump}http_access allow all
             hosts_file {root}/hosts
-            dns_nameservers 127.0.0.1
-            cache deny all
-            cache_mem 1 MB
-            pid_filename none
-            pinger_enable off
-            netdb_filename none
-            unlinkd_program /bin/true
-            shutdown_lifetime 0 seconds
-            coredump_dir {root}
-            access_log none
-            cache_log {root}/cache.log
-            mime_table {usr}/share/squid/mime.conf
-            icon_directory {usr}/share/squid/icons
-            error_directory {usr}/share/squid-langpack/templates\n"
+            dns_nameservers 127.0.0.1"
         );
         let hosts = self.folder.path().join("hosts");
         std::fs::write(hosts, "127.0.0.1 hub.test\n").unwrap();
-        let file = self.folder.path().join("squid.conf");
-        std::fs::write(&file, configuration).unwrap();
-        let mut command = Command::new("squid");
-        command.arg("-N").arg("-f").arg(file);
+        let mut command = squid(self.folder.path(), &lines).unwrap();
         (self.start(&mut command, address), address)
     }
 
@@ -131,13 +113,6 @@ fn open_to_all(path: &Path) {
 
 fn succeeded(output: Output) {
     assert!(output.status.success(), "{output:?}");
-}
-
-/// Where a program is.
-fn program(name: &str) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap();
-    let mut places = std::env::split_paths(&path).map(|folder| folder.join(name));
-    places.find(|place| place.exists()).unwrap()
 }
 
 #[test]

@@ -4,12 +4,12 @@
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::SystemTime;
 
 use outgate_standin::{Authority, Identity, Validity};
-use outgate_testbed::{OwnMachine, Program};
+use outgate_testbed::{OwnMachine, Program, squid};
 use tempfile::TempDir;
 
 /// The device stands in the machine's own network, with two links; `world` has all servers;
@@ -102,7 +102,7 @@ const SQUID: &str = "
 http_port 10.8.0.1:3128
 http_port 10.8.0.1:3129
 http_port 10.8.0.1:3130
-auth_param basic program {lib}/basic_ncsa_auth {folder}/users
+auth_param basic program {usr}/lib/squid/basic_ncsa_auth {users}
 acl forbids localport 3129
 acl asks localport 3130
 acl known proxy_auth REQUIRED
@@ -115,30 +115,16 @@ http_access allow all
 const SQUID_OF_WINDOWS: &str = "
 http_port 10.8.0.1:3131
 auth_param negotiate program /bin/cat
-auth_param ntlm program {lib}/ntlm_fake_auth
+auth_param ntlm program {usr}/lib/squid/ntlm_fake_auth
 acl known proxy_auth REQUIRED
 http_access deny !known
 http_access allow all
 ";
 
 /// What both have.
-const SQUID_IN_GENERAL: &str = "
-visible_hostname squid.test
+const NAMES_OF_SQUIDS: &str = "
 dns_nameservers 10.8.0.1
 hosts_file none
-cache deny all
-cache_mem 1 MB
-pid_filename none
-pinger_enable off
-netdb_filename none
-unlinkd_program /bin/true
-shutdown_lifetime 0 seconds
-coredump_dir {folder}
-access_log none
-cache_log {folder}/cache.log
-mime_table {share}/squid/mime.conf
-icon_directory {share}/squid/icons
-error_directory {share}/squid-langpack/templates
 ";
 
 /// Everything, until it is dropped.
@@ -288,20 +274,14 @@ impl<'a> Site<'a> {
             .unwrap();
         let hashed = String::from_utf8(hashed.stdout).unwrap();
         self.write("users", &format!("alice:{hashed}"));
-        let squid = program("squid");
-        // .../usr/sbin/squid
-        let usr = squid.ancestors().nth(2).unwrap();
         for (name, own, port) in [("squid", SQUID, 3130), ("windows", SQUID_OF_WINDOWS, 3131)] {
-            let text = format!("{own}{SQUID_IN_GENERAL}")
-                .replace("{lib}", &usr.join("lib/squid").display().to_string())
-                .replace("{share}", &usr.join("share").display().to_string())
-                .replace("{folder}", &self.folder().display().to_string());
-            self.write(&format!("{name}.conf"), &text);
+            let folder = self.folder().join(name);
+            fs::create_dir(&folder).unwrap();
+            let users = self.folder().join("users").display().to_string();
+            let lines = format!("{own}{NAMES_OF_SQUIDS}").replace("{users}", &users);
+            let command = squid(&folder, &lines).unwrap();
             let mut squid = in_world("squid");
-            squid
-                .arg("-N")
-                .arg("-f")
-                .arg(self.folder().join(format!("{name}.conf")));
+            squid.args(command.get_args());
             self.start(squid, &format!("10.8.0.1:{port}"));
         }
         for (port, login) in [
@@ -327,14 +307,4 @@ fn in_world(program: &str) -> Command {
     let mut command = Command::new("ip");
     command.args(["netns", "exec", "world", program]);
     command
-}
-
-/// The file of a program.
-fn program(name: &str) -> PathBuf {
-    let folders = std::env::var_os("PATH").unwrap();
-    let mut files = std::env::split_paths(&folders).map(|folder| folder.join(name));
-    let advice = "is missing; `cargo xtask test` installs it";
-    files
-        .find(|file| file.is_file())
-        .unwrap_or_else(|| panic!("{name} {advice}"))
 }

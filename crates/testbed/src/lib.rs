@@ -9,9 +9,11 @@ mod own_machine;
 mod ports;
 mod program;
 mod small_disk;
+mod squid;
 
 pub use nginx::nginx;
 pub use own_machine::{OwnMachine, on_own_machine};
 pub use ports::{free, free_for_both};
-pub use program::{BETWEEN_LOOKS, Ends, PATIENCE, Program, packages, python, run, told};
+pub use program::{BETWEEN_LOOKS, Ends, PATIENCE, Program, installed, packages, python, run, told};
 pub use small_disk::{SmallDisk, on_small_disk};
+pub use squid::squid;

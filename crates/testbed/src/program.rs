@@ -148,6 +148,17 @@ pub fn told(output: &Output) -> String {
     text(&output.stdout) + &text(&output.stderr)
 }
 
+/// Where a program of other people's lies.
+///
+/// # Errors
+/// It is not installed.
+pub fn installed(name: &str) -> io::Result<PathBuf> {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let mut files = std::env::split_paths(&folders).map(|folder| folder.join(name));
+    let missing = || io::Error::other(format!("{name} is missing; {ADVICE}"));
+    files.find(|file| file.is_file()).ok_or_else(missing)
+}
+
 /// The folder of the Python and Node packages that tests use.
 ///
 /// # Errors

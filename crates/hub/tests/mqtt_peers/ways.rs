@@ -1,6 +1,5 @@
 //! What stands between a client and the hub.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -71,22 +70,11 @@ pub(crate) struct Proxies {
 impl Proxies {
     pub(crate) async fn start(running: &Running) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // squid lets go of root's rights.
-        let everybody = std::fs::Permissions::from_mode(0o777);
-        std::fs::set_permissions(folder.path(), everybody).unwrap();
         let [squid, for_socat, tunnel, haproxy, haproxy_http] =
             [(); 5].map(|()| free().unwrap().port());
-        let conf = write(
-            folder.path(),
-            "squid.conf",
-            &squid_conf([squid, for_socat], folder.path()),
-        );
-        let squid_runs = start(
-            Command::new("squid").args(["-N", "-f"]).arg(conf),
-            folder.path(),
-            squid,
-        )
-        .await;
+        let lines = squid_lines([squid, for_socat], folder.path());
+        let mut command = outgate_testbed::squid(folder.path(), &lines).unwrap();
+        let squid_runs = start(&mut command, folder.path(), squid).await;
         let all = running.port(Listener::Tls);
         let socat_runs = start(
             Command::new("socat")
@@ -172,14 +160,9 @@ fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
     path
 }
 
-/// Everything that squid would look for below `/usr` or write below `/var` lies elsewhere.
-fn squid_conf([port, another]: [u16; 2], folder: &Path) -> String {
-    let program = std::env::split_paths(&std::env::var_os("PATH").unwrap())
-        .map(|folder| folder.join("squid"))
-        .find(|squid| squid.is_file())
-        .expect("squid is missing; `cargo xtask test` installs it");
-    let share = program.parent().unwrap().join("../share");
-    let (share, folder) = (share.display(), folder.display());
+/// It lets nothing through but tunnels to the hub, and notes them.
+fn squid_lines([port, another]: [u16; 2], folder: &Path) -> String {
+    let folder = folder.display();
     format!(
         "http_port 127.0.0.1:{port}
 http_port 127.0.0.1:{another}
@@ -187,23 +170,9 @@ acl to_hub dstdomain localhost
 acl CONNECT method CONNECT
 http_access allow CONNECT to_hub
 http_access deny all
-visible_hostname squid.test
 dns_nameservers 127.0.0.1
-cache deny all
-cache_mem 1 MB
-pid_filename none
-pinger_enable off
-netdb_filename none
-unlinkd_program /bin/true
-shutdown_lifetime 0 seconds
-coredump_dir {folder}
 logformat asked %Ss/%03>Hs %rm %ru at %>lp
-access_log stdio:{folder}/access.log asked
-cache_log {folder}/cache.log
-mime_table {share}/squid/mime.conf
-icon_directory {share}/squid/icons
-error_directory {share}/squid-langpack/templates
-"
+access_log stdio:{folder}/access.log asked"
     )
 }
 

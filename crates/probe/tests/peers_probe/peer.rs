@@ -8,7 +8,7 @@ use std::{
 };
 
 use outgate_probe::{Ask, Host};
-use outgate_testbed::{Program, free_for_both};
+use outgate_testbed::{Program, free_for_both, installed};
 use tempfile::TempDir;
 
 /// How long a server may take to answer a datagram before it is sent another.
@@ -136,12 +136,13 @@ pub(crate) fn free_port() -> u16 {
 /// The folder that a program's package is unpacked in: the root of the file system where it is
 /// installed.
 pub(crate) fn root_of(program: &str) -> PathBuf {
-    let folders = std::env::var_os("PATH").unwrap();
-    let found = std::env::split_paths(&folders).map(|folder| folder.join(program));
-    let found = found.into_iter().find(|path| path.is_file());
-    let found = found.unwrap_or_else(|| panic!("{program} is not there"));
     // .../usr/sbin/program
-    found.ancestors().nth(3).unwrap().to_owned()
+    installed(program)
+        .unwrap()
+        .ancestors()
+        .nth(3)
+        .unwrap()
+        .to_owned()
 }
 
 /// Writes a file into a server's directory.

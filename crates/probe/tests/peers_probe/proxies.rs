@@ -1,7 +1,8 @@
 //! Proxies of three makers: squid, tinyproxy and microsocks.
 
-use std::{os::unix::fs::PermissionsExt, process::Command};
+use std::process::Command;
 
+use outgate_testbed::squid;
 use tempfile::TempDir;
 
 use crate::peer::{Peer, free_port, write};
@@ -28,12 +29,8 @@ impl Squid<'_> {
 
     pub(crate) fn start(&self) -> Peer {
         let directory = TempDir::new().unwrap();
-        // squid lets go of root's rights.
-        let everybody = std::fs::Permissions::from_mode(0o777);
-        std::fs::set_permissions(directory.path(), everybody).unwrap();
         let port = free_port();
-        let usr = program("squid").parent().unwrap().join("..");
-        let (usr, root) = (usr.display(), directory.path().display().to_string());
+        let root = directory.path().display().to_string();
         let listen = match self.tls {
             None => format!("http_port 127.0.0.1:{port}"),
             Some(pem) => {
@@ -48,8 +45,8 @@ impl Squid<'_> {
                 format!("{}:{}\n", LOGIN.0, crypt(LOGIN.1)),
             );
             format!(
-                "auth_param ntlm program {usr}/lib/squid/ntlm_fake_auth
-                auth_param basic program {usr}/lib/squid/basic_ncsa_auth {root}/users
+                "auth_param ntlm program {{usr}}/lib/squid/ntlm_fake_auth
+                auth_param basic program {{usr}}/lib/squid/basic_ncsa_auth {root}/users
                 auth_param basic realm proxy
                 acl known proxy_auth REQUIRED
                 http_access deny !known\n"
@@ -57,30 +54,14 @@ impl Squid<'_> {
         } else {
             String::new()
         };
-        let configuration = format!(
+        let lines = format!(
             "{listen}\n{}\n{login}http_access allow all
-            visible_hostname squid.test
             dns_nameservers 127.0.0.1
             dns_timeout 1 seconds
-            dns_retransmit_interval 1 seconds
-            cache deny all
-            cache_mem 1 MB
-            pid_filename none
-            pinger_enable off
-            netdb_filename none
-            unlinkd_program /bin/true
-            shutdown_lifetime 0 seconds
-            coredump_dir {root}
-            access_log none
-            cache_log {root}/cache.log
-            mime_table {usr}/share/squid/mime.conf
-            icon_directory {usr}/share/squid/icons
-            error_directory {usr}/share/squid-langpack/templates\n",
+            dns_retransmit_interval 1 seconds",
             self.lines
         );
-        let configuration = write(&directory, "squid.conf", configuration);
-        let mut command = Command::new("squid");
-        command.arg("-N").arg("-f").arg(configuration);
+        let mut command = squid(directory.path(), &lines).unwrap();
         Peer::tcp(&mut command, port, directory)
     }
 }
@@ -108,14 +89,6 @@ pub(crate) fn microsocks(login: bool) -> Peer {
         command.args(["-u", LOGIN.0, "-P", LOGIN.1]);
     }
     Peer::tcp(&mut command, port, TempDir::new().unwrap())
-}
-
-/// Where a program lies.
-pub(crate) fn program(name: &str) -> std::path::PathBuf {
-    std::env::split_paths(&std::env::var_os("PATH").unwrap())
-        .map(|folder| folder.join(name))
-        .find(|program| program.is_file())
-        .unwrap_or_else(|| panic!("{name} is missing; `cargo xtask test` installs it"))
 }
 
 fn crypt(password: &str) -> String {

@@ -1,14 +1,13 @@
 //! Behind nginx: as it comes, as its makers say, and impatient.
 
 use std::net::SocketAddr;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use outgate_signalr_client::connect::Direct;
 use outgate_signalr_client::{Client, Policy, Protocol, State, Token, Transport};
 use outgate_standin::{Authority, Validity};
-use outgate_testbed::{Program, free};
+use outgate_testbed::{Program, free, nginx};
 use rustls::{ClientConfig, RootCertStore};
 use tempfile::TempDir;
 
@@ -30,28 +29,15 @@ impl Nginx {
     /// In front of a hub, with lines of the test's own for its location and for its server.
     pub(crate) async fn start(hub: SocketAddr, location: &str, server: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().display().to_string();
         let address = free().unwrap();
         let ssl = if server.is_empty() { "" } else { "ssl" };
-        let configuration = format!(
-            "daemon off; master_process off; pid {root}/pid; error_log stderr;
-            events {{ }}
-            http {{
-                access_log off;
-                client_body_temp_path {root}/body; proxy_temp_path {root}/proxy;
-                fastcgi_temp_path {root}/fastcgi; uwsgi_temp_path {root}/uwsgi;
-                scgi_temp_path {root}/scgi;
-                server {{
-                    listen {address} {ssl}; {server}
-                    location / {{ proxy_pass http://{hub}; {location} }}
-                }}
+        let http = format!(
+            "server {{
+                listen {address} {ssl}; {server}
+                location / {{ proxy_pass http://{hub}; {location} }}
             }}"
         );
-        let file = folder.path().join("nginx.conf");
-        std::fs::write(&file, configuration).unwrap();
-        let mut command = Command::new("nginx");
-        command.arg("-p").arg(folder.path()).arg("-c").arg(file);
-        command.args(["-e", "stderr"]);
+        let mut command = nginx(folder.path(), &http).unwrap();
         let program = Program::start(&mut command, folder.path(), address).await;
         Self {
             _program: program.unwrap(),

@@ -2,13 +2,11 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
 
 use futures_util::future::BoxFuture;
 use outgate_signalr_client::Transport;
 use outgate_signalr_client::connect::{Authority, Connect, Stream};
-use outgate_testbed::{Program, free};
+use outgate_testbed::{Program, free, squid};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -24,37 +22,14 @@ struct Squid {
 impl Squid {
     async fn start(lines: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // squid lets go of root's rights.
-        let everybody = std::fs::Permissions::from_mode(0o777);
-        std::fs::set_permissions(folder.path(), everybody).unwrap();
-        let root = folder.path().display();
-        let usr = program("squid").parent().unwrap().join("..");
-        let usr = usr.display();
         let address = free().unwrap();
-        let configuration = format!(
+        let lines = format!(
             "http_port {address}
-            {lines}
-            http_access allow all
-            visible_hostname squid.test
             dns_nameservers 127.0.0.1
-            cache deny all
-            cache_mem 1 MB
-            pid_filename none
-            pinger_enable off
-            netdb_filename none
-            unlinkd_program /bin/true
-            shutdown_lifetime 0 seconds
-            coredump_dir {root}
-            access_log none
-            cache_log {root}/cache.log
-            mime_table {usr}/share/squid/mime.conf
-            icon_directory {usr}/share/squid/icons
-            error_directory {usr}/share/squid-langpack/templates\n"
+            {lines}
+            http_access allow all"
         );
-        let file = folder.path().join("squid.conf");
-        std::fs::write(&file, configuration).unwrap();
-        let mut command = Command::new("squid");
-        command.arg("-N").arg("-f").arg(file);
+        let mut command = squid(folder.path(), &lines).unwrap();
         let program = Program::start(&mut command, folder.path(), address).await;
         Self {
             _program: program.unwrap(),
@@ -62,14 +37,6 @@ impl Squid {
             _folder: folder,
         }
     }
-}
-
-/// Where a program lies.
-fn program(name: &str) -> std::path::PathBuf {
-    std::env::split_paths(&std::env::var_os("PATH").unwrap())
-        .map(|folder| folder.join(name))
-        .find(|program| program.is_file())
-        .unwrap_or_else(|| panic!("{name} is missing; `cargo xtask test` installs it"))
 }
 
 /// Goes through a proxy (RFC 9110 §9.3.6).
