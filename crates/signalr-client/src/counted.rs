@@ -14,10 +14,6 @@ use tokio::time::{Instant, sleep_until};
 use crate::error::Cause;
 use crate::http::locked;
 
-/// Bytes after whose arrival they are acknowledged at once. A hub that keeps no more than
-/// [`BUFFER_MAX`] could send no more than that in a second otherwise.
-const SOON: usize = BUFFER_MAX / 4;
-
 pub(crate) struct Counted {
     protocol: Protocol,
     start: Instant,
@@ -29,8 +25,6 @@ pub(crate) struct Counted {
 struct State {
     sent: Sent,
     received: Received,
-    /// Bytes that have come since the last acknowledgement.
-    unacknowledged: usize,
     /// Whether either end has got on since this was last asked.
     got_on: bool,
 }
@@ -43,7 +37,6 @@ impl Counted {
             state: Mutex::new(State {
                 sent: Sent::new(BUFFER_MAX),
                 received: Received::new(),
-                unacknowledged: 0,
                 got_on: false,
             }),
             changed: Notify::new(),
@@ -108,9 +101,8 @@ impl Counted {
             | Message::Ping
             | Message::Close { .. } => {
                 let counts = message.is_counted();
-                let taken = state.received.handle_message(counts, self.now());
+                let taken = state.received.handle_message(counts, length, self.now());
                 state.got_on |= counts && taken;
-                state.unacknowledged += length;
                 taken
             }
         };
@@ -133,14 +125,7 @@ impl Counted {
             },
         }
         let now = counted.now();
-        let mut state = counted.state();
-        let now = if state.unacknowledged < SOON {
-            now
-        } else {
-            Duration::MAX
-        };
-        let number = state.received.poll_ack(now)?;
-        state.unacknowledged = 0;
+        let number = counted.state().received.poll_ack(now)?;
         Some(plain(counted.protocol, &Plain::Ack(number)))
     }
 

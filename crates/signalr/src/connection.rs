@@ -179,20 +179,22 @@ impl<H: Handles> Connection<H> {
                 },
                 Phase::Open { protocol } => {
                     let protocol = *protocol;
-                    let message = match self.next_message(protocol) {
+                    let (message, length) = match self.next_message(protocol) {
                         Ok(Next::Nothing) => {
                             self.records.tidy();
                             return None;
                         }
                         Ok(Next::Unknown) => continue,
-                        Ok(Next::Message(message)) => message,
+                        Ok(Next::Message(message, length)) => (message, length),
                         Err(error) => {
                             self.break_off(End::Protocol(error));
                             continue;
                         }
                     };
-                    if let Some(event) = self.take(message, now) {
-                        return Some(event);
+                    let event = self.take(message, length, now);
+                    self.acknowledge(protocol, now);
+                    if event.is_some() {
+                        return event;
                     }
                 }
             }
@@ -236,26 +238,49 @@ impl<H: Handles> Connection<H> {
     }
 
     fn next_message(&mut self, protocol: Protocol) -> Result<Next, ProtocolError> {
-        let message = match protocol {
-            Protocol::Json => match self.records.poll_text()? {
-                None => return Ok(Next::Nothing),
-                Some(record) => json::read(record)?.map(Either::Json),
-            },
-            Protocol::MessagePack => match self.records.poll_binary()? {
-                None => return Ok(Next::Nothing),
-                Some(record) => message_pack::read(record)?.map(Either::MessagePack),
-            },
+        let record = match protocol {
+            Protocol::Json => self.records.poll_text()?,
+            Protocol::MessagePack => self.records.poll_binary()?,
         };
-        Ok(message.map_or(Next::Unknown, Next::Message))
+        let Some(record) = record else {
+            return Ok(Next::Nothing);
+        };
+        let message = match protocol {
+            Protocol::Json => json::read(record)?.map(Either::Json),
+            Protocol::MessagePack => message_pack::read(record)?.map(Either::MessagePack),
+        };
+        Ok(message.map_or(Next::Unknown, |message| {
+            Next::Message(message, record.len())
+        }))
     }
 
-    fn take(&mut self, message: Either, now: Duration) -> Option<Event<H>> {
+    fn take(&mut self, message: Either, length: usize, now: Duration) -> Option<Event<H>> {
         match message {
-            Either::Json(message) => self.handle(message, Arguments::Json, Payload::Json, now),
+            Either::Json(message) => {
+                self.count(&message, length, now)?;
+                self.handle(message, Arguments::Json, Payload::Json)
+            }
             Either::MessagePack(message) => {
-                self.handle(message, Arguments::MessagePack, Payload::MessagePack, now)
+                self.count(&message, length, now)?;
+                self.handle(message, Arguments::MessagePack, Payload::MessagePack)
             }
         }
+    }
+
+    /// Counts a message of so many bytes where the connection may outlive its transport; `None`
+    /// where it is not to be handled further.
+    fn count<V>(&mut self, message: &Message<V>, length: usize, now: Duration) -> Option<()> {
+        let Some(replay) = &mut self.replay else {
+            return Some(());
+        };
+        if let Message::Sequence { sequence_id } = message {
+            let gap = replay.received.handle_sequence(*sequence_id).err()?;
+            self.break_off(End::Lost(gap));
+            return None;
+        }
+        let counted = message.is_counted();
+        let taken = replay.received.handle_message(counted, length, now);
+        taken.then_some(())
     }
 
     fn handle<V>(
@@ -263,19 +288,7 @@ impl<H: Handles> Connection<H> {
         message: Message<V>,
         arguments: impl FnOnce(Vec<V>) -> Arguments,
         payload: impl FnOnce(V) -> Payload,
-        now: Duration,
     ) -> Option<Event<H>> {
-        if let Some(replay) = &mut self.replay {
-            if let Message::Sequence { sequence_id } = message {
-                let gap = replay.received.handle_sequence(sequence_id).err()?;
-                self.break_off(End::Lost(gap));
-                return None;
-            }
-            let counted = message.is_counted();
-            if !replay.received.handle_message(counted, now) {
-                return None;
-            }
-        }
         match message {
             Message::Invocation { id, call } => Some(called(id, call, arguments, false)),
             Message::StreamInvocation { id, call } => Some(called(Some(id), call, arguments, true)),
@@ -346,7 +359,8 @@ enum Next {
     Nothing,
     /// A message of a kind that is not known.
     Unknown,
-    Message(Either),
+    /// With its length in bytes.
+    Message(Either, usize),
 }
 
 enum Either {

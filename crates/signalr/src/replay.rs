@@ -22,6 +22,10 @@ pub const BUFFER_MAX: usize = 100_000;
 /// How long after something has come that is said: what Microsoft's client does.
 pub const ACK_DELAY: Duration = Duration::from_secs(1);
 
+/// Bytes after whose arrival that is said at once: a peer that keeps no more than [`BUFFER_MAX`]
+/// could send no more than that in [`ACK_DELAY`] otherwise.
+pub const ACK_BYTES: usize = BUFFER_MAX / 4;
+
 /// What was sent and is not known to have come.
 #[derive(Debug)]
 pub struct Sent {
@@ -108,6 +112,8 @@ pub struct Received {
     latest: u64,
     /// Nothing counts until a Sequence says what comes.
     waits: bool,
+    /// Bytes that have come since the last acknowledgement.
+    unacknowledged: usize,
     ack_due: Option<Duration>,
 }
 
@@ -135,6 +141,7 @@ impl Received {
             next: 1,
             latest: 0,
             waits: false,
+            unacknowledged: 0,
             ack_due: None,
         }
     }
@@ -164,9 +171,9 @@ impl Received {
         Ok(())
     }
 
-    /// Whether a message is to be taken: it is new, and not from before a Sequence. `counted` says
-    /// whether it is of a kind that counts.
-    pub fn handle_message(&mut self, counted: bool, now: Duration) -> bool {
+    /// Whether a message of `length` bytes is to be taken: it is new, and not from before a
+    /// Sequence. `counted` says whether it is of a kind that counts.
+    pub fn handle_message(&mut self, counted: bool, length: usize, now: Duration) -> bool {
         if self.waits {
             return false;
         }
@@ -179,6 +186,10 @@ impl Received {
             return false;
         }
         // A repetition of the last message is answered too: its sender has not heard that it came.
+        self.unacknowledged = self.unacknowledged.saturating_add(length);
+        if self.unacknowledged >= ACK_BYTES {
+            self.ack_due = Some(now);
+        }
         self.ack_due.get_or_insert(now + ACK_DELAY);
         if number == self.latest {
             return false;
@@ -190,6 +201,7 @@ impl Received {
     /// The number to acknowledge, once that is due.
     pub fn poll_ack(&mut self, now: Duration) -> Option<u64> {
         self.ack_due.take_if(|due| *due <= now)?;
+        self.unacknowledged = 0;
         Some(self.latest)
     }
 

@@ -1,7 +1,7 @@
 //! The hub as clients written by others see it.
 //!
 //! Needs Node with `@microsoft/signalr` and `@microsoft/signalr-protocol-msgpack`, Python with
-//! `pysignalr` and `signalrcore`, Chromium and nginx; `cargo xtask test` installs them.
+//! `pysignalr` and `signalrcore`, Chromium, nginx, squid and socat; `cargo xtask test` installs them.
 
 #![cfg(test)]
 
@@ -10,6 +10,7 @@ mod chromium;
 mod hub;
 mod microsoft;
 mod nginx;
+mod proxies;
 mod python;
 #[path = "../stage/relay.rs"]
 mod relay;

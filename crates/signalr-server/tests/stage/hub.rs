@@ -117,6 +117,9 @@ fn calls(builder: Builder<Ears>) -> Builder<Ears> {
         .on("Add", async |Args((a, b)): Args<(i64, i64)>| {
             Ok::<_, HubError>(a + b)
         })
+        .on("Long", async |Args((length,)): Args<(usize,)>| {
+            Ok::<_, HubError>("x".repeat(length))
+        })
         .on("Nothing", async || Ok::<_, HubError>(()))
         .on("Refuse", async || Err::<(), _>(HubError::new("not today")))
         .on("Fail", async || {

@@ -105,13 +105,18 @@ impl<H: Handles> Connection<H> {
         }
     }
 
-    fn keep_alive(&mut self, protocol: Protocol, now: Duration) {
+    /// Says what has come, if that is due.
+    pub(super) fn acknowledge(&mut self, protocol: Protocol, now: Duration) {
         if let Some(replay) = &mut self.replay
             && let Some(number) = replay.received.poll_ack(now)
         {
             let ack = encode::plain(protocol, &Plain::Ack(number));
             self.ahead.push_back(ack);
         }
+    }
+
+    fn keep_alive(&mut self, protocol: Protocol, now: Duration) {
+        self.acknowledge(protocol, now);
         // Polls keep themselves alive.
         if self.transport == Some(Transport::LongPolling) {
             return;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::encode::{invocation, plain};
 use crate::handshake::FOR_JSON;
+use crate::replay::ACK_BYTES;
 
 #[derive(Debug)]
 struct Numbers;
@@ -283,6 +284,21 @@ fn a_stateful_connection_goes_on_where_its_transport_broke() {
     assert_eq!(connection.poll_timeout(), Some(SECOND));
     connection.handle_timeout(SECOND);
     assert_eq!(output(&mut connection), "{\"type\":8,\"sequenceId\":1}|");
+}
+
+#[test]
+fn a_stateful_connection_acknowledges_much_without_waiting() {
+    let mut connection = connection(Settings::default(), true);
+    connection.handle_transport(Transport::WebSockets, Duration::ZERO);
+    events(&mut connection, &FOR_JSON.replace("1}", "2}"));
+    output(&mut connection);
+    let text = "x".repeat(ACK_BYTES / 4);
+    let call = format!("{{\"type\":1,\"target\":\"Go\",\"arguments\":[\"{text}\"]}}\u{1e}");
+    events(&mut connection, &call.repeat(3));
+    assert_eq!(output(&mut connection), "");
+    // Three came before it, and it reaches the bound; the fifth waits for its time.
+    assert_eq!(events(&mut connection, &call.repeat(2)).len(), 2);
+    assert_eq!(output(&mut connection), "{\"type\":8,\"sequenceId\":4}|");
 }
 
 #[test]

@@ -52,12 +52,15 @@ fn sending_stops_when_too_much_is_unacknowledged() {
 fn nothing_counts_between_a_new_transport_and_its_sequence() {
     let now = Duration::ZERO;
     let mut received = Received::new();
-    assert!(received.handle_message(true, now));
+    assert!(received.handle_message(true, 1, now));
     received.handle_resumed();
-    assert!(!received.handle_message(true, now) && !received.handle_message(false, now));
+    assert!(!received.handle_message(true, 1, now) && !received.handle_message(false, 1, now));
     assert_eq!(received.handle_sequence(1), Ok(()));
-    assert!(!received.handle_message(true, now), "number 1 came before");
-    assert!(received.handle_message(true, now), "number 2 did not");
+    assert!(
+        !received.handle_message(true, 1, now),
+        "number 1 came before"
+    );
+    assert!(received.handle_message(true, 1, now), "number 2 did not");
     let gap = Gap { sent: 3, come: 2 };
     assert_eq!(received.handle_sequence(4), Err(gap));
 }
@@ -66,14 +69,29 @@ fn nothing_counts_between_a_new_transport_and_its_sequence() {
 fn what_came_is_acknowledged_once_and_a_second_later() {
     let now = Duration::ZERO;
     let mut received = Received::new();
-    received.handle_message(false, now);
+    received.handle_message(false, 1, now);
     assert_eq!(received.poll_timeout(), None);
-    received.handle_message(true, now);
-    received.handle_message(true, now + ACK_DELAY / 2);
+    received.handle_message(true, 1, now);
+    received.handle_message(true, 1, now + ACK_DELAY / 2);
     assert_eq!(received.poll_timeout(), Some(now + ACK_DELAY));
     assert_eq!(received.poll_ack(now + ACK_DELAY / 2), None);
     assert_eq!(received.poll_ack(now + ACK_DELAY), Some(2));
     assert_eq!(received.poll_ack(now + ACK_DELAY), None);
+}
+
+#[test]
+fn much_that_came_is_acknowledged_at_once() {
+    let now = Duration::ZERO;
+    let mut received = Received::new();
+    received.handle_message(true, ACK_BYTES - 1, now);
+    // What does not count is kept by nobody.
+    received.handle_message(false, ACK_BYTES, now);
+    assert_eq!(received.poll_ack(now), None);
+    received.handle_message(true, 1, now);
+    assert_eq!(received.poll_timeout(), Some(now));
+    assert_eq!(received.poll_ack(now), Some(2));
+    received.handle_message(true, 1, now);
+    assert_eq!(received.poll_timeout(), Some(now + ACK_DELAY));
 }
 
 /// What happens on the way from one end to the other.
@@ -117,7 +135,7 @@ proptest! {
                 }
                 Step::Arrive => {
                     let message = way.pop_front();
-                    if let Some(message) = message && received.handle_message(true, now) {
+                    if let Some(message) = message && received.handle_message(true, 1, now) {
                         come.push(String::from_utf8(message.to_vec()).unwrap());
                     }
                 }
