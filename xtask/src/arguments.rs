@@ -123,6 +123,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_measured_comes_before_the_options_of_the_load() {
+        let Invocation::Bench { what, options } = parse_line("bench realtime --short").unwrap()
+        else {
+            panic!("something else");
+        };
+        assert_eq!(what, "realtime");
+        assert_eq!(options, ["--short"]);
+        assert!(parse_line("bench everything").is_err());
+    }
+
+    #[test]
     fn an_unknown_step_is_repeated_with_those_there_are() {
         let error = parse_line("ci --only linst").unwrap_err().to_string();
         assert!(

@@ -86,7 +86,7 @@ impl Dialect {
         self.frame(&call)
     }
 
-    /// What the server says to the call of that number, as it comes out of [`Dialect::records`].
+    /// What the server says to the call of that number, as it comes out of [`Dialect::record`].
     pub(crate) fn answer(self, number: usize) -> Vec<u8> {
         match self {
             Self::Json => format!(
