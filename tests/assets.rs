@@ -1,64 +1,20 @@
 //! Assets, from an operator's file to a device that fetches it with curl.
 
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 
 use outgate_testbed::Ends;
 use serde_json::Value as Json;
 
-use crate::hub::Hub;
+use crate::shop::{Got, Shop};
 use crate::support::text;
 
-/// A hub with a site, and devices of it.
-struct Shop {
-    hub: Hub,
-}
-
-/// What curl got.
-struct Got {
-    status: u32,
-    head: String,
-    body: String,
-}
-
 impl Shop {
-    fn new() -> Self {
-        let hub = Hub::entered();
-        hub.get("site add lund");
-        hub.get("site add malmo");
-        Self { hub }
-    }
-
-    /// Makes a device and gives its token.
-    fn device(&self, name: &str, site: &str) -> String {
-        self.hub.get(&format!("device add {name} --site {site}"));
-        let line = format!("device credential {name} --token test");
-        text(&self.hub.get(&line)["issued"][0]["given"]["token"])
-    }
-
     /// Has an asset made of these bytes.
     fn asset(&self, name: &str, content: &[u8], more: &str) -> Json {
         std::fs::write(self.hub.file("asset.tmp"), content).expect("a file");
         let line = format!("asset add asset.tmp --name {name}{more}");
         self.hub.get(&line)["asset"].clone()
-    }
-
-    /// curl as a device would call it.
-    fn curl(&self, login: &[&str], path: &str, more: &[&str]) -> Command {
-        let mut curl = Command::new("curl");
-        curl.args(["--silent", "--show-error", "--noproxy", "*", "--cacert"])
-            .arg(self.hub.file("data/tls/ca.pem"))
-            .args(login)
-            .args(more)
-            .arg(format!("{}{path}", self.hub.address))
-            .current_dir(self.hub.file(""));
-        curl
-    }
-
-    fn fetch(&self, token: &str, path: &str, more: &[&str]) -> Got {
-        let login = format!("Authorization: Bearer {token}");
-        let mut curl = self.curl(&["-H", &login], path, more);
-        Got::of(curl.arg("--include").output().expect("curl starts"))
     }
 
     /// What a device should hold: names and where they are.
@@ -68,25 +24,6 @@ impl Shop {
         let assets = told["assets"].as_array().expect("a list");
         let of = |asset: &Json| (text(&asset["name"]), text(&asset["url"]));
         assets.iter().map(of).collect()
-    }
-}
-
-impl Got {
-    fn of(output: Output) -> Self {
-        let said = String::from_utf8(output.stdout).expect("text");
-        let (head, body) = said.split_once("\r\n\r\n").expect("a head");
-        let status = head.split(' ').nth(1).expect("a status");
-        Self {
-            status: status.parse().expect("a number"),
-            head: head.to_ascii_lowercase(),
-            body: body.to_owned(),
-        }
-    }
-
-    fn header(&self, name: &str) -> &str {
-        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        let found = lines.find(|(its, _)| *its == name);
-        found.map_or("", |(_, value)| value)
     }
 }
 

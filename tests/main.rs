@@ -31,11 +31,15 @@ mod page;
 #[cfg(all(feature = "namespaces", feature = "peers"))]
 mod place;
 #[cfg(feature = "peers")]
+mod plain_http;
+#[cfg(feature = "peers")]
 mod prometheus;
 mod reports;
 mod secrets;
 #[cfg(all(feature = "namespaces", feature = "peers"))]
 mod set_ups;
+#[cfg(feature = "peers")]
+mod shop;
 mod support;
 #[cfg(feature = "peers")]
 mod tutorial;

@@ -22,9 +22,7 @@ use outgate_door::Facts;
 use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::api::bounds::{
-    MAX_ADDRESS, MAX_ENROLMENTS, MAX_PUSHES, MAX_STREAMS, MAX_UPLOADS, Places,
-};
+use crate::api::bounds::{MAX_ADDRESS, MAX_ENROLMENTS, MAX_PUSHES, MAX_STREAMS, MAX_UPLOADS};
 use crate::hub::State;
 
 mod assets;
@@ -64,8 +62,8 @@ pub(crate) use pages::quoted;
 pub use problem::Problem as ApiProblem;
 
 pub(crate) use bodies::{Bodies, Held};
-pub(crate) use bounds::{BODY_WITHIN, MAX_LOGS};
-pub(crate) use extract::{from_json_within, whole_within};
+pub(crate) use bounds::{BODY_WITHIN, MAX_LOGS, Place, Places};
+pub(crate) use extract::{Asked, MergePatch, Named, from_json_within, whole_within};
 pub(crate) use problem::{Kind, Problem};
 
 /// How many enrolments one source may ask for at once, and then a second: a whole factory may be

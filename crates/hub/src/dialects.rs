@@ -2,6 +2,7 @@
 
 pub(crate) mod assets;
 mod caller;
+pub(crate) mod device;
 pub mod firebase;
 mod login;
 pub mod mqtt;
@@ -10,5 +11,6 @@ pub mod push;
 pub(crate) mod signalr;
 
 /// What the dialects call themselves where sessions are told of: who comes in by one of them stays,
-/// and is told to go elsewhere when the hub goes down. Over OTLP nobody stays.
+/// and is told to go elsewhere when the hub goes down. Over OTLP and
+/// plain HTTP nobody stays.
 pub(crate) const DIALECTS: [&str; 3] = [firebase::VIA, mqtt::VIA, signalr::VIA];

@@ -62,6 +62,7 @@ pub(crate) fn router(state: &crate::State, dialects: Router) -> Router {
         .merge(whoami::router(state.core.clock.clone()))
         .merge(dialects)
         .merge(crate::dialects::assets::router(&state.core))
+        .merge(crate::dialects::device::router(state))
         .layer(RequestBodyTimeoutLayer::new(BODY_MOVES_WITHIN))
         .layer(middleware::from_fn_with_state(
             state.metrics.clone(),

@@ -17,12 +17,13 @@ const MAX_METHODS: usize = 1_024;
 const MAX_NAME: usize = 128;
 
 /// The first steps of paths where the hub serves something else.
-const TAKEN: [&str; 15] = [
+const TAKEN: [&str; 16] = [
     "api",
     "assets",
     "client",
     "console",
     "database",
+    "device",
     "healthz",
     "livez",
     "metrics",
@@ -301,6 +302,7 @@ mod tests {
             hub("a", "/"),
             hub("a", "/api/hubs"),
             hub("a", "/mqtt"),
+            hub("a", "/device/hub"),
             hub("a", "/{x}"),
             hub("a", "/a/negotiate"),
             hub("a", "/a/"),

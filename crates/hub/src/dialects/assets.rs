@@ -157,13 +157,14 @@ fn describe(headers: &mut HeaderMap, asset: &Asset, tag: HeaderValue) {
     headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
 }
 
-fn tag_of(digest: &str) -> Result<HeaderValue, Refusal> {
+/// A strong entity tag (RFC 9110, section 8.8.3).
+pub(super) fn tag_of(digest: &str) -> Result<HeaderValue, Refusal> {
     let tag = HeaderValue::try_from(format!("\"{digest}\""));
     tag.map_err(|_| Refusal::Internal("a digest is no header"))
 }
 
 /// Whether `If-None-Match` (RFC 9110, section 13.1.2) says that the asker has this.
-fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
+pub(super) fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     let theirs = headers.get_all(IF_NONE_MATCH).iter();
     let mut theirs = theirs.filter_map(|value| value.to_str().ok());
     theirs.any(|list| {
