@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod chromium;
+mod examples;
 #[path = "../stage/hub.rs"]
 mod hub;
 mod microsoft;

@@ -225,6 +225,48 @@ const parts = {
     return { error };
   },
 
+  async chat() {
+    const [ada, bob] = ["ada", "bob"].map((name) => build({ accessTokenFactory: () => name }));
+    const [heard, counts] = [[], []];
+    const said = new Promise((done) =>
+      bob.on("Said", (name, text) => done(heard.push(`${name}: ${text}`))),
+    );
+    bob.on("Here", (people) => counts.push(people));
+    await ada.start();
+    const early = await message(ada.invoke("Say", "too early"));
+    await bob.start();
+    await ada.invoke("Enter", "kitchen");
+    await bob.invoke("Enter", "kitchen");
+    const hear = await ada.invoke("Say", "hello");
+    await said;
+    await ada.stop();
+    await bob.stop();
+    return { early, heard, hear, here: counts[0] };
+  },
+
+  async streaming() {
+    const connection = build();
+    connection.on("Read", (where) => ({ degrees: where === "inside" ? 19.5 : 0 }));
+    await connection.start();
+    const readings = () => {
+      const subject = new signalR.Subject();
+      setImmediate(() => {
+        for (const degrees of [20, 22]) subject.next({ degrees });
+        subject.complete();
+      });
+      return subject;
+    };
+    const found = {
+      counted: (await collect(connection.stream("Count", 3, 1))).items,
+      tooLong: (await collect(connection.stream("Count", 2_000, 1))).error,
+      stored: await connection.invoke("Store", readings()),
+      averages: (await collect(connection.stream("Average", readings()))).items,
+      measured: await connection.invoke("Measure"),
+    };
+    await connection.stop();
+    return found;
+  },
+
   async skips() {
     const connection = build({ skipNegotiation: true });
     await connection.start();
