@@ -3,11 +3,18 @@
 
 #![cfg(test)]
 
+#[cfg(feature = "peers")]
+mod browser;
+#[cfg(feature = "peers")]
+#[expect(dead_code, reason = "the console's tests do more with it")]
+#[path = "../console/chromium.rs"]
+mod chromium;
 #[path = "../running/hub.rs"]
 mod running;
 #[path = "../running/site.rs"]
 mod site;
 
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -109,7 +116,25 @@ async fn rest(
     token: &str,
     body: &str,
 ) -> (u16, Value) {
-    let url = format!("http://{}/{path}", running.hub.listening()[0].address);
+    rest_at(
+        running.hub.listening()[0].address,
+        method,
+        path,
+        token,
+        body,
+    )
+    .await
+}
+
+/// The same of whoever listens there.
+async fn rest_at(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    token: &str,
+    body: &str,
+) -> (u16, Value) {
+    let url = format!("http://{address}/{path}");
     // Whoever was first has installed it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let request = reqwest::Client::new()
