@@ -408,6 +408,13 @@ fn what_is_wrong_is_told_before_anything_is_made() {
             format!("{listen}[webhooks]\nauthority = {nowhere:?}\n"),
             "nowhere.pem",
         ),
+        (
+            format!(
+                "{listen}[device-logs.forward]\nendpoint = 'http://127.0.0.1:1'\n\
+                 headers = {nowhere:?}\n"
+            ),
+            "nowhere.pem",
+        ),
         (format!("{listen}[logs]\nfilter = 'a=b=c'\n"), "logs.filter"),
     ] {
         let output = cannot_start(folder.path(), &text);

@@ -9,6 +9,8 @@ mod drain;
 #[cfg(feature = "peers")]
 mod firebase;
 #[cfg(feature = "peers")]
+mod forwarding;
+#[cfg(feature = "peers")]
 mod mosquitto;
 #[cfg(feature = "peers")]
 mod openssl;

@@ -26,6 +26,7 @@ use crate::refusal::Refusal;
 use crate::sessions::Pass;
 use crate::store::{self, OpenError, Store};
 
+mod forwarding;
 mod search;
 mod stretch;
 
@@ -73,6 +74,10 @@ CREATE TABLE log (
     record BLOB NOT NULL
 ) STRICT;
 CREATE INDEX log_by_device ON log (device, seq);
+CREATE TABLE forwarding (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    place INTEGER NOT NULL
+) STRICT;
 ";
 
 /// What a device logs, all of which is kept or nothing.

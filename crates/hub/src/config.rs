@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-pub use device_logs::DeviceLogs;
+pub use device_logs::{DeviceLogs, Forward};
 pub use echo::{Echo, MAX_RTP_PORTS};
 pub use file::{Acme, Carries, LogFormat, Policy};
 pub use firebase::Firebase;
@@ -241,14 +241,22 @@ fn traces(file: file::Traces) -> Result<Option<Traces>, ConfigError> {
     let Some(endpoint) = file.endpoint else {
         return Ok(None);
     };
-    let right = endpoint.parse::<http::Uri>().is_ok_and(|uri| {
-        let scheme = uri.scheme_str();
-        matches!(scheme, Some("http" | "https")) && uri.host().is_some() && uri.query().is_none()
-    });
-    if !right {
+    if !is_collector(&endpoint) {
         return value("traces.endpoint", "an address like http://collector:4318");
     }
     Ok(Some(Traces { endpoint, share }))
+}
+
+/// Whether a collector may be there: an address without a login, below which paths are added.
+fn is_collector(endpoint: &str) -> bool {
+    endpoint.parse::<http::Uri>().is_ok_and(|uri| {
+        let named = |authority: &http::uri::Authority| {
+            !authority.host().is_empty() && !authority.as_str().contains('@')
+        };
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.authority().is_some_and(named)
+            && uri.query().is_none()
+    })
 }
 
 fn listeners(

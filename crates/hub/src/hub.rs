@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use crate::config::{Config, changed};
 use crate::dialects::mqtt::{self, Mqtt};
 use crate::echo::Echo;
+use crate::forwarding::{ForwardError, Forwarding};
 use crate::metrics::Metrics;
 use crate::push::{Push, PushError};
 use reception::Receptionist;
@@ -50,6 +51,7 @@ pub struct Hub {
     echo: Echo,
     draining: watch::Sender<bool>,
     pushing: crate::webhooks::Settings,
+    forwarding: Option<Forwarding>,
     first_token: Option<PathBuf>,
 }
 
@@ -77,6 +79,9 @@ pub enum StartError {
     /// What reaches devices by push is not there.
     #[error("devices cannot be reached by push")]
     Push(#[from] PushError),
+    /// What is needed to send on what devices log is not there.
+    #[error("logs cannot be sent on")]
+    Forwarding(#[from] ForwardError),
     /// The files with its certificate, as they are configured, cannot be used.
     #[error("the hub's certificate cannot be used")]
     CertificateFiles(#[source] CertificateError),
@@ -105,6 +110,7 @@ impl StartError {
             Self::Policy(_)
             | Self::Webhooks(_)
             | Self::Push(_)
+            | Self::Forwarding(_)
             | Self::CertificateFiles(_)
             | Self::NotWhileRunning { .. } => true,
             Self::Open(_)
@@ -138,6 +144,10 @@ impl Hub {
     /// [`FINISHED_WITHIN`] later. What is acknowledged is on the disk at any time.
     pub async fn serve(&self) {
         let mut upkeep = upkeep::start(&self.state, self.pushing.clone());
+        if let Some(forwarding) = self.forwarding.clone() {
+            let (core, metrics) = (self.state.core.clone(), self.state.metrics.clone());
+            upkeep.spawn(forwarding.run(core, metrics, self.state.draining.clone()));
+        }
         let (clock, metrics) = (&self.state.core.clock, &self.state.metrics);
         self.echo
             .start(&mut upkeep, clock, metrics, &self.state.draining);

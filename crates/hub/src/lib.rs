@@ -7,6 +7,7 @@ pub mod config;
 pub mod console;
 pub mod dialects;
 mod echo;
+pub mod forwarding;
 mod http;
 mod hub;
 pub mod logs;

@@ -17,6 +17,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+mod forwarding;
 mod registered;
 mod signalr;
 
@@ -65,6 +66,7 @@ struct Counted {
     pushes: Family<Outcome, Counter>,
     pushes_again: Counter,
     signalr: signalr::Counted,
+    forwarding: forwarding::Counted,
 }
 
 /// Something live that is counted as long as this is kept.

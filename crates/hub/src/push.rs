@@ -21,7 +21,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use outgate_core::registrations::Registration;
 use outgate_core::{Clock, Timestamp};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Response, StatusCode};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -275,8 +275,7 @@ impl Trouble {
 
 /// How long an answer asks to wait.
 fn asked_to_wait(answer: &Response, now: Timestamp) -> Option<Duration> {
-    let header = answer.headers().get(RETRY_AFTER)?;
-    retry_after(header.to_str().ok()?, now)
+    retry_after(answer.headers(), now)
 }
 
 /// All of an answer, if it is not too long.

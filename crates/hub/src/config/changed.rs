@@ -17,7 +17,7 @@ pub(crate) fn only_at_start(before: &Config, after: &Config) -> Vec<&'static str
         rates: _,
         keep_events: _,
         keep_event_bytes: _,
-        device_logs: _,
+        device_logs,
         policies: _,
         mqtt: _,
         log_format,
@@ -37,6 +37,10 @@ pub(crate) fn only_at_start(before: &Config, after: &Config) -> Vec<&'static str
         ("tls", *certificate == after.certificate),
         ("tls.names", *names == after.names),
         ("logs.format", *log_format == after.log_format),
+        (
+            "device-logs.forward",
+            device_logs.forward == after.device_logs.forward,
+        ),
         ("traces", *traces == after.traces),
         (
             "webhooks.plain-http-to",
@@ -80,6 +84,10 @@ mod tests {
             ),
             ("[webhooks]\nauthority = 'a'", "webhooks.authority"),
             ("[[signalr.hubs]]\nname = 'a'", "signalr"),
+            (
+                "[device-logs.forward]\nendpoint = 'http://localhost:4318'",
+                "device-logs.forward",
+            ),
             ("[firebase]\nnamespaces = ['pos']", "firebase"),
             ("[push.fcm]\naccount = 'a'", "push"),
         ] {
@@ -97,6 +105,7 @@ mod tests {
             "[limits]\nconnections = 7\nconnections-a-source = 7\nevents-a-second = 7",
             "[limits]\nmessages-a-second = 7\nreports-a-second = 7\nsubscriptions-a-second = 7",
             "[events]\nkeep-days = 7\nkeep-mebibytes = 77",
+            "[device-logs]\nkeep-days = 7\nkeep-mebibytes = 77",
         ] {
             let keys = only_at_start(&read(""), &read(text));
             assert!(keys.is_empty(), "{text} {keys:?}");

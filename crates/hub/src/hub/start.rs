@@ -21,6 +21,7 @@ use crate::dialects::otlp;
 use crate::dialects::push as registrations;
 use crate::dialects::signalr::SignalR;
 use crate::echo::Echo;
+use crate::forwarding::Forwarding;
 use crate::metrics::{Metrics, Shaken};
 use crate::push::{Push, PushError};
 use crate::webhooks::{self, Timer};
@@ -34,6 +35,7 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
     let pushing = webhooks::Settings::of(&config);
     webhooks::check(&pushing)?;
     let push = push(&config, &metrics)?;
+    let forwarding = Forwarding::of(&config)?;
     let keeper = Keeper::new(source(&config), Arc::new(SystemTime::now));
     let door = Door::open(door(&config), keeper.tls(), counting(metrics.clone()))?;
     if let CertificateFrom::Files { .. } = &config.certificate {
@@ -79,6 +81,7 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
         keeper,
         draining,
         pushing,
+        forwarding,
         first_token: first_token.map(|first| first.file),
     })
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Counted, Counter, Family, Histogram, Info, Message, Registry, Seconds, Unit,
-    exponential_buckets, seconds, signalr,
+    exponential_buckets, forwarding, seconds, signalr,
 };
 
 impl Counted {
@@ -49,6 +49,7 @@ impl Counted {
             pushes: Family::default(),
             pushes_again: Counter::default(),
             signalr: signalr::Counted::default(),
+            forwarding: forwarding::Counted::default(),
         };
         counted.register_connections();
         counted.register_model();
@@ -56,6 +57,7 @@ impl Counted {
         counted.register_rest();
         counted.register_pushes();
         counted.signalr.register(&mut counted.registry);
+        counted.forwarding.register(&mut counted.registry);
         counted
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use outgate_core::Timestamp;
 use outgate_core::secret::Secret;
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -208,11 +208,7 @@ fn judge(answer: &reqwest::Response, now: Timestamp) -> Outcome {
     let status = answer.status();
     let trouble = || Trouble {
         why: format!("HTTP {}", status.as_u16()),
-        retry_after: answer
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|text| retry_after(text, now)),
+        retry_after: retry_after(answer.headers(), now),
     };
     match status {
         status if status.is_success() => Outcome::Taken,
@@ -235,8 +231,14 @@ pub(crate) fn is_away(status: StatusCode) -> bool {
     )
 }
 
+/// How long `Retry-After` asks to wait, if it is there and understood.
+pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    asked_to_wait(text, now)
+}
+
 /// What `Retry-After` asks for (RFC 9110, section 10.2.3): seconds, or a date.
-pub(crate) fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
+fn asked_to_wait(text: &str, now: Timestamp) -> Option<Duration> {
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
@@ -313,7 +315,7 @@ mod tests {
             ("-1", None),
             ("99999999999999999999", None),
         ] {
-            let asked = retry_after(text, now);
+            let asked = asked_to_wait(text, now);
             assert_eq!(asked, seconds.map(Duration::from_secs), "{text}");
         }
     }

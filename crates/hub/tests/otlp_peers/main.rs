@@ -5,6 +5,7 @@
 
 #![cfg(test)]
 
+mod forwarding;
 #[path = "../running/hub.rs"]
 mod running;
 #[path = "../running/site.rs"]
