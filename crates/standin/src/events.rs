@@ -32,7 +32,7 @@ const POLL: Duration = Duration::from_secs(25);
 /// How long somebody waits for the answer to a poll under [`StreamFault::PollCut`].
 const IMPATIENCE: Duration = Duration::from_secs(2);
 /// The longest that a request's head may take.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Header fields in a request.
 const MAX_HEADERS: usize = 64;
 

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The longest that reading a request's head may take, and the wait for the next request.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The longest that a connection lives before it becomes a WebSocket.
 const MAX_LIFE: Duration = Duration::from_secs(10 * 60);

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// The longest that both handshakes may take together.
-const HANDSHAKES_TIMEOUT: Duration = Duration::from_secs(10);
+const HANDSHAKES_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a middlebox inspects.
 pub struct Inspection {

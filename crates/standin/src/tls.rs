@@ -28,7 +28,7 @@ use crate::{
 use names::Names;
 
 /// The longest that a handshake may take, from the connection to its last message.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A fatal alert `unrecognized_name` (RFC 6066 §3) in a record of its own (RFC 8446 §5.1, §6).
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];

@@ -26,7 +26,7 @@ const MESSAGE_TYPE: &str = "application/dns-message";
 /// The longest that a connection lives.
 const MAX_LIFE: Duration = Duration::from_secs(60);
 /// The longest that reading a request's head may take.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of a request's head.
 const MAX_HEAD: usize = 16 * 1024;
 
