@@ -2,6 +2,7 @@
 
 use outgate_firebase::frame::{Pieces, cut};
 use outgate_firebase::hash::hash;
+use outgate_firebase::template::Template;
 use outgate_firebase::wire::{Message, OnDisconnect, Request};
 use outgate_firebase::{Draft, Form, Node, Path, Query};
 
@@ -93,4 +94,19 @@ pub fn firebase_query(data: &[u8]) {
                 .all(|(key, child)| node.child(key) == *child)
         );
     }
+}
+
+/// Reads `data` as a template of Remote Config.
+///
+/// # Panics
+///
+/// When a promise of the crate is broken: a panic of its own, or a template that is another, or
+/// none, when it is read again.
+pub fn firebase_template(data: &[u8]) {
+    let Ok(template) = Template::read(data) else {
+        return;
+    };
+    let again = serde_json::to_vec(&template.content);
+    let again = again.ok().and_then(|again| Template::read(&again).ok());
+    assert_eq!(again.map(|again| again.content), Some(template.content));
 }

@@ -34,7 +34,7 @@ pub use self::dhcp::dhcp_reply;
 pub use self::dhcp6::dhcp6_reply;
 pub use self::door::door_first_bytes;
 pub use self::event_stream::event_stream;
-pub use self::firebase::{firebase_message, firebase_query};
+pub use self::firebase::{firebase_message, firebase_query, firebase_template};
 pub use self::http_date::http_date;
 pub use self::icmp::icmp_reply;
 pub use self::ldap::ldap_message;
@@ -67,6 +67,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("event_stream", event_stream),
     ("firebase_message", firebase_message),
     ("firebase_query", firebase_query),
+    ("firebase_template", firebase_template),
     ("http_date", http_date),
     ("icmp_reply", icmp_reply),
     ("ldap_message", ldap_message),

@@ -26,6 +26,7 @@ pub mod registrations;
 pub mod secret;
 pub mod sessions;
 pub mod store;
+pub mod templates;
 pub mod trees;
 pub mod twin;
 pub mod webhooks;

@@ -22,6 +22,7 @@ use crate::refusal::Refusal;
 use crate::registrations::Registrations;
 use crate::sessions::{Pass, Presence, Session, Sessions};
 use crate::store::{OpenError, Store};
+use crate::templates::Templates;
 use crate::trees::Trees;
 use crate::twin::Twins;
 use crate::webhooks::Webhooks;
@@ -83,6 +84,8 @@ pub struct Core {
     pub messages: Messages,
     /// What devices hold a copy of.
     pub assets: Assets,
+    /// What applications are configured with.
+    pub templates: Templates,
     /// Trees of values.
     pub trees: Trees,
     /// Where devices are reached by push.
@@ -137,6 +140,7 @@ impl Core {
             ),
             consumers: Consumers::new(store.clone(), clock.clone()),
             messages: Messages::new(store.clone(), &clock, &settings.limits, &hook),
+            templates: Templates::new(store.clone(), clock.clone()),
             trees: Trees::new(store.clone()),
             registrations: Registrations::new(store.clone(), clock.clone(), hook),
             audit: Audit::new(store.clone()),

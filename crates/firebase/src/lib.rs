@@ -12,6 +12,7 @@
 //! | which children are asked for | [`query`] |
 //! | the tree, its bounds, and what each listener is to be told of a change | [`database`] |
 //! | who may read and write where | [`rules`] |
+//! | what Remote Config's templates may say | [`template`] |
 //!
 //! Nothing here moves bytes, reads a clock or waits; the caller does. What a peer sends is bounded
 //! by [`path::KEY_MAX`], [`path::DEPTH_MAX`], and what the caller says.
@@ -25,6 +26,7 @@ pub mod path;
 pub mod query;
 pub mod rules;
 pub mod session;
+pub mod template;
 pub mod wire;
 
 pub use self::database::{Bounds, Database};

@@ -32,6 +32,7 @@ pub(super) const MODEL: Schema = Schema {
         crate::assets::SCHEMA,
         crate::trees::SCHEMA,
         crate::registrations::SCHEMA,
+        crate::templates::SCHEMA,
     ]],
 };
 

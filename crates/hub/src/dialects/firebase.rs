@@ -1,5 +1,5 @@
 //! Firebase's Realtime Database: the WebSocket protocol of its SDKs at `/.ws`, and its REST
-//! interface with event streams at every path that ends in `.json`.
+//! interface with event streams at every path that ends in `.json`; and Remote Config's templates.
 //!
 //! Each namespace is a tree in memory and in the core's `trees`, and has one task that does what is
 //! asked in its order (`namespace`): nobody is told of a change, or gets an answer, before what it
@@ -8,6 +8,7 @@
 mod login;
 mod namespace;
 mod outbox;
+mod remote_config;
 mod rest;
 mod stream;
 mod websocket;
@@ -79,6 +80,7 @@ impl Firebase {
             .route("/.ws", axum::routing::get(websocket::upgrade))
             .route("/.json", axum::routing::any(rest::answer))
             .route("/{*path}", axum::routing::any(rest::answer))
+            .merge(remote_config::router(&self.0))
             .with_state(Arc::clone(&self.0))
     }
 }

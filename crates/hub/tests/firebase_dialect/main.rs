@@ -9,6 +9,7 @@ mod browser;
 #[expect(dead_code, reason = "the console's tests do more with it")]
 #[path = "../console/chromium.rs"]
 mod chromium;
+mod remote_config;
 #[path = "../running/hub.rs"]
 mod running;
 #[path = "../running/site.rs"]
