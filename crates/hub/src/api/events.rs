@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::{HeaderMap, Uri};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
@@ -17,7 +17,7 @@ use outgate_core::id::DeviceId;
 use crate::api::bounds::{self, MAX_WAIT};
 use crate::api::caller::Caller;
 use crate::api::extract::Asked;
-use crate::api::pages::link;
+use crate::api::pages::with_next;
 use crate::api::problem::{Kind, Problem};
 use crate::api::{Api, follow, view};
 use crate::http::Cut;
@@ -112,12 +112,7 @@ async fn list_events(
         false => Some(api.streams.stream(caller.share())?),
     };
     let taken = follow::poll(&api, wait, || look(&api, &filter, after, limit)).await?;
-    let next = link(&uri, &taken.next.to_string());
-    let mut response = axum::Json(view::EventList::from(taken)).into_response();
-    if let Some(next) = next {
-        response.headers_mut().insert(http::header::LINK, next);
-    }
-    Ok(response)
+    Ok(with_next(&uri, taken.next, view::EventList::from(taken)))
 }
 
 /// A place that can be one: numbers beyond are not carried by JSON everywhere (RFC 8259,

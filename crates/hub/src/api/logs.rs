@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::{HeaderMap, Uri};
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
@@ -21,7 +21,7 @@ use crate::api::events::{last_event_id, patience, place};
 use crate::api::extract::{Asked, Named};
 use crate::api::follow::{self, Feed, Portion};
 use crate::api::names::OfDevice;
-use crate::api::pages::link;
+use crate::api::pages::with_next;
 use crate::api::problem::{Kind, Problem};
 use crate::api::{Api, view};
 use crate::http::Cut;
@@ -109,12 +109,7 @@ async fn list_logs(
         return Ok(follow::stream_of(&api, caller, cut, open, messages));
     }
     let taken = core.logs.after(&filter, after.unwrap_or(0), limit).await?;
-    let next = link(&uri, &taken.next.to_string());
-    let mut response = axum::Json(view::LogList::new(taken)?).into_response();
-    if let Some(next) = next {
-        response.headers_mut().insert(http::header::LINK, next);
-    }
-    Ok(response)
+    Ok(with_next(&uri, taken.next, view::LogList::new(taken)?))
 }
 
 fn filter(caller: &Caller, device: DeviceId, wanted: Wanted) -> Result<LogFilter, Problem> {

@@ -100,16 +100,25 @@ impl<T> Part<T> {
 
 impl<T: Serialize> IntoResponse for Part<T> {
     fn into_response(self) -> Response {
-        let mut response = axum::Json(self.list).into_response();
-        if let Some(link) = self.link {
-            response.headers_mut().insert(LINK, link);
-        }
-        response
+        linked(axum::Json(self.list), self.link)
     }
 }
 
+/// What came of `asked`, with a link to what comes after the place `next`.
+pub(crate) fn with_next(asked: &Uri, next: u64, told: impl Serialize) -> Response {
+    linked(axum::Json(told), link(asked, &next.to_string()))
+}
+
+fn linked(told: impl IntoResponse, link: Option<HeaderValue>) -> Response {
+    let mut response = told.into_response();
+    if let Some(link) = link {
+        response.headers_mut().insert(LINK, link);
+    }
+    response
+}
+
 /// The header that leads from `asked` to the part after `next`.
-pub(crate) fn link(asked: &Uri, next: &str) -> Option<HeaderValue> {
+fn link(asked: &Uri, next: &str) -> Option<HeaderValue> {
     let others = asked
         .query()
         .unwrap_or_default()
