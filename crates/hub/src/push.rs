@@ -19,8 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use outgate_core::Clock;
 use outgate_core::registrations::Registration;
-use outgate_core::{Clock, Timestamp};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Response, StatusCode};
 use tokio::sync::Semaphore;
@@ -28,7 +28,9 @@ use tokio::time::Instant;
 
 use crate::config::Fcm;
 use crate::metrics::Metrics;
-use crate::webhooks::{self, Chain, SenderError, Timer, Ways, backoff, chance, retry_after};
+use crate::webhooks::{
+    self, Chain, SenderError, Timer, Unread, Ways, backoff, chance, read_answer, retry_after,
+};
 
 pub use account::AccountError;
 pub use fcm::{MAX_BYTES, MAX_COLLAPSE, MAX_LASTS, Message};
@@ -242,7 +244,7 @@ impl Inner {
             .await;
         let mut answer = sent.map_err(Trouble::unreachable)?;
         let status = answer.status();
-        let wait = asked_to_wait(&answer, self.clock.now());
+        let wait = retry_after(answer.headers(), self.clock.now());
         let wait = wait.or((status == StatusCode::TOO_MANY_REQUESTS).then_some(QUOTA_WAIT));
         let body = whole(&mut answer).await?;
         Ok((judge(status, &body), wait))
@@ -273,22 +275,11 @@ impl Trouble {
     }
 }
 
-/// How long an answer asks to wait.
-fn asked_to_wait(answer: &Response, now: Timestamp) -> Option<Duration> {
-    retry_after(answer.headers(), now)
-}
-
 /// All of an answer, if it is not too long.
 async fn whole(answer: &mut Response) -> Result<Vec<u8>, Trouble> {
-    let mut body = Vec::new();
-    while let Some(part) = answer.chunk().await.map_err(Trouble::unreachable)? {
-        if body.len() + part.len() > MAX_ANSWER {
-            return Err(Trouble::passing(
-                "an answer that is too long".to_owned(),
-                None,
-            ));
-        }
-        body.extend_from_slice(&part);
-    }
-    Ok(body)
+    let read = read_answer(answer, MAX_ANSWER).await;
+    read.map_err(|unread| match unread {
+        Unread::Lost(error) => Trouble::unreachable(error),
+        Unread::TooLong => Trouble::passing("an answer that is too long".to_owned(), None),
+    })
 }

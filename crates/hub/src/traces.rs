@@ -22,7 +22,7 @@ use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::config::{self, ConfigError};
-use crate::webhooks;
+use crate::webhooks::{self, Unread, read_answer};
 
 /// The most spans that wait for the collector; further ones are dropped.
 const MAX_WAITING: usize = 4_096;
@@ -155,13 +155,11 @@ async fn send(
     request: reqwest::Request,
 ) -> Result<Response<Bytes>, HttpError> {
     let mut answer = client.execute(request).await?;
-    let mut body = Vec::new();
-    while let Some(part) = answer.chunk().await? {
-        if body.len() + part.len() > MAX_ANSWER {
-            return Err(format!("an answer of more than {MAX_ANSWER} bytes").into());
-        }
-        body.extend_from_slice(&part);
-    }
+    let body = read_answer(&mut answer, MAX_ANSWER).await;
+    let body = body.map_err(|unread| match unread {
+        Unread::Lost(error) => HttpError::from(error),
+        Unread::TooLong => format!("an answer of more than {MAX_ANSWER} bytes").into(),
+    })?;
     let answered = Response::builder().status(answer.status());
     Ok(answered.body(Bytes::from(body))?)
 }

@@ -44,7 +44,7 @@ pub use schedule::{
     FIRST_WAIT, LONGEST_RETRY_AFTER, LONGEST_WAIT, MAX_REJECTIONS, STOP_AFTER, STOP_AFTER_ATTEMPTS,
 };
 pub use sender::SenderError;
-pub(crate) use sender::{Chain, Ways, is_away, retry_after, tls_config};
+pub(crate) use sender::{Chain, Unread, Ways, is_away, read_answer, retry_after, tls_config};
 pub use timer::{Timer, Wait};
 pub(crate) use worker::chance;
 

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use super::account::Account;
-use super::{Trouble, asked_to_wait, whole};
-use crate::webhooks::Ways;
+use super::{Trouble, whole};
+use crate::webhooks::{Ways, retry_after};
 
 /// What asks for a token by an assertion (RFC 7523, section 2.1).
 const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -119,7 +119,7 @@ impl Grants {
             .await;
         let mut answer = sent.map_err(Trouble::unreachable)?;
         let status = answer.status();
-        let wait = asked_to_wait(&answer, now);
+        let wait = retry_after(answer.headers(), now);
         let body = whole(&mut answer).await?;
         if !status.is_success() {
             let failure: Failure = serde_json::from_slice(&body).unwrap_or_default();

@@ -237,6 +237,30 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duratio
     asked_to_wait(text, now)
 }
 
+/// Why an answer was not read.
+#[derive(Debug)]
+pub(crate) enum Unread {
+    /// It broke off.
+    Lost(reqwest::Error),
+    /// It has more bytes than are taken.
+    TooLong,
+}
+
+/// All of an answer, if it has at most so many bytes.
+pub(crate) async fn read_answer(
+    answer: &mut reqwest::Response,
+    most: usize,
+) -> Result<Vec<u8>, Unread> {
+    let mut whole = Vec::new();
+    while let Some(part) = answer.chunk().await.map_err(Unread::Lost)? {
+        if whole.len() + part.len() > most {
+            return Err(Unread::TooLong);
+        }
+        whole.extend_from_slice(&part);
+    }
+    Ok(whole)
+}
+
 /// What `Retry-After` asks for (RFC 9110, section 10.2.3): seconds, or a date.
 fn asked_to_wait(text: &str, now: Timestamp) -> Option<Duration> {
     if let Ok(seconds) = text.parse() {

@@ -13,7 +13,7 @@ use ring::hmac;
 use crate::config::Upstream as Settings;
 use crate::dialects::signalr::guest::Guest;
 use crate::dialects::signalr::values;
-use crate::webhooks::{Chain, Ways, is_away};
+use crate::webhooks::{Chain, Unread, Ways, is_away, read_answer};
 
 /// The most bytes of an answer.
 pub(super) const MAX_ANSWER: usize = 256 * 1024;
@@ -109,14 +109,11 @@ impl To {
         if !status.is_success() {
             return Err(Failed::Refused(status));
         }
-        let mut whole = Vec::new();
-        while let Some(part) = answer.chunk().await.map_err(lost)? {
-            if whole.len() + part.len() > MAX_ANSWER {
-                return Err(Failed::TooMuch);
-            }
-            whole.extend_from_slice(&part);
-        }
-        Ok(whole.into())
+        let whole = read_answer(&mut answer, MAX_ANSWER).await;
+        whole.map(Bytes::from).map_err(|unread| match unread {
+            Unread::Lost(error) => lost(error),
+            Unread::TooLong => Failed::TooMuch,
+        })
     }
 }
 
