@@ -3,7 +3,7 @@
 use crate::workspace::Package;
 
 /// What each package of the workspace may need of the others. The arrows only point up.
-const ALLOWED: [(&str, &[&str]); 23] = [
+const ALLOWED: [(&str, &[&str]); 24] = [
     ("outgate-manifest", &[]),
     ("outgate-render", &["outgate-manifest"]),
     ("outgate-wire", &[]),
@@ -46,6 +46,18 @@ const ALLOWED: [(&str, &[&str]); 23] = [
             "outgate-wire",
         ],
     ),
+    (
+        "outgate-agent",
+        &[
+            "outgate-check",
+            "outgate-manifest",
+            "outgate-probe",
+            "outgate-signalr",
+            "outgate-signalr-client",
+            "outgate-signed-http",
+            "outgate-wire",
+        ],
+    ),
     ("outgate-client", &[]),
     (
         "outgate",
@@ -57,6 +69,7 @@ const ALLOWED: [(&str, &[&str]); 23] = [
             "outgate-standin",
             "outgate-lab",
             "outgate-hub",
+            "outgate-agent",
             "outgate-client",
             "outgate-signalr-client",
             "outgate-wire",

@@ -1,0 +1,106 @@
+//! What the agent is told: one file, in TOML.
+
+mod file;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use self::file::File;
+
+/// The most bytes of a configuration file.
+pub const MAX_FILE: usize = 64 * 1024;
+
+/// Where everything lies unless something else is said.
+pub const DEFAULT_DATA: &str = "/var/lib/outgate-agent";
+
+/// A configuration, complete and checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The hub's SignalR, as `https://hub.example:8443/client/?hub=pos`.
+    pub hub: String,
+    /// Who vouches for the hub, in PEM, when that is not the machine's own store.
+    pub authority: Option<PathBuf>,
+    /// What the device shows to the hub.
+    pub credential: Credential,
+    /// The folder in which everything lies that must outlive the agent.
+    pub data: PathBuf,
+    /// The product that the device is, for the check from here and for the local pages.
+    pub product: Option<Product>,
+    /// How much is kept on disk for a hub that is away.
+    pub queue: Queue,
+    /// Where the vendor's own software finds the agent.
+    pub local: Local,
+}
+
+/// What a device shows to the hub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// A token, in a file of its own that only the agent may read.
+    Token(PathBuf),
+    /// A certificate and its key, in PEM.
+    Certificate {
+        /// The certificate, and those that lead to its issuer.
+        certificate: PathBuf,
+        /// Its key.
+        key: PathBuf,
+    },
+}
+
+/// The product that a device is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Product {
+    /// A built-in profile's name, or the path of a manifest.
+    pub profile: String,
+    /// The version that is installed, if the manifest's flows depend on it.
+    pub version: Option<String>,
+}
+
+/// How much is kept on disk for a hub that is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// The most bytes, 1 MiB to 64 GiB.
+    pub bytes: u64,
+    /// How long anything is kept, 1 hour to 366 days.
+    pub keep: Duration,
+}
+
+/// Where the vendor's own software finds the agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Local {
+    /// A Unix socket, whose folder's permissions say who may use it.
+    pub socket: Option<PathBuf>,
+    /// An address of loopback, for what cannot use a Unix socket. Who asks there shows a token.
+    pub listen: Option<SocketAddr>,
+}
+
+/// Why a configuration is none.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// It is no TOML, or has a key that nobody knows.
+    #[error("the configuration cannot be understood")]
+    Text(#[from] toml::de::Error),
+    /// A value is not one of those that it may be.
+    #[error("{key} must be {right}")]
+    Value {
+        /// The key, with those that it stands under.
+        key: &'static str,
+        /// What would be right.
+        right: String,
+    },
+}
+
+impl Config {
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the first key that is wrong.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        toml::from_str::<File>(text)?.checked()
+    }
+}

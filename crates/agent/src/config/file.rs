@@ -1,0 +1,134 @@
+//! The configuration as it is written: unknown keys are refused.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{Config, ConfigError, Credential, DEFAULT_DATA, Local, Product, Queue};
+
+const MEBIBYTE: u64 = 1024 * 1024;
+const HOUR: u64 = 3_600;
+
+/// What is kept unless something else is said: 256 MiB.
+const QUEUE_MEBIBYTES: u64 = 256;
+/// How long unless something else is said: 30 days.
+const QUEUE_HOURS: u64 = 30 * 24;
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct File {
+    hub: String,
+    authority: Option<PathBuf>,
+    token_file: Option<PathBuf>,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    data: Option<PathBuf>,
+    product: Option<WrittenProduct>,
+    #[serde(default)]
+    queue: WrittenQueue,
+    #[serde(default)]
+    local: WrittenLocal,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct WrittenProduct {
+    profile: String,
+    version: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+struct WrittenQueue {
+    mebibytes: Option<u64>,
+    keep_hours: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+struct WrittenLocal {
+    socket: Option<PathBuf>,
+    listen: Option<SocketAddr>,
+}
+
+impl File {
+    /// Fills in the defaults and checks the ranges.
+    pub(super) fn checked(self) -> Result<Config, ConfigError> {
+        if !is_address(&self.hub) {
+            return wrong("hub", "one like https://hub.example:8443/client/?hub=pos");
+        }
+        let credential = match (self.token_file, self.certificate, self.key) {
+            (Some(file), None, None) => Credential::Token(file),
+            (None, Some(certificate), Some(key)) => Credential::Certificate { certificate, key },
+            _ => return wrong("token-file", "given, or certificate and key instead of it"),
+        };
+        Ok(Config {
+            hub: self.hub,
+            authority: self.authority,
+            credential,
+            data: self.data.unwrap_or_else(|| DEFAULT_DATA.into()),
+            product: self.product.map(|product| Product {
+                profile: product.profile,
+                version: product.version,
+            }),
+            queue: self.queue.checked()?,
+            local: self.local.checked()?,
+        })
+    }
+}
+
+impl WrittenQueue {
+    fn checked(self) -> Result<Queue, ConfigError> {
+        let mebibytes = self.mebibytes.unwrap_or(QUEUE_MEBIBYTES);
+        let hours = self.keep_hours.unwrap_or(QUEUE_HOURS);
+        Ok(Queue {
+            bytes: within("queue.mebibytes", mebibytes, 1..=64 * 1024)? * MEBIBYTE,
+            keep: Duration::from_secs(within("queue.keep-hours", hours, 1..=366 * 24)? * HOUR),
+        })
+    }
+}
+
+impl WrittenLocal {
+    fn checked(self) -> Result<Local, ConfigError> {
+        match self.listen {
+            Some(address) if !address.ip().is_loopback() => {
+                wrong("local.listen", "an address of loopback, as 127.0.0.1:8472")
+            }
+            Some(_) | None => Ok(Local {
+                socket: self.socket,
+                listen: self.listen,
+            }),
+        }
+    }
+}
+
+/// Whether it is an address that a device may go to: over TLS, or on this machine.
+fn is_address(text: &str) -> bool {
+    let here = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
+    let rest = |start: &str| text.strip_prefix(start);
+    match rest("https://") {
+        Some(host) => !host.is_empty() && !host.starts_with('/'),
+        None => here
+            .into_iter()
+            .filter_map(rest)
+            .any(|after| after.is_empty() || after.starts_with(':') || after.starts_with('/')),
+    }
+}
+
+fn within(key: &'static str, given: u64, range: RangeInclusive<u64>) -> Result<u64, ConfigError> {
+    if range.contains(&given) {
+        return Ok(given);
+    }
+    wrong(key, &format!("{} to {}", range.start(), range.end()))
+}
+
+fn wrong<T>(key: &'static str, right: &str) -> Result<T, ConfigError> {
+    Err(ConfigError::Value {
+        key,
+        right: right.to_owned(),
+    })
+}

@@ -1,0 +1,79 @@
+#![cfg(test)]
+
+use super::*;
+
+const LEAST: &str = "hub = \"https://hub.example/client/?hub=pos\"\ntoken-file = \"token\"\n";
+
+fn refused(text: &str) -> String {
+    let error = Config::parse(text).unwrap_err();
+    match error {
+        ConfigError::Value { key, .. } => key.to_owned(),
+        ConfigError::Text(error) => error.message().to_owned(),
+    }
+}
+
+#[test]
+fn the_least_configuration_is_a_hub_and_a_token() {
+    let config = Config::parse(LEAST).unwrap();
+    assert_eq!(config.credential, Credential::Token("token".into()));
+    assert_eq!(config.data, PathBuf::from(DEFAULT_DATA));
+    assert_eq!(config.queue.bytes, 256 * 1024 * 1024);
+    assert_eq!(config.local.socket, None);
+}
+
+#[test]
+fn a_device_goes_to_its_hub_over_tls_or_stays_on_its_machine() {
+    for good in [
+        "https://hub.example",
+        "http://127.0.0.1:8080/x",
+        "http://[::1]",
+    ] {
+        Config::parse(&format!("hub = \"{good}\"\ntoken-file = \"t\"\n")).unwrap();
+    }
+    for bad in [
+        "http://hub.example",
+        "http://localhost.hub.example",
+        "http://127.0.0.1.hub.example",
+        "https:///client",
+        "hub.example",
+        "",
+    ] {
+        let text = format!("hub = \"{bad}\"\ntoken-file = \"t\"\n");
+        assert_eq!(refused(&text), "hub", "{bad}");
+    }
+}
+
+#[test]
+fn one_credential_is_shown_and_not_half_of_one() {
+    let hub = "hub = \"https://hub.example\"\n";
+    for bad in [
+        "",
+        "certificate = \"c\"",
+        "key = \"k\"",
+        "token-file = \"t\"\ncertificate = \"c\"\nkey = \"k\"",
+    ] {
+        assert_eq!(refused(&format!("{hub}{bad}")), "token-file", "{bad}");
+    }
+    let text = format!("{hub}certificate = \"c\"\nkey = \"k\"");
+    let config = Config::parse(&text).unwrap();
+    assert!(matches!(config.credential, Credential::Certificate { .. }));
+}
+
+#[test]
+fn the_local_api_is_on_no_network() {
+    for bad in ["0.0.0.0:80", "192.168.1.2:80", "[::]:80"] {
+        let text = format!("{LEAST}[local]\nlisten = \"{bad}\"\n");
+        assert_eq!(refused(&text), "local.listen", "{bad}");
+    }
+    let text = format!("{LEAST}[local]\nlisten = \"127.0.0.1:8472\"\n");
+    assert!(Config::parse(&text).unwrap().local.listen.is_some());
+}
+
+#[test]
+fn values_out_of_range_and_unknown_keys_are_named() {
+    let text = format!("{LEAST}[queue]\nmebibytes = 0\n");
+    assert_eq!(refused(&text), "queue.mebibytes");
+    let text = format!("{LEAST}[queue]\nkeep-hours = 100000\n");
+    assert_eq!(refused(&text), "queue.keep-hours");
+    assert!(refused(&format!("{LEAST}tokenfile = \"t\"\n")).contains("unknown field `tokenfile`"));
+}

@@ -1,0 +1,9 @@
+//! The agent: the part of Outgate that lives on a device.
+//!
+//! It keeps one connection to the hub from whatever network the device stands in, keeps what the
+//! device has to say on disk until the hub has it, and shows on site how it is. What it is told to do
+//! stands in its [`config`]; how it is, on the [`status`] board, which every part writes its own
+//! column of and the local page and API read.
+
+pub mod config;
+pub mod status;
