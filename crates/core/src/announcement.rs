@@ -19,14 +19,13 @@ impl<F: FnMut()> Drop for Announcement<F> {
 
 #[cfg(test)]
 mod tests {
-    use crate::store::Store;
 
     use super::*;
 
     #[tokio::test]
     async fn what_a_write_announces_is_told_though_nobody_waits() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
+        let store = crate::store::of_tests(folder.path());
         let (tell, told) = std::sync::mpsc::channel();
         let write = store.write(move |_| {
             Ok(Announcement::new(move || {

@@ -10,8 +10,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::objects::{FOLDER as OBJECTS, INCOMING};
-use crate::refusal::Refusal;
-use crate::store;
+use crate::store::{self, MODEL};
 
 /// The most files that are copied beside the store: a hub has about ten.
 const MAX_FILES: usize = 1_000;
@@ -61,7 +60,7 @@ pub enum BackupError {
     },
     /// The store cannot be copied.
     #[error("failed to copy the store")]
-    Store(#[from] Refusal),
+    Store(#[from] outgate_store::Error),
 }
 
 /// Copies the data folder `folder` to `to`, for its owner alone. Gives how many files the copy
@@ -70,7 +69,7 @@ pub enum BackupError {
 /// # Errors
 /// [`BackupError`].
 pub fn back_up(folder: &Path, to: &Path) -> Result<usize, BackupError> {
-    if !folder.join(store::FILE).is_file() {
+    if !folder.join(MODEL.file()).is_file() {
         return Err(BackupError::Nothing {
             path: folder.to_owned(),
         });
@@ -91,7 +90,7 @@ pub fn back_up(folder: &Path, to: &Path) -> Result<usize, BackupError> {
         });
     }
     let partial = Partial::new(to)?;
-    store::copy_of(folder, &partial.0.join(store::FILE))?;
+    store::copy_of(&MODEL, folder, &partial.0.join(MODEL.file()))?;
     let mut files = 1;
     copy_all(folder, &partial.0, MAX_DEPTH, &mut files)?;
     files += copy_objects(&folder.join(OBJECTS), &partial.0.join(OBJECTS))?;
@@ -110,7 +109,7 @@ fn copy_all(from: &Path, to: &Path, depth: usize, files: &mut usize) -> Result<(
         let entry = entry.map_err(failed(from))?;
         let (path, name) = (entry.path(), entry.file_name());
         let kind = entry.file_type().map_err(failed(&path))?;
-        if store::makes(&name.to_string_lossy()) || name == OBJECTS {
+        if MODEL.makes(&name.to_string_lossy()) || name == OBJECTS {
             continue;
         }
         if kind.is_dir() {

@@ -271,7 +271,7 @@ mod tests {
 
     fn opened() -> (tempfile::TempDir, Idempotency) {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
+        let store = crate::store::of_tests(folder.path());
         let clock = Clock::held(Timestamp::from_millis(1_700_000_000_000));
         (folder, Idempotency::new(store, clock))
     }

@@ -177,7 +177,7 @@ impl Logs {
     ) -> Result<Self, OpenError> {
         let reserve = limits.reserve.saturating_mul(2);
         let folder = data.join(FOLDER);
-        let store = Store::open_as(&store::LOGS, &folder, reserve, Hook::default())?;
+        let store = store::open_logs(&folder, reserve)?;
         let newest = store.read_now(search::newest)?;
         let rate = Rate::a_second(limits.logs_a_second, limits.log_burst);
         Ok(Self {

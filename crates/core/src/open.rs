@@ -21,7 +21,7 @@ use crate::objects::Objects;
 use crate::refusal::Refusal;
 use crate::registrations::Registrations;
 use crate::sessions::{Pass, Presence, Session, Sessions};
-use crate::store::{OpenError, Store};
+use crate::store::{self, OpenError, Store};
 use crate::templates::Templates;
 use crate::trees::Trees;
 use crate::twin::Twins;
@@ -102,7 +102,7 @@ impl Core {
     /// # Errors
     /// [`OpenError`].
     pub fn open(settings: &Settings) -> Result<Self, OpenError> {
-        let store = Store::open_with(&settings.data, &settings.limits, settings.hook.clone())?;
+        let store = store::open(&settings.data, &settings.limits, settings.hook.clone())?;
         let (clock, hook) = (settings.clock.clone(), settings.hook.clone());
         let sessions = Sessions::new(clock.clone());
         let logs = Logs::open(

@@ -162,9 +162,28 @@ impl Refusal {
 
 impl From<rusqlite::Error> for Refusal {
     fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DiskFull) => Self::Full,
-            _ => Self::Store(std::sync::Arc::new(error)),
+        outgate_store::Error::from(error).into()
+    }
+}
+
+impl From<outgate_store::Error> for Refusal {
+    fn from(error: outgate_store::Error) -> Self {
+        use outgate_store::Error;
+        match error {
+            Error::Full => Self::Full,
+            Error::Busy { retry_after } => Self::Limited {
+                what: "writes at once",
+                retry_after,
+            },
+            Error::Closing => Self::Draining,
+            Error::Exists { path } => Self::Exists {
+                what: "file",
+                id: path.display().to_string(),
+            },
+            Error::Copying => Self::Conflict { what: "the backup" },
+            Error::Copy(error) => Self::invalid("backup file", error.to_string()),
+            Error::Sqlite(error) => Self::Store(error),
+            Error::Internal(what) => Self::Internal(what),
         }
     }
 }

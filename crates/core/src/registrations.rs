@@ -226,7 +226,7 @@ mod tests {
     fn bench() -> Bench {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::held(Timestamp::from_millis(1_000));
-        let store = Store::open(folder.path()).unwrap();
+        let store = crate::store::of_tests(folder.path());
         Bench {
             registrations: Registrations::new(store, clock.clone(), Hook::default()),
             sessions: Sessions::new(clock.clone()),

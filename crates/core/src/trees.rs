@@ -125,7 +125,7 @@ mod tests {
     #[tokio::test]
     async fn a_change_forgets_what_lies_below_its_place_and_nothing_beside() {
         let folder = tempfile::tempdir().unwrap();
-        let trees = Trees::new(Store::open(folder.path()).unwrap());
+        let trees = Trees::new(crate::store::of_tests(folder.path()));
         let all = [
             ("a", "1"),
             ("a-", "2"),

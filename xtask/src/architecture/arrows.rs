@@ -3,7 +3,7 @@
 use crate::workspace::Package;
 
 /// What each package of the workspace may need of the others. The arrows only point up.
-const ALLOWED: [(&str, &[&str]); 24] = [
+const ALLOWED: [(&str, &[&str]); 25] = [
     ("outgate-manifest", &[]),
     ("outgate-render", &["outgate-manifest"]),
     ("outgate-wire", &[]),
@@ -32,7 +32,8 @@ const ALLOWED: [(&str, &[&str]); 24] = [
     ),
     ("outgate-lab", &["outgate-manifest", "outgate-standin"]),
     ("outgate-testbed", &[]),
-    ("outgate-core", &[]),
+    ("outgate-store", &[]),
+    ("outgate-core", &["outgate-store"]),
     ("outgate-door", &[]),
     ("outgate-firebase", &[]),
     (
@@ -55,6 +56,7 @@ const ALLOWED: [(&str, &[&str]); 24] = [
             "outgate-signalr",
             "outgate-signalr-client",
             "outgate-signed-http",
+            "outgate-store",
             "outgate-wire",
         ],
     ),

@@ -143,7 +143,7 @@ impl Identity {
         let (vault, now) = (self.vault.clone(), self.clock.now());
         let identified = self
             .store
-            .read_for_login(move |connection| {
+            .read_first(move |connection| {
                 for key in in_use(connection)? {
                     let secret = key.open(&vault)?;
                     if verifies(&secret, &text, &signature) {

@@ -110,7 +110,7 @@ impl Identity {
             let id = identified.credential.clone();
             let held = self
                 .store
-                .read_for_login(move |connection| by_name(connection, &id))
+                .read_first(move |connection| by_name(connection, &id))
                 .await?
                 .ok_or(Refusal::Revoked)?;
             let state = held.state;
@@ -141,7 +141,7 @@ impl Identity {
     pub(crate) async fn holder(&self, credential: &CredentialId) -> Result<Identified, Refusal> {
         let (id, now) = (credential.clone(), self.clock.now());
         self.store
-            .read_for_login(move |connection| {
+            .read_first(move |connection| {
                 by_name(connection, &id)?
                     .ok_or(Refusal::Revoked)?
                     .judge(now)
@@ -173,7 +173,7 @@ impl Identity {
     ) -> Result<Identified, Refusal> {
         let now = self.clock.now();
         self.store
-            .read_for_login(move |connection| {
+            .read_first(move |connection| {
                 find(connection, &digest, shown)?
                     .ok_or(Refusal::Unauthenticated)?
                     .judge(now)

@@ -242,7 +242,7 @@ impl Identity {
         }
         let digest = leaf.thumbprint;
         self.store
-            .read_for_login(move |connection| {
+            .read_first(move |connection| {
                 authenticate::certificate_of_one(connection, &digest)?
                     .ok_or(Refusal::Unauthenticated)?
                     .judge(now)
@@ -254,7 +254,7 @@ impl Identity {
     async fn held_by(&self, leaf: &Leaf, device: &DeviceId) -> Result<Option<Held>, Refusal> {
         let (digest, device) = (leaf.thumbprint, device.clone());
         self.store
-            .read_for_login(move |connection| {
+            .read_first(move |connection| {
                 authenticate::certificate_of(connection, &digest, &device)
             })
             .await
@@ -270,7 +270,7 @@ impl Identity {
     ) -> Result<Option<Vouched>, Refusal> {
         let (device, chain, digest) = (device.clone(), chain.to_vec(), leaf.thumbprint);
         self.store
-            .read_for_login(move |connection| {
+            .read_first(move |connection| {
                 let Some(known) = device::find(connection, &device)? else {
                     return Ok(None);
                 };

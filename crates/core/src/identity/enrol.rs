@@ -116,7 +116,7 @@ impl Identity {
         let (identity, shown) = (self.clone(), enrolment.clone());
         let proved = self
             .store
-            .read_for_login(move |connection| identity.prove(connection, &shown, now));
+            .read_first(move |connection| identity.prove(connection, &shown, now));
         match proved.await {
             Ok(()) => {}
             Err(Refusal::Unauthenticated) => {

@@ -165,7 +165,7 @@ async fn the_oldest_go_when_there_is_too_much_and_the_file_stays_within_bounds()
         .core
         .logs
         .store()
-        .read(store::used)
+        .read(|connection| Ok(store::used(connection)?))
         .await
         .unwrap()
         .held;
@@ -283,9 +283,16 @@ async fn a_request_larger_than_a_burst_is_taken_whole_and_what_follows_waits() {
 async fn a_file_with_logs_is_not_taken_for_one_with_a_model() {
     let folder = tempfile::tempdir().unwrap();
     drop(crate::Core::open(&crate::Settings::new(folder.path())).unwrap());
-    let refused = Store::open(&folder.path().join(FOLDER));
+    let refused = store::open(
+        &folder.path().join(FOLDER),
+        &Limits::default(),
+        Hook::default(),
+    );
     assert!(
-        matches!(refused, Err(OpenError::Foreign { .. })),
+        matches!(
+            refused,
+            Err(OpenError::Store(outgate_store::OpenError::Foreign { .. }))
+        ),
         "{refused:?}"
     );
 }

@@ -49,7 +49,7 @@ fn will(session: &str, payload: &'static str) -> Will {
 }
 
 fn messages(folder: &Path) -> Messages {
-    let store = Store::open(folder).unwrap();
+    let store = crate::store::of_tests(folder);
     Messages::new(store, &Clock::System, &Limits::default(), &Hook::default())
 }
 

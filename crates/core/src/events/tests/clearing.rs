@@ -121,7 +121,12 @@ async fn a_store_that_is_too_large_loses_its_oldest_events() {
             .await
             .unwrap();
     }
-    let held = core.store.read(used).await.unwrap().held;
+    let held = core
+        .store
+        .read(|connection| Ok(used(connection)?))
+        .await
+        .unwrap()
+        .held;
     assert!(held <= most + (512 << 10), "{held}");
     let Err(Refusal::Expired { oldest }) = core.events.after(&all(), 0, 1).await else {
         panic!("nothing was cleared away");
@@ -149,7 +154,12 @@ async fn a_consumer_that_takes_nothing_makes_the_store_full_until_it_does() {
         assert!(newest < 1_000, "never full");
     };
     assert!(matches!(refusal, Refusal::Full), "{refusal:?}");
-    let held = core.store.read(used).await.unwrap().held;
+    let held = core
+        .store
+        .read(|connection| Ok(used(connection)?))
+        .await
+        .unwrap()
+        .held;
     assert!(held <= most + (512 << 10), "{held}");
     assert_eq!(kept(&bench, 0).await[0], 1, "nothing is lost");
     core.consumers.advance(None, &name(), newest).await.unwrap();

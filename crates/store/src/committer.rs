@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
-use super::backup::{Backup, copy};
-use super::space::Space;
-use super::wal::Wal;
-use super::work::{Importance, Order, Write};
-use crate::happening::{Happening, Hook};
-use crate::refusal::Refusal;
+use crate::backup::{Backup, copy};
+use crate::error::{Error, Failure};
+use crate::hook::{Committed, Hook};
+use crate::space::Space;
+use crate::wal::Wal;
+use crate::work::{Importance, Order, Write};
 
 /// The most writes in one commit: bounds how long the first of them waits.
 const MAX_BATCH: usize = 4_096;
@@ -28,8 +28,8 @@ const MAX_BATCH_PLACES: u32 = 4_096;
 const IDLE: Duration = Duration::from_secs(1);
 
 /// The thread's belongings.
-pub(super) struct Committer {
-    orders: Receiver<Order>,
+pub(super) struct Committer<E> {
+    orders: Receiver<Order<E>>,
     places: Arc<Semaphore>,
     wal: Wal,
     space: Space,
@@ -45,16 +45,15 @@ enum Health {
 }
 
 /// What came together.
-#[derive(Default)]
-struct Batch {
-    writes: Vec<Write>,
+struct Batch<E> {
+    writes: Vec<Write<E>>,
     places: u32,
     backup: Option<Backup>,
 }
 
-impl Committer {
+impl<E: Failure> Committer<E> {
     pub(super) fn new(
-        orders: Receiver<Order>,
+        orders: Receiver<Order<E>>,
         places: Arc<Semaphore>,
         (wal, space): (Wal, Space),
         hook: Hook,
@@ -79,7 +78,7 @@ impl Committer {
     }
 
     /// Waits for an order; rests when there is none for a while.
-    fn wait(&mut self, connection: &Connection) -> Option<Order> {
+    fn wait(&mut self, connection: &Connection) -> Option<Order<E>> {
         loop {
             if !self.wal.is_dirty() {
                 return self.orders.recv().ok();
@@ -93,9 +92,8 @@ impl Committer {
     }
 
     /// Does `first` and all writes that wait behind it, up to a backup, which is handed back.
-    fn serve(&mut self, connection: &Connection, first: Order) -> Option<Backup> {
-        let mut batch = Batch::default();
-        batch.take(first);
+    fn serve(&mut self, connection: &Connection, first: Order<E>) -> Option<Backup> {
+        let mut batch = Batch::of(first);
         while batch.has_room()
             && let Ok(order) = self.orders.try_recv()
         {
@@ -110,7 +108,7 @@ impl Committer {
         let commit = self.commit(connection, &mut batch.writes);
         self.note(&commit);
         if commit.is_ok() {
-            self.hook.tell(&Happening::Committed {
+            self.hook.tell(&Committed {
                 writes,
                 took: began.elapsed(),
             });
@@ -125,7 +123,7 @@ impl Committer {
 
     /// Does all of `batch` and commits it. A write that refuses leaves nothing behind, and when
     /// the commit fails none does.
-    fn commit(&self, connection: &Connection, batch: &mut Vec<Write>) -> Result<(), Refusal> {
+    fn commit(&self, connection: &Connection, batch: &mut Vec<Write<E>>) -> Result<(), E> {
         if !connection.is_autocommit() {
             // The last roll-back failed.
             execute(connection, "ROLLBACK")?;
@@ -142,21 +140,21 @@ impl Committer {
     fn refuse_bulk_if_full(
         &self,
         connection: &Connection,
-        batch: &mut Vec<Write>,
-    ) -> Result<(), Refusal> {
-        let is_bulk = |write: &Write| write.importance == Importance::Bulk;
+        batch: &mut Vec<Write<E>>,
+    ) -> Result<(), Error> {
+        let is_bulk = |write: &Write<E>| write.importance == Importance::Bulk;
         if batch.iter().any(is_bulk) && !self.space.has_room(connection)? {
             for write in batch.extract_if(.., |write| is_bulk(write)) {
-                write.work.answer(Err(Refusal::Full));
+                write.work.answer(Err(Error::Full.into()));
             }
         }
         Ok(())
     }
 
-    fn note(&mut self, commit: &Result<(), Refusal>) {
+    fn note(&mut self, commit: &Result<(), E>) {
         match (commit, self.health) {
-            (Err(refusal), Health::Well) => {
-                tracing::error!(error = %refusal, cause = ?refusal, "the store cannot write");
+            (Err(failure), Health::Well) => {
+                tracing::error!(error = %failure, cause = ?failure, "the store cannot write");
                 self.health = Health::Failing;
             }
             (Ok(()), Health::Failing) => {
@@ -173,9 +171,7 @@ impl Committer {
         let done = copy(connection, &backup.file, || {
             let next = self.orders.try_recv().ok();
             if let Some(another) = next.and_then(|order| self.serve(connection, order)) {
-                let _ = another
-                    .reply
-                    .send(Err(Refusal::Conflict { what: "the backup" }));
+                let _ = another.reply.send(Err(Error::Copying));
             }
         });
         // Whoever waited may have gone; the copy is there all the same.
@@ -183,29 +179,40 @@ impl Committer {
     }
 }
 
-fn apply(connection: &Connection, batch: &mut [Write]) -> Result<(), Refusal> {
+fn apply<E: Failure>(connection: &Connection, batch: &mut [Write<E>]) -> Result<(), E> {
     execute(connection, "BEGIN IMMEDIATE")?;
     for write in batch {
         execute(connection, "SAVEPOINT one")?;
-        if let Err(refusal) = write.work.apply(connection) {
+        if let Err(failure) = write.work.apply(connection) {
             if connection.is_autocommit() {
                 // SQLite gave up the whole transaction, as it may when the disk is full.
-                return Err(refusal);
+                return Err(failure);
             }
             execute(connection, "ROLLBACK TO one")?;
         }
         execute(connection, "RELEASE one")?;
     }
-    execute(connection, "COMMIT")
+    execute(connection, "COMMIT")?;
+    Ok(())
 }
 
-fn execute(connection: &Connection, statement: &str) -> Result<(), Refusal> {
+fn execute(connection: &Connection, statement: &str) -> Result<(), Error> {
     connection.prepare_cached(statement)?.execute([])?;
     Ok(())
 }
 
-impl Batch {
-    fn take(&mut self, order: Order) {
+impl<E> Batch<E> {
+    fn of(first: Order<E>) -> Self {
+        let mut batch = Self {
+            writes: Vec::new(),
+            places: 0,
+            backup: None,
+        };
+        batch.take(first);
+        batch
+    }
+
+    fn take(&mut self, order: Order<E>) {
         match order {
             Order::Write(write) => {
                 self.places += write.places;

@@ -9,13 +9,13 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
-use super::committer::Committer;
-use super::folder::OpenError;
-use super::space::Space;
-use super::wal::Wal;
-use super::work::Order;
-use crate::happening::Hook;
-use crate::refusal::Refusal;
+use crate::committer::Committer;
+use crate::error::{Error, Failure};
+use crate::folder::OpenError;
+use crate::hook::Hook;
+use crate::space::Space;
+use crate::wal::Wal;
+use crate::work::Order;
 
 /// The most places of writes that wait for the disk: each takes one, and one more for every
 /// 4 KiB it holds, so that at most 65,536 writes and about 256 MiB wait. What is more is refused
@@ -28,22 +28,19 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Where writes are handed in. The thread ends when the last handle is dropped and all has been
 /// written, and dropping that one waits for it: the folder can be opened again at once.
-#[derive(Clone, Debug)]
-pub(super) struct Writer(Arc<Inner>);
+pub(super) struct Writer<E>(Arc<Inner<E>>);
 
-#[derive(Debug)]
-struct Inner {
+struct Inner<E> {
     /// Dropped before the thread is waited for, which ends it.
-    inbox: Sender<Order>,
+    inbox: Sender<Order<E>>,
     places: Arc<Semaphore>,
     _thread: Joined,
 }
 
 /// Waits for its thread when it is dropped.
-#[derive(Debug)]
 struct Joined(Option<JoinHandle<()>>);
 
-impl Writer {
+impl<E: Failure> Writer<E> {
     /// Starts the thread that commits.
     pub(super) fn start(
         connection: Connection,
@@ -74,22 +71,27 @@ impl Writer {
     /// Hands in an order, after all that were handed in before.
     ///
     /// # Errors
-    /// [`Refusal::Limited`] when [`MAX_WAITING`] wait; [`Refusal::Draining`] when the thread has
+    /// [`Error::Busy`] when [`MAX_WAITING`] wait; [`Error::Closing`] when the thread has
     /// ended.
-    pub(super) fn submit(&self, order: Order) -> Result<(), Refusal> {
+    pub(super) fn submit(&self, order: Order<E>) -> Result<(), Error> {
         let places = match &order {
             Order::Write(write) => write.places,
             Order::Backup(_) => 0,
         };
         let Ok(taken) = self.0.places.try_acquire_many(places) else {
-            return Err(Refusal::Limited {
-                what: "writes at once",
+            return Err(Error::Busy {
                 retry_after: RETRY_AFTER,
             });
         };
         // The committer gives them back.
         taken.forget();
-        self.0.inbox.send(order).map_err(|_| Refusal::Draining)
+        self.0.inbox.send(order).map_err(|_| Error::Closing)
+    }
+}
+
+impl<E> Clone for Writer<E> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
     }
 }
 

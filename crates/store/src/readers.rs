@@ -8,13 +8,13 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, InterruptHandle, OpenFlags};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::refusal::Refusal;
+use crate::error::Error;
 
-/// The most reads at a time for whoever is in already.
+/// The most reads at a time but for those that must not wait for them.
 pub const MAX_READERS: usize = 8;
 
-/// The most reads beside those, to make out who somebody is.
-const MAX_LOGIN_READERS: usize = 4;
+/// The most reads beside those, of what must not wait for them.
+const MAX_FIRST_READERS: usize = 4;
 
 /// The most findings of a check.
 pub const MAX_DAMAGES: u32 = 10;
@@ -23,7 +23,7 @@ pub const MAX_DAMAGES: u32 = 10;
 pub(super) struct Readers {
     file: PathBuf,
     turns: Arc<Semaphore>,
-    login_turns: Arc<Semaphore>,
+    first_turns: Arc<Semaphore>,
     connections: Mutex<Connections>,
 }
 
@@ -40,33 +40,34 @@ impl Readers {
         Self {
             file,
             turns: Arc::new(Semaphore::new(MAX_READERS)),
-            login_turns: Arc::new(Semaphore::new(MAX_LOGIN_READERS)),
+            first_turns: Arc::new(Semaphore::new(MAX_FIRST_READERS)),
             connections: Mutex::default(),
         }
     }
 
     /// Waits until fewer than [`MAX_READERS`] read.
-    pub(super) async fn turn(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+    pub(super) async fn turn(&self) -> Result<OwnedSemaphorePermit, Error> {
         let turns = Arc::clone(&self.turns);
-        turns.acquire_owned().await.map_err(|_| Refusal::Draining)
+        turns.acquire_owned().await.map_err(|_| Error::Closing)
     }
 
-    /// Waits until fewer than [`MAX_LOGIN_READERS`] read to make out who somebody is. What those
-    /// who are in already read does not matter.
-    pub(super) async fn login_turn(&self) -> Result<OwnedSemaphorePermit, Refusal> {
-        let turns = Arc::clone(&self.login_turns);
-        turns.acquire_owned().await.map_err(|_| Refusal::Draining)
+    /// Waits until fewer than [`MAX_FIRST_READERS`] read in turns of their own. How many
+    /// others read does not matter.
+    pub(super) async fn first_turn(&self) -> Result<OwnedSemaphorePermit, Error> {
+        let turns = Arc::clone(&self.first_turns);
+        turns.acquire_owned().await.map_err(|_| Error::Closing)
     }
 
     /// Runs `work` on this thread.
-    pub(super) fn run<T>(
+    pub(super) fn run<T, E: From<Error>>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, Refusal>,
-    ) -> Result<T, Refusal> {
+        work: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
         let idle = self.connections.lock().idle.pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => Connection::open_with_flags(&self.file, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+            None => Connection::open_with_flags(&self.file, OpenFlags::SQLITE_OPEN_READ_ONLY)
+                .map_err(Error::from)?,
         };
         let read = {
             let mut connections = self.connections.lock();
@@ -79,7 +80,7 @@ impl Readers {
         let done = work(&connection);
         let mut connections = self.connections.lock();
         connections.busy.remove(&read);
-        if connections.idle.len() < MAX_READERS + MAX_LOGIN_READERS {
+        if connections.idle.len() < MAX_READERS + MAX_FIRST_READERS {
             connections.idle.push(connection);
         }
         done
@@ -100,7 +101,7 @@ impl std::fmt::Debug for Readers {
 }
 
 /// Goes through the whole file and gives what is wrong with it.
-pub(super) fn check(connection: &Connection) -> Result<Vec<String>, Refusal> {
+pub(super) fn check(connection: &Connection) -> Result<Vec<String>, Error> {
     let mut statement = connection.prepare(&format!("PRAGMA quick_check({MAX_DAMAGES})"))?;
     let found = statement.query_map([], |row| row.get(0))?;
     let mut found: Vec<String> = found.collect::<Result<_, _>>()?;

@@ -4,14 +4,16 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::backup::StepResult;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
-use super::folder::{FILE, FILE_MODE};
-use crate::refusal::Refusal;
+use crate::error::Error;
+use crate::folder::FILE_MODE;
+use crate::schema::Schema;
 
 /// Pages (of 4 KiB) copied in one step, between which writes go on: 1 MiB.
 const PAGES_A_STEP: i32 = 256;
@@ -24,16 +26,12 @@ pub(super) struct Backup {
     /// Where to.
     pub(super) file: PathBuf,
     /// Who waits for it.
-    pub(super) reply: oneshot::Sender<Result<(), Refusal>>,
+    pub(super) reply: oneshot::Sender<Result<(), Error>>,
 }
 
 /// Copies what `from` shows to `file`, and calls `between` after each step. The file gets its
 /// name once it is whole and on the disk.
-pub(super) fn copy(
-    from: &Connection,
-    file: &Path,
-    mut between: impl FnMut(),
-) -> Result<(), Refusal> {
+pub(super) fn copy(from: &Connection, file: &Path, mut between: impl FnMut()) -> Result<(), Error> {
     if file.exists() {
         return Err(exists(file));
     }
@@ -49,7 +47,7 @@ pub(super) fn copy(
             break;
         }
         if step != StepResult::More {
-            return Err(Refusal::Internal("somebody else uses the file to copy to"));
+            return Err(Error::Internal("somebody else uses the file to copy to"));
         }
         between();
     }
@@ -58,14 +56,15 @@ pub(super) fn copy(
     partial.name(file)
 }
 
-/// Copies the store in `folder`, as it is now, to `file`. It may be in use.
+/// Copies the store with the tables of `schema` in `folder`, as it is now, to `file`. It may be in
+/// use.
 ///
 /// # Errors
-/// [`Refusal::Exists`], [`Refusal::Full`], [`Refusal::Invalid`] when the file cannot be made,
-/// [`Refusal::Store`].
-pub(crate) fn copy_of(folder: &Path, file: &Path) -> Result<(), Refusal> {
+/// [`Error::Exists`], [`Error::Full`], [`Error::Copy`] when the file cannot be made,
+/// [`Error::Sqlite`].
+pub fn copy_of(schema: &Schema, folder: &Path, file: &Path) -> Result<(), Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let from = Connection::open_with_flags(folder.join(FILE), flags)?;
+    let from = Connection::open_with_flags(folder.join(schema.file()), flags)?;
     from.busy_timeout(PATIENCE)?;
     // Without this each write of whoever uses the store would have the copying begin anew.
     let moment = from.unchecked_transaction()?;
@@ -78,7 +77,7 @@ struct Partial(PathBuf);
 
 impl Partial {
     /// Makes an empty file beside `file`, for its owner alone.
-    fn create(file: &Path) -> Result<Self, Refusal> {
+    fn create(file: &Path) -> Result<Self, Error> {
         let mut name = file.as_os_str().to_owned();
         name.push(".partial");
         let partial = Self(PathBuf::from(name));
@@ -88,20 +87,20 @@ impl Partial {
             .truncate(true)
             .mode(FILE_MODE)
             .open(&partial.0)
-            .map_err(refusal)?;
+            .map_err(failed)?;
         Ok(partial)
     }
 
     /// Gives the file its name, unless there is one of that name.
-    fn name(self, file: &Path) -> Result<(), Refusal> {
+    fn name(self, file: &Path) -> Result<(), Error> {
         File::open(&self.0)
             .and_then(|partial| partial.sync_all())
-            .map_err(refusal)?;
+            .map_err(failed)?;
         std::fs::hard_link(&self.0, file).map_err(|error| {
             if error.kind() == ErrorKind::AlreadyExists {
                 exists(file)
             } else {
-                refusal(error)
+                failed(error)
             }
         })?;
         let folder = file
@@ -109,7 +108,7 @@ impl Partial {
             .filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))
             .and_then(|folder| folder.sync_all())
-            .map_err(refusal)
+            .map_err(failed)
     }
 }
 
@@ -120,17 +119,16 @@ impl Drop for Partial {
     }
 }
 
-fn exists(file: &Path) -> Refusal {
-    Refusal::Exists {
-        what: "file",
-        id: file.display().to_string(),
+fn exists(file: &Path) -> Error {
+    Error::Exists {
+        path: file.to_owned(),
     }
 }
 
-fn refusal(error: io::Error) -> Refusal {
+fn failed(error: io::Error) -> Error {
     if error.kind() == ErrorKind::StorageFull {
-        Refusal::Full
+        Error::Full
     } else {
-        Refusal::invalid("backup file", error.to_string())
+        Error::Copy(Arc::new(error))
     }
 }

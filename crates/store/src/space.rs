@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use rusqlite::Connection;
 
-use crate::refusal::Refusal;
-
 /// The disk that the store lies on.
 pub(super) struct Space {
     file: PathBuf,
@@ -14,11 +12,11 @@ pub(super) struct Space {
 
 /// Where a store's bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Use {
+pub struct Use {
     /// Bytes of the file that hold something.
-    pub(crate) held: u64,
+    pub held: u64,
     /// Bytes of the file that hold nothing any more and will be used again.
-    pub(crate) hollow: u64,
+    pub hollow: u64,
 }
 
 impl Space {
@@ -32,7 +30,7 @@ impl Space {
     /// What was cleared away leaves hollows in the file, which count as free: otherwise a disk
     /// that this store alone has filled would stay full for ever. They do not take the log,
     /// though, so a quarter of the reserve must be free on the disk itself.
-    pub(super) fn has_room(&self, connection: &Connection) -> Result<bool, Refusal> {
+    pub(super) fn has_room(&self, connection: &Connection) -> rusqlite::Result<bool> {
         let Ok(disk) = rustix::fs::statvfs(&self.file) else {
             // Then SQLite will find out.
             return Ok(true);
@@ -47,8 +45,11 @@ impl Space {
 }
 
 /// Where the store's bytes are.
-pub(crate) fn used(connection: &Connection) -> Result<Use, Refusal> {
-    let number = |pragma: &str| -> Result<u64, Refusal> {
+///
+/// # Errors
+/// SQLite's.
+pub fn used(connection: &Connection) -> rusqlite::Result<Use> {
+    let number = |pragma: &str| -> rusqlite::Result<u64> {
         let number: i64 = connection
             .prepare_cached(pragma)?
             .query_row([], |row| row.get(0))?;

@@ -4,43 +4,39 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::folder::OpenError;
+use crate::folder::OpenError;
 
-/// What is in a file of ours.
+/// What is in a store.
 #[derive(Debug)]
-pub(crate) struct Schema {
+pub struct Schema {
+    /// What keeps its data there, as a message says it: `hub`. The file is named `hub.sqlite` then.
+    pub holder: &'static str,
     /// What marks the file as one of these (`PRAGMA application_id`).
-    application: i32,
+    pub application: i32,
     /// What each version added, oldest first: a store of version `n` has had the first `n` of
     /// them. Once released an entry is never changed; a new one is added.
-    versions: &'static [&'static [&'static str]],
+    pub versions: &'static [&'static [&'static str]],
 }
 
-/// The device model: "OutG".
-pub(super) const MODEL: Schema = Schema {
-    application: 0x4f75_7447,
-    versions: &[&[
-        crate::identity::SCHEMA,
-        crate::audit::SCHEMA,
-        crate::events::SCHEMA,
-        crate::consumers::SCHEMA,
-        crate::commands::SCHEMA,
-        crate::twin::SCHEMA,
-        crate::messages::SCHEMA,
-        crate::idempotency::SCHEMA,
-        crate::webhooks::SCHEMA,
-        crate::assets::SCHEMA,
-        crate::trees::SCHEMA,
-        crate::registrations::SCHEMA,
-        crate::templates::SCHEMA,
-    ]],
-};
+impl Schema {
+    /// The name of the file with everything in it. SQLite puts others beside it, whose names begin
+    /// so too.
+    #[must_use]
+    pub fn file(&self) -> String {
+        format!("{}.sqlite", self.holder)
+    }
 
-/// What devices log: "OutL".
-pub(crate) const LOGS: Schema = Schema {
-    application: 0x4f75_744c,
-    versions: &[&[crate::logs::SCHEMA]],
-};
+    /// The name of the file that says who uses the folder.
+    pub(crate) fn lock(&self) -> String {
+        format!("{}.lock", self.holder)
+    }
+
+    /// Whether a file of this name in the folder is the store's own.
+    #[must_use]
+    pub fn makes(&self, name: &str) -> bool {
+        name == self.lock() || name.starts_with(&self.file())
+    }
+}
 
 /// Different statements that are kept prepared.
 const STATEMENTS: usize = 256;
@@ -93,7 +89,7 @@ fn check_owner(connection: &Connection, file: &Path, schema: &Schema) -> Result<
         }
         Err(error) => return Err(error.into()),
     };
-    // Without a table it is one that was made just now, perhaps by a hub that was killed before
+    // Without a table it is one that was made just now, perhaps by a program that was killed before
     // its first transaction: turning the log on writes a page before that.
     let is_new = || -> rusqlite::Result<bool> {
         connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| {

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::refusal::Refusal;
+use crate::schema::Schema;
 
 /// The rights of the folder, if it is made here. One that is there keeps its own.
 const FOLDER_MODE: u32 = 0o700;
@@ -13,22 +13,11 @@ const FOLDER_MODE: u32 = 0o700;
 /// The rights of the files, also of those that SQLite makes beside ours.
 pub(super) const FILE_MODE: u32 = 0o600;
 
-/// The file with everything in it. SQLite puts others beside it, whose names begin so too.
-pub(crate) const FILE: &str = "hub.sqlite";
-
-/// The file that says who uses the folder.
-const LOCK: &str = "hub.lock";
-
-/// Whether a file of this name in the folder is a store's own.
-pub(crate) fn makes(name: &str) -> bool {
-    name == LOCK || name.starts_with(FILE)
-}
-
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The folder, or a file in it, cannot be made or used.
-    #[error("failed to use {path} for the hub's data")]
+    #[error("failed to use {path} to keep data in")]
     Folder {
         /// Which.
         path: PathBuf,
@@ -36,8 +25,10 @@ pub enum OpenError {
         source: io::Error,
     },
     /// Another process has it open.
-    #[error("another hub uses {path}: stop that one, or give this one a folder of its own")]
+    #[error("another {holder} uses {path}: stop that one, or give this one a folder of its own")]
     InUse {
+        /// What keeps its data there.
+        holder: &'static str,
         /// The folder.
         path: PathBuf,
     },
@@ -64,16 +55,13 @@ pub enum OpenError {
     #[error("failed to start a thread for the store")]
     Thread(#[source] io::Error),
     /// SQLite cannot open it.
-    #[error("failed to open the hub's store")]
+    #[error("failed to open the store")]
     Sqlite(#[from] rusqlite::Error),
-    /// What is in it cannot be read.
-    #[error("failed to read the hub's store")]
-    Refused(#[from] Refusal),
 }
 
 /// Makes the folder and the empty file if they are not there, and locks the folder until the
 /// second of what it gives is dropped. Gives the path of the file.
-pub(super) fn take(folder: &Path) -> Result<(PathBuf, File), OpenError> {
+pub(super) fn take(folder: &Path, schema: &Schema) -> Result<(PathBuf, File), OpenError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| OpenError::Folder { path, source }
@@ -83,14 +71,15 @@ pub(super) fn take(folder: &Path) -> Result<(PathBuf, File), OpenError> {
         .mode(FOLDER_MODE)
         .create(folder)
         .map_err(failed(folder))?;
-    let lock = open(&folder.join(LOCK)).map_err(failed(folder))?;
+    let lock = open(&folder.join(schema.lock())).map_err(failed(folder))?;
     lock.try_lock().map_err(|error| match error {
         TryLockError::WouldBlock => OpenError::InUse {
+            holder: schema.holder,
             path: folder.to_owned(),
         },
         TryLockError::Error(source) => failed(folder)(source),
     })?;
-    let file = folder.join(FILE);
+    let file = folder.join(schema.file());
     // SQLite gives the files beside it the rights that this one has.
     open(&file).map_err(failed(&file))?;
     Ok((file, lock))

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::readers::Readers;
+use crate::readers::Readers;
 
 /// After so many more pages (of 4 KiB) the log is copied into the file: 16 MiB.
 const PAGES_A_CHECKPOINT: u32 = 4_096;

@@ -8,24 +8,26 @@ use std::task::Poll;
 use tempfile::TempDir;
 
 use super::*;
+use crate::work::places as places_of;
+
+const SCHEMA: Schema = Schema {
+    holder: "hub",
+    application: 0x4f75_7447,
+    versions: &[&["CREATE TABLE t (n INTEGER)"]],
+};
+
+fn open(folder: &Path) -> Result<Store, OpenError> {
+    Store::open(&SCHEMA, folder, 0, Hook::default())
+}
 
 /// A store with a table `t` of one number.
 fn store() -> (TempDir, Store) {
     let folder = TempDir::new().unwrap();
-    let store = Store::open(folder.path()).unwrap();
+    let store = open(folder.path()).unwrap();
     (folder, store)
 }
 
-async fn with_table() -> (TempDir, Store) {
-    let (folder, store) = store();
-    store
-        .write(|connection| Ok(connection.execute_batch("CREATE TABLE t (n INTEGER)")?))
-        .await
-        .unwrap();
-    (folder, store)
-}
-
-fn add(number: i64) -> impl FnOnce(&Connection) -> Result<(), Refusal> + Send + 'static {
+fn add(number: i64) -> impl FnOnce(&Connection) -> Result<(), Error> + Send + 'static {
     move |connection| {
         connection
             .prepare_cached("INSERT INTO t (n) VALUES (?1)")?
@@ -51,10 +53,10 @@ async fn numbers(store: &Store) -> Vec<i64> {
 
 #[tokio::test]
 async fn a_write_that_refuses_leaves_nothing_and_its_neighbours_stay() {
-    let (_folder, store) = with_table().await;
+    let (_folder, store) = store();
     let refusing = |connection: &Connection| {
         add(2)(connection)?;
-        Err::<(), _>(Refusal::Conflict { what: "it" })
+        Err::<(), _>(Error::Internal("on purpose"))
     };
     let (one, two, three) = tokio::join!(
         store.write(add(1)),
@@ -63,20 +65,23 @@ async fn a_write_that_refuses_leaves_nothing_and_its_neighbours_stay() {
     );
     one.unwrap();
     three.unwrap();
-    assert!(matches!(two, Err(Refusal::Conflict { .. })));
+    assert!(matches!(two, Err(Error::Internal("on purpose"))));
     assert_eq!(numbers(&store).await, [1, 3]);
 }
 
 #[tokio::test]
 async fn a_write_that_panics_is_refused_and_the_store_goes_on() {
-    let (_folder, store) = with_table().await;
+    let (_folder, store) = store();
     let refused = store
-        .write(|connection| -> Result<(), Refusal> {
+        .write(|connection| -> Result<(), Error> {
             add(1)(connection)?;
             panic!("on purpose")
         })
         .await;
-    assert!(matches!(refused, Err(Refusal::Internal(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::Internal("a write panicked"))),
+        "{refused:?}"
+    );
     store.write(add(2)).await.unwrap();
     assert_eq!(numbers(&store).await, [2]);
 }
@@ -100,7 +105,7 @@ async fn hold_up(store: &Store) -> std::sync::mpsc::Sender<()> {
 
 #[tokio::test]
 async fn writes_keep_the_order_in_which_they_were_handed_in() {
-    let (_folder, store) = with_table().await;
+    let (_folder, store) = store();
     let release = hold_up(&store).await;
     let mut writes = Vec::new();
     for number in 0..10_000 {
@@ -118,9 +123,9 @@ async fn writes_keep_the_order_in_which_they_were_handed_in() {
 #[tokio::test]
 async fn more_than_may_wait_is_refused_and_what_waits_is_kept() {
     const EACH: usize = 1 << 20;
-    let (_folder, store) = with_table().await;
+    let (_folder, store) = store();
     let release = hold_up(&store).await;
-    let places = i64::from((MAX_WAITING - 1) / Write::places(EACH));
+    let places = i64::from((MAX_WAITING - 1) / places_of(EACH));
     let mut writes = Vec::new();
     for number in 0..places {
         let mut write = Box::pin(store.write_bulk(EACH, add(number)));
@@ -128,10 +133,7 @@ async fn more_than_may_wait_is_refused_and_what_waits_is_kept() {
         writes.push(write);
     }
     let refused = store.write_bulk(EACH, add(-1)).await;
-    assert!(
-        matches!(refused, Err(Refusal::Limited { .. })),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(Error::Busy { .. })), "{refused:?}");
     drop(release);
     for write in writes {
         write.await.unwrap();
@@ -142,10 +144,10 @@ async fn more_than_may_wait_is_refused_and_what_waits_is_kept() {
 
 #[tokio::test]
 async fn what_was_written_is_there_when_the_folder_is_opened_again() {
-    let (folder, store) = with_table().await;
+    let (folder, store) = store();
     store.write(add(1)).await.unwrap();
     drop(store);
-    let store = Store::open(folder.path()).unwrap();
+    let store = open(folder.path()).unwrap();
     assert_eq!(numbers(&store).await, [1]);
     assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
 }
@@ -153,20 +155,20 @@ async fn what_was_written_is_there_when_the_folder_is_opened_again() {
 #[test]
 fn a_folder_can_be_open_only_once() {
     let (folder, store) = store();
-    let Err(error) = Store::open(folder.path()) else {
+    let Err(error) = open(folder.path()) else {
         panic!("opened twice");
     };
     assert!(matches!(error, OpenError::InUse { .. }), "{error:?}");
     assert!(error.to_string().contains("another hub"), "{error}");
     drop(store);
-    Store::open(folder.path()).unwrap();
+    open(folder.path()).unwrap();
 }
 
 #[test]
 fn the_folder_and_the_files_are_for_their_owner_alone() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("deep").join("data");
-    let _store = Store::open(&data).unwrap();
+    let _store = open(&data).unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&data), 0o700);
     let mut names = Vec::new();
@@ -185,10 +187,10 @@ fn the_folder_and_the_files_are_for_their_owner_alone() {
 #[test]
 fn a_file_that_others_may_read_is_closed_to_them() {
     let folder = TempDir::new().unwrap();
-    drop(Store::open(folder.path()).unwrap());
+    drop(open(folder.path()).unwrap());
     let file = folder.path().join("hub.sqlite");
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
-    drop(Store::open(folder.path()).unwrap());
+    drop(open(folder.path()).unwrap());
     let mode = std::fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
@@ -201,7 +203,7 @@ fn a_store_of_a_newer_version_is_refused_and_not_touched() {
     let connection = Connection::open(&file).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     connection.close().unwrap();
-    let Err(error) = Store::open(folder.path()) else {
+    let Err(error) = open(folder.path()) else {
         panic!("opened a newer one");
     };
     assert!(
@@ -224,7 +226,7 @@ fn a_file_that_a_killed_hub_had_only_begun_is_taken_up() {
         .pragma_update(None, "journal_mode", "WAL")
         .unwrap();
     connection.close().unwrap();
-    Store::open(folder.path()).unwrap();
+    open(folder.path()).unwrap();
 }
 
 #[test]
@@ -232,26 +234,26 @@ fn a_file_of_somebody_else_is_refused() {
     for foreign in [&b"not a database at all, but long enough to have a header of its own, and more than one hundred bytes long"[..], b"short"] {
         let folder = TempDir::new().unwrap();
         std::fs::write(folder.path().join("hub.sqlite"), foreign).unwrap();
-        let error = Store::open(folder.path()).map(|_| ());
+        let error = open(folder.path()).map(|_| ());
         assert!(matches!(error, Err(OpenError::Foreign { .. })), "{error:?}");
     }
     let folder = TempDir::new().unwrap();
     let connection = Connection::open(folder.path().join("hub.sqlite")).unwrap();
     connection.execute_batch("CREATE TABLE theirs (n)").unwrap();
-    let error = Store::open(folder.path()).map(|_| ());
+    let error = open(folder.path()).map(|_| ());
     assert!(matches!(error, Err(OpenError::Foreign { .. })), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_reader_cannot_write() {
-    let (_folder, store) = with_table().await;
+    let (_folder, store) = store();
     let refused = store.read(add(1)).await;
-    assert!(matches!(refused, Err(Refusal::Store(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Sqlite(_))), "{refused:?}");
 }
 
 #[tokio::test]
 async fn the_barrier_comes_after_all_that_was_handed_in_before() {
-    let (_folder, store) = with_table().await;
+    let (_folder, store) = store();
     let mut write = Box::pin(store.write(add(1)));
     assert!(poll_once(&mut write).await.is_pending());
     drop(write);
@@ -261,7 +263,7 @@ async fn the_barrier_comes_after_all_that_was_handed_in_before() {
 
 #[tokio::test]
 async fn a_backup_made_while_it_is_written_to_has_all_that_was_acknowledged_before() {
-    let (folder, store) = with_table().await;
+    let (folder, store) = store();
     let filler = |connection: &Connection| {
         connection.execute_batch(
             "CREATE TABLE filler AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL \
@@ -290,8 +292,8 @@ async fn a_backup_made_while_it_is_written_to_has_all_that_was_acknowledged_befo
     let mode = std::fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let again = store.backup(&file).await;
-    assert!(matches!(again, Err(Refusal::Exists { .. })), "{again:?}");
-    let copied = Store::open(&copy).unwrap();
+    assert!(matches!(again, Err(Error::Exists { .. })), "{again:?}");
+    let copied = open(&copy).unwrap();
     assert_eq!(copied.check().await.unwrap(), Vec::<String>::new());
     let (all, kept) = (numbers(&store).await, numbers(&copied).await);
     assert!(kept.len() >= 10, "{kept:?}");
@@ -309,15 +311,12 @@ async fn a_backup_that_cannot_be_made_says_so() {
     let (folder, store) = store();
     let nowhere = folder.path().join("no such folder").join("copy");
     let refused = store.backup(&nowhere).await;
-    assert!(
-        matches!(refused, Err(Refusal::Invalid { .. })),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(Error::Copy(_))), "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_goes_on_and_on_does_not_let_the_log_grow_without_bound() {
-    let (folder, store) = with_table().await;
+    let (folder, store) = store();
     store.write(add(1)).await.unwrap();
     let (begun, begins) = oneshot::channel();
     let reader = tokio::spawn({
@@ -355,7 +354,7 @@ async fn a_reader_that_goes_on_and_on_does_not_let_the_log_grow_without_bound() 
     }
     let broken_off = reader.await.unwrap();
     assert!(
-        matches!(broken_off, Err(Refusal::Store(_))),
+        matches!(broken_off, Err(Error::Sqlite(_))),
         "{broken_off:?}"
     );
     let log = std::fs::metadata(folder.path().join("hub.sqlite-wal")).unwrap();
@@ -381,7 +380,7 @@ async fn whoever_comes_in_does_not_wait_for_those_who_read_a_lot() {
         readers.spawn(async move { store.read(move |_| Ok(may_go_on.recv().is_err())).await });
     }
     let mut other = Box::pin(store.read(|_| Ok(())));
-    let login = store.read_for_login(|_| Ok(()));
+    let login = store.read_first(|_| Ok(()));
     let login = tokio::time::timeout(std::time::Duration::from_secs(20), login);
     login.await.expect("it waits for the readers").unwrap();
     assert!(poll_once(&mut other).await.is_pending());
