@@ -14,7 +14,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (Some(url), Some(name), Some(room)) =
         (arguments.next(), arguments.next(), arguments.next())
     else {
-        return Err("usage: chat URL NAME ROOM".into());
+        return Err("usage: chat_client URL NAME ROOM".into());
     };
     let client = Client::builder(&url)
         .token(Token::new(name))
@@ -52,8 +52,9 @@ async fn enter(client: Client, room: String) {
         match state {
             State::Connected { transport, .. } => {
                 println!("(connected by {})", transport.as_str());
-                if let Err(error) = client.invoke::<()>("Enter", (&room,)).await {
-                    println!("(not in the room: {error})");
+                match client.invoke::<()>("Enter", (&room,)).await {
+                    Ok(()) => println!("(in {room})"),
+                    Err(error) => println!("(not in {room}: {error})"),
                 }
             }
             State::Reconnecting { attempt, cause } => println!("({cause}; try {attempt})"),

@@ -4,6 +4,7 @@
 //! Only tests may use it. What goes wrong here is told by an error whose message says what to do;
 //! a test gives it to `unwrap`.
 
+mod example;
 mod nginx;
 mod own_machine;
 mod ports;
@@ -11,6 +12,7 @@ mod program;
 mod small_disk;
 mod squid;
 
+pub use example::Example;
 pub use nginx::nginx;
 pub use own_machine::{OwnMachine, on_own_machine};
 pub use ports::{free, free_for_both};

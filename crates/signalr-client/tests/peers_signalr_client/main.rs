@@ -4,6 +4,7 @@
 
 #![cfg(test)]
 
+mod example;
 #[path = "../stage/hub.rs"]
 mod hub;
 mod microsoft;
