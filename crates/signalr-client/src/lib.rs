@@ -56,6 +56,12 @@
 //! [`Client::stream`] gives what the hub streams; dropped, it makes the hub stop. [`Call::upload`]
 //! sends a stream along with a call.
 //!
+//! # Values
+//!
+//! Arguments, results and items are whatever [`serde`] writes and reads. Bytes are [`Binary`]:
+//! base 64 in JSON and `bin` in MessagePack, as .NET's `byte[]`; points of time are [`Timestamp`]:
+//! text in JSON and MessagePack's own, as `DateTime`.
+//!
 //! # Beside Microsoft's clients
 //!
 //! The same: the wire, the order of transports, pings and time-outs, cookies of load balancers, a
@@ -91,10 +97,10 @@ mod transport;
 mod url;
 mod value;
 
-pub use outgate_signalr::Protocol;
 pub use outgate_signalr::ladder::Memory;
 pub use outgate_signalr::negotiate::{Token, Transport};
 pub use outgate_signalr::retry::Policy;
+pub use outgate_signalr::{Binary, Protocol, Timestamp};
 
 pub use self::arguments::{Arguments, FromArguments};
 pub use self::builder::Builder;

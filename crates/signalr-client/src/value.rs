@@ -18,28 +18,12 @@ impl ValueError {
     }
 }
 
-/// A value of Rust in a protocol. In MessagePack a struct is a map with the names of its fields, and
-/// what has a form for people and one for machines is in that for people: so Microsoft's servers and
-/// clients have it.
+/// A value of Rust in a protocol.
 pub(crate) fn of(
     protocol: Protocol,
     value: &(impl Serialize + ?Sized),
 ) -> Result<Payload, ValueError> {
-    match protocol {
-        Protocol::Json => {
-            let raw = Raw::of(&value).map_err(ValueError::of)?;
-            Ok(Payload::Json(raw))
-        }
-        Protocol::MessagePack => {
-            let mut bytes = Vec::new();
-            let mut serializer = rmp_serde::Serializer::new(&mut bytes)
-                .with_struct_map()
-                .with_human_readable();
-            value.serialize(&mut serializer).map_err(ValueError::of)?;
-            let read = rmpv::decode::read_value(&mut bytes.as_slice());
-            Ok(Payload::MessagePack(read.map_err(ValueError::of)?))
-        }
-    }
+    Payload::of(protocol, value).map_err(|error| reason(&error))
 }
 
 /// Nothing: JSON's null, MessagePack's nil.
@@ -52,11 +36,12 @@ pub(crate) fn nothing(protocol: Protocol) -> Payload {
 
 /// Reads a value as a type of Rust.
 pub(crate) fn to<T: DeserializeOwned>(value: Payload) -> Result<T, ValueError> {
-    value.read().map_err(|error| {
-        // The error itself says only in which protocol it was.
-        let source = error.source().map(ToString::to_string);
-        ValueError(source.unwrap_or_else(|| error.to_string()))
-    })
+    value.read().map_err(|error| reason(&error))
+}
+
+/// What is behind an error that itself says only in which protocol it was.
+fn reason(error: &dyn Error) -> ValueError {
+    ValueError::of(error.source().unwrap_or(error))
 }
 
 /// A message as a record. Its values are all of that protocol.

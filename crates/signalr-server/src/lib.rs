@@ -46,6 +46,10 @@
 //! A handler of [`Builder::on_stream`] gives a stream. Items are taken from it no faster than the
 //! client takes them, and it is dropped when the client cancels or leaves.
 //!
+//! Arguments, results and items are whatever [`serde`] reads and writes. Bytes are [`Binary`]:
+//! base 64 in JSON and `bin` in MessagePack, as `byte[]` is in ASP.NET Core; points of time are
+//! [`Timestamp`]: text in JSON and MessagePack's own, as `DateTime` is.
+//!
 //! # Sending
 //!
 //! [`Hub::clients`] chooses whom: everyone, groups, users, single connections, all but some. A
@@ -127,7 +131,7 @@ pub use outgate_signalr::connection::{End, SlowPeer};
 pub use outgate_signalr::encode::EncodeError;
 pub use outgate_signalr::negotiate::{Token, Transport};
 pub use outgate_signalr::payload::{Arguments, Payload};
-pub use outgate_signalr::{Completed, Protocol};
+pub use outgate_signalr::{Binary, Completed, Protocol, Timestamp};
 
 pub use arguments::{ArgumentsError, FromArguments, ToArguments};
 pub use builder::{Builder, Redirection};

@@ -11,6 +11,7 @@ use serde_json::ser;
 use crate::framing::{RECORD_END, write_length};
 use crate::handshake::Protocol;
 use crate::message::kind;
+use crate::native::in_message_pack;
 use crate::{Completed, Message, json, message_pack};
 
 /// Why a value cannot be sent: it has no form in the protocol, such as a map whose keys are no
@@ -234,13 +235,15 @@ fn pack_text(out: &mut Vec<u8>, text: &str) {
 
 /// Objects as maps by name, and what has a form for people and one for machines in that for
 /// people, as in JSON: other languages' clients know no other.
-fn pack_value(out: &mut Vec<u8>, value: &impl Serialize) -> Result<(), EncodeError> {
+pub(crate) fn pack_value(
+    out: &mut Vec<u8>,
+    value: &(impl Serialize + ?Sized),
+) -> Result<(), EncodeError> {
     let mut serializer = rmp_serde::Serializer::new(out)
         .with_struct_map()
         .with_human_readable();
-    value
-        .serialize(&mut serializer)
-        .map_err(EncodeError::MessagePack)
+    let written = in_message_pack(|| value.serialize(&mut serializer));
+    written.map_err(EncodeError::MessagePack)
 }
 
 fn framed(record: &[u8]) -> Bytes {

@@ -10,6 +10,7 @@
 //! | the handshake: which protocol the messages are in | [`handshake`] |
 //! | messages, in JSON or in MessagePack | [`message`], [`json`], [`message_pack`] |
 //! | the same, straight from and to a program's own types | [`encode`], [`payload`] |
+//! | bytes and points of time, as either protocol has them | [`native`] |
 //! | text as Server-Sent Events carry it | [`event`] |
 //! | a server's end of all of it | [`connection`] |
 //! | what lets a connection outlive its transport | [`replay`] |
@@ -29,6 +30,7 @@ pub mod json;
 pub mod ladder;
 pub mod message;
 pub mod message_pack;
+pub mod native;
 pub mod negotiate;
 pub mod payload;
 pub mod replay;
@@ -36,6 +38,7 @@ pub mod retry;
 
 pub use self::handshake::Protocol;
 pub use self::message::{Call, Completed, Headers, Message};
+pub use self::native::{Binary, Timestamp};
 
 /// Longest message that is taken unless the caller says otherwise, in bytes: what ASP.NET Core's
 /// servers take (`MaximumReceiveMessageSize`).

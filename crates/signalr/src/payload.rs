@@ -3,8 +3,9 @@
 use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 
+use crate::encode::{self, EncodeError};
 use crate::json::Raw;
-use crate::message_pack;
+use crate::{Protocol, message_pack};
 
 /// A value as it came.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +38,27 @@ pub enum PayloadError {
 }
 
 impl Payload {
+    /// A value in a protocol. In MessagePack a struct is a map with the names of its fields, and
+    /// what has a form for people and one for machines is in that for people: so Microsoft's
+    /// servers and clients have it.
+    ///
+    /// # Errors
+    /// It has no form in the protocol.
+    pub fn of(protocol: Protocol, value: &(impl Serialize + ?Sized)) -> Result<Self, EncodeError> {
+        match protocol {
+            Protocol::Json => Raw::of(&value).map(Self::Json).map_err(EncodeError::Json),
+            Protocol::MessagePack => {
+                let mut bytes = Vec::new();
+                encode::pack_value(&mut bytes, value)?;
+                // What was written is read, unless it is deeper than the library reads.
+                let too_deep =
+                    EncodeError::MessagePack(rmp_serde::encode::Error::DepthLimitExceeded);
+                let read = rmpv::decode::read_value(&mut bytes.as_slice());
+                read.map(Self::MessagePack).map_err(|_| too_deep)
+            }
+        }
+    }
+
     /// Reads it as a type.
     ///
     /// # Errors

@@ -6,7 +6,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::response::IntoResponse as _;
 use futures_util::{StreamExt, stream};
-use outgate_signalr_client::{Builder, CallError, Client, Protocol, State, Token, Transport};
+use outgate_signalr_client::{
+    Binary, Builder, CallError, Client, Protocol, State, Timestamp, Token, Transport,
+};
 use outgate_signalr_server::{
     Args, Connection, Hub, HubError, Identity, SignalR, State as Known, Upload,
 };
@@ -159,6 +161,8 @@ struct Order {
     amounts: Vec<f64>,
     note: Option<String>,
     state: Kind,
+    paid: Option<Timestamp>,
+    receipt: Binary,
 }
 
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -187,10 +191,14 @@ async fn calls_and_results(client: &Client) {
         amounts: vec![1.0, -2.5],
         note: None,
         state: Kind::Open,
+        paid: None,
+        receipt: Binary::default(),
     };
     let echo = client.invoke::<Order>("echo", (&order,)).await.unwrap();
     assert_eq!(echo, order);
     order.table_name = "x".repeat(30_000);
+    order.paid = Some(Timestamp(std::time::SystemTime::now().into()));
+    order.receipt = vec![0, 30, 255].into();
     order.state = Kind::Paid {
         by: "card".to_owned(),
     };

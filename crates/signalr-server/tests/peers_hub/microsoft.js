@@ -114,6 +114,41 @@ const parts = {
     return { answered, failed, nobody };
   },
 
+  // Bytes are Uint8Array in MessagePack and base 64 in JSON; times are Date, and text.
+  async native() {
+    const binary = protocol === "messagepack";
+    const bytes = (...all) => (binary ? Uint8Array.from(all) : Buffer.from(all).toString("base64"));
+    const time = (text) => (binary ? new Date(text) : text);
+    const told = (value) =>
+      value instanceof Uint8Array
+        ? `bytes ${Buffer.from(value).toString("hex")}`
+        : value instanceof Date
+          ? `time ${value.toISOString()}`
+          : `text ${value}`;
+    const photo = ({ taken, pixels }) => `${told(taken)}, ${told(pixels)}`;
+    const connection = build();
+    connection.on("GetPhoto", (taken) => ({ taken, pixels: bytes(7, 8, 9) }));
+    const seen = new Promise((done) =>
+      connection.on("Seen", (pixels, taken) => done(photo({ taken, pixels }))),
+    );
+    await connection.start();
+    const photos = new signalR.Subject();
+    const streamed = collect(connection.stream("Photos", photos));
+    // MessagePack has three forms for times.
+    const times = ["2024-02-29T00:00:00Z", "2024-02-29T00:00:00.123Z", "1960-01-01T00:00:00.5Z"];
+    for (const text of times) photos.next({ taken: time(text), pixels: bytes(0, 255) });
+    photos.complete();
+    const turned = await connection.invoke("Turn", bytes(0, 30, 255), time("2024-02-28T12:00:00Z"));
+    const found = {
+      turned: turned.map(told),
+      streamed: (await streamed).items.map(photo),
+      asked: photo(await connection.invoke("AskForPhoto", time("2024-02-28T12:00:00Z"))),
+      seen: await seen,
+    };
+    await connection.stop();
+    return found;
+  },
+
   async groups() {
     const heard = { ada: [], bob: [] };
     const ended = [];

@@ -131,6 +131,38 @@ async fn clients_answer_calls_of_the_servers() {
 }
 
 #[tokio::test]
+async fn bytes_and_points_of_time_are_what_each_protocol_has_for_them() {
+    for (transport, protocol) in WAYS {
+        let stage = Stage::new().await;
+        let found = run("native", way(&stage, transport, protocol)).await;
+        let expected = if protocol == "messagepack" {
+            json!({
+                "turned": ["bytes ff1e00", "time 2024-02-29T12:00:00.000Z"],
+                "streamed": [
+                    "time 2024-03-01T00:00:00.000Z, bytes ff00",
+                    "time 2024-03-01T00:00:00.123Z, bytes ff00",
+                    "time 1960-01-02T00:00:00.500Z, bytes ff00",
+                ],
+                "asked": "time 2024-02-28T12:00:00.000Z, bytes 070809",
+                "seen": "time 2024-02-29T12:00:00.000Z, bytes 090807",
+            })
+        } else {
+            json!({
+                "turned": ["text /x4A", "text 2024-02-29T12:00:00Z"],
+                "streamed": [
+                    "text 2024-03-01T00:00:00Z, text /wA=",
+                    "text 2024-03-01T00:00:00.123Z, text /wA=",
+                    "text 1960-01-02T00:00:00.5Z, text /wA=",
+                ],
+                "asked": "text 2024-02-28T12:00:00Z, text BwgJ",
+                "seen": "text 2024-02-29T12:00:00Z, text CQgH",
+            })
+        };
+        assert_eq!(found, expected, "{transport:?} {protocol}");
+    }
+}
+
+#[tokio::test]
 async fn groups_users_and_everyone_hear_what_is_theirs_once() {
     for (transport, protocol) in WAYS {
         let stage = Stage::with(|builder| builder.authenticate(by_token)).await;

@@ -10,8 +10,8 @@ use futures_util::{Stream, StreamExt as _, stream};
 use http::StatusCode;
 use http::request::Parts;
 use outgate_signalr_server::{
-    Args, Builder, Connection, Disconnected, Hub, HubError, Identity, Payload, RawArgs, SignalR,
-    State, Upload,
+    Args, Binary, Builder, Connection, Disconnected, Hub, HubError, Identity, Payload, RawArgs,
+    SignalR, State, Timestamp, Upload,
 };
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
@@ -105,7 +105,7 @@ fn builder(ears: Ears) -> Builder<Ears> {
                 Ok::<_, HubError>(())
             },
         );
-    streams(groups(calls(builder)))
+    native(streams(groups(calls(builder))))
 }
 
 fn calls(builder: Builder<Ears>) -> Builder<Ears> {
@@ -257,6 +257,51 @@ fn streams(builder: Builder<Ears>) -> Builder<Ears> {
         .on_stream("Double", async |numbers: Upload<i64>| {
             Ok::<_, HubError>(doubled(numbers))
         })
+}
+
+/// Bytes and points of time, wherever values stand.
+fn native(builder: Builder<Ears>) -> Builder<Ears> {
+    builder
+        .on(
+            "Turn",
+            async |Args((bytes, time)): Args<(Binary, Timestamp)>| {
+                Ok::<_, HubError>((turned(&bytes), later(time)))
+            },
+        )
+        .on_stream("Photos", async |photos: Upload<Photo>| {
+            Ok::<_, HubError>(photos.map(|photo| {
+                let photo = photo?;
+                Ok::<_, HubError>(Photo {
+                    taken: later(photo.taken),
+                    pixels: turned(&photo.pixels),
+                })
+            }))
+        })
+        .on(
+            "AskForPhoto",
+            async |connection: Connection, Args((time,)): Args<(Timestamp,)>| {
+                let photo = connection.invoke::<Photo>("GetPhoto", (time,), PATIENCE);
+                let photo = photo.await?;
+                connection.send("Seen", (turned(&photo.pixels), later(photo.taken)))?;
+                Ok::<_, HubError>(photo)
+            },
+        )
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Photo {
+    taken: Timestamp,
+    pixels: Binary,
+}
+
+fn turned(bytes: &Binary) -> Binary {
+    let turned: Vec<u8> = bytes.0.iter().rev().copied().collect();
+    turned.into()
+}
+
+/// A day later.
+fn later(time: Timestamp) -> Timestamp {
+    Timestamp(time.0 + Duration::from_secs(24 * 60 * 60))
 }
 
 fn doubled(numbers: Upload<i64>) -> impl Stream<Item = Result<i64, HubError>> {
