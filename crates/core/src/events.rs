@@ -26,6 +26,7 @@ use crate::store::Store;
 
 mod clearing;
 pub(crate) mod row;
+pub mod streams;
 
 /// The tables of this part. The payload comes last, so that filtering by what stands before it
 /// does not read it. `AUTOINCREMENT`: a place is never given twice, also when all is cleared.

@@ -26,6 +26,7 @@ pub(crate) const MODEL: Schema = Schema {
         crate::identity::SCHEMA,
         crate::audit::SCHEMA,
         crate::events::SCHEMA,
+        crate::events::streams::SCHEMA,
         crate::consumers::SCHEMA,
         crate::commands::SCHEMA,
         crate::twin::SCHEMA,

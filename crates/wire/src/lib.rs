@@ -4,6 +4,7 @@
 //! clock, draws a random number or waits: the caller passes bytes, times and cookies in. The
 //! crate's `clippy.toml` holds this.
 
+pub mod agent;
 pub mod challenge;
 pub mod dhcp;
 pub mod dhcp6;

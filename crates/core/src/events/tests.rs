@@ -13,6 +13,7 @@ use crate::{Core, Settings};
 
 mod clearing;
 mod order;
+mod streams;
 
 pub(crate) struct Bench {
     pub(crate) core: Core,

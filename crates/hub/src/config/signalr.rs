@@ -17,7 +17,8 @@ const MAX_METHODS: usize = 1_024;
 const MAX_NAME: usize = 128;
 
 /// The first steps of paths where the hub serves something else.
-const TAKEN: [&str; 16] = [
+const TAKEN: [&str; 17] = [
+    "agent",
     "api",
     "assets",
     "client",

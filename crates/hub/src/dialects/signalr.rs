@@ -5,8 +5,9 @@
 //! who asks (`guest`, by a back end's signature in `signed`); a connection that has made its
 //! handshake is a session, held by its `conversation`; what clients call is in `methods`, and what
 //! stands in JSON on one side and in payloads on the other, in `values`. Back ends ask by `rest`
-//! and are asked by `upstream`.
+//! and are asked by `upstream`. Outgate's own `agent` has a hub to itself, with other methods.
 
+mod agent;
 mod conversation;
 mod entrance;
 mod guest;
@@ -27,7 +28,8 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use http::StatusCode;
 use outgate_core::Core;
-use outgate_signalr_server::{Hub, SignalR as Library, SignalRService, SlowPeer};
+use outgate_signalr_server::{Builder, Hub, SignalR as Library, SignalRService, SlowPeer};
+use outgate_wire::agent as wire;
 use tokio::sync::{Semaphore, watch};
 
 use self::guest::Guest;
@@ -55,6 +57,8 @@ pub(crate) struct SignalR(Arc<Inner>);
 struct Inner {
     core: Core,
     hubs: BTreeMap<String, Served>,
+    /// The one that Outgate's agents come to.
+    agents: Served,
     /// Places for messages of back ends.
     bodies: Semaphore,
 }
@@ -67,15 +71,28 @@ struct Served {
     hub: Hub,
 }
 
+/// A hub to which methods are given.
+type Methods = Builder<Arc<Shared>>;
+
 /// What handlers of a hub need.
 #[derive(Debug)]
 struct Shared {
     core: Core,
     metrics: Metrics,
     settings: SignalRHub,
+    form: Form,
     upstream: Option<Upstream>,
     /// Whether the whole hub is going down.
     draining: watch::Receiver<bool>,
+}
+
+/// In what form devices are told and asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// A method of its own for each name, with the payload as its argument.
+    Plain,
+    /// As Outgate's agents have it: everything that there is to know, in one argument.
+    Agent,
 }
 
 impl SignalR {
@@ -108,16 +125,18 @@ impl SignalR {
         Ok(Self(Arc::new(Inner {
             core: state.core.clone(),
             hubs,
+            agents: Served::agents(state),
             bodies: Semaphore::new(MAX_BODIES),
         })))
     }
 
-    /// The routes; none when there is no hub.
+    /// The routes; those of agents alone when no hub is configured.
     pub(crate) fn router(&self) -> Router {
+        let router = entrances(Router::new(), wire::PATH, &self.0.agents);
         if self.0.hubs.is_empty() {
-            return Router::new();
+            return router;
         }
-        let mut router = Router::new();
+        let mut router = router;
         // Azure's clients put a slash before the query, others do not.
         for path in ["/client", "/client/", "/client/negotiate"] {
             let hubs = self.clone();
@@ -129,21 +148,26 @@ impl SignalR {
             router = router.route(path, any(answer));
         }
         for served in self.0.hubs.values() {
-            let Some(path) = &served.shared.settings.path else {
-                continue;
-            };
-            for path in [
-                path.clone(),
-                format!("{path}/"),
-                format!("{path}/negotiate"),
-            ] {
-                let served = served.clone();
-                let enter = move |request| entrance::enter(served.clone(), request);
-                router = router.route(&path, any(enter));
+            if let Some(path) = &served.shared.settings.path {
+                router = entrances(router, path, served);
             }
         }
         router
     }
+}
+
+/// The routes of a hub at a path of its own.
+fn entrances(router: Router, path: &str, served: &Served) -> Router {
+    let paths = [
+        path.to_owned(),
+        format!("{path}/"),
+        format!("{path}/negotiate"),
+    ];
+    paths.into_iter().fold(router, |router, path| {
+        let served = served.clone();
+        let enter = move |request| entrance::enter(served.clone(), request);
+        router.route(&path, any(enter))
+    })
 }
 
 /// A request to the hub that its query names, as clients of Azure SignalR Service do.
@@ -157,29 +181,44 @@ async fn named(hubs: SignalR, request: Request) -> Response {
 }
 
 impl Served {
+    /// A hub that is configured.
     fn new(state: &State, upstream: Option<Upstream>, settings: SignalRHub) -> Self {
+        let form = Form::Plain;
+        Self::of(
+            state,
+            Shared::new(state, (form, settings), upstream),
+            |it| {
+                it.on("twin", methods::twin)
+                    .on("report", methods::report)
+                    .fallback(methods::any_other)
+            },
+        )
+    }
+
+    /// The hub of agents.
+    fn agents(state: &State) -> Self {
+        let of = (Form::Agent, agent::settings());
+        Self::of(state, Shared::new(state, of, None), |it| {
+            it.on(wire::DELIVER, agent::deliver)
+                .on(wire::TWIN, methods::twin)
+                .on(wire::REPORT, methods::report)
+        })
+    }
+
+    fn of(state: &State, shared: Shared, methods: impl FnOnce(Methods) -> Methods) -> Self {
         let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let shared = Arc::new(shared);
+        let settings = &shared.settings;
         let slow = match settings.slow_clients {
             SlowClients::Disconnect => SlowPeer::Disconnect,
             SlowClients::DropOldest => SlowPeer::DropOldest,
         };
         let waiting = number(settings.waiting);
         let waiting_bytes = number(settings.waiting_kibibytes) << 10;
-        let (connections, message) = (settings.connections, settings.message_bytes);
         let poll = Duration::from_secs(settings.poll_seconds.into());
-        let shared = Arc::new(Shared {
-            core: state.core.clone(),
-            metrics: state.metrics.clone(),
-            draining: state.draining.clone(),
-            upstream,
-            settings,
-        });
         let metrics = state.metrics.clone();
-        let (service, hub) = Library::builder()
-            .with_state(Arc::clone(&shared))
-            .on("twin", methods::twin)
-            .on("report", methods::report)
-            .fallback(methods::any_other)
+        let builder = Library::builder().with_state(Arc::clone(&shared));
+        let (service, hub) = methods(builder)
             .on_connect(conversation::begin)
             .on_disconnect(conversation::over)
             .authenticate(|parts| {
@@ -191,8 +230,8 @@ impl Served {
             .stateful_reconnect(true)
             .slow_peer(slow)
             .waiting_max(waiting, waiting_bytes)
-            .connections_max(number(connections))
-            .message_max(number(message))
+            .connections_max(number(settings.connections))
+            .message_max(number(settings.message_bytes))
             .poll_timeout(poll)
             .close_timeout(LAST_WORDS)
             .build();
@@ -205,6 +244,21 @@ impl Served {
 }
 
 impl Shared {
+    fn new(
+        state: &State,
+        (form, settings): (Form, SignalRHub),
+        upstream: Option<Upstream>,
+    ) -> Self {
+        Self {
+            core: state.core.clone(),
+            metrics: state.metrics.clone(),
+            draining: state.draining.clone(),
+            upstream,
+            form,
+            settings,
+        }
+    }
+
     /// What becomes of calls of that method.
     fn method(&self, target: &str) -> Method {
         let methods = &self.settings.methods;

@@ -21,7 +21,7 @@ use crate::metrics::Direction;
 
 use super::guest::Guest;
 use super::values::{self, told};
-use super::{LAST_WORDS, Shared, VIA};
+use super::{Form, LAST_WORDS, Shared, VIA, agent};
 
 /// The most commands fetched at a time.
 const COMMANDS: u32 = 16;
@@ -188,13 +188,17 @@ impl<'a> Device<'a> {
     /// the connection ends goes to the next.
     async fn command(self, command: Command) {
         let patience = command.expires.since(self.hub.core.clock.now());
-        let answer = self.invoke(
-            &command.name,
-            (&command.content_type, &command.payload),
-            patience,
-        );
-        let how = match answer.await {
-            Ok(_) | Err(InvokeError::NoResult) => Settlement::Completed,
+        let answer = match self.hub.form {
+            Form::Plain => {
+                let given = (command.content_type.as_str(), &command.payload);
+                let done = self.invoke(&command.name, given, patience).await;
+                done.map(|_| Settlement::Completed)
+            }
+            Form::Agent => agent::command(self.hub, self.connection, &command, patience).await,
+        };
+        let how = match answer {
+            Ok(how) => how,
+            Err(InvokeError::NoResult) => Settlement::Completed,
             Err(InvokeError::Client(error)) => {
                 tracing::debug!(command = %command.id, error, "a device rejects a command");
                 Settlement::Rejected
@@ -215,10 +219,16 @@ impl<'a> Device<'a> {
     /// Passes a call on and its answer back.
     async fn call(self, call: Call) {
         let calls = &self.hub.core.calls;
-        let given = (call.content_type.as_str(), &call.payload);
-        let answer = self.invoke(&call.method, given, *DEADLINE.end()).await;
+        let answer = match self.hub.form {
+            Form::Plain => {
+                let given = (call.content_type.as_str(), &call.payload);
+                let result = self.invoke(&call.method, given, *DEADLINE.end()).await;
+                result.map(|result| answer_of(ANSWERED, values::JSON, values::json(&result)))
+            }
+            Form::Agent => agent::call(self.hub, self.connection, &call).await,
+        };
         let answer = match answer {
-            Ok(result) => answer_of(ANSWERED, values::JSON, values::json(&result)),
+            Ok(answer) => answer,
             Err(InvokeError::NoResult) => answer_of(ANSWERED, "", String::new()),
             Err(InvokeError::Client(error)) => answer_of(FAILED, "text/plain", error),
             Err(

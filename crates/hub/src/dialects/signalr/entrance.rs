@@ -15,7 +15,7 @@ use outgate_signalr_server::{Connection, Identity, Transport};
 use tower::ServiceExt as _;
 
 use super::guest::Guest;
-use super::{Served, VIA};
+use super::{Form, Served, VIA};
 use crate::api;
 use crate::http::{Cut, watched};
 
@@ -66,7 +66,11 @@ async fn make_out(served: &Served, parts: &Parts) -> Result<Guest, Refusal> {
         "a request without the facts of its connection",
     ))?;
     let shared = &served.shared;
-    Guest::make_out(&shared.core, &shared.settings, parts, facts).await
+    let guest = Guest::make_out(&shared.core, &shared.settings, parts, facts).await?;
+    if shared.form == Form::Agent && !guest.is_device() {
+        return Err(Refusal::forbidden("an agent's place for who is no device"));
+    }
+    Ok(guest)
 }
 
 fn turned_away(served: &Served, refusal: Refusal) -> Response {

@@ -1,0 +1,148 @@
+//! What Outgate's agents and the hub say to each other.
+//!
+//! What comes out of an agent's queue is kept once, however often it is sent, and in its order; a
+//! command or call is told with everything that there is to know of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use outgate_core::Refusal;
+use outgate_core::calls::{Answer, Call, DEADLINE};
+use outgate_core::commands::{Command, Settlement};
+use outgate_core::events::NewEvent;
+use outgate_core::events::streams::Stretch;
+use outgate_signalr_server::{Args, Connection, Extension, HubError, InvokeError, State};
+use outgate_wire::agent::{self as wire, Blob};
+
+use super::guest::Guest;
+use super::values::told;
+use super::{Shared, VIA};
+use crate::config::{Method, SignalRHub, SlowClients};
+use crate::metrics::Direction;
+
+/// What the hub is called in metrics: no hub that is configured can be called so.
+const NAME: &str = "outgate-agent";
+
+/// The most agents at a time.
+const CONNECTIONS: u32 = 1_000_000;
+
+/// How long a poll is held, in seconds: proxies often cut what is silent for longer.
+const POLL_SECONDS: u32 = 55;
+
+/// What waits for one agent at most: calls and commands are few at a time.
+const WAITING: u32 = 256;
+const WAITING_KIBIBYTES: u32 = 4_096;
+
+/// The hub as it would be configured.
+pub(super) fn settings() -> SignalRHub {
+    SignalRHub {
+        name: NAME.to_owned(),
+        path: Some(wire::PATH.to_owned()),
+        methods: BTreeMap::new(),
+        others: Method::Refuse,
+        slow_clients: SlowClients::Disconnect,
+        connections: CONNECTIONS,
+        message_bytes: u32::try_from(wire::MAX_MESSAGE).unwrap_or(u32::MAX),
+        waiting: WAITING,
+        waiting_kibibytes: WAITING_KIBIBYTES,
+        poll_seconds: POLL_SECONDS,
+        upstream: None,
+    }
+}
+
+/// `Deliver(delivery)`: keeps what is new of it. One that comes too soon after others waits for
+/// its turn.
+pub(super) async fn deliver(
+    Args((delivery,)): Args<(wire::Delivery,)>,
+    Extension(guest): Extension<Guest>,
+    State(hub): State<Arc<Shared>>,
+) -> Result<wire::Reached, HubError> {
+    hub.metrics.signalr_invoked(NAME, Direction::In, 1);
+    let stretch = stretch(delivery);
+    let reached = loop {
+        let pass = guest.session().map_err(told)?.pass();
+        match hub.core.events.append_stretch(pass, stretch.clone()).await {
+            Err(Refusal::Limited { retry_after, .. }) => {
+                tracing::trace!(dialect = VIA, "a delivery waits for its turn");
+                tokio::time::sleep(retry_after).await;
+            }
+            kept => break kept.map_err(told)?,
+        }
+    };
+    let refused = reached.refused.into_iter();
+    let refused = refused.map(|(number, why)| wire::Refused { number, why });
+    Ok(wire::Reached {
+        place: reached.place,
+        refused: refused.collect(),
+    })
+}
+
+fn stretch(delivery: wire::Delivery) -> Stretch {
+    let entry = |entry: wire::Entry| {
+        let event = NewEvent {
+            name: entry.name,
+            content_type: entry.content_type,
+            properties: entry.properties,
+            payload: entry.payload.0.into(),
+        };
+        (entry.number, event)
+    };
+    Stretch {
+        stream: delivery.stream,
+        entries: delivery.entries.into_iter().map(entry).collect(),
+    }
+}
+
+/// Tells an agent of a command, and gives what it says has become of it.
+pub(super) async fn command(
+    hub: &Shared,
+    connection: &Connection,
+    command: &Command,
+    patience: Duration,
+) -> Result<Settlement, InvokeError> {
+    hub.metrics.signalr_invoked(NAME, Direction::Out, 1);
+    let told = wire::Command {
+        id: command.id.to_string(),
+        name: command.name.clone(),
+        content_type: command.content_type.clone(),
+        properties: command.properties.clone(),
+        payload: blob(&command.payload),
+        deliveries: command.deliveries,
+        expires: command.expires.to_string(),
+    };
+    let settled = connection.invoke(wire::COMMAND, (told,), patience).await?;
+    Ok(match settled {
+        wire::Settlement::Completed => Settlement::Completed,
+        wire::Settlement::Rejected => Settlement::Rejected,
+        wire::Settlement::Abandoned => Settlement::Abandoned,
+    })
+}
+
+/// Asks an agent.
+pub(super) async fn call(
+    hub: &Shared,
+    connection: &Connection,
+    call: &Call,
+) -> Result<Answer, InvokeError> {
+    hub.metrics.signalr_invoked(NAME, Direction::Out, 1);
+    let asked = wire::Call {
+        id: call.id.to_string(),
+        method: call.method.clone(),
+        content_type: call.content_type.clone(),
+        payload: blob(&call.payload),
+    };
+    let answer: wire::Answer = connection
+        .invoke(wire::CALL, (asked,), *DEADLINE.end())
+        .await?;
+    Ok(Answer {
+        status: answer.status,
+        content_type: answer.content_type,
+        payload: answer.payload.0.into(),
+    })
+}
+
+fn blob(payload: &Bytes) -> Blob {
+    Blob(payload.to_vec())
+}
