@@ -94,6 +94,33 @@ impl Memory {
         self.known_mut(transport).failed = Some(now.checked_sub(ago).unwrap_or(now));
     }
 
+    /// Puts those last that failed lately. The order among them stays as it is, and so does that among
+    /// the rest.
+    pub fn sort(&self, transports: &mut [Transport], now: Instant) {
+        transports.sort_by_key(|transport| self.is_doubtful(*transport, now));
+    }
+
+    /// A transport that worked was cut off; `held` says whether it had stood for long enough before
+    /// that for the cut not to be its fault.
+    pub fn on_cut_off(&mut self, transport: Transport, held: bool, now: Instant) {
+        if held {
+            return self.on_held(transport);
+        }
+        let known = self.known_mut(transport);
+        known.cut_off = known.cut_off.saturating_add(1);
+        if known.cut_off >= CUT_OFF_MAX {
+            *known = Known {
+                failed: Some(now),
+                cut_off: 0,
+            };
+        }
+    }
+
+    /// A transport has held what it was trusted with: nothing is held against it any more.
+    pub fn on_held(&mut self, transport: Transport) {
+        *self.known_mut(transport) = Known::default();
+    }
+
     fn is_doubtful(&self, transport: Transport, now: Instant) -> bool {
         self.failed(now).any(|(failed, _)| failed == transport)
     }
@@ -304,8 +331,7 @@ impl Ladder {
             });
         }
         left.retain(|transport| !self.failed.contains(transport));
-        // The order among the doubtful stays as it is, and so does that among the rest.
-        left.sort_by_key(|transport| self.memory.is_doubtful(*transport, now));
+        self.memory.sort(&mut left, now);
         if let Some(transport) = left.first() {
             let patience = if left.len() == 1 {
                 self.rules.last_patience
@@ -392,18 +418,8 @@ impl Ladder {
     /// long.
     pub fn on_cut_off(&mut self, stood: Duration, now: Instant) {
         if let State::Up(transport) = self.state {
-            let known = self.memory.known_mut(transport);
-            if stood >= crate::retry::HELD {
-                *known = Known::default();
-                return;
-            }
-            known.cut_off = known.cut_off.saturating_add(1);
-            if known.cut_off >= CUT_OFF_MAX {
-                *known = Known {
-                    failed: Some(now),
-                    cut_off: 0,
-                };
-            }
+            let held = stood >= crate::retry::HELD;
+            self.memory.on_cut_off(transport, held, now);
         }
     }
 }

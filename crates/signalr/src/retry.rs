@@ -35,6 +35,16 @@ pub enum Policy {
         /// The longest wait of all.
         most: Duration,
     },
+    /// For ever, for one of many that may be cut off together: each try falls into a window of
+    /// time, at the same share of each window. The first two windows are `first` long, and then each
+    /// is twice as long as the one before, up to `most`. Whenever the server comes back, those who
+    /// wait come evenly, and in no time more than twice as many as on average.
+    Spread {
+        /// The first window: as long as the server needs for all of them.
+        first: Duration,
+        /// The longest window.
+        most: Duration,
+    },
 }
 
 impl Policy {
@@ -57,6 +67,8 @@ impl Default for Policy {
 pub struct Retries {
     policy: Policy,
     failures: u32,
+    /// The share of each window at which it is tried ([`Policy::Spread`]).
+    share: Option<u64>,
 }
 
 impl Retries {
@@ -66,7 +78,13 @@ impl Retries {
         Self {
             policy,
             failures: 0,
+            share: None,
         }
+    }
+
+    /// Goes by another policy from the next loss on; what is counted stays.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
     }
 
     /// How many tries have been allowed since a connection last held.
@@ -79,6 +97,7 @@ impl Retries {
     pub fn on_lost(&mut self, stood: Duration) {
         if stood >= HELD {
             self.failures = 0;
+            self.share = None;
         }
     }
 
@@ -93,10 +112,19 @@ impl Retries {
                 (*delays.get(index)?).max(after)
             }
             Policy::Endless { first, most } => {
-                let doubled = 2_u32.checked_pow(self.failures);
-                let longest = doubled.and_then(|times| first.checked_mul(times));
                 // All who were told the same time would come at the same time.
-                after + part(longest.unwrap_or(*most).min(*most), random)
+                after + part(doubled(*first, self.failures, *most), random)
+            }
+            Policy::Spread { first, most } => {
+                let share = *self.share.get_or_insert(random);
+                let window = |number: u32| doubled(*first, number.saturating_sub(1), *most);
+                let position = part(window(self.failures), share);
+                // What is left of the last window, and what comes before it in this one.
+                let rest = self.failures.checked_sub(1).map(|last| {
+                    let last = window(last);
+                    last - part(last, share)
+                });
+                position + rest.unwrap_or_default().max(after)
             }
         };
         self.failures = self.failures.saturating_add(1);
@@ -104,8 +132,16 @@ impl Retries {
     }
 }
 
+/// A time that was doubled so many times, or `most` where that is less.
+fn doubled(time: Duration, times: u32, most: Duration) -> Duration {
+    let factor = 2_u32.checked_pow(times);
+    let doubled = factor.and_then(|factor| time.checked_mul(factor));
+    doubled.unwrap_or(most).min(most)
+}
+
 /// As much of a time as a number is of all numbers.
-fn part(whole: Duration, random: u64) -> Duration {
+#[must_use]
+pub fn part(whole: Duration, random: u64) -> Duration {
     let nanos = (whole.as_nanos() * u128::from(random)) >> 64;
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
@@ -155,6 +191,23 @@ mod tests {
         assert!(later > seconds(5) && later < seconds(6), "{later:?}");
     }
 
+    #[test]
+    fn many_who_were_told_the_same_time_come_one_after_the_other_after_it() {
+        let policy = Policy::Spread {
+            first: seconds(10),
+            most: seconds(60),
+        };
+        let mut early = Retries::new(policy.clone());
+        let mut late = Retries::new(policy);
+        assert_eq!(early.next(Some(seconds(5)), 0), Some(seconds(5)));
+        let half = u64::MAX / 2 + 1;
+        assert_eq!(late.next(Some(seconds(5)), half), Some(seconds(10)));
+        // The rest of one window and the beginning of the next are longer than that.
+        assert_eq!(late.next(Some(seconds(5)), half), Some(seconds(10)));
+        late.on_lost(HELD);
+        assert_eq!((late.count(), late.next(None, 0)), (0, Some(seconds(0))));
+    }
+
     proptest! {
         #[test]
         fn a_device_waits_at_most_twice_as_long_each_time_and_never_gives_up(
@@ -166,6 +219,24 @@ mod tests {
                 let delay = retries.next(None, random).unwrap();
                 prop_assert!(delay <= longest);
                 longest = (longest * 2).min(seconds(60));
+            }
+        }
+
+        #[test]
+        fn of_many_each_tries_once_in_every_window_at_its_own_share_of_it(
+            share: u64,
+            other: u64,
+        ) {
+            let (first, most) = (seconds(10), seconds(60));
+            let mut retries = Retries::new(Policy::Spread { first, most });
+            let (mut start, mut at) = (Duration::ZERO, Duration::ZERO);
+            for window in [10, 10, 20, 40, 60, 60, 60].map(seconds) {
+                // Only the first number counts.
+                let random = if retries.count() == 0 { share } else { other };
+                at += retries.next(None, random).unwrap();
+                let due = start + part(window, share);
+                prop_assert!(at.abs_diff(due) < Duration::from_micros(1), "{at:?} {due:?}");
+                start += window;
             }
         }
 
