@@ -10,6 +10,7 @@ pub mod dhcp;
 pub mod dhcp6;
 pub mod event_stream;
 pub mod exposition;
+pub mod happy_eyeballs;
 pub mod http_date;
 pub mod icmp;
 pub mod ldap;
