@@ -6,4 +6,5 @@
 //! column of and the local page and API read.
 
 pub mod config;
+pub mod link;
 pub mod status;
