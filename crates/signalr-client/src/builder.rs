@@ -15,8 +15,8 @@ use crate::client::Client;
 use crate::connect::{Connect, Direct};
 use crate::http::Way;
 use crate::settings::{
-    CONNECT_LIMIT, HANDLER_QUEUE_MAX, ITEMS_MAX, KEEP_ALIVE, MESSAGE_MAX, POLL_LIMIT,
-    REQUEST_LIMIT, SERVER_LIMIT, Settings,
+    CONNECT_LIMIT, HANDLER_QUEUE_BYTES_MAX, HANDLER_QUEUE_MAX, ITEMS_BYTES_MAX, ITEMS_MAX,
+    KEEP_ALIVE, MESSAGE_MAX, POLL_LIMIT, REQUEST_LIMIT, SERVER_LIMIT, Settings,
 };
 use crate::token::Source;
 use crate::url::{BadUrl, HubUrl};
@@ -48,7 +48,9 @@ impl Builder {
             keep_alive: KEEP_ALIVE,
             message_max: MESSAGE_MAX,
             handler_queue_max: HANDLER_QUEUE_MAX,
+            handler_queue_bytes_max: HANDLER_QUEUE_BYTES_MAX,
             items_max: ITEMS_MAX,
+            items_bytes_max: ITEMS_BYTES_MAX,
         })
     }
 
@@ -190,13 +192,30 @@ impl Builder {
         self
     }
 
-    /// How many calls may wait for one handler: 256 unless said otherwise.
+    /// How many calls may wait for one handler: 256 unless said otherwise. When one more comes the
+    /// connection ends with [`Cause::SlowHandler`](crate::Cause::SlowHandler).
     pub fn handler_queue_max(mut self, calls: usize) -> Self {
         self.0.handler_queue_max = calls;
         self
     }
 
-    /// How many items of a stream may wait to be taken: 1024 unless said otherwise.
+    /// How many bytes of calls may wait for one handler, as they came: 4 MiB unless said otherwise,
+    /// and one call always.
+    pub fn handler_queue_bytes_max(mut self, bytes: usize) -> Self {
+        self.0.handler_queue_bytes_max = bytes;
+        self
+    }
+
+    /// How many bytes of a stream's items may wait to be taken, as they came: 4 MiB unless said
+    /// otherwise, and one item always. When one more comes the stream ends with
+    /// [`CallError::Overflow`](crate::CallError::Overflow).
+    pub fn items_bytes_max(mut self, bytes: usize) -> Self {
+        self.0.items_bytes_max = bytes;
+        self
+    }
+
+    /// How many items of a stream may wait to be taken: 1024 unless said otherwise. When one more
+    /// comes the stream ends with [`CallError::Overflow`](crate::CallError::Overflow).
     pub fn items_max(mut self, items: usize) -> Self {
         self.0.items_max = items;
         self

@@ -4,7 +4,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt};
 use outgate_signalr::payload::Payload;
@@ -16,7 +15,8 @@ use crate::arguments::{Arguments, Values};
 use crate::client::Core;
 use crate::error::CallError;
 use crate::http::locked;
-use crate::session::StreamEnd;
+use crate::outgoing::Outgoing;
+use crate::session::{Item, StreamEnd};
 use crate::value::{self, ValueError};
 
 /// Items of a stream to the hub; an error ends it.
@@ -158,8 +158,7 @@ impl Call {
             arguments: arguments.0,
             stream_ids: stream_ids.clone(),
         }));
-        let sent = outgoing.send(record).await;
-        sent.map_err(|_| CallError::Lost)?;
+        outgoing.send(record).await?;
         let uploads = stream_ids.into_iter().zip(self.uploads).map(|(id, items)| {
             let upload = upload(self.core.clone(), outgoing.clone(), id, items);
             tokio::spawn(upload).abort_handle()
@@ -185,7 +184,7 @@ impl Drop for Waiting<'_> {
 }
 
 /// Sends a stream to its end, or to the connection's.
-async fn upload(core: Arc<Core>, outgoing: mpsc::Sender<Bytes>, id: String, mut items: Upload) {
+async fn upload(core: Arc<Core>, outgoing: Outgoing, id: String, mut items: Upload) {
     let headers = Headers::new;
     let mut completed = Completed::Void;
     while let Some(item) = items.next().await {
@@ -220,7 +219,7 @@ pub struct Items<T> {
     core: Arc<Core>,
     id: String,
     /// Nothing once it has ended.
-    values: Option<mpsc::Receiver<Payload>>,
+    values: Option<mpsc::Receiver<Item>>,
     end: StreamEnd,
     item: std::marker::PhantomData<fn() -> T>,
 }
@@ -240,7 +239,7 @@ impl<T: DeserializeOwned> Stream for Items<T> {
         let Some(values) = &mut self.values else {
             return Poll::Ready(None);
         };
-        let Some(value) = std::task::ready!(values.poll_recv(context)) else {
+        let Some((value, _room)) = std::task::ready!(values.poll_recv(context)) else {
             self.values = None;
             let end = locked(&self.end).take();
             return Poll::Ready(end.map(Err));

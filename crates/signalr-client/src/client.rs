@@ -70,7 +70,7 @@ impl Client {
 
     pub(crate) fn new(settings: Settings) -> Self {
         let core = Arc::new(Core {
-            session: Session::new(settings.protocol, settings.handler_queue_max),
+            session: Session::new(&settings),
             state: watch::Sender::new(State::Idle),
             memory: Mutex::new(settings.memory.clone()),
             stop: Mutex::default(),
@@ -199,8 +199,7 @@ impl Client {
         F: Fn(A) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<R, E>> + Send + 'static,
     {
-        let protocol = self.core.settings.protocol;
-        self.core.session.handlers.answer(target, protocol, handler);
+        self.core.session.handlers.answer(target, handler);
     }
 
     /// Removes one handler.

@@ -117,10 +117,20 @@ pub enum Cause {
         source: Gap,
     },
     /// A handler was too slow for what came.
-    #[error("the handler of {target} is too slow: {limit} calls wait for it already")]
+    #[error(
+        "the handler of {target} is too slow: {calls} calls of {bytes} bytes wait for it already"
+    )]
     SlowHandler {
         /// The handler's target.
         target: String,
+        /// How many wait.
+        calls: usize,
+        /// Their bytes, as they came.
+        bytes: usize,
+    },
+    /// The hub calls and does not take the answers.
+    #[error("the hub does not take its answers: {limit} wait already")]
+    SlowHub {
         /// How many may wait.
         limit: usize,
     },
@@ -230,9 +240,11 @@ pub enum CallError {
         limit: usize,
     },
     /// A stream's items came faster than they were taken.
-    #[error("items came faster than they were taken: {limit} wait already")]
+    #[error("items came faster than they were taken: {items} of {bytes} bytes wait already")]
     Overflow {
-        /// How many may wait.
-        limit: usize,
+        /// How many wait.
+        items: usize,
+        /// Their bytes, as they came.
+        bytes: usize,
     },
 }

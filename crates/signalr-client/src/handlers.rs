@@ -13,13 +13,14 @@ use futures_util::future::BoxFuture;
 use outgate_signalr::payload::Payload;
 use outgate_signalr::{Call, Completed, Headers, Message, Protocol};
 use serde::Serialize;
-use tokio::sync::mpsc;
 use tracing::warn;
 
 use crate::arguments::{FromArguments, Values};
 use crate::error::Cause;
 use crate::http::locked;
-use crate::settings::ANSWERS_MAX;
+use crate::outgoing::Outgoing;
+use crate::room::{Room, Taken};
+use crate::settings::{ANSWERS_MAX, Settings};
 use crate::value;
 
 /// What Microsoft's clients answer for a method that they have no handler for.
@@ -33,8 +34,11 @@ type Answering = dyn Fn(Values) -> BoxFuture<'static, Result<Payload, String>> +
 
 /// The handlers of a client, by their targets in small letters: names of methods are compared
 /// without regard to case.
-#[derive(Default)]
 pub(crate) struct Handlers {
+    protocol: Protocol,
+    /// How many calls may wait for one of them, and how many bytes of calls.
+    queue_max: usize,
+    queue_bytes_max: usize,
     targets: Mutex<HashMap<String, Target>>,
     /// Calls with a result that are being handled.
     answering: Arc<AtomicUsize>,
@@ -50,16 +54,27 @@ struct Target {
 struct Listener {
     handle: Box<Listening>,
     queue: Mutex<Queue>,
+    room: Room,
 }
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<Values>,
+    waiting: VecDeque<(Values, Taken)>,
     /// Whether a task takes from it.
     running: bool,
 }
 
 impl Handlers {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            protocol: settings.protocol,
+            queue_max: settings.handler_queue_max,
+            queue_bytes_max: settings.handler_queue_bytes_max,
+            targets: Mutex::default(),
+            answering: Arc::default(),
+        }
+    }
+
     pub(crate) fn listen<A, F, Fut>(&self, target: &str, handler: F) -> Registration
     where
         A: FromArguments,
@@ -79,6 +94,7 @@ impl Handlers {
         let listener = Arc::new(Listener {
             handle: Box::new(handle),
             queue: Mutex::default(),
+            room: Room::new(self.queue_bytes_max),
         });
         let mut targets = locked(&self.targets);
         let entry = targets.entry(target.to_lowercase()).or_default();
@@ -89,7 +105,7 @@ impl Handlers {
         }
     }
 
-    pub(crate) fn answer<A, R, E, F, Fut>(&self, target: &str, protocol: Protocol, handler: F)
+    pub(crate) fn answer<A, R, E, F, Fut>(&self, target: &str, handler: F)
     where
         A: FromArguments,
         R: Serialize + 'static,
@@ -97,6 +113,7 @@ impl Handlers {
         F: Fn(A) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<R, E>> + Send + 'static,
     {
+        let protocol = self.protocol;
         let handle = move |values| -> BoxFuture<'static, Result<Payload, String>> {
             match A::read(values) {
                 Ok(arguments) => Box::pin(handler(arguments).map(move |answer| {
@@ -123,15 +140,15 @@ impl Handlers {
         locked(&self.targets).remove(&target.to_lowercase());
     }
 
-    /// Has a call handled, without waiting for that.
+    /// Has a call of so many bytes handled, without waiting for that.
     ///
     /// # Errors
-    /// As many calls as `waiting_max` wait for a handler already.
+    /// As many calls as may be wait for a handler already, or answers for the hub.
     pub(crate) fn handle(
         &self,
         call: Call<Payload>,
+        length: usize,
         answer: Option<Answer>,
-        waiting_max: usize,
     ) -> Result<(), Cause> {
         let (listeners, answerer) = {
             let targets = locked(&self.targets);
@@ -145,16 +162,18 @@ impl Handlers {
         }
         let values = Values(call.arguments);
         for listener in listeners {
-            if !push(&listener, values.clone(), waiting_max) {
-                return Err(Cause::SlowHandler {
-                    target: call.target,
-                    limit: waiting_max,
-                });
-            }
+            let pushed = push(&listener, values.clone(), length, self.queue_max);
+            pushed.map_err(|calls| Cause::SlowHandler {
+                target: call.target.clone(),
+                calls,
+                bytes: listener.room.taken(),
+            })?;
         }
         match (answer, answerer) {
-            (Some(answer), Some(answerer)) => self.handle_for_result(&*answerer, values, answer),
-            (Some(answer), None) => answer.send(Err(NO_RESULT.to_owned())),
+            (Some(answer), Some(answerer)) => {
+                return self.handle_for_result(&*answerer, values, answer);
+            }
+            (Some(answer), None) => return answer.refuse(NO_RESULT),
             (None, Some(answerer)) => {
                 // Nobody waits for the result.
                 tokio::spawn(answerer(values).map(|_| ()));
@@ -164,16 +183,24 @@ impl Handlers {
         Ok(())
     }
 
-    fn handle_for_result(&self, answerer: &Answering, values: Values, answer: Answer) {
+    fn handle_for_result(
+        &self,
+        answerer: &Answering,
+        values: Values,
+        answer: Answer,
+    ) -> Result<(), Cause> {
         let Some(seat) = Seat::take(&self.answering) else {
-            return answer.send(Err(BUSY.to_owned()));
+            return answer.refuse(BUSY);
         };
         let handling = AssertUnwindSafe(answerer(values)).catch_unwind();
         tokio::spawn(async move {
             let result = handling.await;
-            answer.send(result.unwrap_or_else(|_| Err(PANICKED.to_owned())));
+            let record = answer.record(result.unwrap_or_else(|_| Err(PANICKED.to_owned())));
+            // Without a connection nobody waits for it.
+            let _ = answer.outgoing.send(record).await;
             drop(seat);
         });
+        Ok(())
     }
 }
 
@@ -194,24 +221,29 @@ impl Drop for Seat {
     }
 }
 
-/// Puts a call behind those that wait; false when there are too many.
-fn push(listener: &Arc<Listener>, values: Values, waiting_max: usize) -> bool {
+/// Puts a call behind those that wait; where they are too many or too long, says how many.
+fn push(
+    listener: &Arc<Listener>,
+    values: Values,
+    length: usize,
+    waiting_max: usize,
+) -> Result<(), usize> {
     let mut queue = locked(&listener.queue);
-    if queue.waiting.len() >= waiting_max {
-        return false;
-    }
-    queue.waiting.push_back(values);
+    let waiting = queue.waiting.len();
+    let room = Some(()).filter(|()| waiting < waiting_max);
+    let room = room.and_then(|()| listener.room.try_take(length));
+    queue.waiting.push_back((values, room.ok_or(waiting)?));
     if !std::mem::replace(&mut queue.running, true) {
         tokio::spawn(run(listener.clone()));
     }
-    true
+    Ok(())
 }
 
 async fn run(listener: Arc<Listener>) {
     loop {
         let values = {
             let mut queue = locked(&listener.queue);
-            let Some(values) = queue.waiting.pop_front() else {
+            let Some((values, _room)) = queue.waiting.pop_front() else {
                 queue.running = false;
                 return;
             };
@@ -243,32 +275,24 @@ impl std::fmt::Debug for Registration {
 pub(crate) struct Answer {
     pub(crate) id: String,
     pub(crate) protocol: Protocol,
-    pub(crate) outgoing: mpsc::Sender<Bytes>,
+    pub(crate) outgoing: Outgoing,
 }
 
 impl Answer {
-    fn send(self, result: Result<Payload, String>) {
+    fn record(&self, result: Result<Payload, String>) -> Bytes {
         let completion = Message::Completion {
             headers: Headers::new(),
-            id: self.id,
+            id: self.id.clone(),
             completed: match result {
                 Ok(value) => Completed::Result(value),
                 Err(error) => Completed::Error(error),
             },
         };
-        let record = value::write(self.protocol, completion).into();
-        send_soon(&self.outgoing, record);
+        value::write(self.protocol, completion).into()
     }
-}
 
-/// Sends a record as soon as there is room, without waiting for that. Who calls it sees to it that
-/// not too many wait.
-pub(crate) fn send_soon(outgoing: &mpsc::Sender<Bytes>, record: Bytes) {
-    let Err(mpsc::error::TrySendError::Full(record)) = outgoing.try_send(record) else {
-        return;
-    };
-    let outgoing = outgoing.clone();
-    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-        runtime.spawn(async move { outgoing.send(record).await });
+    /// Answers at once, without a result.
+    fn refuse(self, error: &str) -> Result<(), Cause> {
+        self.outgoing.answer(self.record(Err(error.to_owned())))
     }
 }

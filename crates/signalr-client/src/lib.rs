@@ -47,9 +47,20 @@
 //!
 //! # Bounds
 //!
-//! A server cannot make a client grow: messages ([`Builder::message_max`]), what waits for a handler
-//! ([`Builder::handler_queue_max`]) and items of streams ([`Builder::items_max`]) are bounded, and so
-//! is every wait ([`settings`]). A handler that is slow holds up its own calls and nothing else.
+//! A server cannot make a client grow. What waits is bounded in number and in bytes, as they came
+//! (values of MessagePack may take forty times as much memory), and one message fits always. What
+//! happens then:
+//!
+//! | what waits | at its bound |
+//! |---|---|
+//! | calls for one handler ([`Builder::handler_queue_max`], [`Builder::handler_queue_bytes_max`]) | the connection ends with [`Cause::SlowHandler`] |
+//! | items of one stream ([`Builder::items_max`], [`Builder::items_bytes_max`]) | the stream is cancelled and ends with [`CallError::Overflow`], after the items that wait |
+//! | what the program sends ([`settings::OUTGOING_MAX`], [`settings::OUTGOING_BYTES_MAX`]) | who sends waits |
+//! | answers that the hub does not take ([`settings::LATE_MAX`]) | the connection ends with [`Cause::SlowHub`] |
+//! | calls and streams without an answer ([`settings::PENDING_MAX`]) | one more fails with [`CallError::TooMany`] |
+//!
+//! Messages ([`Builder::message_max`]) and every wait ([`settings`]) are bounded too. A handler that
+//! is slow holds up its own calls and nothing else.
 //!
 //! # Streams
 //!
@@ -88,6 +99,8 @@ mod error;
 mod handlers;
 mod http;
 mod link;
+mod outgoing;
+mod room;
 mod serving;
 mod session;
 pub mod settings;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use outgate_signalr::framing::Records;
 use outgate_signalr::negotiate::Transport;
 use outgate_signalr::{Message, Protocol};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
@@ -16,8 +16,8 @@ use crate::counted::Counted;
 use crate::driver::stopped;
 use crate::error::Cause;
 use crate::link::{self, Link};
+use crate::outgoing::{Queue, outgoing};
 use crate::session::Flow;
-use crate::settings::OUTGOING_MAX;
 use crate::state::State;
 use crate::transport::{Reader, Writer};
 
@@ -47,7 +47,7 @@ pub(crate) enum Ended {
 
 /// Serves a connection until it ends. Then nobody waits for anything from it.
 pub(crate) async fn serve(core: &Core, link: Link, stop: &mut watch::Receiver<bool>) -> Ended {
-    let (outgoing, queue) = mpsc::channel(OUTGOING_MAX);
+    let (outgoing, queue) = outgoing();
     core.session.attach(outgoing);
     core.state.send_replace(State::Connected {
         transport: link.transport,
@@ -85,7 +85,7 @@ pub(crate) async fn serve(core: &Core, link: Link, stop: &mut watch::Receiver<bo
 struct Serving<'a> {
     core: &'a Core,
     link: Link,
-    queue: mpsc::Receiver<Bytes>,
+    queue: Queue,
     /// What is counted on a connection that outlives its transport.
     counted: Option<Counted>,
 }
@@ -178,6 +178,7 @@ fn is_of_the_way(cause: &Cause) -> bool {
         | Cause::Closed { .. }
         | Cause::Token { .. }
         | Cause::SlowHandler { .. }
+        | Cause::SlowHub { .. }
         | Cause::Gap { .. } => false,
     }
 }
@@ -232,7 +233,7 @@ fn hear(core: &Core, records: &mut Records, counted: Option<&Counted>) -> Result
         {
             continue;
         }
-        let flow = core.session.handle_message(message)?;
+        let flow = core.session.handle_message(message, length)?;
         if matches!(flow, Flow::Closed { .. }) {
             return Ok(flow);
         }
@@ -254,7 +255,7 @@ enum Next {
 async fn talk(
     core: &Core,
     transport: Transport,
-    (writer, queue): (&mut Writer, &mut mpsc::Receiver<Bytes>),
+    (writer, queue): (&mut Writer, &mut Queue),
     counted: Option<&Counted>,
 ) -> Cause {
     let patience = match transport {
@@ -302,11 +303,11 @@ async fn talk(
 }
 
 /// A record, and what waits behind it.
-fn batch(first: Bytes, queue: &mut mpsc::Receiver<Bytes>) -> Vec<Bytes> {
+fn batch(first: Bytes, queue: &mut Queue) -> Vec<Bytes> {
     let mut length = first.len();
     let mut batch = vec![first];
     while length < BATCH_MAX
-        && let Ok(record) = queue.try_recv()
+        && let Some(record) = queue.try_recv()
     {
         length += record.len();
         batch.push(record);
@@ -315,13 +316,9 @@ fn batch(first: Bytes, queue: &mut mpsc::Receiver<Bytes>) -> Vec<Bytes> {
 }
 
 /// Sends what was taken to be sent, and a close.
-async fn finish(
-    protocol: Protocol,
-    writer: &mut Writer,
-    queue: &mut mpsc::Receiver<Bytes>,
-) -> Result<(), Cause> {
+async fn finish(protocol: Protocol, writer: &mut Writer, queue: &mut Queue) -> Result<(), Cause> {
     queue.close();
-    while let Ok(record) = queue.try_recv() {
+    while let Some(record) = queue.try_recv() {
         writer.send(&batch(record, queue)).await?;
     }
     let close = Message::Close {

@@ -10,9 +10,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::error::{CallError, Cause};
-use crate::handlers::{Answer, Handlers, send_soon};
+use crate::handlers::{Answer, Handlers};
 use crate::http::locked;
-use crate::settings::PENDING_MAX;
+use crate::outgoing::Outgoing;
+use crate::room::{Room, Taken};
+use crate::settings::{PENDING_MAX, Settings};
 use crate::value;
 
 /// How a call ended.
@@ -21,7 +23,8 @@ pub(crate) type Answered = Result<Option<Payload>, CallError>;
 pub(crate) struct Session {
     pub(crate) protocol: Protocol,
     pub(crate) handlers: Handlers,
-    waiting_max: usize,
+    /// How many bytes of a stream's items may wait.
+    items_bytes_max: usize,
     state: Mutex<State>,
 }
 
@@ -30,7 +33,7 @@ struct State {
     /// Ids are never used again, not even over another connection: a late answer meets nobody.
     last_id: u64,
     /// The connection, if there is one.
-    outgoing: Option<mpsc::Sender<Bytes>>,
+    outgoing: Option<Outgoing>,
     pending: HashMap<String, Pending>,
 }
 
@@ -46,8 +49,11 @@ struct Uploads(Vec<AbortHandle>);
 
 enum Waits {
     Call(oneshot::Sender<Answered>),
-    Stream(mpsc::Sender<Payload>, StreamEnd),
+    Stream(mpsc::Sender<Item>, Room, StreamEnd),
 }
+
+/// An item of a stream, and the room that it takes while it waits.
+pub(crate) type Item = (Payload, Taken);
 
 /// Why a stream ended, if it did not end well.
 pub(crate) type StreamEnd = Arc<Mutex<Option<CallError>>>;
@@ -65,7 +71,7 @@ impl Waits {
         match self {
             // Whoever called may have lost interest.
             Self::Call(sender) => drop(sender.send(ended)),
-            Self::Stream(_, end) => *locked(&end) = ended.err(),
+            Self::Stream(_, _, end) => *locked(&end) = ended.err(),
         }
     }
 }
@@ -82,17 +88,17 @@ pub(crate) enum Flow {
 }
 
 impl Session {
-    pub(crate) fn new(protocol: Protocol, waiting_max: usize) -> Self {
+    pub(crate) fn new(settings: &Settings) -> Self {
         Self {
-            protocol,
-            handlers: Handlers::default(),
-            waiting_max,
+            protocol: settings.protocol,
+            handlers: Handlers::new(settings),
+            items_bytes_max: settings.items_bytes_max,
             state: Mutex::default(),
         }
     }
 
     /// There is a connection.
-    pub(crate) fn attach(&self, outgoing: mpsc::Sender<Bytes>) {
+    pub(crate) fn attach(&self, outgoing: Outgoing) {
         locked(&self.state).outgoing = Some(outgoing);
     }
 
@@ -109,7 +115,7 @@ impl Session {
     }
 
     /// The connection's way out.
-    pub(crate) fn outgoing(&self) -> Result<mpsc::Sender<Bytes>, CallError> {
+    pub(crate) fn outgoing(&self) -> Result<Outgoing, CallError> {
         let outgoing = locked(&self.state).outgoing.clone();
         outgoing.ok_or(CallError::NotConnected)
     }
@@ -135,10 +141,11 @@ impl Session {
         &self,
         id: &str,
         items_max: usize,
-    ) -> Result<(mpsc::Receiver<Payload>, StreamEnd), CallError> {
+    ) -> Result<(mpsc::Receiver<Item>, StreamEnd), CallError> {
         let (sender, receiver) = mpsc::channel(items_max.max(1));
         let end = StreamEnd::default();
-        self.wait(id, Waits::Stream(sender, end.clone()))?;
+        let room = Room::new(self.items_bytes_max);
+        self.wait(id, Waits::Stream(sender, room, end.clone()))?;
         Ok((receiver, end))
     }
 
@@ -180,7 +187,8 @@ impl Session {
                 headers: Headers::new(),
                 id: id.to_owned(),
             };
-            send_soon(&outgoing, self.write(cancel));
+            // No more of them wait than there were calls.
+            outgoing.send_soon(self.write(cancel));
         }
     }
 
@@ -189,11 +197,15 @@ impl Session {
         Ok(value::read(self.protocol, record)?)
     }
 
-    /// Takes a message of the hub.
-    pub(crate) fn handle_message(&self, message: Message<Payload>) -> Result<Flow, Cause> {
+    /// Takes a message of the hub, of so many bytes.
+    pub(crate) fn handle_message(
+        &self,
+        message: Message<Payload>,
+        length: usize,
+    ) -> Result<Flow, Cause> {
         match message {
-            Message::Invocation { id, call } => self.handle_call(id, call)?,
-            Message::StreamItem { id, item, .. } => self.handle_item(&id, item),
+            Message::Invocation { id, call } => self.handle_call(id, call, length)?,
+            Message::StreamItem { id, item, .. } => self.handle_item(&id, item, length),
             Message::Completion { id, completed, .. } => self.handle_completion(&id, completed),
             Message::Close {
                 error,
@@ -215,33 +227,41 @@ impl Session {
         Ok(Flow::GoesOn)
     }
 
-    fn handle_call(&self, id: Option<String>, call: Call<Payload>) -> Result<(), Cause> {
+    fn handle_call(
+        &self,
+        id: Option<String>,
+        call: Call<Payload>,
+        length: usize,
+    ) -> Result<(), Cause> {
         let outgoing = self.outgoing().ok();
         let answer = id.zip(outgoing).map(|(id, outgoing)| Answer {
             id,
             protocol: self.protocol,
             outgoing,
         });
-        self.handlers.handle(call, answer, self.waiting_max)
+        self.handlers.handle(call, length, answer)
     }
 
-    fn handle_item(&self, id: &str, item: Payload) {
+    fn handle_item(&self, id: &str, item: Payload, length: usize) {
         {
             let state = locked(&self.state);
             let Some(Pending {
-                waits: Waits::Stream(items, end),
+                waits: Waits::Stream(items, room, end),
                 ..
             }) = state.pending.get(id)
             else {
                 return;
             };
-            match items.try_send(item) {
-                Ok(()) => return,
-                Err(mpsc::error::TrySendError::Full(_)) => {
-                    let limit = items.max_capacity();
-                    *locked(end) = Some(CallError::Overflow { limit });
+            let (waiting, bytes) = (items.max_capacity() - items.capacity(), room.taken());
+            // Items are put into it only here.
+            let place = items.try_reserve();
+            match (place, room.try_take(length)) {
+                (Ok(place), Some(taken)) => return place.send((item, taken)),
+                (Err(mpsc::error::TrySendError::Closed(())), _) => {}
+                (Ok(_) | Err(mpsc::error::TrySendError::Full(())), _) => {
+                    let items = waiting;
+                    *locked(end) = Some(CallError::Overflow { items, bytes });
                 }
-                Err(mpsc::error::TrySendError::Closed(_)) => {}
             }
         }
         self.cancel(id);

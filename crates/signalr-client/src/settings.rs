@@ -24,13 +24,22 @@ pub const MESSAGE_MAX: usize = 1024 * 1024;
 /// Calls and streams that may wait for an answer.
 pub const PENDING_MAX: usize = 4096;
 /// Records that wait to be sent; whoever sends one more waits.
-pub(crate) const OUTGOING_MAX: usize = 64;
+pub const OUTGOING_MAX: usize = 64;
+/// Bytes of the records that wait to be sent; whoever sends one more waits.
+pub const OUTGOING_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Answers that wait beside those records, which a hub that calls does not take.
+pub const LATE_MAX: usize = 256;
 /// Calls that may wait for one handler, unless the caller says otherwise.
 pub const HANDLER_QUEUE_MAX: usize = 256;
+/// Bytes of the calls that may wait for one handler, as they came, unless the caller says otherwise.
+pub const HANDLER_QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Calls with a result that are handled at a time; one more is answered with an error.
 pub const ANSWERS_MAX: usize = 64;
 /// Items of a stream that may wait to be taken, unless the caller says otherwise.
 pub const ITEMS_MAX: usize = 1024;
+/// Bytes of the items of a stream that may wait to be taken, as they came, unless the caller says
+/// otherwise.
+pub const ITEMS_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 pub(crate) struct Settings {
     pub(crate) url: String,
@@ -49,5 +58,7 @@ pub(crate) struct Settings {
     pub(crate) keep_alive: Duration,
     pub(crate) message_max: usize,
     pub(crate) handler_queue_max: usize,
+    pub(crate) handler_queue_bytes_max: usize,
     pub(crate) items_max: usize,
+    pub(crate) items_bytes_max: usize,
 }

@@ -247,7 +247,11 @@ async fn a_connection_ends_when_what_comes_does_not() {
     const PIECE: &[u8] = b"\x00\x04xxxx";
     /// A ping of WebSocket, which is answered.
     const SLOW_FRAME: &[u8] = b"\x01\x04x";
+    /// A call with a result, from a hub that does not take what it is answered.
+    const CALL: &[u8] =
+        b"\x81\x3a{\"type\":1,\"invocationId\":\"1\",\"target\":\"X\",\"arguments\":[]}\x1e";
     for (transport, evil) in [
+        (Transport::WebSockets, Evil::Endless(CALL)),
         (Transport::WebSockets, Evil::Endless(b"\x01\x04xxxx")),
         (Transport::WebSockets, Evil::Endless(PIECE)),
         (

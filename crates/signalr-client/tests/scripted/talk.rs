@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use outgate_signalr_client::{CallError, Cause, Client};
+use outgate_signalr_client::{Builder, CallError, Cause, Client};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
@@ -120,24 +120,48 @@ async fn a_slow_handler_holds_up_neither_pings_nor_answers_nor_others() {
 
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_is_far_too_slow_ends_the_connection_and_says_which_it_is() {
+    let call = call("Slow", "[]");
+    let three = 3 * call.len();
+    for bound in [
+        |builder: Builder, _| builder.handler_queue_max(3),
+        |builder: Builder, three| builder.handler_queue_bytes_max(three),
+    ] {
+        let hub = Hub::new();
+        let client = bound(hub.builder(), three).build().unwrap();
+        client.on("Slow", |()| sleep(Duration::from_secs(1000)));
+        client.start().await.unwrap();
+        let peer = hub.accept().await;
+        peer.say(&call);
+        // Being handled, it waits no more.
+        sleep(Duration::from_secs(1)).await;
+        for _ in 0..3 {
+            peer.say(&call);
+        }
+        sleep(Duration::from_secs(1)).await;
+        assert!(client.state().borrow().is_connected());
+        peer.say(&call);
+        let cause = closed(&client).await.unwrap();
+        let expected = format!(
+            "the handler of Slow is too slow: 3 calls of {three} bytes wait for it already"
+        );
+        assert_eq!(cause.to_string(), expected);
+        assert!(matches!(cause, Cause::SlowHandler { .. }));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_longer_than_all_that_may_wait_is_handled_all_the_same() {
     let hub = Hub::new();
-    let client = hub.builder().handler_queue_max(3).build().unwrap();
-    client.on("Slow", |()| sleep(Duration::from_secs(1000)));
+    let client = hub.builder().handler_queue_bytes_max(10).build().unwrap();
+    let (heard, mut hears) = mpsc::unbounded_channel();
+    client.on("Said", move |(text,): (String,)| {
+        heard.send(text).unwrap();
+        std::future::ready(())
+    });
     client.start().await.unwrap();
     let peer = hub.accept().await;
-    peer.say(&call("Slow", "[]"));
-    // Being handled, it waits no more.
-    sleep(Duration::from_secs(1)).await;
-    for _ in 0..3 {
-        peer.say(&call("Slow", "[]"));
-    }
-    sleep(Duration::from_secs(1)).await;
-    assert!(client.state().borrow().is_connected());
-    peer.say(&call("Slow", "[]"));
-    let cause = closed(&client).await.unwrap();
-    let expected = "the handler of Slow is too slow: 3 calls wait for it already";
-    assert_eq!(cause.to_string(), expected);
-    assert!(matches!(cause, Cause::SlowHandler { .. }));
+    peer.say(&call("Said", r#"["longer than ten bytes"]"#));
+    assert_eq!(hears.recv().await.unwrap(), "longer than ten bytes");
 }
 
 #[tokio::test(start_paused = true)]
@@ -213,20 +237,28 @@ async fn a_stream_that_nobody_takes_or_that_does_not_fit_is_cancelled_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_is_taken_too_slowly_ends_with_what_had_room() {
-    let hub = Hub::new();
-    let (client, mut peer) = connected(&hub).await;
-    let call = client.call("Count").items_max(2);
-    let mut items = call.stream::<u32>().await.unwrap();
-    let id = peer.asked().await["invocationId"].clone();
-    for number in 0..3 {
-        peer.say(&item(&id, number));
+    let two = 2 * item(&"1".into(), 0).len();
+    for bound in [
+        |builder: Builder, _| builder.items_max(2),
+        |builder: Builder, two| builder.items_bytes_max(two),
+    ] {
+        let hub = Hub::new();
+        let client = bound(hub.builder(), two).build().unwrap();
+        client.start().await.unwrap();
+        let mut peer = hub.accept().await;
+        let mut items = client.stream::<u32>("Count", ()).await.unwrap();
+        let id = peer.asked().await["invocationId"].clone();
+        for number in 0..3 {
+            peer.say(&item(&id, number));
+        }
+        assert_eq!(peer.asked().await["type"], 5);
+        assert_eq!(items.next().await.unwrap().unwrap(), 0);
+        assert_eq!(items.next().await.unwrap().unwrap(), 1);
+        let error = items.next().await.unwrap().unwrap_err();
+        let expected = matches!(error, CallError::Overflow { items: 2, bytes } if bytes == two);
+        assert!(expected, "{error}");
+        assert!(items.next().await.is_none());
     }
-    assert_eq!(peer.asked().await["type"], 5);
-    assert_eq!(items.next().await.unwrap().unwrap(), 0);
-    assert_eq!(items.next().await.unwrap().unwrap(), 1);
-    let error = items.next().await.unwrap().unwrap_err();
-    assert!(matches!(error, CallError::Overflow { limit: 2 }), "{error}");
-    assert!(items.next().await.is_none());
 }
 
 #[tokio::test(start_paused = true)]
