@@ -6,5 +6,7 @@
 //! column of and the local page and API read.
 
 pub mod config;
+pub mod inbox;
 pub mod link;
 pub mod status;
+pub mod twin;

@@ -233,7 +233,7 @@ impl Half {
         if document == self.document {
             return Ok(None);
         }
-        merge::bounded(&document)?;
+        merge::check(&document)?;
         Ok(Some(Self {
             document,
             version: self.version + 1,

@@ -14,6 +14,7 @@ pub mod happy_eyeballs;
 pub mod http_date;
 pub mod icmp;
 pub mod ldap;
+pub mod merge_patch;
 pub mod ntp;
 pub mod otlp;
 pub mod rtp;

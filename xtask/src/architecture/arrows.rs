@@ -33,7 +33,7 @@ const ALLOWED: [(&str, &[&str]); 25] = [
     ("outgate-lab", &["outgate-manifest", "outgate-standin"]),
     ("outgate-testbed", &[]),
     ("outgate-store", &[]),
-    ("outgate-core", &["outgate-store"]),
+    ("outgate-core", &["outgate-store", "outgate-wire"]),
     ("outgate-door", &[]),
     ("outgate-firebase", &[]),
     (
