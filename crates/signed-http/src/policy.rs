@@ -124,7 +124,7 @@ impl Policy<'_> {
         }
         let key = keys(&keyid).ok_or_else(|| Refused::UnknownKey(keyid.clone()))?;
         let base = signature_base(message, &components, &parameters)?;
-        if !key.verifies(&base, &signature) {
+        if !key.verifies(base.as_bytes(), &signature) {
             return Err(Refused::Forged(keyid));
         }
         Ok(Verified {

@@ -116,13 +116,12 @@ impl Signer {
         VerifyingKey(key)
     }
 
-    /// The signature of a text (RFC 8032 §5.1.6).
-    pub(crate) fn signature_of(&self, text: &str) -> [u8; 64] {
+    /// The signature of bytes (RFC 8032 §5.1.6) that are no HTTP message. They are to begin with what
+    /// they are for, so that none can be taken for another, nor for the base of a message, which
+    /// begins with a quotation mark.
+    pub fn signature_of(&self, bytes: &[u8]) -> [u8; 64] {
         let mut signature = [0; 64];
-        for (to, from) in signature
-            .iter_mut()
-            .zip(self.pair.sign(text.as_bytes()).as_ref())
-        {
+        for (to, from) in signature.iter_mut().zip(self.pair.sign(bytes).as_ref()) {
             *to = *from;
         }
         signature
@@ -153,7 +152,7 @@ impl Signer {
             .with_text("tag", cover.tag);
         let base = signature_base(message, cover.components, &parameters)?;
         let list = parameters.serialized(cover.components);
-        let encoded = STANDARD.encode(self.signature_of(&base));
+        let encoded = STANDARD.encode(self.signature_of(base.as_bytes()));
         let value = |text: String| HeaderValue::from_str(&text).map_err(|_| SignError::Text(text));
         Ok(Signed {
             input: value(format!("{}={list}", label.as_str()))?,
@@ -183,8 +182,9 @@ impl VerifyingKey {
         &self.0
     }
 
-    pub(crate) fn verifies(&self, text: &str, signature: &[u8]) -> bool {
+    /// Whether the signature is of these bytes, by this key (RFC 8032 §5.1.7).
+    pub fn verifies(&self, bytes: &[u8], signature: &[u8]) -> bool {
         let key = UnparsedPublicKey::new(&ED25519, self.0);
-        key.verify(text.as_bytes(), signature).is_ok()
+        key.verify(bytes, signature).is_ok()
     }
 }

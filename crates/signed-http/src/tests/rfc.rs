@@ -166,7 +166,10 @@ fn the_example_signed_with_ed25519_is_what_the_key_signs() {
     let base = base(&Message::Request(request(&fields)), input);
     let signature =
         "wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCw==";
-    assert_eq!(STANDARD.encode(ed25519().signature_of(&base)), signature);
+    assert_eq!(
+        STANDARD.encode(ed25519().signature_of(base.as_bytes())),
+        signature
+    );
 }
 
 #[test]
