@@ -15,6 +15,7 @@ mod icmp;
 mod ldap;
 mod manifest;
 mod mqtt;
+mod neighbours;
 mod ntp;
 mod otlp;
 mod proxy_script;
@@ -40,6 +41,7 @@ pub use self::icmp::icmp_reply;
 pub use self::ldap::ldap_message;
 pub use self::manifest::manifest;
 pub use self::mqtt::{mqtt_connection, mqtt_packet};
+pub use self::neighbours::{neighbours_message, neighbours_roster};
 pub use self::ntp::ntp_reply;
 pub use self::otlp::{otlp_json, otlp_protobuf};
 pub use self::proxy_script::proxy_script_answer;
@@ -74,6 +76,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("manifest", manifest),
     ("mqtt_connection", mqtt_connection),
     ("mqtt_packet", mqtt_packet),
+    ("neighbours_message", neighbours_message),
+    ("neighbours_roster", neighbours_roster),
     ("ntp_reply", ntp_reply),
     ("proxy_script_answer", proxy_script_answer),
     ("otlp_json", otlp_json),

@@ -11,6 +11,7 @@ const ALLOWED: [(&str, &[&str]); 25] = [
     ("outgate-pac", &[]),
     ("outgate-signalr", &[]),
     ("outgate-signed-http", &[]),
+    ("outgate-neighbours", &["outgate-signed-http"]),
     ("outgate-signalr-client", &["outgate-signalr"]),
     ("outgate-signalr-server", &["outgate-signalr"]),
     (
@@ -84,6 +85,7 @@ const ALLOWED: [(&str, &[&str]); 25] = [
             "outgate-firebase",
             "outgate-manifest",
             "outgate-mqtt",
+            "outgate-neighbours",
             "outgate-pac",
             "outgate-signalr",
             "outgate-signed-http",
@@ -95,13 +97,15 @@ const ALLOWED: [(&str, &[&str]); 25] = [
 ];
 
 /// The packages that compute and never talk to anybody.
-pub(super) const WITHOUT_INPUT_OR_OUTPUT: [&str; 7] = [
+pub(super) const WITHOUT_INPUT_OR_OUTPUT: [&str; 9] = [
     "outgate-firebase",
     "outgate-manifest",
     "outgate-mqtt",
+    "outgate-neighbours",
     "outgate-pac",
     "outgate-render",
     "outgate-signalr",
+    "outgate-signed-http",
     "outgate-wire",
 ];
 
