@@ -8,5 +8,6 @@
 pub mod config;
 pub mod inbox;
 pub mod link;
+pub mod queue;
 pub mod status;
 pub mod twin;

@@ -11,6 +11,8 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
+use crate::queue::Level;
+
 /// The most errors that are remembered; the oldest goes first.
 pub const MAX_TROUBLES: usize = 32;
 
@@ -111,8 +113,10 @@ pub struct Queue {
     pub bytes: u64,
     /// The most that they may take.
     pub limit_bytes: u64,
-    /// How many were dropped since the queue was made, for want of room or because of their age.
+    /// How many were dropped since the queue was made.
     pub dropped: u64,
+    /// All of that by how much it mattered, what matters least first.
+    pub levels: Vec<Level>,
 }
 
 /// The network that the device stands in.

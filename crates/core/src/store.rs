@@ -7,7 +7,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use outgate_store::{Committed, Schema};
+use outgate_store::{Committed, Room, Schema};
 
 use crate::happening::{Happening, Hook};
 use crate::limits::Limits;
@@ -74,7 +74,12 @@ pub(crate) fn open(folder: &Path, limits: &Limits, hook: Hook) -> Result<Store, 
     let hook = outgate_store::Hook::new(move |&Committed { writes, took }| {
         hook.tell(&Happening::Committed { writes, took });
     });
-    Ok(Store::open(&MODEL, folder, limits.reserve, hook)?)
+    Ok(Store::open(
+        &MODEL,
+        folder,
+        Room::leaving(limits.reserve),
+        hook,
+    )?)
 }
 
 /// Opens what devices log, in `folder`, leaving `reserve` bytes of the disk free.
@@ -83,7 +88,7 @@ pub(crate) fn open(folder: &Path, limits: &Limits, hook: Hook) -> Result<Store, 
 /// [`OpenError`].
 pub(crate) fn open_logs(folder: &Path, reserve: u64) -> Result<Store, OpenError> {
     let hook = outgate_store::Hook::default();
-    Ok(Store::open(&LOGS, folder, reserve, hook)?)
+    Ok(Store::open(&LOGS, folder, Room::leaving(reserve), hook)?)
 }
 
 /// The device model in `folder`, for tests of a part that uses it.

@@ -42,7 +42,7 @@ pub use folder::OpenError;
 pub use hook::{Committed, Hook};
 pub use readers::{MAX_DAMAGES, MAX_READERS};
 pub use schema::Schema;
-pub use space::{Use, used};
+pub use space::{LOG, Room, Space, Use, used};
 pub use writer::MAX_WAITING;
 
 use work::{Importance, Order, Task, Write};
@@ -55,24 +55,19 @@ pub struct Store<E = Error> {
 
 impl<E: Failure> Store<E> {
     /// Opens the store with the tables of `schema` in `folder`, made for its owner alone if it is
-    /// not there, and brings its tables up to date. Leaves `reserve` bytes of the disk free.
-    /// `hook` is told of commits.
+    /// not there, and brings its tables up to date. Uses the disk as `room` says. `hook`
+    /// is told of commits.
     ///
     /// # Errors
     /// [`OpenError`].
-    pub fn open(
-        schema: &Schema,
-        folder: &Path,
-        reserve: u64,
-        hook: Hook,
-    ) -> Result<Self, OpenError> {
+    pub fn open(schema: &Schema, folder: &Path, room: Room, hook: Hook) -> Result<Self, OpenError> {
         let (file, lock) = folder::take(folder, schema)?;
         let mut connection = Connection::open(&file)?;
         schema::prepare(&mut connection, &file, schema)?;
         folder::sync(folder)?;
         let readers = Arc::new(readers::Readers::new(file.clone()));
-        let wal = wal::Wal::watch(&mut connection, Arc::clone(&readers))?;
-        let space = space::Space::new(file, reserve);
+        let wal = wal::Wal::watch(&mut connection, Arc::clone(&readers), room.log)?;
+        let space = Space::new(file, room.reserve);
         Ok(Self {
             writer: writer::Writer::start(connection, lock, (wal, space), hook)?,
             readers,

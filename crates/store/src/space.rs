@@ -4,8 +4,30 @@ use std::path::PathBuf;
 
 use rusqlite::Connection;
 
+/// After so many bytes the log is copied into the file, unless something else is said: 16 MiB.
+pub const LOG: u64 = 16 << 20;
+
+/// How much of a disk a store uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes of the disk that are left free of what may not fill it.
+    pub reserve: u64,
+    /// Bytes of the log beside the file after which it is copied into the file. It has a few
+    /// commits more, and up to eight times as many while somebody reads for long.
+    pub log: u64,
+}
+
+impl Room {
+    /// Leaves so many bytes free, with a log of the usual size.
+    #[must_use]
+    pub fn leaving(reserve: u64) -> Self {
+        Self { reserve, log: LOG }
+    }
+}
+
 /// The disk that the store lies on.
-pub(super) struct Space {
+#[derive(Clone, Debug)]
+pub struct Space {
     file: PathBuf,
     reserve: u64,
 }
@@ -21,7 +43,8 @@ pub struct Use {
 
 impl Space {
     /// The disk of `file`, of which `reserve` bytes are to be left free.
-    pub(super) fn new(file: PathBuf, reserve: u64) -> Self {
+    #[must_use]
+    pub fn new(file: PathBuf, reserve: u64) -> Self {
         Self { file, reserve }
     }
 
@@ -30,7 +53,10 @@ impl Space {
     /// What was cleared away leaves hollows in the file, which count as free: otherwise a disk
     /// that this store alone has filled would stay full for ever. They do not take the log,
     /// though, so a quarter of the reserve must be free on the disk itself.
-    pub(super) fn has_room(&self, connection: &Connection) -> rusqlite::Result<bool> {
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn has_room(&self, connection: &Connection) -> rusqlite::Result<bool> {
         let Ok(disk) = rustix::fs::statvfs(&self.file) else {
             // Then SQLite will find out.
             return Ok(true);

@@ -3,7 +3,7 @@
 //! SQLite appends commits to the log and copies them into the file when told to. It can begin the
 //! log anew only once all of it has been copied and nobody reads from it, so a reader that goes
 //! on and on would make it grow for ever. Readers here are short; should one not be, it is
-//! interrupted when the log reaches [`MAX_PAGES`].
+//! interrupted when the log is [`MOST`] times as large as it should be.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,14 +13,15 @@ use rusqlite::Connection;
 
 use crate::readers::Readers;
 
-/// After so many more pages (of 4 KiB) the log is copied into the file: 16 MiB.
-const PAGES_A_CHECKPOINT: u32 = 4_096;
+/// The bytes of a page, unless SQLite is told otherwise.
+const PAGE: u64 = 4_096;
 
-/// At so many pages readers are interrupted so that the log can begin anew: 128 MiB.
-pub(super) const MAX_PAGES: u32 = 32_768;
+/// At so many times the size after which the log is copied, readers are interrupted so that it
+/// can begin anew.
+pub(super) const MOST: u32 = 8;
 
-/// What is left of a log that had to grow, once it begins anew: 32 MiB.
-const BYTES_KEPT: u32 = 32 << 20;
+/// So many times that size is left of a log that had to grow, once it begins anew.
+const KEPT: u64 = 2;
 
 /// How long to wait for interrupted readers to be gone.
 const READERS_GONE: Duration = Duration::from_millis(500);
@@ -31,14 +32,17 @@ pub(super) struct Wal {
     pages: Arc<AtomicU32>,
     /// Pages in it when it was last copied.
     copied: u32,
+    /// After so many more pages it is copied into the file.
+    enough: u32,
     readers: Arc<Readers>,
 }
 
 impl Wal {
-    /// Takes the care of the log over from SQLite.
+    /// Takes the care of the log over from SQLite. It is copied after about `bytes`.
     pub(super) fn watch(
         connection: &mut Connection,
         readers: Arc<Readers>,
+        bytes: u64,
     ) -> rusqlite::Result<Self> {
         let pages = Arc::new(AtomicU32::new(0));
         let told = Arc::clone(&pages);
@@ -46,10 +50,12 @@ impl Wal {
             told.store(u32::try_from(pages).unwrap_or(0), Ordering::Relaxed);
             Ok(())
         }))?;
-        connection.pragma_update(None, "journal_size_limit", BYTES_KEPT)?;
+        let kept = i64::try_from(bytes.saturating_mul(KEPT)).unwrap_or(i64::MAX);
+        connection.pragma_update(None, "journal_size_limit", kept)?;
         Ok(Self {
             pages,
             copied: 0,
+            enough: u32::try_from(bytes / PAGE).unwrap_or(u32::MAX).max(1),
             readers,
         })
     }
@@ -66,10 +72,10 @@ impl Wal {
             // It has begun anew.
             self.copied = 0;
         }
-        if pages >= MAX_PAGES {
+        if pages >= self.enough.saturating_mul(MOST) {
             self.readers.interrupt();
             self.checkpoint(connection, "RESTART");
-        } else if pages - self.copied >= PAGES_A_CHECKPOINT {
+        } else if pages - self.copied >= self.enough {
             self.checkpoint(connection, "PASSIVE");
         }
     }

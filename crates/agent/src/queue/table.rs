@@ -1,0 +1,364 @@
+//! The tables, and what is done with their rows.
+//!
+//! Each priority has a table of its own, which is written at its end and cleared from its
+//! beginning: so a commit touches few pages, and what is cleared leaves whole pages free. The
+//! tables are named as the priorities are.
+
+use bytes::Bytes;
+use outgate_store::{Schema, used};
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::MAX_BATCH_BYTES;
+use super::entry::{Entry, EntryId, Kind, Position, Priority, Waiting};
+use super::error::QueueError;
+use super::moment::Moment;
+use super::tally::{Dropped, Level, Tally};
+use super::times::{self, Told};
+
+/// What is in the file: "OutQ".
+pub(super) const SCHEMA: Schema = Schema {
+    holder: "agent",
+    application: 0x4f75_7451,
+    versions: &[&["
+CREATE TABLE queue (
+    id BLOB NOT NULL,
+    -- How many dropped entries the hub was told of.
+    reported INTEGER NOT NULL
+) STRICT;
+INSERT INTO queue (id, reported) VALUES (randomblob(16), 0);
+
+-- Runs of the machine; `began` is when, in milliseconds since 1970, once somebody knows.
+CREATE TABLE boot (
+    boot INTEGER PRIMARY KEY,
+    run BLOB NOT NULL UNIQUE,
+    began INTEGER
+) STRICT;
+
+CREATE TABLE level (
+    priority INTEGER PRIMARY KEY,
+    newest INTEGER NOT NULL DEFAULT 0,
+    entries INTEGER NOT NULL DEFAULT 0,
+    bytes INTEGER NOT NULL DEFAULT 0,
+    settled INTEGER NOT NULL DEFAULT 0,
+    room INTEGER NOT NULL DEFAULT 0,
+    age INTEGER NOT NULL DEFAULT 0,
+    refused INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO level (priority) VALUES (0), (1), (2);
+
+-- `up` is how long the machine had been running, `said` when it was, in milliseconds.
+CREATE TABLE background (
+    number INTEGER PRIMARY KEY,
+    boot INTEGER NOT NULL,
+    up INTEGER NOT NULL,
+    said INTEGER,
+    bytes INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    content_type TEXT NOT NULL,
+    properties TEXT NOT NULL,
+    payload BLOB NOT NULL
+) STRICT;
+CREATE TABLE ordinary (
+    number INTEGER PRIMARY KEY,
+    boot INTEGER NOT NULL,
+    up INTEGER NOT NULL,
+    said INTEGER,
+    bytes INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    content_type TEXT NOT NULL,
+    properties TEXT NOT NULL,
+    payload BLOB NOT NULL
+) STRICT;
+CREATE TABLE important (
+    number INTEGER PRIMARY KEY,
+    boot INTEGER NOT NULL,
+    up INTEGER NOT NULL,
+    said INTEGER,
+    bytes INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    content_type TEXT NOT NULL,
+    properties TEXT NOT NULL,
+    payload BLOB NOT NULL
+) STRICT;
+"]],
+};
+
+/// The most entries that are looked at to find what is to be dropped.
+const LOOKED_AT: u32 = 1_000;
+
+/// What becomes of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// The hub has it.
+    Settled,
+    /// There is no room for it.
+    Crowded,
+    /// It is older than it may be.
+    Aged,
+    /// The hub will never take it.
+    Refused,
+}
+
+impl Fate {
+    /// The column in which it is counted.
+    fn column(self) -> &'static str {
+        match self {
+            Self::Settled => "settled",
+            Self::Crowded => "room",
+            Self::Aged => "age",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// What the queue is called.
+pub(super) fn id(connection: &Connection) -> Result<[u8; 16], QueueError> {
+    let id = connection.query_row("SELECT id FROM queue", [], |row| row.get(0))?;
+    Ok(id)
+}
+
+/// What waits, and what became of what does not.
+pub(super) fn tally(connection: &Connection, limit_bytes: u64) -> Result<Tally, QueueError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT entries, bytes, newest, settled, room, age, refused FROM level
+         WHERE priority = ?1",
+    )?;
+    let mut level = |priority: Priority| {
+        statement.query_row([number_of(priority)], |row| {
+            Ok(Level {
+                priority,
+                entries: row.get(0)?,
+                bytes: row.get(1)?,
+                newest: row.get(2)?,
+                settled: row.get(3)?,
+                dropped: Dropped {
+                    room: row.get(4)?,
+                    age: row.get(5)?,
+                    refused: row.get(6)?,
+                },
+            })
+        })
+    };
+    let [background, ordinary, important] = Priority::ALL;
+    Ok(Tally {
+        levels: [level(background)?, level(ordinary)?, level(important)?],
+        bytes: used(connection)?.held,
+        limit_bytes,
+    })
+}
+
+/// Writes an entry that was said `now`, in the run of the machine with the number `boot`.
+pub(super) fn insert(
+    connection: &Connection,
+    entry: &Entry,
+    boot: i64,
+    now: &Moment,
+) -> Result<Position, QueueError> {
+    let priority = entry.priority;
+    let bytes = entry.bytes();
+    let number: u64 = connection
+        .prepare_cached(
+            "UPDATE level SET newest = newest + 1, entries = entries + 1, bytes = bytes + ?2
+             WHERE priority = ?1 RETURNING newest",
+        )?
+        .query_row(params![number_of(priority), bytes], |row| row.get(0))?;
+    let properties = serde_json::to_string(&entry.properties)
+        .map_err(|_| outgate_store::Error::Internal("named texts are no JSON"))?;
+    let kind = match entry.kind {
+        Kind::Event => 0,
+        Kind::Log => 1,
+    };
+    let statement = format!(
+        "INSERT INTO {} (number, boot, up, said, bytes, kind, name, content_type, properties,
+         payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        priority.name()
+    );
+    connection.prepare_cached(&statement)?.execute(params![
+        number,
+        boot,
+        times::up(now),
+        now.wall.map(times::millis),
+        bytes,
+        kind,
+        entry.name,
+        entry.content_type,
+        properties,
+        &entry.payload[..],
+    ])?;
+    Ok(Position { priority, number })
+}
+
+/// The first entries, what matters most first: at most `most` of at most [`MAX_BATCH_BYTES`], but
+/// one at least.
+pub(super) fn batch(
+    connection: &Connection,
+    queue: [u8; 16],
+    most: usize,
+) -> Result<Vec<Waiting>, QueueError> {
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    for priority in Priority::ALL.into_iter().rev() {
+        let statement = format!(
+            "SELECT number, kind, name, content_type, properties, payload, {}
+             FROM {} JOIN boot USING (boot) ORDER BY number LIMIT ?1",
+            Told::COLUMNS,
+            priority.name()
+        );
+        let mut statement = connection.prepare_cached(&statement)?;
+        let mut rows = statement.query([most - batch.len()])?;
+        while let Some(row) = rows.next()? {
+            let waiting = waiting(row, queue, priority)?;
+            bytes += waiting.entry.bytes();
+            if bytes > MAX_BATCH_BYTES && !batch.is_empty() {
+                return Ok(batch);
+            }
+            batch.push(waiting);
+        }
+    }
+    Ok(batch)
+}
+
+fn waiting(row: &Row<'_>, queue: [u8; 16], priority: Priority) -> rusqlite::Result<Waiting> {
+    let number = row.get(0)?;
+    let properties: String = row.get(4)?;
+    let properties = serde_json::from_str(&properties)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(4, Type::Text, error.into()))?;
+    Ok(Waiting {
+        id: EntryId {
+            queue,
+            position: Position { priority, number },
+        },
+        said: Told::of(row, 6)?.said(),
+        entry: Entry {
+            kind: match row.get(1)? {
+                0 => Kind::Event,
+                1 => Kind::Log,
+                other => return Err(rusqlite::Error::IntegralValueOutOfRange(1, other)),
+            },
+            priority,
+            name: row.get(2)?,
+            content_type: row.get(3)?,
+            properties,
+            payload: Bytes::from(row.get::<_, Vec<u8>>(5)?),
+        },
+    })
+}
+
+/// Removes an entry, if it is there.
+pub(super) fn remove(
+    connection: &Connection,
+    position: Position,
+    fate: Fate,
+) -> Result<(), QueueError> {
+    let Position { priority, number } = position;
+    let statement = format!(
+        "DELETE FROM {} WHERE number = ?1 RETURNING bytes",
+        priority.name()
+    );
+    let bytes: Option<u64> = connection
+        .prepare_cached(&statement)?
+        .query_row([number], |row| row.get(0))
+        .optional()?;
+    match bytes {
+        Some(bytes) => count(connection, priority, (1, bytes), fate),
+        None => Ok(()),
+    }
+}
+
+/// Removes the entries of a priority after the first number, up to the second.
+pub(super) fn remove_upto(
+    connection: &Connection,
+    priority: Priority,
+    (after, last): (u64, u64),
+    fate: Fate,
+) -> Result<(), QueueError> {
+    let table = priority.name();
+    let which = "WHERE number > ?1 AND number <= ?2";
+    let statement = format!("SELECT count(*), COALESCE(sum(bytes), 0) FROM {table} {which}");
+    let gone = connection
+        .prepare_cached(&statement)?
+        .query_row([after, last], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    connection
+        .prepare_cached(&format!("DELETE FROM {table} {which}"))?
+        .execute([after, last])?;
+    count(connection, priority, gone, fate)
+}
+
+/// Counts entries that are gone, by number and bytes.
+fn count(
+    connection: &Connection,
+    priority: Priority,
+    (entries, bytes): (u64, u64),
+    fate: Fate,
+) -> Result<(), QueueError> {
+    let column = fate.column();
+    let statement = format!(
+        "UPDATE level SET entries = entries - ?2, bytes = bytes - ?3, {column} = {column} + ?2
+         WHERE priority = ?1"
+    );
+    connection
+        .prepare_cached(&statement)?
+        .execute(params![number_of(priority), entries, bytes])?;
+    Ok(())
+}
+
+/// The last of the oldest entries after number `after` of which `goes`, asked with the bytes of
+/// each, says yes.
+pub(super) fn oldest(
+    connection: &Connection,
+    priority: Priority,
+    after: u64,
+    mut goes: impl FnMut(u64) -> bool,
+) -> Result<Option<u64>, QueueError> {
+    let statement = format!(
+        "SELECT number, bytes FROM {} WHERE number > ?1 ORDER BY number LIMIT {LOOKED_AT}",
+        priority.name()
+    );
+    let mut statement = connection.prepare_cached(&statement)?;
+    let mut rows = statement.query([after])?;
+    let mut last = None;
+    while let Some(row) = rows.next()?
+        && goes(row.get(1)?)
+    {
+        last = Some(row.get(0)?);
+    }
+    Ok(last)
+}
+
+/// The last of the oldest entries after number `after` of which `is_old` says yes, and whether
+/// there may be more.
+pub(super) fn oldest_by_age(
+    connection: &Connection,
+    priority: Priority,
+    after: u64,
+    is_old: impl Fn(&Told) -> bool,
+) -> Result<(Option<u64>, bool), QueueError> {
+    let statement = format!(
+        "SELECT number, {} FROM {} JOIN boot USING (boot) WHERE number > ?1 ORDER BY number
+         LIMIT {LOOKED_AT}",
+        Told::COLUMNS,
+        priority.name()
+    );
+    let mut statement = connection.prepare_cached(&statement)?;
+    let mut rows = statement.query([after])?;
+    let mut last = None;
+    while let Some(row) = rows.next()? {
+        if !is_old(&Told::of(row, 1)?) {
+            return Ok((last, false));
+        }
+        last = Some(row.get(0)?);
+    }
+    Ok((last, last.is_some()))
+}
+
+/// What a priority is called in `level`.
+fn number_of(priority: Priority) -> u8 {
+    match priority {
+        Priority::Background => 0,
+        Priority::Ordinary => 1,
+        Priority::Important => 2,
+    }
+}

@@ -1,0 +1,285 @@
+//! The queue by itself.
+
+mod age;
+mod delivery;
+mod model;
+mod room;
+
+use tempfile::TempDir;
+use time::OffsetDateTime;
+
+use super::*;
+
+/// A limit that no test reaches that does not want to.
+pub(super) const ROOMY: Limits = Limits {
+    bytes: 64 << 20,
+    keep: Duration::from_hours(24),
+    reserve: 0,
+};
+
+/// A clock that stands still until it is moved.
+pub(super) struct HeldClock(Mutex<Moment>);
+
+impl HeldClock {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Moment {
+            boot: Boot(1),
+            up: Duration::from_secs(10),
+            wall: None,
+        })))
+    }
+
+    pub(super) fn advance(&self, by: Duration) {
+        let mut moment = self.0.lock();
+        moment.up += by;
+        moment.wall = moment.wall.map(|wall| wall + by);
+    }
+
+    /// Somebody tells what time it is.
+    pub(super) fn set(&self, seconds: i64) {
+        self.0.lock().wall = Some(OffsetDateTime::from_unix_timestamp(seconds).unwrap());
+    }
+
+    /// The machine ends and starts again, and does not know what time it is.
+    pub(super) fn restart(&self) {
+        let mut moment = self.0.lock();
+        *moment = Moment {
+            boot: Boot(moment.boot.0 + 1),
+            up: Duration::from_secs(10),
+            wall: None,
+        };
+    }
+}
+
+impl Clock for HeldClock {
+    fn now(&self) -> Moment {
+        *self.0.lock()
+    }
+}
+
+pub(super) fn queue(limits: Limits) -> (TempDir, Arc<HeldClock>, Queue) {
+    let (folder, clock) = (TempDir::new().unwrap(), HeldClock::new());
+    let queue = Queue::open(folder.path(), limits, clock.clone()).unwrap();
+    (folder, clock, queue)
+}
+
+pub(super) fn of(priority: Priority, name: &str, bytes: usize) -> Entry {
+    Entry {
+        priority,
+        ..Entry::event(name, vec![b'x'; bytes])
+    }
+}
+
+pub(super) fn names(batch: &[Waiting]) -> Vec<&str> {
+    let names = batch.iter().map(|waiting| waiting.entry.name.as_str());
+    names.collect()
+}
+
+pub(super) fn positions(batch: &[Waiting]) -> Vec<Position> {
+    batch.iter().map(Waiting::position).collect()
+}
+
+#[tokio::test]
+async fn entries_come_in_order_and_what_matters_most_first() {
+    let (_folder, _clock, queue) = queue(ROOMY);
+    for (name, priority) in [
+        ("a", Priority::Background),
+        ("b", Priority::Ordinary),
+        ("c", Priority::Important),
+        ("d", Priority::Background),
+        ("e", Priority::Ordinary),
+    ] {
+        queue.push(of(priority, name, 10)).await.unwrap();
+    }
+    let batch = queue.batch(4).await.unwrap();
+    assert_eq!(names(&batch), ["c", "b", "e", "a"]);
+    queue.settle(positions(&batch)).await.unwrap();
+    assert_eq!(names(&queue.batch(4).await.unwrap()), ["d"]);
+}
+
+#[tokio::test]
+async fn an_entry_comes_back_as_it_went_in() {
+    let (_folder, _clock, queue) = queue(ROOMY);
+    let entry = Entry {
+        content_type: "text/plain; charset=utf-8".to_owned(),
+        properties: [("ä".to_owned(), "\u{0}\n".to_owned())].into(),
+        ..Entry::log("kernel/boot", vec![0, 255, 7])
+    };
+    queue.push(entry.clone()).await.unwrap();
+    queue.push(Entry::event("", "")).await.unwrap();
+    let batch = queue.batch(9).await.unwrap();
+    assert_eq!(batch[0].entry, Entry::event("", ""));
+    assert_eq!(batch[1].entry, entry);
+}
+
+#[tokio::test]
+async fn entries_are_given_again_as_the_same_until_they_are_settled() {
+    let (folder, clock, queue) = queue(ROOMY);
+    queue.push(Entry::event("a", "1")).await.unwrap();
+    queue.push(Entry::event("b", "2")).await.unwrap();
+    let first = queue.batch(9).await.unwrap();
+    drop(queue);
+    let queue = Queue::open(folder.path(), ROOMY, clock).unwrap();
+    assert_eq!(queue.batch(9).await.unwrap(), first);
+    let done = positions(&first[..1]);
+    queue.settle(done.clone()).await.unwrap();
+    queue.settle(done).await.unwrap();
+    assert_eq!(queue.batch(9).await.unwrap(), first[1..]);
+    let level = *queue.tally().borrow().level(Priority::Ordinary);
+    assert_eq!((level.entries, level.settled), (1, 1));
+}
+
+#[tokio::test]
+async fn a_number_is_never_given_twice() {
+    let (folder, clock, queue) = queue(ROOMY);
+    let first = queue.push(Entry::event("a", "")).await.unwrap();
+    let batch = queue.batch(1).await.unwrap();
+    queue.settle(positions(&batch)).await.unwrap();
+    drop(queue);
+    let queue = Queue::open(folder.path(), ROOMY, clock).unwrap();
+    let second = queue.push(Entry::event("a", "")).await.unwrap();
+    assert_eq!((first.number, second.number), (1, 2));
+    let again = queue.batch(1).await.unwrap();
+    assert_eq!(again[0].id.queue, batch[0].id.queue);
+}
+
+#[tokio::test]
+async fn two_queues_have_different_names() {
+    let (_one, _clock, one) = queue(ROOMY);
+    let (_two, _clock, two) = queue(ROOMY);
+    assert_ne!(one.shared.id, two.shared.id);
+}
+
+#[tokio::test]
+async fn what_the_hub_would_never_take_is_not_kept() {
+    let (_folder, _clock, queue) = queue(ROOMY);
+    let properties: std::collections::BTreeMap<_, _> = (0..=MAX_PROPERTIES)
+        .map(|number| (number.to_string(), String::new()))
+        .collect();
+    for wrong in [
+        of(Priority::Important, "x", MAX_PAYLOAD + 1),
+        Entry::event("x".repeat(MAX_NAME + 1), ""),
+        Entry::event("a\nb", ""),
+        Entry {
+            content_type: "tëxt".to_owned(),
+            ..Entry::event("x", "")
+        },
+        Entry {
+            properties,
+            ..Entry::event("x", "")
+        },
+    ] {
+        let refused = queue.push(wrong).await;
+        assert!(
+            matches!(
+                refused,
+                Err(QueueError::TooLarge { .. } | QueueError::Invalid { .. })
+            ),
+            "{refused:?}"
+        );
+    }
+    queue
+        .push(of(Priority::Background, "x", MAX_PAYLOAD))
+        .await
+        .unwrap();
+    assert_eq!(queue.tally().borrow().entries(), 1);
+}
+
+#[tokio::test]
+async fn a_batch_is_bounded_in_entries_and_bytes() {
+    let (_folder, _clock, queue) = queue(ROOMY);
+    for _ in 0..4 {
+        let large = of(Priority::Ordinary, "", MAX_PAYLOAD);
+        queue.push(large).await.unwrap();
+    }
+    assert_eq!(queue.batch(9).await.unwrap().len(), 2);
+    assert_eq!(queue.batch(1).await.unwrap().len(), 1);
+    let pushes = (0..=MAX_BATCH).map(|_| queue.push(of(Priority::Important, "", 1)));
+    for push in futures_util::future::join_all(pushes).await {
+        push.unwrap();
+    }
+    assert_eq!(queue.batch(usize::MAX).await.unwrap().len(), MAX_BATCH);
+}
+
+#[tokio::test]
+async fn what_the_hub_refuses_for_good_is_gone_and_counted() {
+    let (folder, clock, queue) = queue(ROOMY);
+    queue.push(Entry::event("a", "")).await.unwrap();
+    let batch = queue.batch(9).await.unwrap();
+    queue.give_up(positions(&batch)).await.unwrap();
+    drop(queue);
+    let queue = Queue::open(folder.path(), ROOMY, clock).unwrap();
+    let level = *queue.tally().borrow().level(Priority::Ordinary);
+    assert_eq!((level.entries, level.dropped.refused), (0, 1));
+    let board = status::Queue::from(&*queue.tally().borrow());
+    assert_eq!((board.entries, board.dropped), (0, 1));
+}
+
+#[tokio::test]
+async fn who_watches_is_told_of_an_entry_that_nobody_waits_for_any_more() {
+    let (_folder, _clock, queue) = queue(ROOMY);
+    let mut tally = queue.tally();
+    let push = tokio::time::timeout(Duration::ZERO, queue.push(Entry::event("a", "")));
+    drop(push.await);
+    let news = tally.wait_for(|tally| tally.entries() == 1);
+    drop(
+        tokio::time::timeout(Duration::from_secs(20), news)
+            .await
+            .unwrap(),
+    );
+}
+
+#[tokio::test]
+async fn more_than_may_wait_for_the_disk_is_refused_at_once() {
+    let (_folder, _clock, queue) = queue(ROOMY);
+    let most = MAX_WAITING / LEAST;
+    let mut pushes = Vec::new();
+    for _ in 0..=most {
+        pushes.push(queue.push(of(Priority::Ordinary, "x", 100)));
+    }
+    let mut pushes = std::pin::pin!(futures_util::future::join_all(pushes));
+    let done = pushes.as_mut().await;
+    let refused = done.iter().filter(|push| push.is_err()).count();
+    let kept = queue.tally().borrow().entries();
+    assert_eq!(
+        kept + u64::try_from(refused).unwrap(),
+        u64::try_from(most).unwrap() + 1
+    );
+    for push in done {
+        assert!(
+            matches!(push, Ok(_) | Err(QueueError::Busy { .. })),
+            "{push:?}"
+        );
+    }
+    queue.push(Entry::event("x", "")).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_dropped_is_told_to_the_hub_and_not_again() {
+    let (_folder, clock, queue) = queue(ROOMY);
+    queue.push(Entry::event("a", "")).await.unwrap();
+    let batch = queue.batch(9).await.unwrap();
+    assert_eq!(names(&batch), ["a"], "there is nothing to tell");
+    queue.give_up(positions(&batch)).await.unwrap();
+    let batch = queue.batch(9).await.unwrap();
+    assert_eq!(names(&batch), [REPORT]);
+    let told: serde_json::Value = serde_json::from_slice(&batch[0].entry.payload).unwrap();
+    let nothing = serde_json::json!({ "room": 0, "age": 0, "refused": 0 });
+    assert_eq!(
+        told["dropped"],
+        serde_json::json!({
+            "background": nothing,
+            "ordinary": { "room": 0, "age": 0, "refused": 1 },
+            "important": nothing,
+        })
+    );
+    queue.settle(positions(&batch)).await.unwrap();
+    assert_eq!(names(&queue.batch(9).await.unwrap()), [""; 0]);
+
+    queue.push(Entry::event("b", "")).await.unwrap();
+    let batch = queue.batch(9).await.unwrap();
+    queue.give_up(positions(&batch)).await.unwrap();
+    assert_eq!(names(&queue.batch(9).await.unwrap()), [""; 0], "too soon");
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(names(&queue.batch(9).await.unwrap()), [REPORT]);
+}
