@@ -1,5 +1,6 @@
 //! The hub's configuration: a TOML file, its defaults, and what the command line overrides.
 
+mod browsers;
 pub(crate) mod changed;
 mod device_logs;
 mod echo;
@@ -10,7 +11,7 @@ mod push;
 mod rates;
 mod signalr;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -64,6 +65,8 @@ pub struct Config {
     pub keep_event_bytes: u64,
     /// What becomes of what devices log.
     pub device_logs: DeviceLogs,
+    /// Which pages in browsers may ask what devices ask: their origins, as browsers write them.
+    pub origins: BTreeSet<String>,
     /// Topic policies by name, beside the built-in `own-subtree`.
     pub policies: BTreeMap<String, Policy>,
     /// What MQTT clients may do, in numbers.
@@ -197,6 +200,7 @@ impl Config {
             keep_events: Duration::from_secs(u64::from(days) * 86_400),
             keep_event_bytes: mebibytes * 1024 * 1024,
             device_logs: file.device_logs.checked()?,
+            origins: file.browsers.checked()?,
             mqtt: file.mqtt.limits.checked()?,
             policies: file.mqtt.policies,
             log_format: file.logs.format,

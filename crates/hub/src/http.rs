@@ -2,6 +2,7 @@
 
 mod cut;
 mod idle;
+pub(crate) mod origins;
 mod patient;
 mod streams;
 pub(crate) mod websocket;
@@ -52,17 +53,22 @@ const PING_EVERY: Duration = Duration::from_secs(30);
 /// How long requests on their way may take once the hub goes down.
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
-/// Everything that is served over HTTP; `dialects` are the routes of those.
+/// Everything that is served over HTTP; `dialects` are the routes of those, at least one.
 pub(crate) fn router(state: &crate::State, dialects: Router) -> Router {
+    let for_devices = dialects
+        .merge(crate::dialects::assets::router(&state.core))
+        .merge(crate::dialects::device::router(state))
+        .route_layer(middleware::from_fn_with_state(
+            state.clone(),
+            origins::guard,
+        ));
     // Layers hold for what there is before them: a router merged later brings its own answer for
     // what there is not, which nobody would count.
     Router::new()
         .merge(crate::api::router(state.clone()))
         .merge(crate::console::router(state.clone()))
         .merge(whoami::router(state.core.clock.clone()))
-        .merge(dialects)
-        .merge(crate::dialects::assets::router(&state.core))
-        .merge(crate::dialects::device::router(state))
+        .merge(for_devices)
         .layer(RequestBodyTimeoutLayer::new(BODY_MOVES_WITHIN))
         .layer(middleware::from_fn_with_state(
             state.metrics.clone(),

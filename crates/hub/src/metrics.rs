@@ -37,6 +37,7 @@ struct Counted {
     sessions: Family<Dialect, Gauge>,
     sessions_opened: Family<Dialect, Counter>,
     logins_refused: Family<Dialect, Counter>,
+    kept_from_pages: Family<Kept, Counter>,
     events: Family<Dialect, Counter>,
     event_bytes: Counter,
     events_refused: Family<Reason, Counter>,
@@ -103,6 +104,11 @@ struct Connection {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reason {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Kept {
+    what: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -219,6 +225,12 @@ impl Metrics {
             .logins_refused
             .get_or_create(&Dialect { dialect })
             .inc();
+    }
+
+    /// A page of an origin that is not configured was kept from something: `preflight`, `request`
+    /// or `certificate`.
+    pub(crate) fn kept_from_page(&self, what: &'static str) {
+        self.0.kept_from_pages.get_or_create(&Kept { what }).inc();
     }
 
     /// Counts what happened in the core.

@@ -18,6 +18,7 @@ pub(crate) fn only_at_start(before: &Config, after: &Config) -> Vec<&'static str
         keep_events: _,
         keep_event_bytes: _,
         device_logs,
+        origins: _,
         policies: _,
         mqtt: _,
         log_format,
@@ -106,6 +107,7 @@ mod tests {
             "[limits]\nmessages-a-second = 7\nreports-a-second = 7\nsubscriptions-a-second = 7",
             "[events]\nkeep-days = 7\nkeep-mebibytes = 77",
             "[device-logs]\nkeep-days = 7\nkeep-mebibytes = 77",
+            "[browsers]\norigins = ['https://shop.example']",
         ] {
             let keys = only_at_start(&read(""), &read(text));
             assert!(keys.is_empty(), "{text} {keys:?}");

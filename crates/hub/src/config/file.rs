@@ -17,6 +17,7 @@ pub(super) struct File {
     pub(super) tls: Tls,
     pub(super) limits: Limits,
     pub(super) events: Events,
+    pub(super) browsers: super::browsers::Written,
     pub(super) mqtt: Mqtt,
     pub(super) logs: Logs,
     pub(super) device_logs: super::device_logs::Written,

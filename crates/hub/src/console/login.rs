@@ -18,7 +18,8 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::visits::{COOKIE, LASTS, Visit};
-use super::{Console, guard, page};
+use super::{Console, page};
+use crate::http::origins;
 
 /// How often one source may try.
 pub(super) const TRIES: Rate = Rate {
@@ -49,7 +50,7 @@ pub(super) async fn enter(
     headers: HeaderMap,
     entry: Result<Form<Entry>, FormRejection>,
 ) -> Response {
-    if !guard::is_own(&headers, &uri, &facts) {
+    if !origins::is_own(&headers, &uri, &facts) {
         return shown(
             StatusCode::FORBIDDEN,
             Some("This form was sent from another page."),
@@ -96,7 +97,7 @@ pub(super) async fn leave(
     headers: HeaderMap,
     visit: Visit,
 ) -> Response {
-    if !guard::is_own(&headers, &uri, &facts) {
+    if !origins::is_own(&headers, &uri, &facts) {
         return StatusCode::FORBIDDEN.into_response();
     }
     console.visits.end(&visit);

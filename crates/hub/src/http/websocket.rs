@@ -33,10 +33,7 @@ pub(crate) fn accept(
     subprotocols: &[&'static str],
 ) -> Result<Accepted, NotOurs> {
     let headers = request.headers();
-    let upgrades = request.method() == Method::GET
-        && lists(headers, &header::CONNECTION, "upgrade")
-        && lists(headers, &header::UPGRADE, "websocket");
-    if !upgrades {
+    if request.method() != Method::GET || !is_asked(headers) {
         return Err(NotOurs::NoUpgrade);
     }
     if headers.get(header::SEC_WEBSOCKET_VERSION) != Some(&HeaderValue::from_static("13")) {
@@ -73,6 +70,11 @@ pub(crate) fn accept(
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, name);
     }
     Ok(Accepted { response, upgrade })
+}
+
+/// Whether a request wants to become a WebSocket, by its headers.
+pub(crate) fn is_asked(headers: &HeaderMap) -> bool {
+    lists(headers, &header::CONNECTION, "upgrade") && lists(headers, &header::UPGRADE, "websocket")
 }
 
 /// Whether one of the comma-separated items of the header is `item`, in whatever case.

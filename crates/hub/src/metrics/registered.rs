@@ -21,6 +21,7 @@ impl Counted {
             sessions: Family::default(),
             sessions_opened: Family::default(),
             logins_refused: Family::default(),
+            kept_from_pages: Family::default(),
             events: Family::default(),
             event_bytes: Counter::default(),
             events_refused: Family::default(),
@@ -98,6 +99,11 @@ impl Counted {
             "logins_refused",
             "Credentials that were not accepted",
             self.logins_refused.clone(),
+        );
+        to.register(
+            "kept_from_pages",
+            "What pages of origins that are not configured were kept from",
+            self.kept_from_pages.clone(),
         );
     }
 

@@ -45,15 +45,21 @@ pub(crate) struct Chromium {
     pub(crate) requests: Vec<String>,
     loads: usize,
     _child: Child,
-    _profile: TempDir,
+    _home: TempDir,
 }
 
 impl Chromium {
     pub(crate) async fn new() -> Self {
-        let profile = tempfile::tempdir().unwrap();
+        Self::at_home(tempfile::tempdir().unwrap()).await
+    }
+
+    /// One of a user whose home is that folder, with the profile in `chromium` below it.
+    pub(crate) async fn at_home(home: TempDir) -> Self {
+        let profile = home.path().join("chromium");
         let mut child = Command::new("chromium")
             .args(ARGUMENTS)
-            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .arg(format!("--user-data-dir={}", profile.display()))
+            .env("HOME", home.path())
             .arg("about:blank")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -87,7 +93,7 @@ impl Chromium {
             requests: Vec::new(),
             loads: 0,
             _child: child,
-            _profile: profile,
+            _home: home,
         };
         let target = browser
             .ask("Target.createTarget", json!({"url": "about:blank"}))

@@ -6,6 +6,10 @@
 #![cfg(test)]
 
 mod back_ends;
+mod browser;
+#[expect(dead_code, reason = "the console's tests do more with it")]
+#[path = "../console/chromium.rs"]
+mod chromium;
 mod client;
 mod devices;
 mod pythons;
