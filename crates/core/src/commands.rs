@@ -18,6 +18,7 @@ use crate::id::{CommandId, DeviceId};
 use crate::identity::{Actor, Listed, MAX_PAGE, Page};
 use crate::limits::{check_content_type, check_payload, check_properties};
 use crate::refusal::Refusal;
+use crate::reminders::Reminders;
 use crate::sessions::{Session, Sessions, Signal};
 use crate::store::Store;
 
@@ -27,7 +28,7 @@ pub(crate) mod checks;
 mod leases;
 mod table;
 
-pub(crate) use table::SCHEMA;
+pub(crate) use table::{SCHEMA, last_expiry};
 
 /// The most open commands of one device.
 pub const MAX_OPEN: u64 = 1_000;
@@ -130,14 +131,22 @@ pub struct Commands {
     clock: Clock,
     sessions: Sessions,
     leases: Leases,
+    reminders: Reminders,
     hook: Hook,
     changed: broadcast::Sender<DeviceId>,
 }
 
 impl Commands {
-    pub(crate) fn new(store: Store, clock: Clock, sessions: Sessions, hook: Hook) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        clock: Clock,
+        sessions: Sessions,
+        reminders: Reminders,
+        hook: Hook,
+    ) -> Self {
         Self {
             hook,
+            reminders,
             leases: Leases::new(sessions.clone()),
             store,
             clock,
@@ -170,7 +179,10 @@ impl Commands {
                 acting::act(connection, &actor, &device, (now, "command.send"), &detail)?;
                 table::tidy(connection, now)?;
                 let sent = table::insert(connection, &device, &id, &command, now)?;
-                Ok((sent, commands.news(device, true)))
+                let noted = commands
+                    .reminders
+                    .note(connection, &device, &command.name, now)?;
+                Ok((sent, (commands.news(device, true), noted)))
             })
             .await?;
         drop(told);

@@ -23,6 +23,7 @@ pub mod messages;
 pub mod objects;
 pub mod refusal;
 pub mod registrations;
+pub mod reminders;
 pub mod secret;
 pub mod sessions;
 pub mod store;

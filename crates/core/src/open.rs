@@ -20,6 +20,7 @@ use crate::messages::Messages;
 use crate::objects::Objects;
 use crate::refusal::Refusal;
 use crate::registrations::Registrations;
+use crate::reminders::Reminders;
 use crate::sessions::{Pass, Presence, Session, Sessions};
 use crate::store::{self, OpenError, Store};
 use crate::templates::Templates;
@@ -90,6 +91,8 @@ pub struct Core {
     pub trees: Trees,
     /// Where devices are reached by push.
     pub registrations: Registrations,
+    /// Which devices are to be reminded that commands wait.
+    pub reminders: Reminders,
     /// Who did what.
     pub audit: Audit,
     /// What was asked before.
@@ -117,6 +120,7 @@ impl Core {
             clock.clone(),
             sessions.clone(),
         )?;
+        let reminders = Reminders::new(store.clone(), clock.clone(), sessions.clone());
         let objects = Objects::open(&settings.data, settings.limits.reserve);
         let objects = objects.map_err(|source| OpenError::Folder {
             path: settings.data.clone(),
@@ -129,7 +133,13 @@ impl Core {
             failed_logins: FailedLogins::new(clock.clone()),
             events: Events::new(store.clone(), clock.clone(), &settings.limits, hook.clone())?,
             logs,
-            commands: Commands::new(store.clone(), clock.clone(), sessions.clone(), hook.clone()),
+            commands: Commands::new(
+                store.clone(),
+                clock.clone(),
+                sessions.clone(),
+                reminders.clone(),
+                hook.clone(),
+            ),
             calls: Calls::new(store.clone(), clock.clone(), sessions.clone(), hook.clone()),
             twins: Twins::new(
                 store.clone(),
@@ -143,6 +153,7 @@ impl Core {
             templates: Templates::new(store.clone(), clock.clone()),
             trees: Trees::new(store.clone()),
             registrations: Registrations::new(store.clone(), clock.clone(), hook),
+            reminders,
             audit: Audit::new(store.clone()),
             idempotency: Idempotency::new(store.clone(), clock.clone()),
             store,

@@ -189,7 +189,10 @@ fn check(tokens: &[String]) -> Result<(), Refusal> {
     }
 }
 
-fn listed(connection: &Connection, device: &DeviceId) -> Result<Vec<Registration>, Refusal> {
+pub(crate) fn listed(
+    connection: &Connection,
+    device: &DeviceId,
+) -> Result<Vec<Registration>, Refusal> {
     let mut statement = connection.prepare_cached(
         "SELECT token, since FROM push_registration WHERE device = ?1 ORDER BY since, token",
     )?;

@@ -36,6 +36,7 @@ pub(crate) const MODEL: Schema = Schema {
         crate::assets::SCHEMA,
         crate::trees::SCHEMA,
         crate::registrations::SCHEMA,
+        crate::reminders::SCHEMA,
         crate::templates::SCHEMA,
     ]],
 };

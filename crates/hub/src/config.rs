@@ -23,8 +23,8 @@ pub use echo::{Echo, MAX_RTP_PORTS};
 pub use file::{Acme, Carries, LogFormat, Policy};
 pub use firebase::Firebase;
 pub use mqtt::MqttLimits;
-pub use push::Fcm;
 pub(crate) use push::may_be_sent_to as token_may_be_sent_to;
+pub use push::{Fcm, Push, Reminders};
 pub use rates::DeviceRates;
 pub use signalr::{MAX_SIGNALR_HUBS, Method, SignalRHub, SlowClients, Upstream};
 
@@ -90,7 +90,7 @@ pub struct Config {
     /// Whether and how Firebase's Realtime Database is served.
     pub firebase: Firebase,
     /// How devices are reached by push, if at all.
-    pub push: Option<Fcm>,
+    pub push: Option<Push>,
 }
 
 /// One listener.
@@ -214,6 +214,11 @@ impl Config {
             firebase: file.firebase.checked()?,
             push: file.push.checked()?,
         })
+    }
+
+    /// How devices that are away are told that commands wait for them, if at all.
+    pub(crate) fn reminders(&self) -> Option<&Reminders> {
+        self.push.as_ref()?.reminders.as_ref()
     }
 }
 

@@ -79,6 +79,9 @@ pub enum StartError {
     /// What reaches devices by push is not there.
     #[error("devices cannot be reached by push")]
     Push(#[from] PushError),
+    /// Whom to remind of commands is not to be read.
+    #[error("devices cannot be reminded of commands")]
+    Reminders(#[source] Refusal),
     /// What is needed to send on what devices log is not there.
     #[error("logs cannot be sent on")]
     Forwarding(#[from] ForwardError),
@@ -117,6 +120,7 @@ impl StartError {
             | Self::FirstOperator(_)
             | Self::Mqtt(_)
             | Self::Firebase(_)
+            | Self::Reminders(_)
             | Self::Certificate(_)
             | Self::Door(_)
             | Self::Echo(_) => false,

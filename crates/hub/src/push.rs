@@ -14,13 +14,15 @@
 mod account;
 mod fcm;
 mod grant;
+mod reminders;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use outgate_core::Clock;
+use outgate_core::id::DeviceId;
 use outgate_core::registrations::Registration;
+use outgate_core::{Clock, Core, Refusal};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Response, StatusCode};
 use tokio::sync::Semaphore;
@@ -33,6 +35,8 @@ use crate::webhooks::{
 };
 
 pub use account::AccountError;
+pub(crate) use reminders::run as remind;
+
 pub use fcm::{MAX_BYTES, MAX_COLLAPSE, MAX_LASTS, Message};
 
 use account::Account;
@@ -89,6 +93,8 @@ pub enum Outcome {
     Gone,
     /// It was not sent, and why.
     Failed(String),
+    /// It was not sent in time, and why; later it might be.
+    Late(String),
 }
 
 /// Why something did not work.
@@ -166,7 +172,7 @@ impl Push {
             inner.metrics.pushed(match outcome {
                 Outcome::Sent => "sent",
                 Outcome::Gone => "gone",
-                Outcome::Failed(_) => "failed",
+                Outcome::Failed(_) | Outcome::Late(_) => "failed",
             });
             outcome
         });
@@ -182,7 +188,7 @@ impl Inner {
             let trouble = match tried {
                 Ok(Ok(outcome)) => return outcome,
                 Ok(Err(trouble)) => trouble,
-                Err(_) => Trouble::lasting("not in time".to_owned()),
+                Err(_) => Trouble::passing("not in time".to_owned(), None),
             };
             failures += 1;
             let wait = match chance() {
@@ -191,7 +197,11 @@ impl Inner {
             };
             if !trouble.passes || Instant::now() + wait >= until {
                 tracing::info!(failures, why = trouble.why, "a push failed");
-                return Outcome::Failed(trouble.why);
+                return if trouble.passes {
+                    Outcome::Late(trouble.why)
+                } else {
+                    Outcome::Failed(trouble.why)
+                };
             }
             self.metrics.push_tried_again();
             self.timer.wait(wait).await;
@@ -273,6 +283,24 @@ impl Trouble {
     fn unreachable(error: reqwest::Error) -> Self {
         Self::passing(Chain(&error.without_url()).to_string(), None)
     }
+}
+
+/// Forgets the registrations of a device at which nobody is reached any more.
+///
+/// # Errors
+/// As the store.
+pub(crate) async fn forget_gone(
+    core: &Core,
+    device: &DeviceId,
+    to: Vec<Registration>,
+    outcomes: &[Outcome],
+) -> Result<(), Refusal> {
+    for (registration, outcome) in to.into_iter().zip(outcomes) {
+        if *outcome == Outcome::Gone {
+            core.registrations.gone(device, registration.token).await?;
+        }
+    }
+    Ok(())
 }
 
 /// All of an answer, if it is not too long.

@@ -59,7 +59,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long to wait before asking a store again that failed.
-const STORE_WAIT: Duration = Duration::from_secs(5);
+pub(crate) const STORE_WAIT: Duration = Duration::from_secs(5);
 
 /// What sending needs to know.
 #[derive(Clone, Debug)]

@@ -227,6 +227,20 @@ pub(super) fn has_open(connection: &Connection, device: &DeviceId) -> Result<boo
         .exists([device])?)
 }
 
+/// When the last of the open commands of `device` expires, if it has any.
+pub(crate) fn last_expiry(
+    connection: &Connection,
+    device: &DeviceId,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Refusal> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT max(expires) FROM commands
+             WHERE device = ?1 AND outcome IS NULL AND expires > ?2",
+        )?
+        .query_row(params![device, now], |row| row.get(0))?)
+}
+
 /// Commands of `device` before `before`, newest first; and whether there are more.
 pub(super) fn before(
     connection: &Connection,

@@ -363,7 +363,7 @@ async fn a_list_goes_on_where_it_stopped_and_forgets_what_ended_long_ago() {
 }
 
 impl Hub {
-    async fn send(&self, name: &str) -> Command {
+    pub(crate) async fn send(&self, name: &str) -> Command {
         let sent = self
             .core
             .commands
@@ -371,11 +371,11 @@ impl Hub {
         sent.await.unwrap()
     }
 
-    async fn take(&self, session: &Session) -> Vec<Command> {
+    pub(crate) async fn take(&self, session: &Session) -> Vec<Command> {
         self.core.commands.take(session, 100).await.unwrap()
     }
 
-    async fn settle(
+    pub(crate) async fn settle(
         &self,
         session: &Session,
         command: &Command,

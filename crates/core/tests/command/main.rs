@@ -8,4 +8,5 @@ mod commands;
 mod held;
 mod hub;
 mod random;
+mod reminders;
 mod twins;

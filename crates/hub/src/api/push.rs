@@ -16,7 +16,7 @@ use crate::api::extract::{Asked, Given, Named};
 use crate::api::names::OfDevice;
 use crate::api::problem::{Kind, Problem};
 use crate::api::{Api, view};
-use crate::push::{Message, Outcome};
+use crate::push::{Message, forget_gone};
 
 /// How many seconds a message is tried for when nothing is asked.
 const DEADLINE: u64 = 30;
@@ -112,10 +112,6 @@ async fn push_message(
     }
     let deadline = Duration::from_secs(deadline);
     let outcomes = api.state.push.send(&message, &to, deadline).await;
-    for (registration, outcome) in to.into_iter().zip(&outcomes) {
-        if *outcome == Outcome::Gone {
-            registrations.gone(&device, registration.token).await?;
-        }
-    }
+    forget_gone(&api.state.core, &device, to, &outcomes).await?;
     Ok(axum::Json(outcomes.into()))
 }

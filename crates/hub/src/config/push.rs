@@ -2,13 +2,50 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use outgate_core::reminders::{Names, Reminding};
 use serde::Deserialize;
 
-use super::{ConfigError, value};
+use super::{ConfigError, value, within};
 
 /// Where Firebase Cloud Messaging takes messages.
 const FCM: &str = "https://fcm.googleapis.com";
+
+/// The most names of commands.
+const MAX_NAMES: usize = 100;
+
+/// The most bytes of a title or a text.
+const MAX_SHOWN: usize = 1_024;
+
+/// How many seconds commands are waited for that make one push together.
+const AFTER: u32 = 10;
+
+/// How many seconds lie between two pushes to a device: Google hands on one message under the same
+/// name each three minutes, and holds back more.
+const EVERY: u32 = 180;
+
+/// How devices are reached by push.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Push {
+    /// By whom.
+    pub fcm: Fcm,
+    /// Whether and how they are told that commands wait.
+    pub reminders: Option<Reminders>,
+}
+
+/// How devices that are away are told that commands wait for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reminders {
+    /// Of which commands, and when.
+    pub of: Reminding,
+    /// What is shown: a title.
+    pub title: Option<String>,
+    /// What is shown below it.
+    pub body: Option<String>,
+    /// Whether a sleeping device is woken.
+    pub urgent: bool,
+}
 
 /// How messages go out by Firebase Cloud Messaging.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +65,7 @@ pub struct Fcm {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(super) struct Written {
     fcm: Option<WrittenFcm>,
+    reminders: Option<WrittenReminders>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -39,12 +77,76 @@ struct WrittenFcm {
     authority: Option<PathBuf>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct WrittenReminders {
+    commands: Vec<String>,
+    after_seconds: Option<u32>,
+    every_seconds: Option<u32>,
+    title: Option<String>,
+    body: Option<String>,
+    urgent: Option<bool>,
+}
+
 impl Written {
-    /// Fills in the defaults and checks the addresses.
-    pub(super) fn checked(self) -> Result<Option<Fcm>, ConfigError> {
-        let Some(fcm) = self.fcm else {
-            return Ok(None);
+    /// Fills in the defaults and checks the values.
+    pub(super) fn checked(self) -> Result<Option<Push>, ConfigError> {
+        let Self { fcm, reminders } = self;
+        let Some(fcm) = fcm else {
+            return match reminders {
+                Some(_) => value("push.reminders", "[push.fcm] as well, by which they go out"),
+                None => Ok(None),
+            };
         };
+        let reminders = reminders.map(WrittenReminders::checked).transpose()?;
+        let fcm = fcm.checked()?;
+        Ok(Some(Push { fcm, reminders }))
+    }
+}
+
+impl WrittenReminders {
+    fn checked(self) -> Result<Reminders, ConfigError> {
+        let names = self.commands.iter().map(|name| Names::read(name));
+        let of = names.collect::<Option<Vec<_>>>();
+        let Some(of) = of.filter(|of| (1..=MAX_NAMES).contains(&of.len())) else {
+            let right = "1 to 100 names of commands, as `print`, `door/*` for all below it, or `*`";
+            return value("push.reminders.commands", right);
+        };
+        let seconds = |key, written, usual, most| {
+            let seconds = within(key, written, usual, 0..=most)?;
+            Ok(Duration::from_secs(seconds.into()))
+        };
+        let fits = |text: &String| (1..=MAX_SHOWN).contains(&text.len());
+        if !self.title.iter().chain(&self.body).all(fits) {
+            let right = format!("a title and a body of 1 to {MAX_SHOWN} bytes");
+            return value("push.reminders", right);
+        }
+        Ok(Reminders {
+            of: Reminding {
+                of,
+                after: seconds(
+                    "push.reminders.after-seconds",
+                    self.after_seconds,
+                    AFTER,
+                    3_600,
+                )?,
+                every: seconds(
+                    "push.reminders.every-seconds",
+                    self.every_seconds,
+                    EVERY,
+                    86_400,
+                )?,
+            },
+            title: self.title,
+            body: self.body,
+            urgent: self.urgent.unwrap_or(true),
+        })
+    }
+}
+
+impl WrittenFcm {
+    fn checked(self) -> Result<Fcm, ConfigError> {
+        let fcm = self;
         let endpoint = fcm.endpoint.unwrap_or_else(|| FCM.to_owned());
         let endpoint = endpoint.trim_end_matches('/').to_owned();
         if !may_be_sent_to(&endpoint) {
@@ -55,12 +157,12 @@ impl Written {
             let right = "an address like https://relay.example/token";
             return value("push.fcm.token-endpoint", right);
         }
-        Ok(Some(Fcm {
+        Ok(Fcm {
             account: fcm.account,
             endpoint,
             token_endpoint,
             authority: fcm.authority,
-        }))
+        })
     }
 }
 
@@ -84,16 +186,49 @@ mod tests {
     use super::*;
     use crate::config::{Config, Overrides};
 
-    fn read(text: &str) -> Result<Option<Fcm>, ConfigError> {
+    fn read(text: &str) -> Result<Option<Push>, ConfigError> {
         Config::new(text, Overrides::default()).map(|config| config.push)
+    }
+
+    fn reminders(text: &str) -> Result<Option<Reminders>, ConfigError> {
+        let text = format!("[push.fcm]\naccount = 'a'\n[push.reminders]\n{text}");
+        read(&text).map(|push| push.unwrap().reminders)
     }
 
     #[test]
     fn nobody_is_reached_by_push_unless_there_is_an_account() {
         assert!(read("").unwrap().is_none());
         assert!(read("[push.fcm]\n").is_err());
-        let fcm = read("[push.fcm]\naccount = 'key.json'").unwrap().unwrap();
-        assert_eq!(fcm.endpoint, FCM);
+        let push = read("[push.fcm]\naccount = 'key.json'").unwrap().unwrap();
+        assert_eq!(push.fcm.endpoint, FCM);
+        assert_eq!(push.reminders, None);
+    }
+
+    #[test]
+    fn reminders_name_commands_and_need_somebody_by_whom_they_go_out() {
+        assert!(read("[push.reminders]\ncommands = ['*']").is_err());
+        let found = reminders("commands = ['door/*', 'print']")
+            .unwrap()
+            .unwrap();
+        let of = ["door/*", "print"].map(|name| Names::read(name).unwrap());
+        assert_eq!(found.of.of, of);
+        assert_eq!(
+            (found.of.after.as_secs(), found.of.every.as_secs()),
+            (10, 180)
+        );
+        assert!(found.urgent && found.title.is_none());
+        let long = "a".repeat(MAX_SHOWN + 1);
+        for wrong in [
+            "",
+            "commands = []",
+            "commands = ['a*']",
+            "commands = ['*']\nafter-seconds = 3601",
+            "commands = ['*']\nevery-seconds = 86401",
+            "commands = ['*']\ntitle = ''",
+            &format!("commands = ['*']\nbody = '{long}'"),
+        ] {
+            assert!(reminders(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

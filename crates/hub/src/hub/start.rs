@@ -43,7 +43,7 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
         read.map_err(StartError::CertificateFiles)?;
     }
     let echo = Echo::open(&config.echo).await?;
-    let core = open(&config, metrics.clone())?;
+    let core = open(&config, metrics.clone()).await?;
     keeper.reload(&door)?;
     let first_token = core
         .identity
@@ -87,17 +87,23 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
 }
 
 fn push(config: &Config, metrics: &Metrics) -> Result<Push, PushError> {
-    let (fcm, metrics) = (config.push.as_ref(), metrics.clone());
+    let fcm = config.push.as_ref().map(|push| &push.fcm);
+    let metrics = metrics.clone();
     Push::new(fcm, metrics, Clock::System, Timer::default())
 }
 
-fn open(config: &Config, metrics: Metrics) -> Result<Core, StartError> {
+async fn open(config: &Config, metrics: Metrics) -> Result<Core, StartError> {
     let settings = CoreSettings {
         limits: limits(config),
         hook: outgate_core::happening::Hook::new(move |happening| metrics.happened(happening)),
         ..CoreSettings::new(&config.data)
     };
-    Ok(Core::open(&settings)?)
+    let core = Core::open(&settings)?;
+    if let Some(reminders) = config.reminders() {
+        let set_up = core.reminders.set_up(reminders.of.clone()).await;
+        set_up.map_err(StartError::Reminders)?;
+    }
+    Ok(core)
 }
 
 /// How much the core takes and keeps.

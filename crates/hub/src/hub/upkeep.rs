@@ -1,4 +1,5 @@
-//! What goes on beside connections: clearing away, pushing events to webhooks.
+//! What goes on beside connections: clearing away, pushing events to webhooks, reminding devices
+//! that are away.
 
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use super::State;
-use crate::webhooks;
+use crate::push;
+use crate::webhooks::{self, Timer};
 
 /// How often what is past its time is cleared away.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
@@ -25,6 +27,11 @@ pub(super) fn start(state: &State, settings: webhooks::Settings) -> JoinSet<()> 
             tracing::error!(error, "nothing is sent to webhooks");
         }
     });
+    if let Some(reminders) = state.config.load().reminders().cloned() {
+        let (core, push) = (state.core.clone(), state.push.clone());
+        let (timer, draining) = (Timer::default(), state.draining.clone());
+        upkeep.spawn(push::remind(core, push, reminders, timer, draining));
+    }
     upkeep
 }
 

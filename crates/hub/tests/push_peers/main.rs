@@ -120,14 +120,14 @@ async fn what_would_come_after_the_deadline_is_told_at_once() {
     it.google
         .refuse(429, "QUOTA_EXCEEDED", json!({"Retry-After": "60"}))
         .await;
-    let failed = Outcome::Failed("HTTP 429 QUOTA_EXCEEDED no".to_owned());
-    assert_eq!(it.send_within(MINUTE).await, failed);
+    let late = Outcome::Late("HTTP 429 QUOTA_EXCEEDED no".to_owned());
+    assert_eq!(it.send_within(MINUTE).await, late);
     assert!(it.waits.try_recv().is_err(), "it waits for nothing");
     it.google.pass_over_two().await;
     let deadline = SHORTEST_WAIT;
     it.google.refuse(503, "UNAVAILABLE", json!({})).await;
-    let Outcome::Failed(why) = it.send_within(deadline).await else {
-        panic!("it failed");
+    let Outcome::Late(why) = it.send_within(deadline).await else {
+        panic!("it might be sent later");
     };
     assert_eq!(why, "HTTP 503 UNAVAILABLE no");
 }
@@ -140,7 +140,7 @@ async fn a_peer_that_is_slow_or_says_too_much_costs_no_more_than_the_deadline() 
     let slow = json!({"at": "send", "status": 200, "body": {}, "after": 600});
     it.google.plan(&slow).await;
     let failed = it.send_within(Duration::from_millis(300)).await;
-    assert_eq!(failed, Outcome::Failed("not in time".to_owned()));
+    assert_eq!(failed, Outcome::Late("not in time".to_owned()));
     let long = "a".repeat(1 << 20);
     it.google
         .plan(&json!({"at": "send", "status": 200, "body": long}))
@@ -148,7 +148,7 @@ async fn a_peer_that_is_slow_or_says_too_much_costs_no_more_than_the_deadline() 
     let failed = it.send_within(SHORTEST_WAIT).await;
     assert_eq!(
         failed,
-        Outcome::Failed("an answer that is too long".to_owned())
+        Outcome::Late("an answer that is too long".to_owned())
     );
 }
 
@@ -164,8 +164,8 @@ async fn who_gets_no_token_sends_nothing_and_asks_once_for_all_who_wait() {
     assert_eq!(it.google.next().await["status"], 401);
     let none = json!({"at": "token", "status": 200, "body": {"expires_in": 9}});
     it.google.plan(&none).await;
-    let failed = Outcome::Failed("no token in the answer".to_owned());
-    assert_eq!(it.send_within(SHORTEST_WAIT).await, failed);
+    let late = Outcome::Late("no token in the answer".to_owned());
+    assert_eq!(it.send_within(SHORTEST_WAIT).await, late);
     assert_eq!(it.google.next().await["at"], "token");
     assert_eq!(it.send().await, Outcome::Sent);
 }

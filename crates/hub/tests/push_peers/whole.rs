@@ -1,6 +1,11 @@
-//! A whole hub: devices report where they are reached, operators push.
+//! A whole hub: devices report where they are reached, operators push, and devices that are away are
+//! told that commands wait.
 
-use outgate_core::identity::{Actor, Given};
+use std::time::Duration;
+
+use outgate_core::identity::{Actor, Claim, Given};
+use outgate_core::secret::Secret;
+use outgate_testbed::PATIENCE;
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
@@ -18,6 +23,11 @@ struct Place {
 
 impl Place {
     async fn new() -> Self {
+        Self::with("").await
+    }
+
+    /// With more in its configuration.
+    async fn with(more: &str) -> Self {
         // Another test of this program may have been faster.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let google = Google::start().await;
@@ -27,7 +37,8 @@ impl Place {
             [push.fcm]
             account = {:?}
             endpoint = {:?}
-            authority = {:?}",
+            authority = {:?}
+            {more}",
             fcm.account,
             fcm.endpoint,
             fcm.authority.unwrap(),
@@ -80,9 +91,24 @@ impl Place {
     }
 
     async fn push(&self, body: &Value) -> (u16, Value) {
+        self.post("push?deadline=20", body).await
+    }
+
+    async fn command(&self, name: &str) {
+        let (status, sent) = self.post("commands", &json!({"name": name})).await;
+        assert_eq!(status, 201, "{sent}");
+    }
+
+    async fn ten_commands(&self) {
+        for number in 0..10 {
+            self.command(&format!("door/{number}")).await;
+        }
+    }
+
+    async fn post(&self, at: &str, body: &Value) -> (u16, Value) {
         let post = self
             .client
-            .post(self.url("/api/devices/till-1/push?deadline=20"));
+            .post(self.url(&format!("/api/devices/till-1/{at}")));
         let answer = post
             .bearer_auth(&self.operator)
             .json(body)
@@ -151,4 +177,81 @@ async fn only_a_device_reports_registrations_and_only_until_it_is_revoked() {
     assert_eq!(place.report(&place.device, &tokens).await, 401);
     let (status, problem) = place.push(&json!({"title": "a"})).await;
     assert_eq!((status, &problem["field"]), (422, &json!("device")));
+}
+
+/// Once in so long nobody waits for it twice in a test.
+const REMINDERS: &str = "[push.reminders]
+commands = ['door/*']
+after-seconds = 1
+every-seconds = 86400
+title = 'Look'
+";
+
+#[tokio::test]
+async fn ten_commands_for_a_device_that_is_away_make_one_push_which_says_nothing_of_them() {
+    let mut place = Place::with(REMINDERS).await;
+    let tokens = json!({"tokens": ["token-1"]});
+    assert_eq!(place.report(&place.device, &tokens).await, 204);
+    place.command("print").await;
+    place.ten_commands().await;
+    assert_eq!(place.google.next().await["at"], "token");
+    let told = place.google.message().await["message"].clone();
+    assert_eq!(told["token"], "token-1");
+    assert_eq!(told["data"], json!({"outgate": "commands"}));
+    assert_eq!(told["notification"], json!({"title": "Look"}));
+    assert_eq!(told["android"]["priority"], "HIGH");
+    assert_eq!(told["android"]["collapse_key"], "outgate-commands");
+    assert!(!told.to_string().contains("door"), "{told}");
+    place.ten_commands().await;
+    let (status, _) = place.push(&json!({"title": "Mine"})).await;
+    assert_eq!(status, 200);
+    // Nothing came between.
+    let told = place.google.message().await["message"].clone();
+    assert_eq!(told["notification"], json!({"title": "Mine"}));
+}
+
+#[tokio::test]
+async fn a_registration_that_is_no_more_is_forgotten_when_its_device_is_reminded() {
+    let mut place = Place::with(REMINDERS).await;
+    let tokens = json!({"tokens": ["token-1", "token-2"]});
+    assert_eq!(place.report(&place.device, &tokens).await, 204);
+    place.google.refuse(404, "UNREGISTERED", json!({})).await;
+    let reminders = &place.running.hub.state().core.reminders;
+    let mut changes = reminders.changes();
+    place.command("door/open").await;
+    while place.listed().await == 2 {
+        let change = tokio::time::timeout(PATIENCE, changes.changed());
+        change.await.expect("it is forgotten").unwrap();
+    }
+    assert_eq!(place.google.next().await["at"], "token");
+    for _ in 0..2 {
+        place.google.message().await;
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_is_there_is_not_pushed_to_and_no_command_waits_for_google() {
+    let reminders = REMINDERS.replace("after-seconds = 1", "after-seconds = 0");
+    let mut place = Place::with(&reminders).await;
+    let tokens = json!({"tokens": ["token-1"]});
+    assert_eq!(place.report(&place.device, &tokens).await, 204);
+    let core = &place.running.hub.state().core;
+    let token = &Secret::new(place.device.clone().into_bytes());
+    let claim = Claim::Token {
+        token,
+        device: None,
+    };
+    let who = core.identity.authenticate(claim).await.unwrap();
+    let peer = ([127, 0, 0, 1], 1).into();
+    let session = core.open_session(&who, "test", peer).await.unwrap();
+    place.command("door/open").await;
+    let due = core.reminders.due(1).await.unwrap();
+    assert!(due.reminders.is_empty(), "{due:?}");
+    assert!(due.next.unwrap() > Duration::from_secs(60), "{due:?}");
+    drop(session);
+    let slow = json!({"at": "token", "status": 200, "body": {}, "after": 600});
+    place.google.plan(&slow).await;
+    for _ in 0..3 {
+        place.command("door/open").await;
+    }
 }

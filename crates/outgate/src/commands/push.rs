@@ -17,6 +17,7 @@ use crate::table::harmless;
 #[command(
     after_help = "Needs [push.fcm] in the hub's configuration, and a device that has reported its
 registration. Data is for the application on the device; title and body are shown.
+With [push.reminders] a device that is away is pushed to by itself when commands wait for it.
 
 Examples:
   outgate push send till-7 --title 'Order 7' --data order=7 --urgent

@@ -67,7 +67,7 @@ impl From<Vec<Outcome>> for Pushed {
             match outcome {
                 Outcome::Sent => pushed.sent += 1,
                 Outcome::Gone => pushed.gone += 1,
-                Outcome::Failed(why) => pushed.failed.push(why),
+                Outcome::Failed(why) | Outcome::Late(why) => pushed.failed.push(why),
             }
         }
         pushed
