@@ -2,7 +2,7 @@
 //!
 //! A device shows its name as the user name and as the password a token or one of its symmetric
 //! keys in base 64; or nothing but its certificate. A service shows `service/NAME` and its token.
-//! Operators have nothing to say here.
+//! Operators have nothing to say in most dialects; who lets them in asks for [`anyone`].
 //!
 //! Over HTTP a token comes as `Authorization: Bearer TOKEN` (RFC 6750) and a name with its password
 //! as `Authorization: Basic …` (RFC 7617).
@@ -39,13 +39,38 @@ pub(crate) enum Shown<'a> {
     Token(&'a Secret),
 }
 
-/// Makes out who comes in.
+/// Makes out which device or service comes in.
 ///
 /// # Errors
-/// [`Refusal::Unauthenticated`] for whatever proves nothing; [`Refusal::Forbidden`] for an
-/// operator; [`Refusal::Limited`] when too many logins of this name, or from there, have failed; what
-/// [`outgate_core::identity::Identity::authenticate`] refuses with.
+/// As [`anyone`]; [`Refusal::Forbidden`] for an operator.
 pub(crate) async fn identify(
+    core: &Core,
+    shown: Shown<'_>,
+    facts: &Facts,
+) -> Result<Identified, Refusal> {
+    no_operator(anyone(core, shown, facts).await?)
+}
+
+/// Makes out which device or service asks over HTTP by their `Authorization`, or by the certificate
+/// below when there is none.
+///
+/// # Errors
+/// As [`identify`].
+pub(crate) async fn over_http(
+    core: &Core,
+    headers: &HeaderMap,
+    facts: &Facts,
+) -> Result<Identified, Refusal> {
+    no_operator(anyone_over_http(core, headers, facts).await?)
+}
+
+/// Makes out who comes in, be it an operator.
+///
+/// # Errors
+/// [`Refusal::Unauthenticated`] for whatever proves nothing; [`Refusal::Limited`] when too many
+/// logins of this name, or from there, have failed; what
+/// [`outgate_core::identity::Identity::authenticate`] refuses with.
+pub(crate) async fn anyone(
     core: &Core,
     shown: Shown<'_>,
     facts: &Facts,
@@ -70,19 +95,14 @@ pub(crate) async fn identify(
     if let Err(Refusal::Unauthenticated) = &identified {
         core.failed_logins.count(&attempt)?;
     }
-    let identified = identified?;
-    match &identified.principal {
-        Principal::Device { .. } | Principal::Service { .. } => Ok(identified),
-        Principal::Operator { .. } => Err(Refusal::forbidden("a device's place for an operator")),
-    }
+    identified
 }
 
-/// Makes out who asks over HTTP by their `Authorization`, or by the certificate below when there is
-/// none.
+/// Makes out who asks over HTTP, be it an operator.
 ///
 /// # Errors
-/// As [`identify`].
-pub(crate) async fn over_http(
+/// As [`anyone`].
+pub(crate) async fn anyone_over_http(
     core: &Core,
     headers: &HeaderMap,
     facts: &Facts,
@@ -90,7 +110,7 @@ pub(crate) async fn over_http(
     let mut all = headers.get_all(AUTHORIZATION).iter();
     let header = match (all.next(), all.next()) {
         (None, _) if has_certificate(facts) => {
-            return identify(core, Shown::Name(""), facts).await;
+            return anyone(core, Shown::Name(""), facts).await;
         }
         // Nothing was tried, so nothing has failed.
         (None, _) => return Err(Refusal::Unauthenticated),
@@ -102,7 +122,7 @@ pub(crate) async fn over_http(
     let value = value.trim();
     if scheme.eq_ignore_ascii_case("bearer") {
         let token = Secret::new(value.as_bytes().to_vec());
-        return identify(core, Shown::Token(&token), facts).await;
+        return anyone(core, Shown::Token(&token), facts).await;
     }
     if !scheme.eq_ignore_ascii_case("basic") {
         return Err(Refusal::Unauthenticated);
@@ -114,7 +134,14 @@ pub(crate) async fn over_http(
     let colon = colon.ok_or(Refusal::Unauthenticated)?;
     let (user, password) = (&decoded[..colon], &decoded[colon + 1..]);
     let user = std::str::from_utf8(user).map_err(|_| Refusal::Unauthenticated)?;
-    identify(core, Shown::Password(user, password), facts).await
+    anyone(core, Shown::Password(user, password), facts).await
+}
+
+fn no_operator(identified: Identified) -> Result<Identified, Refusal> {
+    match &identified.principal {
+        Principal::Device { .. } | Principal::Service { .. } => Ok(identified),
+        Principal::Operator { .. } => Err(Refusal::forbidden("a device's place for an operator")),
+    }
 }
 
 fn has_certificate(facts: &Facts) -> bool {

@@ -45,6 +45,9 @@ waiting-kibibytes = 64
 path = 'sites/{site}/tills/{device}'
 read = ['device', 'service']
 write = ['device', 'service']
+[[firebase.rules]]
+path = 'board'
+read = ['operator']
 ";
 
 async fn start() -> Running {
@@ -242,6 +245,39 @@ async fn who_shows_no_token_or_a_wrong_one_may_do_nothing() {
     }
     let (status, _) = rest(&running, "GET", &format!("{at}.json"), "made-up", "").await;
     assert_eq!(status, 401);
+}
+
+#[tokio::test]
+async fn over_rest_a_token_may_stand_anywhere_and_operators_come_in_as_rules_let_them() {
+    let running = start().await;
+    let till = running.device("till").await;
+    let operator = running.folder.path().join("operator.token");
+    let operator = std::fs::read_to_string(operator).unwrap();
+    let address = running.hub.listening()[0].address;
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let get = |path: &str| reqwest::Client::new().get(format!("http://{address}/{path}.json"));
+    let (own, board) = ("sites/s/tills/till", "board");
+    for (request, expected) in [
+        (get(own).query(&[("auth", &till)]), 200),
+        (get(own).query(&[("access_token", &till)]), 200),
+        (get(own).header("x-firebase-appcheck", &till), 200),
+        (get(own).bearer_auth(&till), 200),
+        (get(own).basic_auth("till", Some(&till)), 200),
+        (get(own).basic_auth("other", Some(&till)), 401),
+        (get(own), 401),
+        (get(own).query(&[("auth", "")]), 401),
+        (get(own).bearer_auth(operator.trim()), 401),
+        (get(board).bearer_auth(operator.trim()), 200),
+        (get(board).bearer_auth(&till), 401),
+    ] {
+        let request = request.build().unwrap();
+        let shown = format!("{request:?}");
+        let answer = reqwest::Client::new().execute(request).await.unwrap();
+        assert_eq!(answer.status(), expected, "{shown}");
+    }
+    let mut client = Client::of(&running, operator.trim()).await;
+    let board = json!({"p": "board", "h": ""});
+    assert_eq!(client.asks("q", board).await, "ok");
 }
 
 #[tokio::test]

@@ -1,17 +1,12 @@
-//! Who asks: by one of the hub's tokens, shown as Firebase's clients show theirs.
+//! Who asks, as rules see them.
 
-use outgate_core::identity::{Claim, Principal, Role, Scope};
-use outgate_core::limits::Attempt;
-use outgate_core::secret::Secret;
+use outgate_core::identity::{Identified, Principal, Role, Scope};
 use outgate_core::sessions::{Ending, Session, Signal};
 use outgate_core::{Core, Refusal};
 use outgate_door::Facts;
 use outgate_firebase::rules::{Who, key_of};
 
 use super::VIA;
-
-/// The most bytes of a token.
-const MAX_TOKEN: usize = 1_024;
 
 /// Somebody who has been made out.
 #[derive(Debug)]
@@ -22,29 +17,17 @@ pub(super) struct Login {
 }
 
 impl Login {
-    /// Makes out who holds `token`, and opens a session of theirs.
+    /// A session of whoever has been made out.
     ///
     /// # Errors
-    /// [`Refusal::Unauthenticated`], [`Refusal::Revoked`], [`Refusal::Limited`]; as the store.
-    pub(super) async fn by(core: &Core, token: &str, facts: &Facts) -> Result<Self, Refusal> {
-        let attempt = Attempt::new(facts.peer.ip(), None);
-        core.failed_logins.check(&attempt)?;
-        if token.is_empty() || token.len() > MAX_TOKEN {
-            core.failed_logins.count(&attempt)?;
-            return Err(Refusal::Unauthenticated);
-        }
-        let token = &Secret::new(token.as_bytes().to_vec());
-        let claim = Claim::Token {
-            token,
-            device: None,
-        };
-        let identified = core.identity.authenticate(claim).await;
-        if matches!(identified, Err(Refusal::Unauthenticated | Refusal::Revoked)) {
-            core.failed_logins.count(&attempt)?;
-        }
-        let identified = identified?;
+    /// [`Refusal::Revoked`] when the credential has been revoked meanwhile; as the store.
+    pub(super) async fn of(
+        core: &Core,
+        identified: &Identified,
+        facts: &Facts,
+    ) -> Result<Self, Refusal> {
         let who = who(&identified.principal)?;
-        let session = core.open_session(&identified, VIA, facts.peer).await?;
+        let session = core.open_session(identified, VIA, facts.peer).await?;
         Ok(Self { session, who })
     }
 

@@ -9,8 +9,10 @@ use axum::extract::{Query as Parameters, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
-use outgate_core::Refusal;
+use outgate_core::identity::Identified;
+use outgate_core::secret::Secret;
 use outgate_core::sessions::{Ending, Pass};
+use outgate_core::{Core, Refusal};
 use outgate_door::Facts;
 use outgate_firebase::database::Write;
 use outgate_firebase::path::joined;
@@ -25,6 +27,7 @@ use super::login::Login;
 use super::namespace::{Answer, Namespace, What};
 use super::websocket::host;
 use super::{Inner, stream};
+use crate::dialects::login::{Shown, anyone, anyone_over_http};
 
 /// What asks for the hash of what is answered.
 const WANTS_ETAG: HeaderName = HeaderName::from_static("x-firebase-etag");
@@ -73,9 +76,8 @@ async fn answered(firebase: &Arc<Inner>, request: Request) -> Result<Response, N
     let namespace = firebase.namespace(asked_for, &host).ok_or_else(nothing)?;
     let facts = request.extensions().get::<Facts>().cloned();
     let facts = facts.ok_or_else(nothing)?;
-    let token = token(&named, request.headers());
-    let token = token.ok_or_else(No::denied)?;
-    let login = Login::by(firebase.core(), &token, &facts).await?;
+    let identified = identified(firebase.core(), &named, request.headers(), &facts).await?;
+    let login = Login::of(firebase.core(), &identified, &facts).await?;
     let path = Path::read_encoded(path)?;
     let asked = Asked {
         path,
@@ -93,21 +95,30 @@ async fn answered(firebase: &Arc<Inner>, request: Request) -> Result<Response, N
     }
 }
 
-/// The token that is shown, in any of the ways there are.
-fn token(named: &Named, headers: &HeaderMap) -> Option<String> {
-    let named = |name| named.get(name).cloned();
-    let bearer = || {
-        let header = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-        let (scheme, token) = header.split_once(' ')?;
-        scheme
-            .eq_ignore_ascii_case("bearer")
-            .then(|| token.trim().to_owned())
+/// Who asks: by a token in one of the places in which Firebase's clients show theirs, or as over
+/// HTTP everywhere.
+async fn identified(
+    core: &Core,
+    named: &Named,
+    headers: &HeaderMap,
+    facts: &Facts,
+) -> Result<Identified, Refusal> {
+    let parameter = named.get("auth").or_else(|| named.get("access_token"));
+    let app_check = || {
+        let is_alone = !headers.contains_key(header::AUTHORIZATION);
+        is_alone.then(|| headers.get(APP_CHECK)).flatten()
     };
-    let app_check = || Some(headers.get(APP_CHECK)?.to_str().ok()?.to_owned());
-    named("auth")
-        .or_else(|| named("access_token"))
-        .or_else(bearer)
-        .or_else(app_check)
+    let token = match parameter {
+        Some(token) => Some(token.as_bytes()),
+        None => app_check().map(HeaderValue::as_bytes),
+    };
+    match token {
+        Some(token) => {
+            let token = Secret::new(token.to_vec());
+            anyone(core, Shown::Token(&token), facts).await
+        }
+        None => anyone_over_http(core, headers, facts).await,
+    }
 }
 
 impl Asked {

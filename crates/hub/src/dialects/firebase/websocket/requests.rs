@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use outgate_core::Refusal;
+use outgate_core::secret::Secret;
 use outgate_core::sessions::Pass;
 use outgate_firebase::database::{Listen, Write};
 use outgate_firebase::draft::DraftError;
@@ -18,6 +19,7 @@ use serde_json::Value;
 use super::{Conversation, End};
 use crate::dialects::firebase::login::Login;
 use crate::dialects::firebase::namespace::{Answer, Order, Reply, What};
+use crate::dialects::login::{Shown, anyone};
 
 /// What is told to whoever may not.
 const DENIED: &str = "Permission denied";
@@ -230,7 +232,12 @@ impl Conversation<'_> {
         credential: &Credential,
     ) -> Result<Result<Option<What>, No>, End> {
         let firebase = self.party.firebase;
-        let login = Login::by(firebase.core(), credential.expose(), &self.facts);
+        let token = Secret::new(credential.expose().as_bytes().to_vec());
+        let (core, facts) = (firebase.core(), &self.facts);
+        let login = async {
+            let identified = anyone(core, Shown::Token(&token), facts).await?;
+            Login::of(core, &identified, facts).await
+        };
         match self.party.unless_over(login).await? {
             Ok(login) => {
                 // From now on larger requests are taken.
