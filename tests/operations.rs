@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 use crate::device::Device;
 use crate::documents::root;
 use crate::hub::Hub;
-use crate::support::{stderr, text};
+use crate::support::{stderr, stdout, text};
 
 /// Operations without a command, and why.
 const WITHOUT: [(&str, &str); 4] = [
@@ -193,7 +193,8 @@ fn devices(hub: &Hub) {
     hub.get(&format!(
         "device revoke till-2 --credential {credential} --yes"
     ));
-    hub.get("device show till-2");
+    let shown = stdout(&hub.run("device show till-2"));
+    assert!(shown.contains("logs       0 records\n"), "{shown}");
     let sent = hub.get("command send till-2 restart");
     let command = text(&sent["command"]["id"]);
     hub.get("command list till-2");

@@ -29,7 +29,7 @@ pub use calls::Answer;
 pub use commands::{Command, NewCommand};
 pub use consumers::Consumer;
 pub use credentials::{Credential, Given, Issued, NewCredential};
-pub use devices::{Device, DeviceFilter, DeviceSession, Revoked};
+pub use devices::{Device, DeviceFilter, DeviceSession, KeptLogs, Revoked};
 pub use events::{Event, EventFilter, EventPart};
 pub use fleet_keys::{Enrolled, Enrolment, FleetKey, MadeFleetKey, NewFleetKey};
 pub use logs::{LogFilter, LogPart, LogRecord};

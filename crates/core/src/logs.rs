@@ -74,6 +74,15 @@ CREATE TABLE log (
     record BLOB NOT NULL
 ) STRICT;
 CREATE INDEX log_by_device ON log (device, seq);
+CREATE TABLE tally (
+    stretch INTEGER NOT NULL,
+    device TEXT NOT NULL,
+    records INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    latest INTEGER NOT NULL,
+    PRIMARY KEY (stretch, device)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tally_by_device ON tally (device);
 CREATE TABLE forwarding (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     place INTEGER NOT NULL
@@ -153,6 +162,27 @@ pub struct TakenLogs {
     pub next: u64,
     /// The newest place there was.
     pub newest: u64,
+}
+
+/// Records that were looked for from the newest on.
+#[derive(Clone, Debug, Default)]
+pub struct EarlierLogs {
+    /// The records, newest first.
+    pub logs: Vec<Log>,
+    /// The place down to which all has been looked at: ask `before` it next. There may be more
+    /// although no record is given; none when there is nothing before.
+    pub next: Option<u64>,
+}
+
+/// How much is kept of what a device logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptLogs {
+    /// How many records.
+    pub records: u64,
+    /// How many bytes, about, that they take of what may be kept of all devices.
+    pub bytes: u64,
+    /// When the hub took the last of them; none when none is kept.
+    pub latest: Option<Timestamp>,
 }
 
 /// What devices log.
@@ -302,14 +332,31 @@ impl Logs {
             .await
     }
 
-    /// The newest records, newest first, at most `limit` out of the newest [`MAX_LOOKED_AT`].
+    /// Up to `limit` records (bounded as [`Logs::after`] is) before the place `before`, or from the
+    /// newest on, newest first.
     ///
     /// # Errors
     /// As the store.
-    pub async fn latest(&self, filter: &LogFilter, limit: u32) -> Result<Vec<Log>, Refusal> {
+    pub async fn before(
+        &self,
+        filter: &LogFilter,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<EarlierLogs, Refusal> {
         let filter = filter.clone();
         self.store
-            .read(move |connection| search::latest(connection, &filter, limit))
+            .read(move |connection| search::before(connection, &filter, before, limit))
+            .await
+    }
+
+    /// How much is kept of what a device logs.
+    ///
+    /// # Errors
+    /// As the store.
+    pub async fn kept(&self, device: &DeviceId) -> Result<KeptLogs, Refusal> {
+        let device = device.clone();
+        self.store
+            .read(move |connection| search::kept(connection, &device))
             .await
     }
 

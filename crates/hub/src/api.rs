@@ -58,6 +58,7 @@ mod webhooks;
 
 pub use caller::Caller;
 pub(crate) use caller::{ended, turned_away};
+pub(crate) use logs::grep as log_pattern;
 pub(crate) use pages::quoted;
 pub use problem::Problem as ApiProblem;
 

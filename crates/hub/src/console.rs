@@ -21,6 +21,7 @@ mod events;
 mod guard;
 mod live;
 mod login;
+mod logs;
 mod page;
 mod preview;
 mod rows;
@@ -52,6 +53,7 @@ pub fn router(state: State) -> Router {
     Router::new()
         .route("/", get(devices::list))
         .route("/console/device/{device}", get(device::show))
+        .route("/console/device/{device}/logs", get(logs::list))
         .route("/console/events", get(events::latest))
         .route("/console/live", get(live::events))
         .route("/console/live/devices", get(live::devices))

@@ -13,7 +13,7 @@ mod value;
 mod writer;
 
 pub use reply::{Code, Reply, read_reply, status};
-pub use value::{MAX_SEVERITY, Record, Resource, Scope, Value};
+pub use value::{MAX_SEVERITY, Record, Resource, SEVERITIES, Scope, Value, severity_name};
 pub use writer::Batch;
 
 /// Where logs are sent (OTLP specification, section "OTLP/HTTP Request").

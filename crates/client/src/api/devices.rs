@@ -26,8 +26,22 @@ pub struct Device {
     pub created: String,
     /// When it last opened or closed a session.
     pub seen: Option<String>,
+    /// What is kept of what it logs, where one device was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logs: Option<KeptLogs>,
     /// Goes up by one with each change.
     pub version: u64,
+}
+
+/// How much is kept of what a device logs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeptLogs {
+    /// How many records.
+    pub records: u64,
+    /// How many bytes, about, that they take of what may be kept of all devices.
+    pub bytes: u64,
+    /// When the hub took the last of them.
+    pub latest: Option<String>,
 }
 
 /// Which devices to list.

@@ -4,11 +4,15 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Rows, params};
 
-use super::{Log, LogFilter, MAX_LOOKED_AT, MAX_READ, MAX_TAKEN, MAX_TAKEN_BYTES, TakenLogs};
+use super::{
+    EarlierLogs, KeptLogs, Log, LogFilter, MAX_LOOKED_AT, MAX_READ, MAX_TAKEN, MAX_TAKEN_BYTES,
+    TakenLogs,
+};
 use crate::clock::Timestamp;
 use crate::events::row::{place, signed};
+use crate::id::DeviceId;
 use crate::refusal::Refusal;
 
 const COLUMNS: &str = "seq, device, site, received, severity, resource, scope, record";
@@ -56,53 +60,62 @@ pub(super) fn after(
     let sql = format!("SELECT {COLUMNS} FROM log WHERE {by} seq >= ?1 ORDER BY seq LIMIT ?2");
     let mut statement = snapshot.prepare_cached(&sql)?;
     let mut rows = statement.query(params![from, MAX_LOOKED_AT, device])?;
-    let (mut next, mut looked_at) = (place(from).saturating_sub(1).max(after), 0);
-    let ended = loop {
-        if wanted.is_full() {
-            break false;
-        }
-        let Some(row) = rows.next()? else {
-            break looked_at < MAX_LOOKED_AT;
-        };
-        looked_at += 1;
-        if wanted.look_at(row)?.is_break() {
-            break false;
-        }
-        next = place(row.get(0)?);
-    };
-    if ended {
-        // What is behind the last is of others.
-        next = newest.max(next);
-    }
+    let (last, ended) = walk(&mut rows, &mut wanted)?;
+    let next = last.map_or(place(from).saturating_sub(1).max(after), place);
     drop(rows);
     Ok(TakenLogs {
         logs: wanted.logs,
-        next,
+        // What is behind the last is of others.
+        next: if ended { newest.max(next) } else { next },
         newest,
     })
 }
 
-/// The newest records that `filter` wants, newest first.
-pub(super) fn latest(
+/// The records before the place `before` that `filter` wants, newest first.
+pub(super) fn before(
     connection: &Connection,
     filter: &LogFilter,
+    before: Option<u64>,
     limit: u32,
-) -> Result<Vec<Log>, Refusal> {
+) -> Result<EarlierLogs, Refusal> {
     let snapshot = connection.unchecked_transaction()?;
+    let Some((from, upto)) = stretches_of_interest(&snapshot, filter)? else {
+        return Ok(EarlierLogs::default());
+    };
+    let upto = before.map_or(upto, |before| upto.min(signed(before)));
     let mut wanted = Wanted::new(&snapshot, filter, limit);
     let (by, device) = match &filter.device {
-        Some(device) => ("device = ?2", device.as_str()),
-        None => ("?2 = ''", ""),
+        Some(device) => ("device = ?4 AND", device.as_str()),
+        None => ("?4 = '' AND", ""),
     };
-    let sql = format!("SELECT {COLUMNS} FROM log WHERE {by} ORDER BY seq DESC LIMIT ?1");
+    let sql = format!(
+        "SELECT {COLUMNS} FROM log WHERE {by} seq >= ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3"
+    );
     let mut statement = snapshot.prepare_cached(&sql)?;
-    let mut rows = statement.query(params![MAX_LOOKED_AT, device])?;
-    while !wanted.is_full()
-        && let Some(row) = rows.next()?
-        && wanted.look_at(row)?.is_continue()
-    {}
+    let mut rows = statement.query(params![from, upto, MAX_LOOKED_AT, device])?;
+    let (last, ended) = walk(&mut rows, &mut wanted)?;
     drop(rows);
-    Ok(wanted.logs)
+    Ok(EarlierLogs {
+        logs: wanted.logs,
+        next: last.map(place).filter(|_| !ended),
+    })
+}
+
+/// Looks at rows until enough of them are wanted. Gives the place of the last that was looked at,
+/// and whether there is no other.
+fn walk(rows: &mut Rows<'_>, wanted: &mut Wanted<'_>) -> Result<(Option<i64>, bool), Refusal> {
+    let (mut last, mut looked_at) = (None, 0);
+    loop {
+        let full = wanted.is_full();
+        let Some(row) = rows.next()? else {
+            return Ok((last, looked_at < MAX_LOOKED_AT));
+        };
+        looked_at += 1;
+        if full || wanted.look_at(row)?.is_break() {
+            return Ok((last, false));
+        }
+        last = Some(row.get(0)?);
+    }
 }
 
 /// The first place after `after` in a stretch with records of the time that is asked for; the rest
@@ -113,10 +126,7 @@ fn first_of_interest(
     after: u64,
 ) -> Result<Option<i64>, Refusal> {
     let from = signed(after.saturating_add(1));
-    let (since, until) = (
-        filter.since.unwrap_or(Timestamp::from_millis(i64::MIN)),
-        filter.until.unwrap_or(Timestamp::from_millis(i64::MAX)),
-    );
+    let (since, until) = between(filter);
     // The clock may have been put back, so any later stretch may have such records.
     let first: Option<i64> = connection
         .prepare_cached(
@@ -125,6 +135,52 @@ fn first_of_interest(
         )?
         .query_row(params![from, since, until], |row| row.get(0))?;
     Ok(first.map(|first| first.max(from)))
+}
+
+/// The first place of the stretches with records of the time that is asked for, and the first
+/// behind them; none when there are none.
+fn stretches_of_interest(
+    connection: &Connection,
+    filter: &LogFilter,
+) -> Result<Option<(i64, i64)>, Refusal> {
+    let (since, until) = between(filter);
+    let found: (Option<i64>, Option<i64>) = connection
+        .prepare_cached(
+            "SELECT min(first), max(first) FROM stretch WHERE latest >= ?1 AND earliest <= ?2",
+        )?
+        .query_row(params![since, until], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (Some(first), Some(last)) = found else {
+        return Ok(None);
+    };
+    let behind: Option<i64> = connection
+        .prepare_cached("SELECT min(first) FROM stretch WHERE first > ?1")?
+        .query_row([last], |row| row.get(0))?;
+    Ok(Some((first, behind.unwrap_or(i64::MAX))))
+}
+
+/// The time that is asked for; all that there is where nothing is said.
+fn between(filter: &LogFilter) -> (Timestamp, Timestamp) {
+    (
+        filter.since.unwrap_or(Timestamp::from_millis(i64::MIN)),
+        filter.until.unwrap_or(Timestamp::from_millis(i64::MAX)),
+    )
+}
+
+/// How much of a device is kept.
+pub(super) fn kept(connection: &Connection, device: &DeviceId) -> Result<KeptLogs, Refusal> {
+    let kept = connection
+        .prepare_cached(
+            "SELECT coalesce(sum(records), 0), coalesce(sum(bytes), 0), max(latest)
+             FROM tally WHERE device = ?1",
+        )?
+        .query_row([device], |row| {
+            Ok(KeptLogs {
+                records: place(row.get(0)?),
+                bytes: place(row.get(1)?),
+                latest: row.get(2)?,
+            })
+        })?;
+    Ok(kept)
 }
 
 /// The records found so far, up to as many as were asked for.

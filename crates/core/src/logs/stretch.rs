@@ -67,17 +67,21 @@ pub(super) fn append(
     }
     let count = logs.records.len();
     let bytes = logs.bytes().saturating_add(count.saturating_mul(OVERHEAD));
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
     connection
         .prepare_cached(
             "UPDATE stretch SET records = records + ?2, bytes = bytes + ?3,
              earliest = min(earliest, ?4), latest = max(latest, ?4) WHERE first = ?1",
         )?
-        .execute(params![
-            stretch,
-            i64::try_from(count).unwrap_or(i64::MAX),
-            i64::try_from(bytes).unwrap_or(i64::MAX),
-            now
-        ])?;
+        .execute(params![stretch, count, bytes, now])?;
+    connection
+        .prepare_cached(
+            "INSERT INTO tally (stretch, device, records, bytes, latest) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT DO UPDATE SET records = records + excluded.records,
+             bytes = bytes + excluded.bytes, latest = max(latest, excluded.latest)",
+        )?
+        .execute(params![stretch, device, count, bytes, now])?;
     Ok(place(last))
 }
 
@@ -158,9 +162,11 @@ fn clear_oldest(connection: &Connection, limit: Timestamp) -> Result<u64, Refusa
     connection
         .prepare_cached("DELETE FROM stretch WHERE first = ?1")?
         .execute([first])?;
-    connection
-        .prepare_cached("DELETE FROM context WHERE stretch = ?1")?
-        .execute([first])?;
+    for shared in ["context", "tally"] {
+        connection
+            .prepare_cached(&format!("DELETE FROM {shared} WHERE stretch = ?1"))?
+            .execute([first])?;
+    }
     // Up to the next one, or all.
     connection
         .prepare_cached(

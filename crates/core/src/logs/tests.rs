@@ -75,7 +75,8 @@ async fn a_device_is_told_what_it_logged_in_order_with_what_it_belongs_to() {
     );
     let site = Scope::Site("site-of-two".parse().unwrap());
     assert_eq!(found(&bench, &LogFilter::seen_by(site)).await, ["c"]);
-    let newest = bench.core.logs.latest(&of("one"), 2).await.unwrap();
+    let newest = bench.core.logs.before(&of("one"), None, 2).await.unwrap();
+    let newest = newest.logs;
     assert_eq!(newest.iter().map(|log| log.seq).collect::<Vec<_>>(), [4, 2]);
     assert_eq!(
         (&newest[0].resource[..], &newest[0].scope[..]),
@@ -115,6 +116,105 @@ async fn a_search_that_finds_little_gets_on_and_ends() {
 }
 
 #[tokio::test]
+async fn a_search_from_the_newest_gets_back_to_the_oldest_a_part_at_a_time() {
+    let bench = Bench::new(Limits::default());
+    let (one, two) = (bench.session("one"), bench.session("two"));
+    for day in 0..3 {
+        log(&bench, &one, [&*format!("{day}a"), &*format!("{day}b")]).await;
+        log(&bench, &two, ["other"]).await;
+        bench.core.clock.advance(DAY);
+    }
+    let back = async |filter: &LogFilter| {
+        let (mut found, mut before, mut parts) = (Vec::new(), None, 0);
+        loop {
+            let part = bench.core.logs.before(filter, before, 2).await.unwrap();
+            let texts = part.logs.iter();
+            found.extend(texts.map(|log| String::from_utf8(log.record.to_vec()).unwrap()));
+            parts += 1;
+            match part.next {
+                Some(next) => assert!(before.replace(next).is_none_or(|last| last > next)),
+                None => return (found.join(" "), parts),
+            }
+        }
+    };
+    let all = "2b 2a 1b 1a 0b 0a";
+    assert_eq!(back(&of("one")).await, (all.to_owned(), 3));
+    let now = bench.core.clock.now();
+    let since = LogFilter {
+        since: Some(now.before(2 * DAY)),
+        ..of("one")
+    };
+    assert_eq!(back(&since).await, ("2b 2a 1b 1a".to_owned(), 2));
+    let until = LogFilter {
+        until: Some(now.before(2 * DAY)),
+        ..of("one")
+    };
+    assert_eq!(back(&until).await, ("0b 0a".to_owned(), 1));
+    let never = LogFilter {
+        since: Some(now.after(DAY)),
+        ..of("one")
+    };
+    assert_eq!(back(&never).await, (String::new(), 1));
+}
+
+#[tokio::test]
+async fn a_search_from_the_newest_that_finds_little_gets_on() {
+    let bench = Bench::new(Limits {
+        log_burst: 100_000,
+        ..Limits::default()
+    });
+    let session = bench.session("one");
+    let many: Vec<String> = (0..6_000).map(|number| number.to_string()).collect();
+    for _ in 0..2 {
+        let logs = &bench.core.logs;
+        logs.append(session.pass(), logged(&many)).await.unwrap();
+    }
+    let rare = LogFilter {
+        wants: Some(Arc::new(|record| record == b"0")),
+        ..of("one")
+    };
+    let part = bench.core.logs.before(&rare, None, 10).await.unwrap();
+    let found: Vec<u64> = part.logs.iter().map(|log| log.seq).collect();
+    assert_eq!((found, part.next), (vec![6_001], Some(2_001)));
+    let part = bench.core.logs.before(&rare, part.next, 10).await.unwrap();
+    let found: Vec<u64> = part.logs.iter().map(|log| log.seq).collect();
+    assert_eq!((found, part.next), (vec![1], None));
+}
+
+#[tokio::test]
+async fn what_is_kept_of_each_device_is_counted() {
+    let limits = Limits {
+        keep_logs: DAY,
+        ..Limits::default()
+    };
+    let bench = Bench::new(limits);
+    let (one, two) = (bench.session("one"), bench.session("two"));
+    let kept = async |device: &str| {
+        let kept = bench.core.logs.kept(&device.parse().unwrap()).await;
+        let kept = kept.unwrap();
+        (kept.records, kept.bytes, kept.latest)
+    };
+    let first = bench.core.clock.now();
+    log(&bench, &one, ["a", "b"]).await;
+    log(&bench, &one, ["c"]).await;
+    log(&bench, &two, ["d"]).await;
+    // Each record as one byte and its overhead; what they share, with each request.
+    let shared = "resource".len() + "scope".len();
+    let bytes = u64::try_from(3 * 129 + 2 * shared).unwrap();
+    assert_eq!(kept("one").await, (3, bytes, Some(first)));
+    assert_eq!(kept("two").await.0, 1);
+    assert_eq!(kept("three").await, (0, 0, None));
+    bench.core.clock.advance(2 * DAY);
+    log(&bench, &one, ["e"]).await;
+    assert_eq!(kept("one").await.0, 4);
+    bench.core.logs.clear_old().await.unwrap();
+    let now = bench.core.clock.now();
+    let (records, _, latest) = kept("one").await;
+    assert_eq!((records, latest), (1, Some(now)));
+    assert_eq!(kept("two").await, (0, 0, None));
+}
+
+#[tokio::test]
 async fn a_stretch_is_of_one_day_and_goes_whole_when_its_time_is_over() {
     let limits = Limits {
         keep_logs: 2 * DAY,
@@ -133,7 +233,7 @@ async fn a_stretch_is_of_one_day_and_goes_whole_when_its_time_is_over() {
     assert_eq!(logs.oldest().await.unwrap(), 2);
     bench.core.clock.advance(5 * DAY);
     assert_eq!(logs.clear_old().await.unwrap(), 2);
-    for table in ["stretch", "context", "log"] {
+    for table in ["stretch", "context", "tally", "log"] {
         assert_eq!(rows(&bench, table).await, 0, "{table}");
     }
     assert_eq!(

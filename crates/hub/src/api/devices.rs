@@ -147,9 +147,12 @@ async fn get_device(
     caller: Caller,
     Named(OfDevice { device }): Named<OfDevice>,
 ) -> Result<Tagged<view::Device>, Problem> {
-    let identity = &api.state.core.identity;
-    let device = identity.device(&caller.actor()?, &device).await?;
-    Ok(tagged(&api, device))
+    let core = &api.state.core;
+    let device = core.identity.device(&caller.actor()?, &device).await?;
+    let logs = core.logs.kept(&device.id).await?;
+    let mut told = tagged(&api, device);
+    told.body.logs = Some(logs.into());
+    Ok(told)
 }
 
 /// Change a device's policy

@@ -129,7 +129,10 @@ fn filter(caller: &Caller, device: DeviceId, wanted: Wanted) -> Result<LogFilter
 }
 
 /// Whether a pattern is found in a record.
-fn grep(pattern: &str) -> Result<Wants, Problem> {
+///
+/// # Errors
+/// [`Kind::Malformed`] when it is none, or too large.
+pub(crate) fn grep(pattern: &str) -> Result<Wants, Problem> {
     if pattern.is_empty() || pattern.len() > MAX_PATTERN {
         let detail = format!("grep: a regular expression of 1 to {MAX_PATTERN} bytes");
         return Err(Problem::new(Kind::Malformed, detail));

@@ -16,7 +16,7 @@ use super::rows::{CommandRow, DeviceRow, HalfShown, SessionRow, moment};
 use super::table::table;
 use super::trouble::Trouble;
 use super::visits::Visit;
-use super::{Console, events};
+use super::{Console, events, logs};
 
 /// How many of the last commands are shown.
 const COMMANDS: u32 = 10;
@@ -40,11 +40,13 @@ pub(super) async fn show(
     let commands = commands(core, &actor, &id).await?;
     let commands = commands.iter().map(CommandRow::new);
     let filter = EventFilter {
-        scope: actor.scope,
+        scope: actor.scope.clone(),
         device: Some(id.clone()),
         prefix: None,
     };
     let (events, stream) = events::shown(core, &filter).await?;
+    let kept = core.logs.kept(&id).await?;
+    let last_logs = logs::last(core, &id, actor.scope).await?;
     let row = DeviceRow::new(&device, &core.sessions);
     let sessions = sessions(core, &id);
     let body = html! {
@@ -59,10 +61,13 @@ pub(super) async fn show(
             dt { "Connection" } dd data-cell="connection" { (row.connection) }
             dt { "Last seen" } dd data-cell="seen" { (moment(device.seen)) }
             dt { "Policy" } dd data-cell="policy" { (device.policy) }
+            dt { "Logs" } dd { (logs::told(&kept)) }
             dt { "Since" } dd { (moment(Some(device.created))) }
         }
         h2 { "Last events" }
         (events)
+        h2 { "Last logs" }
+        (last_logs)
         h2 { "Twin" }
         div.halves { @for half in HalfShown::of(&twin) { (half) } }
         h2 { "Last commands" }

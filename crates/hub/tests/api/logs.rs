@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use crate::hub::{Answer, Hub, soon};
 
 /// A device with a token, and its hub.
-struct Logging {
-    hub: Hub,
+pub(crate) struct Logging {
+    pub(crate) hub: Hub,
     token: String,
 }
 
@@ -27,7 +27,7 @@ impl Logging {
         Self::on(Hub::furnished().await).await
     }
 
-    async fn on(hub: Hub) -> Self {
+    pub(crate) async fn on(hub: Hub) -> Self {
         let token = hub.token("till").await;
         Self { hub, token }
     }
@@ -44,14 +44,14 @@ impl Logging {
         self.hub.tell(request.body(body.into()).unwrap()).await
     }
 
-    async fn send_json(&self, records: Value) -> Answer {
+    pub(crate) async fn send_json(&self, records: Value) -> Answer {
         let body = logs_of(records).to_string();
         let of_type = ("content-type", "application/json");
         self.send(&[of_type], body).await
     }
 
     /// The items of the list that is asked for, and `next`.
-    async fn listed(&self, query: &str) -> (Vec<Value>, u64) {
+    pub(crate) async fn listed(&self, query: &str) -> (Vec<Value>, u64) {
         let path = format!("/api/devices/till/logs{query}");
         let answer = self.hub.get(&path).await;
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
@@ -76,7 +76,7 @@ fn logs_of(records: Value) -> Value {
     }]})
 }
 
-fn said(text: &str, severity: u8) -> Value {
+pub(crate) fn said(text: &str, severity: u8) -> Value {
     json!({"severityNumber": severity, "body": {"stringValue": text}})
 }
 
@@ -288,6 +288,22 @@ async fn a_device_is_not_present_because_it_logs() {
     assert!(told["seen"].is_string(), "{told}");
     let sessions = device.hub.get("/api/devices/till/sessions").await.body;
     assert_eq!(sessions["items"], json!([]));
+}
+
+#[tokio::test]
+async fn who_asks_for_a_device_is_told_how_much_of_its_logs_is_kept() {
+    let device = Logging::new().await;
+    let kept = async || device.hub.get("/api/devices/till").await.body["logs"].clone();
+    let none = json!({"records": 0, "bytes": 0, "latest": null});
+    assert_eq!(kept().await, none);
+    device.send_json(json!([said("a", 9), said("b", 9)])).await;
+    device.send_json(json!([said("c", 9)])).await;
+    let (items, _) = device.listed("").await;
+    let (kept, all) = (kept().await, device.hub.get("/api/devices").await.body);
+    assert_eq!(kept["records"], 3, "{kept}");
+    assert_eq!(kept["latest"], items[2]["received"]);
+    assert!(kept["bytes"].as_u64().unwrap() > 3 * 128, "{kept}");
+    assert_eq!(all["items"][0].get("logs"), None, "lists do without");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use outgate_core::identity::Scope;
+use serde_json::Value::Null;
 
 use crate::chromium::Chromium;
 use crate::hub::Hub;
@@ -98,6 +99,55 @@ async fn events_appear_live_and_nothing_in_them_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn logs_are_searched_from_the_page_of_their_device_and_nothing_in_them_runs() {
+    let (hub, mut browser, at) = stage("Shop").await;
+    let token = hub.operator("anna", Scope::All).await;
+    let device = hub.device().await;
+    let texts: Vec<String> = (0..150).map(|number| format!("line {number}")).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    hub.log(&device, 9, &texts, "till").await;
+    hub.log(&device, 17, &[NASTY], NASTY).await;
+    log_in(&mut browser, &at, &token).await;
+    browser.go(&format!("{at}/console/device/till")).await;
+    let said = "[...document.querySelectorAll('table[data-part=logs] td[data-cell=payload]')] \
+        .map(cell => cell.textContent)";
+    assert_eq!(browser.run(&format!("{said}[0]")).await, NASTY);
+    assert_eq!(browser.run(&format!("{said}[1]")).await, "line 149");
+    browser
+        .follow("document.querySelector('a[href$=\"/logs\"]').click()")
+        .await;
+    assert_eq!(browser.run(&format!("{said}.length")).await, 100);
+    browser
+        .follow(
+            "document.getElementById('grep').value = '^line .?[0-9]$'; \
+             document.querySelector('main form').requestSubmit()",
+        )
+        .await;
+    assert_eq!(browser.run(&format!("{said}[0]")).await, "line 99");
+    assert_eq!(browser.run("document.getElementById('more')").await, Null);
+    browser
+        .follow(
+            "document.getElementById('grep').value = ''; \
+             document.querySelector('main form').requestSubmit()",
+        )
+        .await;
+    browser
+        .follow("document.getElementById('more').requestSubmit()")
+        .await;
+    assert_eq!(
+        browser
+            .run(&format!("{said}.length + ' ' + {said}[50]"))
+            .await,
+        "51 line 0"
+    );
+    assert_eq!(
+        browser.run("document.title").await,
+        "Logs of till · Outgate"
+    );
+    assert_eq!(browser.complaints, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_page_fits_a_telephone_and_a_desk_by_day_and_by_night() {
     let (hub, mut browser, at) = stage(NASTY).await;
     let token = hub.operator("anna", Scope::All).await;
@@ -114,6 +164,8 @@ async fn every_page_fits_a_telephone_and_a_desk_by_day_and_by_night() {
     .await;
     hub.say(&device, NASTY, "text/html", NASTY).await;
     hub.say(&device, "x", "", &"0123456789".repeat(60)).await;
+    let long = "0123456789".repeat(60);
+    hub.log(&device, 21, &[NASTY, &long], &long).await;
     log_in(&mut browser, &at, &token).await;
     for (size, width, height) in [("desk", 1200, 900), ("telephone", 360, 740)] {
         browser.size(width, height).await;
@@ -123,6 +175,8 @@ async fn every_page_fits_a_telephone_and_a_desk_by_day_and_by_night() {
                 ("login", "/console/login"),
                 ("devices", "/"),
                 ("device", "/console/device/till"),
+                ("logs", "/console/device/till/logs"),
+                ("no-logs", "/console/device/till/logs?grep=("),
                 ("events", "/console/events"),
                 ("missing", "/console/device/nobody"),
             ] {

@@ -12,12 +12,14 @@ use http_body_util::BodyExt as _;
 use outgate_core::commands::NewCommand;
 use outgate_core::events::NewEvent;
 use outgate_core::id::{CommandId, DeviceId, OperatorId};
-use outgate_core::identity::{Actor, Claim, Given, Role, Scope};
+use outgate_core::identity::{self, Actor, Claim, Given, Role};
+use outgate_core::logs::{NewLog, NewLogs};
 use outgate_core::secret::Secret;
 use outgate_core::sessions::Session;
 use outgate_door::Facts;
 use outgate_hub::config::{Config, Overrides};
 use outgate_hub::{Hub as Whole, console};
+use outgate_wire::otlp::{Record, Resource, Scope, Value};
 use tower::ServiceExt as _;
 
 /// From where the tests ask.
@@ -77,7 +79,7 @@ impl Hub {
     }
 
     /// A new operator's token.
-    pub(crate) async fn operator(&self, id: &str, scope: Scope) -> String {
+    pub(crate) async fn operator(&self, id: &str, scope: identity::Scope) -> String {
         let identity = &self.whole.state().core.identity;
         let id: OperatorId = id.parse().unwrap();
         let (_, issued) = identity
@@ -129,6 +131,32 @@ impl Hub {
         };
         let events = &self.whole.state().core.events;
         events.append(session, event).await.unwrap();
+    }
+
+    /// Has the device log texts, each so bad and with this attribute.
+    pub(crate) async fn log(&self, session: &Session, severity: u8, texts: &[&str], place: &str) {
+        let record = |text: &&str| Record {
+            severity,
+            body: Value::Text((*text).to_owned()),
+            attributes: vec![("place".to_owned(), Value::Text(place.to_owned()))],
+            ..Record::default()
+        };
+        let records = texts.iter().map(|text| NewLog {
+            resource: 0,
+            scope: 1,
+            severity,
+            record: record(text).to_bytes().into(),
+        });
+        let contexts = vec![
+            Resource::default().to_bytes().into(),
+            Scope::default().to_bytes().into(),
+        ];
+        let logs = NewLogs {
+            contexts,
+            records: records.collect(),
+        };
+        let kept = &self.whole.state().core.logs;
+        kept.append(session.pass(), logs).await.unwrap();
     }
 
     /// Has the device's twin be wanted to be `patch`, too.

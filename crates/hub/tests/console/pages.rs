@@ -13,7 +13,12 @@ const LIVE: [&str; 3] = [
     "/console/live/devices",
 ];
 
-const PAGES: [&str; 3] = ["/", "/console/events", "/console/device/till"];
+const PAGES: [&str; 4] = [
+    "/",
+    "/console/events",
+    "/console/device/till",
+    "/console/device/till/logs",
+];
 
 #[tokio::test]
 async fn who_is_not_logged_in_is_sent_to_the_login() {
@@ -150,7 +155,10 @@ async fn an_operator_of_one_site_sees_nothing_of_another() {
     assert!(!list.contains("till"), "{list}");
     let events = text(hub.get("/console/events", &cookie).await).await;
     assert!(!events.contains("door/opened"), "{events}");
-    assert_eq!(hub.get("/console/device/till", &cookie).await.status(), 404);
+    hub.log(&device, 9, &["secret"], "here").await;
+    for page in ["/console/device/till", "/console/device/till/logs"] {
+        assert_eq!(hub.get(page, &cookie).await.status(), 404, "{page}");
+    }
     let live = hub.get("/console/live?after=0&device=till", &cookie).await;
     assert_eq!(live.status(), 404);
     let mut live = hub
@@ -209,15 +217,101 @@ async fn what_others_have_written_stays_text() {
     let device = hub.device().await;
     let nasty = "</td><img src=x onerror=alert(2)>";
     hub.say(&device, "a<b>", "text/html", nasty).await;
-    for page in ["/console/device/till", "/console/events"] {
+    hub.log(&device, 9, &[nasty], nasty).await;
+    for page in [
+        "/console/device/till",
+        "/console/device/till/logs",
+        "/console/device/till/logs?since=%3Cimg+src=x%3E",
+        "/console/device/till/logs?grep=(%3Cimg",
+        "/console/events",
+    ] {
         let page = text(hub.get(page, &cookie).await).await;
         assert!(!page.contains("<script>alert"), "{page}");
         assert!(!page.contains("<img"), "{page}");
-        assert!(
-            page.contains("&lt;img src=x onerror=alert(2)&gt;"),
-            "{page}"
-        );
+        assert!(page.contains("&lt;img"), "{page}");
     }
+}
+
+/// What the cells of a column hold, from top to bottom.
+fn column(page: &str, name: &str) -> Vec<String> {
+    let cell = format!("<td data-cell=\"{name}\"");
+    page.split(&cell)
+        .skip(1)
+        .map(|cell| {
+            let (_, inner) = cell.split_once('>').unwrap();
+            inner.split("</td>").next().unwrap().to_owned()
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn logs_are_shown_newest_first_and_found_in_the_words_of_the_command_line() {
+    let hub = Hub::new("A").await;
+    let cookie = hub.log_in(&hub.operator("anna", Scope::All).await).await;
+    let page = async |query: &str| {
+        let address = format!("/console/device/till/logs{query}");
+        let answer = hub.get(&address, &cookie).await;
+        (answer.status().as_u16(), text(answer).await)
+    };
+    let said = async |query: &str| column(&page(query).await.1, "payload");
+    let of_device = text(hub.get("/console/device/till", &cookie).await).await;
+    assert!(of_device.contains("None is kept."), "{of_device}");
+    let device = hub.device().await;
+    hub.log(&device, 9, &["open", "no paper"], "counter").await;
+    hub.log(&device, 17, &["no answer"], "cellar").await;
+    let of_device = text(hub.get("/console/device/till", &cookie).await).await;
+    let newest_first = ["no answer", "no paper", "open"];
+    assert_eq!(column(&of_device, "payload"), newest_first);
+    assert!(of_device.contains("3 kept, 1 KiB"), "{of_device}");
+    assert!(of_device.contains("href=\"/console/device/till/logs\""));
+    let (_, all) = page("").await;
+    assert_eq!(column(&all, "payload"), newest_first);
+    assert_eq!(column(&all, "severity"), ["ERROR", "INFO", "INFO"]);
+    assert_eq!(column(&all, "attributes")[0], "place=cellar");
+    assert!(!all.contains("Older"), "{all}");
+    assert_eq!(said("?severity=WARN").await, ["no answer"]);
+    assert_eq!(said("?grep=%5Eno+p").await, ["no paper"]);
+    assert_eq!(said("?grep=place%3Dcellar&since=2h").await, ["no answer"]);
+    assert_eq!(said("?until=2h").await, [""; 0]);
+    assert_eq!(said("?since=2100-01-01").await, [""; 0]);
+    for (query, wrong) in [
+        ("?since=yesterday", "Since: 2h, 2026-11-22"),
+        ("?grep=(", "grep: "),
+        ("?before=x", "before: a place"),
+    ] {
+        let (status, shown) = page(query).await;
+        assert_eq!(status, 400, "{query}");
+        assert!(shown.contains(wrong), "{query}: {shown}");
+    }
+}
+
+#[tokio::test]
+async fn older_logs_are_a_button_away_to_the_last_without_a_script() {
+    let hub = Hub::new("A").await;
+    let cookie = hub.log_in(&hub.operator("anna", Scope::All).await).await;
+    let device = hub.device().await;
+    let texts: Vec<String> = (0..230).map(|number| format!("b{number}")).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    hub.log(&device, 9, &texts, "till").await;
+    hub.log(&device, 9, &["other"], "till").await;
+    let (mut shown, mut pages, mut before) = (Vec::new(), 0, String::new());
+    loop {
+        let address = format!("/console/device/till/logs?grep=%5Eb&before={before}");
+        let page = text(hub.get(&address, &cookie).await).await;
+        shown.extend(column(&page, "payload"));
+        pages += 1;
+        let Some((_, next)) = page.split_once("name=\"before\" value=\"") else {
+            break;
+        };
+        // The search goes along.
+        assert!(page.contains("name=\"grep\" value=\"^b\""), "{page}");
+        before = next.split('"').next().unwrap().to_owned();
+    }
+    let newest_first: Vec<&str> = texts.into_iter().rev().collect();
+    assert_eq!(
+        (shown, pages),
+        (newest_first.iter().map(|it| (*it).to_owned()).collect(), 3)
+    );
 }
 
 #[tokio::test]

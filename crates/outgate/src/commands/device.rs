@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use futures_util::TryStreamExt;
-use outgate_client::{Client, Credential, Device, DeviceFilter, Revoked};
+use outgate_client::{Client, Credential, Device, DeviceFilter, KeptLogs, Revoked};
 use serde_json::json;
 
 use crate::output::{Failure, counted, print};
@@ -269,7 +269,7 @@ async fn revoke(
 }
 
 fn lines(device: &Device) -> String {
-    properties([
+    let about = [
         ("device", device.id.clone()),
         ("site", device.site.clone()),
         ("state", device.state.clone()),
@@ -277,7 +277,22 @@ fn lines(device: &Device) -> String {
         ("policy", device.policy.clone()),
         ("created", device.created.clone()),
         ("seen", or_dash(device.seen.as_ref())),
-    ])
+    ];
+    let logs = device.logs.as_ref().map(|logs| ("logs", kept(logs)));
+    properties(about.into_iter().chain(logs))
+}
+
+/// How much is kept of what a device logs, for people.
+fn kept(logs: &KeptLogs) -> String {
+    let records = usize::try_from(logs.records).unwrap_or(usize::MAX);
+    let records = counted(records, "record");
+    match &logs.latest {
+        None => records,
+        Some(latest) => format!(
+            "{records}, {} KiB, latest {latest}",
+            logs.bytes.div_ceil(1_024)
+        ),
+    }
 }
 
 /// What a revocation did, for people.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use outgate_client::{Client, LogFilter, LogRecord, Tailed};
+use outgate_wire::otlp::{SEVERITIES, severity_name};
 use serde_json::Value;
 
 use crate::output::{Failure, print_more, say};
@@ -51,7 +52,7 @@ pub(crate) struct LogsArgs {
 }
 
 /// How bad something is, in OpenTelemetry's words.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+#[derive(Clone, Copy, ValueEnum)]
 enum Severity {
     Trace,
     Debug,
@@ -62,35 +63,9 @@ enum Severity {
 }
 
 impl Severity {
-    const ALL: [Self; 6] = [
-        Self::Trace,
-        Self::Debug,
-        Self::Info,
-        Self::Warn,
-        Self::Error,
-        Self::Fatal,
-    ];
-
     /// The lowest number that means it.
     fn number(self) -> u8 {
-        4 * (self as u8) + 1
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Trace => "TRACE",
-            Self::Debug => "DEBUG",
-            Self::Info => "INFO",
-            Self::Warn => "WARN",
-            Self::Error => "ERROR",
-            Self::Fatal => "FATAL",
-        }
-    }
-
-    /// What a number means.
-    fn of(number: u8) -> Option<Self> {
-        let known = Self::ALL.into_iter().rev();
-        known.into_iter().find(|it| number >= it.number())
+        SEVERITIES[self as usize].0
     }
 }
 
@@ -175,8 +150,8 @@ impl LogsArgs {
 
 /// A record in one line for people.
 fn line(log: &LogRecord) -> String {
-    let severity = log.severity.and_then(Severity::of);
-    let severity = severity.map_or(&*log.severity_text, |known| known.name());
+    let severity = log.severity.and_then(severity_name);
+    let severity = severity.unwrap_or(&log.severity_text);
     let mut text = format!("{}  {severity:5}  {}", log.received, plain(&log.body));
     for (name, value) in &log.attributes {
         text.push_str(&format!("  {name}={}", plain(value)));
@@ -220,21 +195,15 @@ mod tests {
     }
 
     #[test]
-    fn severities_have_the_numbers_of_opentelemetry() {
-        let numbers = Severity::ALL.map(Severity::number);
-        assert_eq!(numbers, [1, 5, 9, 13, 17, 21]);
-        let named = |number| Severity::of(number).map(Severity::name);
+    fn severities_are_those_of_opentelemetry() {
+        for one in Severity::value_variants() {
+            let name = severity_name(one.number()).unwrap();
+            let word = one.to_possible_value().unwrap();
+            assert_eq!(name.to_lowercase(), word.get_name());
+        }
         assert_eq!(
-            [0, 1, 4, 5, 12, 16, 24].map(named),
-            [
-                None,
-                Some("TRACE"),
-                Some("TRACE"),
-                Some("DEBUG"),
-                Some("INFO"),
-                Some("WARN"),
-                Some("FATAL")
-            ]
+            [0, 4, 12, 24].map(severity_name),
+            [None, Some("TRACE"), Some("INFO"), Some("FATAL")]
         );
     }
 }

@@ -10,6 +10,24 @@ use super::{Malformed, writer};
 /// The highest severity (`SEVERITY_NUMBER_FATAL4`).
 pub const MAX_SEVERITY: u8 = 24;
 
+/// The ranges of severities, each with its lowest number (OpenTelemetry's logs data model, section
+/// "Displaying Severity").
+pub const SEVERITIES: [(u8, &str); 6] = [
+    (1, "TRACE"),
+    (5, "DEBUG"),
+    (9, "INFO"),
+    (13, "WARN"),
+    (17, "ERROR"),
+    (21, "FATAL"),
+];
+
+/// What a severity is called; none for 0, which says nothing.
+#[must_use]
+pub fn severity_name(number: u8) -> Option<&'static str> {
+    let reached = |(lowest, name): &(u8, _)| (number >= *lowest).then_some(*name);
+    SEVERITIES.iter().rev().find_map(reached)
+}
+
 /// `AnyValue`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use outgate_core::sessions::{Ended, Presence, Sessions};
-use outgate_core::{Timestamp, calls, commands, identity};
+use outgate_core::{Timestamp, calls, commands, identity, logs};
 
 use crate::api::view::Payload;
 
@@ -95,9 +95,35 @@ pub(crate) struct Device {
     /// When it last opened or closed a session, to within a minute.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub(crate) seen: Option<Timestamp>,
+    /// What is kept of what it logs; told only where one device is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) logs: Option<KeptLogs>,
     /// Goes up by one with each change of what is kept; also the entity tag, which is that of the
-    /// record. Whether the device is connected, and when it was seen, are no part of it.
+    /// record. Whether the device is connected, when it was seen, and what it logs are no part of
+    /// it.
     pub(crate) version: u64,
+}
+
+/// How much is kept of what a device logs.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct KeptLogs {
+    /// How many records.
+    records: u64,
+    /// How many bytes, about, that they take of what may be kept of all devices.
+    bytes: u64,
+    /// When the hub took the last of them; null when none is kept.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    latest: Option<Timestamp>,
+}
+
+impl From<logs::KeptLogs> for KeptLogs {
+    fn from(kept: logs::KeptLogs) -> Self {
+        Self {
+            records: kept.records,
+            bytes: kept.bytes,
+            latest: kept.latest,
+        }
+    }
 }
 
 impl Device {
@@ -111,6 +137,7 @@ impl Device {
             state: device.state.into(),
             created: device.created,
             seen: device.seen,
+            logs: None,
             version: device.version,
         }
     }
