@@ -24,7 +24,7 @@ usage: cargo xtask COMMAND
                               measures the hub, its SignalR or the check beside its peers, in one run
   schema [--check]            writes the JSON Schemas of manifests and reports, or checks the
                               committed ones
-  openapi [--check]           writes the OpenAPI document of the hub's API, or checks it
+  openapi [--check]           writes the OpenAPI documents of the APIs, or checks them
 
 steps: format lints documentation licences architecture peers tests fuzz book";
 

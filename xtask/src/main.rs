@@ -57,6 +57,9 @@ fn carry_out(invocation: Invocation) -> Result<bool> {
             let manifest = schema::run(&workspace, &schema::MANIFEST, check)?;
             Ok(schema::run(&workspace, &schema::REPORT, check)? && manifest)
         }
-        Invocation::OpenApi { check } => schema::run(&workspace, &schema::OPENAPI, check),
+        Invocation::OpenApi { check } => {
+            let hub = schema::run(&workspace, &schema::OPENAPI, check)?;
+            Ok(schema::run(&workspace, &schema::AGENT_OPENAPI, check)? && hub)
+        }
     }
 }

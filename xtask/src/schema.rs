@@ -1,5 +1,5 @@
 //! What the product writes of its own formats, committed for readers and editors: the JSON
-//! Schemas of manifests and of reports, and the OpenAPI document of the hub's API.
+//! Schemas of manifests and of reports, and the OpenAPI documents of the hub's API and the agent's.
 
 use std::fs;
 
@@ -39,6 +39,13 @@ pub(crate) const OPENAPI: Written = Written {
     command: "openapi",
     place: "docs/openapi.json",
     by: &["--package", "outgate-hub", "--example", "openapi"],
+};
+
+/// The OpenAPI document of the agent's local API.
+pub(crate) const AGENT_OPENAPI: Written = Written {
+    command: "openapi",
+    place: "docs/openapi-agent.json",
+    by: &["--package", "outgate-agent", "--example", "openapi"],
 };
 
 /// Writes it, or with `check` tells whether the committed one is the product's.

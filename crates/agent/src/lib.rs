@@ -6,8 +6,10 @@
 //! column of and the local page and API read.
 
 pub mod config;
+pub mod device;
 pub mod inbox;
 pub mod link;
+pub mod local;
 pub mod queue;
 pub mod status;
 pub mod twin;

@@ -1,0 +1,137 @@
+//! The device as its own software has it: what it says, what it is asked, what it is. The local API
+//! is this over HTTP.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::Bytes;
+use outgate_wire::agent::{Answer, Call, Command, Settlement};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::inbox::{Inbox, InboxError};
+use crate::queue::{Entry, Position, Queue, QueueError};
+use crate::status::{Board, Status};
+use crate::twin::{Halves, Twin, TwinError};
+
+/// The longest that somebody waits for news.
+pub const MAX_WAIT: Duration = Duration::from_secs(55);
+
+/// The device. Cloned freely; all clones are the same.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// What waits for the hub.
+    pub(crate) queue: Queue,
+    /// What the hub wants.
+    pub(crate) inbox: Inbox,
+    /// What the device is, and is wanted to be.
+    pub(crate) twin: Twin,
+    /// How the agent is.
+    pub(crate) board: Board,
+}
+
+impl Device {
+    /// A device with these parts.
+    #[must_use]
+    pub fn new(queue: Queue, inbox: Inbox, twin: Twin, board: Board) -> Self {
+        Self {
+            queue,
+            inbox,
+            twin,
+            board,
+        }
+    }
+
+    /// Says something: an event or a log. Once this returns it is on the disk, and the hub has it
+    /// when it can.
+    ///
+    /// # Errors
+    /// As [`Queue::push`].
+    pub async fn say(&self, entry: Entry) -> Result<Position, QueueError> {
+        self.queue.push(entry).await
+    }
+
+    /// An event of ordinary priority, as [`Device::say`].
+    ///
+    /// # Errors
+    /// As [`Queue::push`].
+    pub async fn publish(
+        &self,
+        name: impl Into<String> + Send,
+        content_type: impl Into<String> + Send,
+        properties: BTreeMap<String, String>,
+        payload: impl Into<Bytes> + Send,
+    ) -> Result<Position, QueueError> {
+        let mut event = Entry::event(name, payload);
+        event.content_type = content_type.into();
+        event.properties = properties;
+        self.say(event).await
+    }
+
+    /// The commands that are not settled, in their order; when there are none, those that come
+    /// within `wait`, at most [`MAX_WAIT`].
+    pub async fn commands(&self, wait: Duration) -> Vec<Command> {
+        self.waited(wait, Inbox::commands).await
+    }
+
+    /// Says what has become of a command.
+    ///
+    /// # Errors
+    /// As [`Inbox::settle`].
+    pub fn settle(&self, command: &str, how: Settlement) -> Result<(), InboxError> {
+        self.inbox.settle(command, how)
+    }
+
+    /// The calls that are not answered, as [`Device::commands`].
+    pub async fn calls(&self, wait: Duration) -> Vec<Call> {
+        self.waited(wait, Inbox::calls).await
+    }
+
+    /// Answers a call.
+    ///
+    /// # Errors
+    /// As [`Inbox::answer`].
+    pub fn answer(&self, call: &str, answer: Answer) -> Result<(), InboxError> {
+        self.inbox.answer(call, answer)
+    }
+
+    /// Both halves of the twin, now and from now on.
+    #[must_use]
+    pub fn twin(&self) -> watch::Receiver<Halves> {
+        self.twin.watch()
+    }
+
+    /// Merges a patch (RFC 7396) into what the device says it is.
+    ///
+    /// # Errors
+    /// As [`Twin::report`].
+    pub fn report(&self, patch: Value) -> Result<(), TwinError> {
+        self.twin.report(patch)
+    }
+
+    /// How the agent is.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.board.status()
+    }
+
+    async fn waited<T>(&self, wait: Duration, look: impl Fn(&Inbox) -> Vec<T>) -> Vec<T> {
+        let mut news = self.inbox.news();
+        let found = async {
+            loop {
+                news.borrow_and_update();
+                let found = look(&self.inbox);
+                if !found.is_empty() || news.changed().await.is_err() {
+                    return found;
+                }
+            }
+        };
+        within(wait, found).await.unwrap_or_default()
+    }
+}
+
+/// What comes within `wait`, at most [`MAX_WAIT`]; it is looked once in any case.
+pub(crate) async fn within<T>(wait: Duration, news: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(wait.min(MAX_WAIT), news).await.ok()
+}
