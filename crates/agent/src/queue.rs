@@ -24,28 +24,31 @@
 //! - What was given out to be sent is not dropped meanwhile.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use outgate_store::{Hook, Room, Space, Store};
+use outgate_store::{Room, Space, Store};
 use outgate_wire::agent;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::{config, status};
+use crate::config;
 
+mod care;
 mod delivery;
 mod entry;
 mod error;
 mod moment;
+mod open;
 mod report;
 mod room;
 mod table;
 mod tally;
 mod times;
 
+pub use care::look_after;
 pub use delivery::{SAID, Stretch, deliveries};
 pub use entry::{
     Entry, EntryId, Kind, MAX_CONTENT_TYPE, MAX_NAME, MAX_PAYLOAD, MAX_PROPERTIES,
@@ -53,9 +56,12 @@ pub use entry::{
 };
 pub use error::QueueError;
 pub use moment::{Boot, Clock, MachineClock, Moment};
+pub use open::OpenFailed;
 pub use outgate_store::OpenError;
 pub use report::REPORT;
 pub use tally::{Dropped, Level, Tally};
+
+use open::Opened;
 
 /// The most entries that are given out at once: what the hub takes at once.
 pub const MAX_BATCH: usize = agent::MAX_ENTRIES;
@@ -121,6 +127,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     given: Mutex<Given>,
     tally: watch::Sender<Tally>,
+    set_aside: Option<PathBuf>,
 }
 
 /// What this run of the agent remembers. Only the writer's thread changes it.
@@ -144,7 +151,8 @@ impl Given {
 }
 
 impl Queue {
-    /// Opens the queue in `folder`, made for its owner alone if it is not there.
+    /// Opens the queue in `folder`, made for its owner alone if it is not there. A file that nobody
+    /// can read is set aside ([`Queue::set_aside`]) and another begun.
     ///
     /// # Errors
     /// [`OpenFailed`].
@@ -154,13 +162,12 @@ impl Queue {
             reserve: 0,
             log: (limits.reserve / RESERVE_IN_LOGS).clamp(LEAST_LOG, LOG),
         };
-        let store = Store::<QueueError>::open(&table::SCHEMA, folder, room, Hook::default())?;
-        let (id, tally) = store.read_now(|connection| {
-            Ok((
-                table::id(connection)?,
-                table::tally(connection, limits.bytes)?,
-            ))
-        })?;
+        let Opened {
+            store,
+            id,
+            tally,
+            set_aside,
+        } = open::open(folder, room, limits.bytes)?;
         let space = Space::new(folder.join(table::SCHEMA.file()), limits.reserve);
         Ok(Self {
             store,
@@ -171,6 +178,7 @@ impl Queue {
                 clock,
                 given: Mutex::default(),
                 tally: watch::Sender::new(tally),
+                set_aside,
             }),
             waiting: Arc::new(Semaphore::new(MAX_WAITING)),
         })
@@ -289,6 +297,13 @@ impl Queue {
         self.shared.tally.subscribe()
     }
 
+    /// Where the file lies that this one took the place of when it was opened, because nobody
+    /// could read it.
+    #[must_use]
+    pub fn set_aside(&self) -> Option<&Path> {
+        self.shared.set_aside.as_deref()
+    }
+
     /// Does `work` on the writer's thread, and tells of what it changed once that is on the disk.
     async fn work<T, F>(&self, bytes: usize, work: F) -> Result<T, QueueError>
     where
@@ -327,30 +342,6 @@ impl std::fmt::Debug for Queue {
             .field("store", &self.store)
             .field("limits", &self.shared.limits)
             .finish_non_exhaustive()
-    }
-}
-
-/// Why a queue could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenFailed {
-    /// Its file could not be.
-    #[error(transparent)]
-    Store(#[from] OpenError),
-    /// What is in it cannot be read.
-    #[error("failed to read the queue")]
-    Queue(#[from] QueueError),
-}
-
-impl From<&Tally> for status::Queue {
-    fn from(tally: &Tally) -> Self {
-        let dropped = tally.levels.iter().map(|level| level.dropped);
-        Self {
-            entries: tally.levels.iter().map(|level| level.entries).sum(),
-            bytes: tally.bytes,
-            limit_bytes: tally.limit_bytes,
-            dropped: dropped.map(|dropped| dropped.all()).sum(),
-            levels: tally.levels.to_vec(),
-        }
     }
 }
 

@@ -124,28 +124,24 @@ pub(super) fn id(connection: &Connection) -> Result<[u8; 16], QueueError> {
 /// What waits, and what became of what does not.
 pub(super) fn tally(connection: &Connection, limit_bytes: u64) -> Result<Tally, QueueError> {
     let mut statement = connection.prepare_cached(
-        "SELECT entries, bytes, newest, settled, room, age, refused FROM level
-         WHERE priority = ?1",
+        "SELECT entries, bytes, newest, settled, room, age, refused FROM level ORDER BY priority",
     )?;
-    let mut level = |priority: Priority| {
-        statement.query_row([number_of(priority)], |row| {
-            Ok(Level {
-                priority,
-                entries: row.get(0)?,
-                bytes: row.get(1)?,
-                newest: row.get(2)?,
-                settled: row.get(3)?,
-                dropped: Dropped {
-                    room: row.get(4)?,
-                    age: row.get(5)?,
-                    refused: row.get(6)?,
-                },
-            })
-        })
-    };
-    let [background, ordinary, important] = Priority::ALL;
+    let mut rows = statement.query([])?;
+    let mut levels = Priority::ALL.map(Level::empty);
+    for level in &mut levels {
+        let Some(row) = rows.next()? else { break };
+        level.entries = row.get(0)?;
+        level.bytes = row.get(1)?;
+        level.newest = row.get(2)?;
+        level.settled = row.get(3)?;
+        level.dropped = Dropped {
+            room: row.get(4)?,
+            age: row.get(5)?,
+            refused: row.get(6)?,
+        };
+    }
     Ok(Tally {
-        levels: [level(background)?, level(ordinary)?, level(important)?],
+        levels,
         bytes: used(connection)?.held,
         limit_bytes,
     })

@@ -34,6 +34,19 @@ pub struct Level {
     pub dropped: Dropped,
 }
 
+impl Level {
+    pub(super) fn empty(priority: Priority) -> Self {
+        Self {
+            priority,
+            entries: 0,
+            bytes: 0,
+            newest: 0,
+            settled: 0,
+            dropped: Dropped::default(),
+        }
+    }
+}
+
 /// How many entries were dropped since the queue was made, and why.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Dropped {

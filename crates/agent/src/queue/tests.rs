@@ -1,6 +1,8 @@
 //! The queue by itself.
 
 mod age;
+mod care;
+mod damage;
 mod delivery;
 mod model;
 mod room;
@@ -211,47 +213,69 @@ async fn what_the_hub_refuses_for_good_is_gone_and_counted() {
     let queue = Queue::open(folder.path(), ROOMY, clock).unwrap();
     let level = *queue.tally().borrow().level(Priority::Ordinary);
     assert_eq!((level.entries, level.dropped.refused), (0, 1));
-    let board = status::Queue::from(&*queue.tally().borrow());
-    assert_eq!((board.entries, board.dropped), (0, 1));
+}
+
+/// Holds the writer up until what is given is dropped.
+async fn hold_up(queue: &Queue) -> std::sync::mpsc::Sender<()> {
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let (begun, begins) = tokio::sync::oneshot::channel();
+    let queue = queue.clone();
+    tokio::spawn(async move {
+        let hold = move |_: &Connection, _: &Shared| {
+            let _ = begun.send(());
+            let _ = held.recv();
+            Ok(())
+        };
+        queue.work(0, hold).await
+    });
+    begins.await.unwrap();
+    release
 }
 
 #[tokio::test]
-async fn who_watches_is_told_of_an_entry_that_nobody_waits_for_any_more() {
+async fn who_watches_is_told_of_an_entry_that_nobody_waits_for_any_more_and_of_no_batch() {
     let (_folder, _clock, queue) = queue(ROOMY);
     let mut tally = queue.tally();
+    let release = hold_up(&queue).await;
     let push = tokio::time::timeout(Duration::ZERO, queue.push(Entry::event("a", "")));
-    drop(push.await);
-    let news = tally.wait_for(|tally| tally.entries() == 1);
-    drop(
-        tokio::time::timeout(Duration::from_secs(20), news)
-            .await
-            .unwrap(),
-    );
+    push.await.unwrap_err();
+    drop(release);
+    let news = tokio::time::timeout(Duration::from_secs(20), tally.changed());
+    news.await.unwrap().unwrap();
+    assert_eq!(tally.borrow_and_update().entries(), 1);
+    queue.batch(9).await.unwrap();
+    assert!(!tally.has_changed().unwrap());
 }
 
 #[tokio::test]
 async fn more_than_may_wait_for_the_disk_is_refused_at_once() {
     let (_folder, _clock, queue) = queue(ROOMY);
-    let most = MAX_WAITING / LEAST;
-    let mut pushes = Vec::new();
-    for _ in 0..=most {
-        pushes.push(queue.push(of(Priority::Ordinary, "x", 100)));
-    }
-    let mut pushes = std::pin::pin!(futures_util::future::join_all(pushes));
-    let done = pushes.as_mut().await;
-    let refused = done.iter().filter(|push| push.is_err()).count();
-    let kept = queue.tally().borrow().entries();
-    assert_eq!(
-        kept + u64::try_from(refused).unwrap(),
-        u64::try_from(most).unwrap() + 1
+    let release = hold_up(&queue).await;
+    // Small ones count as much as if they had [`LEAST`] bytes.
+    let small = MAX_WAITING / 2 / LEAST;
+    let large = MAX_WAITING / 2 / MAX_PAYLOAD;
+    let sizes = std::iter::repeat_n(1, small).chain(std::iter::repeat_n(MAX_PAYLOAD, large));
+    let sizes: Vec<usize> = sizes.collect();
+    let pushes = sizes.iter().map(|bytes| {
+        let queue = queue.clone();
+        let entry = of(Priority::Ordinary, "", *bytes);
+        async move { queue.push(entry).await }
+    });
+    let mut pushes = Box::pin(futures_util::future::join_all(pushes));
+    let polled = std::future::poll_fn(|task| std::task::Poll::Ready(pushes.as_mut().poll(task)));
+    assert!(polled.await.is_pending());
+    let refused = queue.push(Entry::event("", "")).await;
+    assert!(
+        matches!(refused, Err(QueueError::Busy { .. })),
+        "{refused:?}"
     );
-    for push in done {
-        assert!(
-            matches!(push, Ok(_) | Err(QueueError::Busy { .. })),
-            "{push:?}"
-        );
+    drop(release);
+    for push in pushes.await {
+        push.unwrap();
     }
-    queue.push(Entry::event("x", "")).await.unwrap();
+    queue.push(Entry::event("", "")).await.unwrap();
+    let kept = usize::try_from(queue.tally().borrow().entries()).unwrap();
+    assert_eq!(kept, sizes.len() + 1);
 }
 
 #[tokio::test]
@@ -274,9 +298,17 @@ async fn what_was_dropped_is_told_to_the_hub_and_not_again() {
         })
     );
     queue.settle(positions(&batch)).await.unwrap();
+    clock.advance(Duration::from_secs(60));
     assert_eq!(names(&queue.batch(9).await.unwrap()), [""; 0]);
 
     queue.push(Entry::event("b", "")).await.unwrap();
+    let batch = queue.batch(9).await.unwrap();
+    queue.give_up(positions(&batch)).await.unwrap();
+    let batch = queue.batch(9).await.unwrap();
+    assert_eq!(names(&batch), [REPORT]);
+    queue.settle(positions(&batch)).await.unwrap();
+
+    queue.push(Entry::event("c", "")).await.unwrap();
     let batch = queue.batch(9).await.unwrap();
     queue.give_up(positions(&batch)).await.unwrap();
     assert_eq!(names(&queue.batch(9).await.unwrap()), [""; 0], "too soon");
