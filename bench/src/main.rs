@@ -1,4 +1,4 @@
-//! The hub and the check measured beside their peers, in one run. `cargo xtask bench` builds and starts it.
+//! The hub, the agent's queue and the check measured beside their peers, in one run. `cargo xtask bench` builds and starts it.
 //!
 //! Every server runs on one core, the load on the other. All figures are of one run on one
 //! machine; what means something elsewhere too are the ratios.
@@ -8,6 +8,7 @@ mod check;
 mod durable;
 mod mqtt;
 mod process;
+mod queue;
 mod raw;
 mod realtime;
 mod report;
@@ -55,6 +56,8 @@ enum What {
     Check,
     /// Throughput, handshakes, memory, durable events
     Mqtt,
+    /// The agent's queue beside what the disk can do
+    Queue,
     /// SignalR beside socketioxide, socket.io and ws: calls, broadcasts, memory, TLS
     Realtime,
     /// From a revocation's answer to the closed connection
@@ -82,6 +85,7 @@ fn main() -> anyhow::Result<()> {
         match arguments.what {
             What::Check => check::run(&programs, share, arguments.json.as_deref()).await,
             What::Mqtt => mqtt::run(&programs, share, &arguments.only).await,
+            What::Queue => queue::run(share, &arguments.only).await,
             What::Realtime => {
                 let json = arguments.json.as_deref();
                 realtime::run(&programs, share, &arguments.only, json).await

@@ -20,8 +20,9 @@ usage: cargo xtask COMMAND
   architecture                the invariants of ARCHITECTURE.md
   licences                    licences, sources and duplicates of the dependencies
   fuzz TARGET [--seconds N]   replays the corpus of a fuzz target, then explores
-  bench check|mqtt|realtime|revoke|start [--short] [--only WHAT] [--json FILE]
-                              measures the hub, its SignalR or the check beside its peers, in one run
+  bench check|mqtt|queue|realtime|revoke|start [--short] [--only WHAT] [--json FILE]
+                              measures the hub, its SignalR, the agent's queue or the check beside its
+                              peers, in one run
   schema [--check]            writes the JSON Schemas of manifests and reports, or checks the
                               committed ones
   openapi [--check]           writes the OpenAPI documents of the APIs, or checks them
@@ -78,7 +79,7 @@ pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Invocation> {
         }
         [
             "bench",
-            what @ ("check" | "mqtt" | "realtime" | "revoke" | "start"),
+            what @ ("check" | "mqtt" | "queue" | "realtime" | "revoke" | "start"),
             options @ ..,
         ] => Ok(bench(what, options)),
         ["schema"] => Ok(Invocation::Schema { check: false }),

@@ -92,7 +92,10 @@ const ALLOWED: [(&str, &[&str]); 26] = [
             "outgate-wire",
         ],
     ),
-    ("outgate-bench", &["outgate-signalr-server"]),
+    (
+        "outgate-bench",
+        &["outgate-agent", "outgate-signalr-server"],
+    ),
     ("xtask", &[]),
 ];
 
