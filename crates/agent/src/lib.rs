@@ -8,6 +8,7 @@
 pub mod config;
 pub mod device;
 pub mod inbox;
+pub mod lan;
 pub mod link;
 pub mod local;
 pub mod queue;

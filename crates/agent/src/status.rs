@@ -3,7 +3,7 @@
 //!
 //! Everything here is plain data: a reader needs nothing of the parts themselves.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
@@ -31,6 +31,8 @@ pub struct Status {
     pub queue: Queue,
     /// The network that the device stands in.
     pub network: Network,
+    /// The other devices of the site, where it is one of several.
+    pub neighbours: Option<Neighbours>,
     /// What went wrong lately, the newest first.
     pub troubles: VecDeque<Trouble>,
 }
@@ -130,6 +132,22 @@ pub struct Network {
     pub names: Vec<String>,
 }
 
+/// The other devices of the site.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Neighbours {
+    /// The epoch of the roster that is believed.
+    pub roster: u64,
+    /// Who else is there.
+    pub there: Vec<String>,
+    /// Who coordinates, if somebody does.
+    pub coordinator: Option<String>,
+    /// What was refused since the start, and how often.
+    pub refused: BTreeMap<String, u64>,
+    /// Devices whose disks were put back to an earlier state, and who are to be enrolled anew under
+    /// other names.
+    pub forked: Vec<String>,
+}
+
 /// Something that went wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Trouble {
@@ -159,6 +177,7 @@ impl Board {
             clock: Clock::default(),
             queue: Queue::default(),
             network: Network::default(),
+            neighbours: None,
             troubles: VecDeque::new(),
         })))
     }

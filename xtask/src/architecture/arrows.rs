@@ -53,6 +53,7 @@ const ALLOWED: [(&str, &[&str]); 26] = [
         &[
             "outgate-check",
             "outgate-manifest",
+            "outgate-neighbours",
             "outgate-probe",
             "outgate-signalr",
             "outgate-signalr-client",

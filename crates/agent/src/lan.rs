@@ -1,0 +1,3 @@
+//! What the device does on its local network.
+
+pub mod neighbours;

@@ -1,0 +1,170 @@
+//! Hears other members: HTTP/1.1 on the local network.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use outgate_neighbours::{MESSAGE_MAX_BYTES, Message};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use super::address::Addresses;
+use super::driver::Command;
+use super::envelope::{CHALLENGE, Envelope, MEMBER, NotHeard, PATH, ROSTER_PATH, SITE};
+
+/// Most connections at a time: two of each member, and strangers.
+const CONNECTIONS_MAX: usize = 160;
+/// Longest head of a request, in bytes.
+const HEAD_MAX_BYTES: usize = 16 * 1024;
+/// So long a request may take to come, and its answer to go.
+const REQUEST_MAX: Duration = Duration::from_secs(10);
+/// Longest life of a connection; who wants to go on makes another.
+const CONNECTION_MAX: Duration = Duration::from_secs(600);
+
+/// What all parts know.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) envelope: Envelope,
+    pub(super) addresses: Addresses,
+    /// Where this device listens.
+    pub(super) own: SocketAddr,
+    pub(super) commands: mpsc::Sender<Command>,
+}
+
+/// Serves until dropped.
+pub(super) async fn serve(listener: TcpListener, site: Arc<Site>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok(place) = Arc::clone(&room).acquire_owned().await else {
+            return;
+        };
+        while connections.try_join_next().is_some() {}
+        let Ok((stream, from)) = listener.accept().await else {
+            // Of the machine's files, say, there are none left: some connection must end first.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let site = Arc::clone(&site);
+        connections.spawn(async move {
+            let _ = tokio::time::timeout(CONNECTION_MAX, connection(stream, from, site)).await;
+            drop(place);
+        });
+    }
+}
+
+async fn connection(stream: TcpStream, from: SocketAddr, site: Arc<Site>) {
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(|request: Request<Incoming>| async {
+        let answer = tokio::time::timeout(REQUEST_MAX, answer(request, from, &site)).await;
+        Ok::<_, Infallible>(answer.unwrap_or_else(|_| empty(StatusCode::REQUEST_TIMEOUT)))
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(REQUEST_MAX)
+        .max_buf_size(HEAD_MAX_BYTES)
+        .serve_connection(TokioIo::new(stream), service);
+    // Who goes away in the middle is heard of by its beats, or not at all.
+    let _ = connection.await;
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    from: SocketAddr,
+    site: &Site,
+) -> Response<Full<Bytes>> {
+    let (head, body) = request.into_parts();
+    let content = Limited::new(body, MESSAGE_MAX_BYTES);
+    let Ok(content) = content.collect().await.map(|whole| whole.to_bytes()) else {
+        return empty(StatusCode::PAYLOAD_TOO_LARGE);
+    };
+    match (&head.method, head.uri.path(), head.uri.query()) {
+        (&Method::GET, PATH, None) => who(site),
+        (&Method::POST, ROSTER_PATH, None) => {
+            let roster = Command::Roster(content.to_vec());
+            let taken = site.commands.send(roster).await;
+            empty(taken.map_or(StatusCode::SERVICE_UNAVAILABLE, |()| StatusCode::ACCEPTED))
+        }
+        (&Method::POST, PATH, None) => match hear(&head.headers, &content, from, site).await {
+            Ok(said) => signed(site, StatusCode::OK, &head.headers, said),
+            Err(why) => {
+                site.envelope.count(&why);
+                let status = match why {
+                    NotHeard::Stale => StatusCode::CONFLICT,
+                    NotHeard::Unreadable => StatusCode::BAD_REQUEST,
+                    NotHeard::Signature(_)
+                    | NotHeard::Changed
+                    | NotHeard::Misdirected
+                    | NotHeard::Replayed(_) => return empty(StatusCode::UNAUTHORIZED),
+                };
+                signed(site, status, &head.headers, Vec::new())
+            }
+        },
+        _ => empty(StatusCode::NOT_FOUND),
+    }
+}
+
+async fn hear(
+    fields: &http::HeaderMap,
+    content: &[u8],
+    address: SocketAddr,
+    site: &Site,
+) -> Result<Vec<u8>, NotHeard> {
+    let heard = site.envelope.open_request(fields, content)?;
+    let message = Message::from_bytes(content).map_err(|_| NotHeard::Unreadable)?;
+    let (answer, answered) = oneshot::channel();
+    let command = Command::Heard {
+        from: heard.from,
+        address: Some(SocketAddr::new(address.ip(), heard.port)),
+        message,
+        answer: Some(answer),
+    };
+    if site.commands.send(command).await.is_err() {
+        return Ok(Vec::new());
+    }
+    let answer: Option<Message> = answered.await.unwrap_or_default();
+    Ok(answer.map(|message| message.to_bytes()).unwrap_or_default())
+}
+
+/// Who is here, for those who look for members; nothing that is to be believed.
+fn who(site: &Site) -> Response<Full<Bytes>> {
+    let mut response = empty(StatusCode::OK);
+    let (of, me) = site.envelope.names();
+    let fields = response.headers_mut();
+    fields.insert(SITE, of);
+    fields.insert(MEMBER, me);
+    fields.insert(CHALLENGE, site.envelope.challenge());
+    response
+}
+
+fn signed(
+    site: &Site,
+    status: StatusCode,
+    asked: &http::HeaderMap,
+    content: Vec<u8>,
+) -> Response<Full<Bytes>> {
+    let fields = site.envelope.response(status, asked, &content);
+    let mut response = Response::new(Full::new(Bytes::from(content)));
+    *response.status_mut() = status;
+    *response.headers_mut() = fields;
+    let octets = HeaderValue::from_static("application/octet-stream");
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, octets);
+    response
+}
+
+fn empty(status: StatusCode) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    response
+}
