@@ -11,7 +11,7 @@ use std::time::Duration;
 use outgate_agent::queue::{Entry, Limits, Position, Priority, Queue, Waiting};
 use tempfile::TempDir;
 
-use crate::open;
+use crate::{open, random};
 
 /// How often it is killed.
 const ROUNDS: u64 = 500;
@@ -254,12 +254,4 @@ fn say(what: &str, position: Position, name: &str) {
 fn priority_of(name: &str) -> Priority {
     let mut all = Priority::ALL.into_iter();
     all.find(|priority| priority.name() == name).unwrap()
-}
-
-/// The same for the same seed in every run (SplitMix64).
-fn random(seed: u64) -> u64 {
-    let mut mixed = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
