@@ -50,7 +50,10 @@ async fn keep_connected(core: &Core, stop: &mut watch::Receiver<bool>) -> Option
                         allow_reconnect,
                     } => {
                         come_back = allow_reconnect || settings.return_always;
-                        Cause::Closed { error }
+                        Cause::Closed {
+                            error,
+                            allow_reconnect,
+                        }
                     }
                     Ended::Lost(cause) => {
                         ladder.set_memory(locked(&core.memory).clone());

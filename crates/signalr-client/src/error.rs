@@ -94,6 +94,8 @@ pub enum Cause {
     Closed {
         /// Its words, if it said any.
         error: Option<String>,
+        /// Whether it wants the client back.
+        allow_reconnect: bool,
     },
     /// The hub was silent for too long.
     #[error("nothing came from the hub for {limit:?}")]

@@ -45,7 +45,10 @@ impl Reader {
             hasty: 0,
         };
         let body = reader.poll().await?;
-        reader.body = Some(body.ok_or(Cause::Closed { error: None })?);
+        reader.body = Some(body.ok_or(Cause::Closed {
+            error: None,
+            allow_reconnect: true,
+        })?);
         Ok(reader)
     }
 
