@@ -2,7 +2,7 @@
 //! has. Both ends are Outgate's own; a device that speaks SignalR by itself has the simpler methods
 //! of the hubs that are configured.
 //!
-//! The agent calls [`DELIVER`], [`TWIN`] and [`REPORT`]; the hub calls [`COMMAND`], [`CALL`] and
+//! The agent calls [`ALIVE`], [`DELIVER`], [`TWIN`] and [`REPORT`]; the hub calls [`COMMAND`], [`CALL`] and
 //! [`DESIRED`].
 
 use std::collections::BTreeMap;
@@ -16,6 +16,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// Where the agent finds the hub.
 pub const PATH: &str = "/agent";
 
+/// Answers [`Alive`]. Whoever is answered has a connection that carries something both ways.
+pub const ALIVE: &str = "Alive";
 /// Takes a [`Delivery`] and answers how far it has come ([`Reached`]), once that is on the disk.
 pub const DELIVER: &str = "Deliver";
 /// Answers both halves of the device's twin: `{"desired":{"version":…,"document":…},"reported":…}`.
@@ -38,6 +40,16 @@ pub const MAX_ENTRIES_BYTES: usize = 512 * 1024;
 /// The most bytes of a message in which the agent says something: a delivery in base 64, with names
 /// and properties.
 pub const MAX_MESSAGE: usize = 4 * 1024 * 1024;
+
+/// What the hub wishes of its agents, as things are now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alive {
+    /// For how long an agent may say nothing before the hub gives it up, in seconds.
+    pub silence_seconds: u32,
+    /// Over how many seconds all come back, evenly, whose connections end at the same time: as long
+    /// as the hub needs for all that it has.
+    pub spread_seconds: u32,
+}
 
 /// A part of what waits in the device's queue, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

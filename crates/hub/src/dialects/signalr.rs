@@ -199,7 +199,8 @@ impl Served {
     fn agents(state: &State) -> Self {
         let of = (Form::Agent, agent::settings());
         Self::of(state, Shared::new(state, of, None), |it| {
-            it.on(wire::DELIVER, agent::deliver)
+            it.on(wire::ALIVE, agent::alive)
+                .on(wire::DELIVER, agent::deliver)
                 .on(wire::TWIN, methods::twin)
                 .on(wire::REPORT, methods::report)
         })

@@ -18,8 +18,8 @@ use outgate_core::id::DeviceId;
 use outgate_core::identity::{Actor, Scope};
 use outgate_signalr_client::{Cause, Client, Token, Transport};
 use outgate_wire::agent::{
-    Answer, Blob, CALL, COMMAND, Call, Command, DELIVER, DESIRED, Delivery, Entry, PATH, REPORT,
-    Reached, Settlement, TWIN,
+    ALIVE, Alive, Answer, Blob, CALL, COMMAND, Call, Command, DELIVER, DESIRED, Delivery, Entry,
+    PATH, REPORT, Reached, Settlement, TWIN,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -244,4 +244,15 @@ async fn who_is_no_device_has_no_place_there_and_nothing_else_can_be_asked() {
     client.invoke::<Reached>(DELIVER, (bad,)).await.unwrap_err();
     let newest = *running.core().events.newest().borrow();
     assert_eq!(newest, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_asks_whether_it_is_heard_is_told_what_the_hub_wishes() {
+    let running = start().await;
+    let token = running.device("till").await;
+    let client = client(&running, &token, Transport::LongPolling);
+    client.start().await.unwrap();
+    let alive: Alive = client.invoke(ALIVE, ()).await.unwrap();
+    // One device is taken back at once.
+    assert_eq!((alive.silence_seconds, alive.spread_seconds), (30, 1));
 }

@@ -35,6 +35,13 @@ const POLL_SECONDS: u32 = 55;
 const WAITING: u32 = 256;
 const WAITING_KIBIBYTES: u32 = 4_096;
 
+/// For how long an agent may say nothing, in seconds: what the library bears.
+const SILENCE_SECONDS: u32 = 30;
+
+/// How many devices are taken back in a second. A handshake with TLS takes a third of a millisecond
+/// of one core, and logging in a little more; the rest is for what they say then.
+const BACK_A_SECOND: usize = 500;
+
 /// The hub as it would be configured.
 pub(super) fn settings() -> SignalRHub {
     SignalRHub {
@@ -50,6 +57,16 @@ pub(super) fn settings() -> SignalRHub {
         poll_seconds: POLL_SECONDS,
         upstream: None,
     }
+}
+
+/// `Alive()`: that both ends hear each other, and what the hub wishes.
+pub(super) async fn alive(State(hub): State<Arc<Shared>>) -> Result<wire::Alive, HubError> {
+    hub.metrics.signalr_invoked(NAME, Direction::In, 1);
+    let seconds = hub.core.sessions.count().div_ceil(BACK_A_SECOND).max(1);
+    Ok(wire::Alive {
+        silence_seconds: SILENCE_SECONDS,
+        spread_seconds: u32::try_from(seconds).unwrap_or(u32::MAX),
+    })
 }
 
 /// `Deliver(delivery)`: keeps what is new of it. One that comes too soon after others waits for
