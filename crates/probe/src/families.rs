@@ -15,7 +15,7 @@ use crate::{
     path::{Path, Proxy},
     run::{Run, Stop},
 };
-pub(crate) use locate::Target;
+pub(crate) use locate::{Located, Target};
 use route::Route;
 
 /// What is done with one address.
@@ -61,7 +61,8 @@ async fn try_in_turn(
     let mut before: Option<Finding> = None;
     for hop in hops {
         let mut finding = go(ask, path, exercise, hop.as_ref()).await;
-        let leads = !leads_nowhere(&finding);
+        let leads = finding.outcome != Outcome::Fail
+            || !finding.trouble.as_ref().is_some_and(leads_nowhere);
         if let Some(mut before) = before.take() {
             before.attempts.append(&mut finding.attempts);
             finding.attempts = before.attempts;
@@ -79,14 +80,19 @@ async fn try_in_turn(
 }
 
 /// Whether a browser would go the next way: the proxy, or without one the far end, is not there.
-fn leads_nowhere(finding: &Finding) -> bool {
-    no_way(finding).is_some() || matches!(finding.trouble, Some(Trouble::ProxyUnreachable { .. }))
+pub(crate) fn leads_nowhere(trouble: &Trouble) -> bool {
+    is_on_the_way(trouble) || matches!(trouble, Trouble::ProxyUnreachable { .. })
 }
 
 /// Why nothing came of an ask, if it is that the far end cannot be found or reached.
 fn no_way(finding: &Finding) -> Option<&Trouble> {
     let trouble = finding.trouble.as_ref()?;
-    let on_the_way = matches!(
+    (finding.outcome == Outcome::Fail && is_on_the_way(trouble)).then_some(trouble)
+}
+
+/// Whether the far end cannot be found or reached.
+fn is_on_the_way(trouble: &Trouble) -> bool {
+    matches!(
         trouble,
         Trouble::NameNotFound
             | Trouble::NameHidden { .. }
@@ -109,8 +115,15 @@ fn no_way(finding: &Finding) -> Option<&Trouble> {
             | Trouble::Closed {
                 phase: PhaseName::Tls
             }
-    );
-    (finding.outcome == Outcome::Fail && on_the_way).then_some(trouble)
+    )
+}
+
+/// Where the packets of an ask go by one way: to its own addresses, or to a proxy's.
+pub(crate) async fn locate(ask: &Ask, path: &Path, hop: Option<&Proxy>) -> Result<Located, Stop> {
+    match hop {
+        None => locate::direct(ask, path).await,
+        Some(proxy) => locate::behind(ask, path, proxy).await,
+    }
 }
 
 /// Where the packets of an ask go that is no probe's own, by every way in turn: the first address of
@@ -119,11 +132,7 @@ pub(crate) async fn targets(ask: &Ask, path: &Path) -> Result<Vec<Target>, Troub
     let mut found = Vec::new();
     let mut why_not = Trouble::NoAddress;
     for hop in path.hops(ask).await? {
-        let located = match &hop {
-            None => locate::direct(ask, path).await,
-            Some(proxy) => locate::behind(ask, path, proxy).await,
-        };
-        let located = match located {
+        let located = match locate(ask, path, hop.as_ref()).await {
             Ok(located) => located,
             Err(stop) => {
                 why_not = stop.trouble;
@@ -132,18 +141,10 @@ pub(crate) async fn targets(ask: &Ask, path: &Path) -> Result<Vec<Target>, Troub
         };
         let before = found.len();
         for family in [Family::V4, Family::V6] {
-            let mut of_family = located.of(family).into_iter();
-            found.extend(of_family.find(|it| route::to(it.address, path.source()) == Route::Known));
+            found.extend(located.reachable(family, path).into_iter().next());
         }
         if found.len() == before {
-            why_not = match &located.resolution {
-                Some(resolution) if resolution.addresses().next().is_none() => {
-                    let told = [&resolution.ipv4.trouble, &resolution.ipv6.trouble];
-                    let told = told.into_iter().flatten().next();
-                    told.cloned().unwrap_or(Trouble::NoAddress)
-                }
-                Some(_) | None => Trouble::NetworkUnreachable,
-            };
+            why_not = located.why_unreachable();
         }
     }
     if found.is_empty() {
@@ -154,11 +155,7 @@ pub(crate) async fn targets(ask: &Ask, path: &Path) -> Result<Vec<Target>, Troub
 }
 
 async fn go(ask: &Ask, path: &Path, exercise: Exercise, proxy: Option<&Proxy>) -> Finding {
-    let located = match proxy {
-        None => locate::direct(ask, path).await,
-        Some(proxy) => locate::behind(ask, path, proxy).await,
-    };
-    let located = match located {
+    let located = match locate(ask, path, proxy).await {
         Ok(located) => located,
         Err(Stop { outcome, trouble }) => {
             return Finding {

@@ -21,6 +21,7 @@ mod families;
 mod http;
 mod interfaces;
 mod multicast;
+mod open;
 mod path;
 mod probes;
 mod registry;
@@ -42,6 +43,7 @@ pub use evidence::{
     SignalREvidence, SignalRTransportEvidence, SipEvidence, SshEvidence, StartTls, StunEvidence,
     TlsEnds, TlsEvidence, Trouble, Unit, WebSocketEvidence, WhoamiEvidence, XmppEvidence,
 };
+pub use open::open;
 pub use outgate_pac::{Script, ScriptError};
 pub use path::{
     ConnectTo, ConnectToError, Counted, DEFAULT_TIMEOUT, DohUrl, DohUrlError, Login, LoginError,

@@ -36,7 +36,7 @@ pub(crate) struct Target {
 }
 
 /// Where the packets of a lane go.
-pub(super) struct Located {
+pub(crate) struct Located {
     targets: Vec<Target>,
     pub(super) resolution: Option<Resolution>,
 }
@@ -45,6 +45,25 @@ impl Located {
     pub(super) fn of(&self, family: Family) -> Vec<Target> {
         let of_family = self.targets.iter().filter(|target| target.family == family);
         of_family.take(TRIES_PER_FAMILY).cloned().collect()
+    }
+
+    /// Those of a family to which there is a route.
+    pub(crate) fn reachable(&self, family: Family, path: &Path) -> Vec<Target> {
+        let mut targets = self.of(family);
+        targets.retain(|it| route::to(it.address, path.source()) == Route::Known);
+        targets
+    }
+
+    /// Why there is none of either family.
+    pub(crate) fn why_unreachable(&self) -> Trouble {
+        match &self.resolution {
+            Some(resolution) if resolution.addresses().next().is_none() => {
+                let told = [&resolution.ipv4.trouble, &resolution.ipv6.trouble];
+                let told = told.into_iter().flatten().next();
+                told.cloned().unwrap_or(Trouble::NoAddress)
+            }
+            Some(_) | None => Trouble::NetworkUnreachable,
+        }
     }
 }
 

@@ -38,6 +38,8 @@ mod names;
 #[cfg(test)]
 mod ntp;
 #[cfg(test)]
+mod open;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 #[path = "../support/resolver.rs"]
