@@ -11,13 +11,20 @@
 //! does it take over.
 
 pub mod beat;
+mod climb;
+mod column;
+pub mod driver;
+mod kept;
 mod machine;
 pub mod memory;
+pub mod network;
 mod standing;
 #[cfg(test)]
 mod storm;
+pub mod support;
 #[cfg(test)]
 mod tests;
+mod way;
 
 use std::time::{Duration, Instant};
 

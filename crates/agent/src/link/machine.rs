@@ -18,6 +18,8 @@ pub struct Link {
     network: Network,
     /// What is known of that network.
     known: Known,
+    /// The transports that have held traffic here since the start.
+    held: Vec<Transport>,
     retries: Retries,
     state: State,
     outputs: VecDeque<Output>,
@@ -63,6 +65,7 @@ impl Link {
             memory,
             network,
             known,
+            held: Vec::new(),
             state: State::Idle,
             outputs: VecDeque::new(),
             dials: 0,
@@ -113,6 +116,12 @@ impl Link {
         self.known.transports.failed(now)
     }
 
+    /// Whether the transport has held traffic on this network since the start.
+    #[must_use]
+    pub fn has_held(&self, transport: Transport) -> bool {
+        self.held.contains(&transport)
+    }
+
     /// The device is on this network now.
     pub fn handle_network(&mut self, network: Network, now: Instant) {
         if network == self.network {
@@ -121,6 +130,7 @@ impl Link {
         self.memory.put(&self.network, &self.known, now);
         self.known = self.memory.known(&network, &self.settings.silence, now);
         self.network = network;
+        self.held.clear();
         self.outputs.push_back(Output::Remember);
         self.handle_change(now);
     }
@@ -350,6 +360,9 @@ impl Link {
         };
         let transport = standing.transport;
         self.known.transports.on_held(transport);
+        if !self.held.contains(&transport) {
+            self.held.push(transport);
+        }
         self.outputs.push_back(Output::Remember);
         let better = self.better_than(transport).next().is_some();
         if let State::Standing { trial, .. } = &mut self.state
