@@ -22,6 +22,10 @@ pub(crate) async fn hear(shared: &Arc<Shared>, body: Body) -> Result<Response, R
     let _one = shared.posting.lock().await;
     let mut pieces = body.into_data_stream();
     while let Some(piece) = pieces.next().await {
+        // What ends the connection was taken all the same; the other direction tells why it did.
+        if shared.state().link.is_ended() {
+            return Err(refused(StatusCode::NOT_FOUND, ""));
+        }
         let broken = |_| refused(StatusCode::BAD_REQUEST, "");
         let mut taken = take(shared, &piece.map_err(broken)?, None);
         while taken == Pumped::Blocked {
@@ -29,9 +33,6 @@ pub(crate) async fn hear(shared: &Arc<Shared>, body: Body) -> Result<Response, R
             taken = pump(shared);
         }
         shared.outgoing.notify_one();
-        if shared.state().link.is_ended() {
-            return Err(refused(StatusCode::NOT_FOUND, ""));
-        }
     }
     Ok(said(StatusCode::OK, ""))
 }

@@ -1,5 +1,7 @@
 //! Long polling, request by request.
 
+use outgate_signalr_server::Protocol;
+
 use crate::http::{begin, request};
 use crate::hub::{Stage, Told};
 
@@ -111,4 +113,18 @@ async fn a_hanging_poll_is_told_of_the_servers_end_and_the_next_that_it_is_over(
         stage.disconnected().await,
         "the server closed the connection"
     );
+}
+
+#[tokio::test]
+async fn a_post_that_ends_the_connection_is_taken_and_a_poll_tells_why() {
+    let stage = Stage::with(|builder| builder.protocols([Protocol::MessagePack])).await;
+    let target = format!("?id={}", stage.negotiated().await);
+    request(stage.address, "GET", &target, "").await;
+    let taken = request(stage.address, "POST", &target, HANDSHAKE).await;
+    assert_eq!((taken.status, &*taken.body), (200, ""));
+    let late = request(stage.address, "POST", &target, HANDSHAKE).await;
+    assert_eq!(late.status, 404);
+    let told = request(stage.address, "GET", &target, "").await;
+    let refusal = "{\"error\":\"The protocol 'json' is not supported.\"}\u{1e}";
+    assert_eq!(told.body, refusal);
 }
