@@ -44,7 +44,8 @@ pub struct PollEvidence {
 /// What a SignalR hub offers, and what of it gets through.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SignalREvidence {
-    /// The transports that take text, in the hub's order.
+    /// The transports in the order in which a client comes to them: one whose messages are in JSON,
+    /// and then one whose are in MessagePack.
     pub transports: Vec<SignalRTransportEvidence>,
 }
 
@@ -53,7 +54,10 @@ pub struct SignalREvidence {
 pub struct SignalRTransportEvidence {
     /// Its name in SignalR, such as `WebSockets`.
     pub transport: &'static str,
-    /// Pass when the hub answered the handshake of its protocol over it.
+    /// What the messages are in, by its name in SignalR: `json` or `messagepack`.
+    pub protocol: &'static str,
+    /// Pass when the hub answered the handshake of its protocol over it; not applicable when it
+    /// refuses these messages and takes others.
     pub outcome: Outcome,
     /// The reason for anything but a pass.
     pub trouble: Option<Trouble>,

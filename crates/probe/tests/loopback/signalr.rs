@@ -53,11 +53,16 @@ async fn one_transport_that_works_is_a_warning_that_says_which_do_not() {
     });
     assert_eq!((finding.outcome, finding.trouble), (Outcome::Warn, trouble));
     let tried = finding.attempts[0].signalr.clone().unwrap().transports;
-    let tried: Vec<_> = tried.iter().map(|it| (it.transport, it.outcome)).collect();
+    let tried = tried
+        .iter()
+        .map(|it| (it.transport, it.protocol, it.outcome));
+    let tried: Vec<_> = tried.collect();
     let expected = [
-        ("WebSockets", Outcome::Fail),
-        ("ServerSentEvents", Outcome::Fail),
-        ("LongPolling", Outcome::Pass),
+        ("WebSockets", "json", Outcome::Fail),
+        ("ServerSentEvents", "json", Outcome::Fail),
+        ("LongPolling", "json", Outcome::Pass),
+        ("WebSockets", "messagepack", Outcome::Fail),
+        ("LongPolling", "messagepack", Outcome::Pass),
     ];
     assert_eq!(tried, expected);
 }

@@ -52,6 +52,8 @@ mod rtp;
 #[cfg(test)]
 mod set_ups;
 #[cfg(test)]
+mod signalr;
+#[cfg(test)]
 mod sip_gateway;
 #[cfg(test)]
 mod sipp;

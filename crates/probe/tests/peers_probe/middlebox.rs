@@ -123,7 +123,8 @@ asyncio.run(main())
     )
 }
 
-const UPGRADE: &str =
+/// Lets WebSockets through.
+pub(crate) const UPGRADE: &str =
     "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $http_connection;";
 
 fn events() -> Ask {

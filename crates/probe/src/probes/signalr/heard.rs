@@ -1,7 +1,8 @@
 //! What a hub says over a transport, however it comes in pieces.
 
 use outgate_signalr::{
-    MESSAGE_MAX, Message, ProtocolError, framing::Records, handshake::Answer, json,
+    MESSAGE_MAX, Message, Protocol, ProtocolError, framing::Records, handshake::Answer, json,
+    message_pack,
 };
 
 use super::refused;
@@ -15,13 +16,15 @@ const NO_REASON: &str = "the connection is closed";
 
 /// Listens for the answer to the handshake, and after it for the end of the connection.
 pub(super) struct Heard {
+    protocol: Protocol,
     records: Records,
     welcome: bool,
 }
 
 impl Heard {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(protocol: Protocol) -> Self {
         Self {
+            protocol,
             records: Records::new(MESSAGE_MAX),
             welcome: false,
         }
@@ -35,22 +38,33 @@ impl Heard {
     /// Takes what came.
     pub(super) fn handle_bytes(&mut self, bytes: &[u8]) -> Result<(), Stop> {
         self.records.handle_bytes(bytes);
-        while let Some(record) = self.records.poll_text().map_err(stop)? {
-            if self.welcome {
-                hear(record)?;
-                continue;
-            }
+        if !self.welcome {
+            let Some(record) = self.records.poll_text().map_err(stop)? else {
+                return Ok(());
+            };
             match Answer::read(record).map_err(stop)? {
                 Answer { error: None } => self.welcome = true,
                 Answer { error: Some(error) } => return Err(refused(&error)),
+            }
+        }
+        match self.protocol {
+            Protocol::Json => {
+                while let Some(record) = self.records.poll_text().map_err(stop)? {
+                    hear(json::read(record))?;
+                }
+            }
+            Protocol::MessagePack => {
+                while let Some(record) = self.records.poll_binary().map_err(stop)? {
+                    hear(message_pack::read(record))?;
+                }
             }
         }
         Ok(())
     }
 }
 
-fn hear(record: &[u8]) -> Result<(), Stop> {
-    match json::read(record).map_err(stop)? {
+fn hear<V>(message: Result<Option<Message<V>>, ProtocolError>) -> Result<(), Stop> {
+    match message.map_err(stop)? {
         Some(Message::Close { error, .. }) => Err(refused(error.as_deref().unwrap_or(NO_REASON))),
         Some(
             Message::Invocation { .. }
@@ -84,7 +98,11 @@ mod tests {
     use super::*;
 
     fn heard(pieces: &[&[u8]]) -> Result<bool, Trouble> {
-        let mut heard = Heard::new();
+        heard_in(Protocol::Json, pieces)
+    }
+
+    fn heard_in(protocol: Protocol, pieces: &[&[u8]]) -> Result<bool, Trouble> {
+        let mut heard = Heard::new(protocol);
         for piece in pieces {
             heard.handle_bytes(piece).map_err(|stop| stop.trouble)?;
         }
@@ -111,6 +129,14 @@ mod tests {
         let ended = b"{}\x1e{\"type\":7,\"error\":\"full\"}\x1e".as_slice();
         assert_eq!(heard(&[ended]), no("full"));
         assert_eq!(heard(&[b"{}\x1e{\"type\":7}\x1e"]), no(NO_REASON));
+    }
+
+    #[test]
+    fn behind_the_handshake_messages_may_be_bytes() {
+        let packed = |pieces: &[&[u8]]| heard_in(Protocol::MessagePack, pieces);
+        assert_eq!(packed(&[b"{}\x1e\x02", b"\x91\x06"]), Ok(true));
+        assert_eq!(packed(&[b"{}\x1e\x08\x93\x07\xa4full\xc2"]), no("full"));
+        assert_eq!(packed(&[b"{}\x1e\x02\x06\x06"]), Err(Trouble::NotSignalR));
     }
 
     #[test]

@@ -2,16 +2,22 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use http::{Method, header};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use outgate_signalr::{handshake, json, negotiate::ANSWER_MAX};
+use outgate_signalr::{
+    Protocol,
+    encode::{Plain, plain},
+    handshake::Request,
+    negotiate::ANSWER_MAX,
+};
 use outgate_wire::event_stream::Reader;
 use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{super::events::kept, Negotiation, heard::Heard, negotiate, with_query};
+use super::{super::events::kept, heard::Heard, negotiate, with_query};
 use crate::{
     evidence::{PhaseName, Trouble, Unit},
     http::{Client, EVENT_STREAM, is_event_stream, judge_ok, read_whole, request, stop_of},
@@ -32,9 +38,18 @@ const HOLD_MAX: Duration = Duration::from_secs(3600);
 async fn connection(run: &mut Run<'_>) -> Result<(Client, String), Stop> {
     let opened = open_tls(run).await?;
     let mut client = Client::over(opened.stream).await?;
-    let Negotiation { token, .. } = negotiate(run, &mut client).await?;
-    let id = format!("id={}", token.expose());
+    let negotiated = negotiate(run, &mut client).await?;
+    let id = format!("id={}", negotiated.token.expose());
     Ok((client, with_query(&run.ask.http.path, "", &id)))
+}
+
+/// The handshake for messages of that kind.
+fn handshake(protocol: Protocol) -> Bytes {
+    Request::new(protocol).to_bytes().into()
+}
+
+fn ping(protocol: Protocol) -> Bytes {
+    plain(protocol, &Plain::Ping)
 }
 
 /// Allows for the time for which a connection is held, and returns it.
@@ -45,13 +60,14 @@ fn hold(run: &mut Run<'_>) -> Duration {
 }
 
 /// WebSocket: the handshake of HTTP, then SignalR's, then a ping.
-pub(super) async fn web_sockets(run: &mut Run<'_>) -> Result<(), Stop> {
+pub(super) async fn web_sockets(run: &mut Run<'_>, protocol: Protocol) -> Result<(), Stop> {
     let (_client, path) = connection(run).await?;
     let opened = open_tls(run).await?;
     let socket = upgrade(run, opened.stream, ("wss", 443), &path, None).await?;
     let mut talk = Talk {
         socket,
-        heard: Heard::new(),
+        protocol,
+        heard: Heard::new(protocol),
         start: Instant::now(),
     };
     let hold = hold(run);
@@ -69,13 +85,14 @@ pub(super) async fn web_sockets(run: &mut Run<'_>) -> Result<(), Stop> {
 
 struct Talk {
     socket: Socket,
+    protocol: Protocol,
     heard: Heard,
     start: Instant,
 }
 
 impl Talk {
     async fn greet(&mut self) -> Result<(), Stop> {
-        self.say(handshake::FOR_JSON).await?;
+        self.say(handshake(self.protocol)).await?;
         for _ in 0..PIECES_MAX {
             self.hear().await?;
             if self.heard.is_welcome() {
@@ -87,7 +104,7 @@ impl Talk {
 
     async fn hold(&mut self, hold: Duration) -> Result<(), Stop> {
         let end = Instant::now() + hold;
-        self.say(json::PING).await?;
+        self.say(ping(self.protocol)).await?;
         for _ in 0..PIECES_MAX {
             match timeout_at(end, self.hear()).await {
                 Ok(heard) => heard?,
@@ -97,8 +114,13 @@ impl Talk {
         Ok(())
     }
 
-    async fn say(&mut self, text: &'static str) -> Result<(), Stop> {
-        let sent = self.socket.send(Message::Text(text.into())).await;
+    async fn say(&mut self, record: Bytes) -> Result<(), Stop> {
+        let message = match self.protocol {
+            // All records of JSON are text.
+            Protocol::Json => Message::Text(record.try_into().unwrap_or_default()),
+            Protocol::MessagePack => Message::Binary(record),
+        };
+        let sent = self.socket.send(message).await;
         sent.map_err(|error| self.stop(&error))
     }
 
@@ -135,7 +157,7 @@ impl Talk {
 }
 
 /// Server-Sent Events: what the server says comes on one connection, what we say goes on another.
-pub(super) async fn server_sent_events(run: &mut Run<'_>) -> Result<(), Stop> {
+pub(super) async fn server_sent_events(run: &mut Run<'_>, protocol: Protocol) -> Result<(), Stop> {
     let (mut listening, path) = connection(run).await?;
     let opened = open_tls(run).await?;
     let mut talking = Client::over(opened.stream).await?;
@@ -149,11 +171,11 @@ pub(super) async fn server_sent_events(run: &mut Run<'_>) -> Result<(), Stop> {
     if !kind.is_some_and(|kind| is_event_stream(kind.as_bytes())) {
         return Err(Trouble::NotEventStream.into());
     }
-    say(run, &mut talking, &path, handshake::FOR_JSON).await?;
+    say(run, &mut talking, &path, handshake(protocol)).await?;
     let mut events = Events {
         body: response.into_body(),
         reader: Reader::new(),
-        heard: Heard::new(),
+        heard: Heard::new(protocol),
         bytes: 0,
     };
     match run.phase(PHASE, events.greet()).await {
@@ -164,7 +186,7 @@ pub(super) async fn server_sent_events(run: &mut Run<'_>) -> Result<(), Stop> {
         }) => return Err(Trouble::StreamBuffered.into()),
         other => other?,
     }
-    say(run, &mut talking, &path, json::PING).await?;
+    say(run, &mut talking, &path, ping(protocol)).await?;
     let hold = hold(run);
     run.phase(PhaseName::Hold, events.hold(hold)).await
 }
@@ -219,15 +241,15 @@ impl Events {
 }
 
 /// Long polling: the first poll opens, the handshake goes, the next poll brings its answer.
-pub(super) async fn long_polling(run: &mut Run<'_>) -> Result<(), Stop> {
+pub(super) async fn long_polling(run: &mut Run<'_>, protocol: Protocol) -> Result<(), Stop> {
     let (mut client, path) = connection(run).await?;
     poll(run, &mut client, &path).await?;
-    say(run, &mut client, &path, handshake::FOR_JSON).await?;
-    let mut heard = Heard::new();
+    say(run, &mut client, &path, handshake(protocol)).await?;
+    let mut heard = Heard::new(protocol);
     for _ in 0..PIECES_MAX {
         heard.handle_bytes(&poll(run, &mut client, &path).await?)?;
         if heard.is_welcome() {
-            say(run, &mut client, &path, json::PING).await?;
+            say(run, &mut client, &path, ping(protocol)).await?;
             end(run, &mut client, &path).await;
             return Ok(());
         }
@@ -251,9 +273,10 @@ async fn say(
     run: &mut Run<'_>,
     client: &mut Client,
     path: &str,
-    text: &'static str,
+    record: Bytes,
 ) -> Result<(), Stop> {
-    let words = request(run, Method::POST, path, 443, ("*/*", text))?;
+    let mut words = request(run, Method::POST, path, 443, ("*/*", ""))?;
+    *words.body_mut() = Full::new(record);
     let saying = async {
         let response = client.send(words).await?;
         judge_ok(response.status())?;
