@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use time::OffsetDateTime;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::Queue;
 use super::tally::Tally;
@@ -16,7 +16,7 @@ const EVERY: Duration = Duration::from_hours(1);
 /// nobody waits for it any more.
 pub async fn look_after(queue: &Queue, board: &Board) {
     let mut tally = queue.tally();
-    let mut hour = interval(EVERY);
+    let mut hour = interval_at(Instant::now() + EVERY, EVERY);
     hour.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut noted = tally.borrow().dropped();
     let mut note = true;
@@ -25,6 +25,7 @@ pub async fn look_after(queue: &Queue, board: &Board) {
         let text = format!("the queue could not be read and begins anew; what it was is {path}");
         board.trouble(trouble(text));
     }
+    tidy(queue).await;
     loop {
         let now = tally.borrow_and_update().clone();
         board.write(|status| status.queue = status::Queue::from(&now));
@@ -37,12 +38,16 @@ pub async fn look_after(queue: &Queue, board: &Board) {
         tokio::select! {
             _ = hour.tick() => {
                 note = true;
-                if let Err(error) = queue.tidy().await {
-                    tracing::warn!(%error, "what is too old cannot be dropped");
-                }
+                tidy(queue).await;
             }
             changed = tally.changed() => if changed.is_err() { return },
         }
+    }
+}
+
+async fn tidy(queue: &Queue) {
+    if let Err(error) = queue.tidy().await {
+        tracing::warn!(%error, "what is too old cannot be dropped");
     }
 }
 

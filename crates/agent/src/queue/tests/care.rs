@@ -4,11 +4,12 @@ use super::*;
 use crate::status::{Board, Status};
 
 /// Looks after the queue until the board is as it should be.
-async fn until(queue: &Queue, board: &Board, right: impl FnMut(&Status) -> bool) {
+pub(super) async fn until(queue: &Queue, board: &Board, right: impl FnMut(&Status) -> bool) {
     let mut watch = board.watch();
+    let seen = tokio::time::timeout(Duration::from_secs(20), watch.wait_for(right));
     tokio::select! {
         () = look_after(queue, board) => panic!("it ended"),
-        seen = watch.wait_for(right) => drop(seen.unwrap()),
+        seen = seen => drop(seen.expect("the board does not show it").unwrap()),
     }
 }
 

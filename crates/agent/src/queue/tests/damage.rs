@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::FileExt as _;
 
+use super::care::until;
 use super::*;
 
 /// Opens a queue that has had something in it, after `damage` was done to its file.
@@ -49,11 +50,7 @@ async fn a_damaged_file_is_set_aside_and_the_device_goes_on() {
         assert_eq!(names(&batch), ["b"]);
         // And it is said, once the agent runs.
         let board = crate::status::Board::new(None);
-        let mut watch = board.watch();
-        tokio::select! {
-            () = look_after(&queue, &board) => panic!("it ended"),
-            seen = watch.wait_for(|status| !status.troubles.is_empty()) => drop(seen.unwrap()),
-        }
+        until(&queue, &board, |status| !status.troubles.is_empty()).await;
         let text = board.status().troubles[0].text.clone();
         assert!(text.contains("agent.sqlite.damaged"), "{text}");
     }
@@ -67,4 +64,6 @@ async fn a_queue_that_another_agent_uses_is_left_alone() {
         matches!(refused, Err(OpenFailed::Store(OpenError::InUse { .. }))),
         "{refused:?}"
     );
+    let aside = folder.path().join("agent.sqlite.damaged");
+    assert!(!aside.exists());
 }
