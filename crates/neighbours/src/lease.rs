@@ -10,6 +10,9 @@ use crate::codec::{Reader, Unreadable, Writer};
 use crate::name::MemberId;
 use crate::record::{Damaged, Write};
 
+#[cfg(test)]
+mod tests;
+
 /// How often a member says that it is there.
 pub const BEAT: Duration = Duration::from_millis(500);
 /// Whoever is not heard for so long is away, and so long a lease holds without being renewed: one

@@ -23,6 +23,8 @@ use crate::shared::{EditError, NotTaken, Shared, Vector};
 use crate::uplink::{self, Source, There, Way};
 
 mod hear;
+#[cfg(test)]
+mod tests;
 
 /// What is changed here is told to others after so long, together with what is changed meanwhile.
 const SOON: Duration = Duration::from_millis(30);

@@ -12,6 +12,9 @@ use crate::name::MemberId;
 use crate::record::{Damaged, Unsaved, Write};
 use crate::roster::MEMBERS_MAX;
 
+#[cfg(test)]
+mod tests;
+
 /// How many tickets a coordinator deals out at a time.
 pub const BLOCK: u64 = 20;
 /// From how few tickets on a member asks for more.

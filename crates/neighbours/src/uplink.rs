@@ -4,6 +4,9 @@ use ring::digest::{Context, SHA256};
 
 use crate::name::MemberId;
 
+#[cfg(test)]
+mod tests;
+
 /// How what is for the hub gets there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Way {
