@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Router;
 use futures_util::{Stream, StreamExt as _, stream};
-use outgate_signalr_server::{Args, Connection, HubError, SignalR, Upload};
+use outgate_signalr_server::{Args, Connection, HubError, SignalR, Upload, client_methods};
 use serde::{Deserialize, Serialize};
 
 #[expect(
@@ -69,9 +69,20 @@ async fn average(
     }))
 }
 
-/// Asks the client that asks.
+client_methods! {
+    /// What clients can be told and asked that have a sensor.
+    struct Sensor {
+        /// It was asked.
+        fn asked(place: &str) = "Asked";
+        /// What it measures in a place.
+        fn read(place: &str) -> Reading = "Read";
+    }
+}
+
+/// Asks the client that asks, and tells it so.
 async fn measure(connection: Connection) -> Result<String, HubError> {
     let patience = Duration::from_secs(10);
-    let reading: Reading = connection.invoke("Read", ("inside",), patience).await?;
+    let reading = Sensor::read(&connection, "inside", patience).await?;
+    Sensor(connection.hub().clients().client(connection.id())).asked("inside")?;
     Ok(format!("{} degrees", reading.degrees))
 }

@@ -216,27 +216,59 @@ impl Written {
     }
 }
 
-/// Makes a type whose methods call those of clients, from their signatures:
+/// Makes a type whose methods call those of clients, from their signatures. What has a result is
+/// asked of one connection, with how long to wait for it:
 ///
 /// ```
-/// outgate_signalr_server::client_methods! {
-///     /// What the chat's clients can be told.
+/// use std::time::Duration;
+///
+/// use outgate_signalr_server::{Connection, Hub, HubError, client_methods};
+///
+/// client_methods! {
+///     /// What the chat's clients can be told and asked.
 ///     pub struct ChatClient {
 ///         /// Somebody said something.
 ///         fn received(user: &str, text: &str) = "Received";
+///         /// Whether its user wants that.
+///         fn confirm(question: &str) -> bool = "Confirm";
 ///     }
 /// }
 ///
-/// # fn f(hub: outgate_signalr_server::Hub) -> Result<(), outgate_signalr_server::EncodeError> {
+/// # async fn f(hub: Hub, connection: Connection) -> Result<(), HubError> {
 /// ChatClient(hub.clients().all()).received("Ada", "hello")?;
+/// let patience = Duration::from_secs(30);
+/// let wanted: bool = ChatClient::confirm(&connection, "Leave?", patience).await?;
+/// # drop(wanted);
 /// # Ok(()) }
 /// ```
 #[macro_export]
 macro_rules! client_methods {
+    (@method $visibility:vis [$($meta:tt)*] $method:ident($($argument:ident: $type:ty),*) $target:literal) => {
+        $($meta)*
+        ///
+        /// # Errors
+        /// An argument has no form in the protocol of one of the clients.
+        $visibility fn $method(&self, $($argument: $type),*) -> Result<usize, $crate::EncodeError> {
+            self.0.send($target, ($($argument,)*))
+        }
+    };
+    (@method $visibility:vis [$($meta:tt)*] $method:ident($($argument:ident: $type:ty),*) $target:literal $result:ty) => {
+        $($meta)*
+        ///
+        /// # Errors
+        /// There is no answer, or not one of that type.
+        $visibility async fn $method(
+            connection: &$crate::Connection,
+            $($argument: $type,)*
+            patience: ::std::time::Duration,
+        ) -> Result<$result, $crate::InvokeError> {
+            connection.invoke($target, ($($argument,)*), patience).await
+        }
+    };
     (
         $(#[$outer:meta])*
         $visibility:vis struct $name:ident {
-            $($(#[$inner:meta])* fn $method:ident($($argument:ident: $type:ty),* $(,)?) = $target:literal;)*
+            $($(#[$inner:meta])* fn $method:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? = $target:literal;)*
         }
     ) => {
         $(#[$outer])*
@@ -245,12 +277,8 @@ macro_rules! client_methods {
 
         impl $name {
             $(
-                $(#[$inner])*
-                ///
-                /// # Errors
-                /// An argument has no form in the protocol of one of the clients.
-                $visibility fn $method(&self, $($argument: $type),*) -> Result<usize, $crate::EncodeError> {
-                    self.0.send($target, ($($argument,)*))
+                $crate::client_methods! {
+                    @method $visibility [$(#[$inner])*] $method($($argument: $type),*) $target $($result)?
                 }
             )*
         }

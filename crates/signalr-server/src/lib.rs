@@ -54,7 +54,7 @@
 //!
 //! [`Hub::clients`] chooses whom: everyone, groups, users, single connections, all but some. A
 //! message is written once for each protocol and shared by all who hear it. [`client_methods!`]
-//! makes a type with a method for each that clients have.
+//! makes a type with a method for each that clients have, those with a result too.
 //!
 //! Sending never waits: a message is put in line. When 1,000 messages or 1 MiB wait
 //! ([`Builder::waiting_max`]), the client is too slow, and [`Builder::slow_peer`] says what happens:

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::TcpStream;
 
 /// The longest that a server may take to start and a client to end: far more than any needs.
@@ -126,19 +127,39 @@ impl Program {
 /// wrote: first to its output, then to its errors. It is killed when the test ends first.
 ///
 /// # Errors
-/// It is not installed, or does not end within [`PATIENCE`].
+/// It is not installed, or does not end within [`PATIENCE`]; then with what it has written.
 pub async fn run(command: &mut tokio::process::Command) -> io::Result<(ExitStatus, String)> {
     let name = command.as_std().get_program().to_owned();
-    let output = command
+    let child = command
         .env("LC_ALL", "C")
         .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .kill_on_drop(true)
-        .output();
-    let output = tokio::time::timeout(PATIENCE, output)
-        .await
-        .map_err(|_| io::Error::other(format!("{name:?} does not end")))?
-        .map_err(|error| io::Error::other(format!("{name:?}: {error}; {ADVICE}")))?;
-    Ok((output.status, told(&output)))
+        .spawn();
+    let mut child =
+        child.map_err(|error| io::Error::other(format!("{name:?}: {error}; {ADVICE}")))?;
+    let (output, errors) = (child.stdout.take(), child.stderr.take());
+    let (mut written, mut complained) = (Vec::new(), Vec::new());
+    let ending = async {
+        let read = (read(output, &mut written), read(errors, &mut complained));
+        let (status, ..) = tokio::try_join!(child.wait(), read.0, read.1)?;
+        Ok(status)
+    };
+    let ended = tokio::time::timeout(PATIENCE, ending).await;
+    written.append(&mut complained);
+    let text = String::from_utf8_lossy(&written).into_owned();
+    let late = |_| io::Error::other(format!("{name:?} does not end; it has written: {text}"));
+    let ended: io::Result<ExitStatus> = ended.map_err(late)?;
+    Ok((ended?, text))
+}
+
+/// Reads all that comes.
+async fn read(pipe: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>) -> io::Result<()> {
+    if let Some(mut pipe) = pipe {
+        pipe.read_to_end(into).await?;
+    }
+    Ok(())
 }
 
 /// What a program wrote: first to its output, then to its errors.

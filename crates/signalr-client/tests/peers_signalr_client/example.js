@@ -25,5 +25,9 @@ async function main() {
 }
 main().then(
   (lines) => console.log(lines.join("\n")),
-  (error) => console.log("failed:", error.message),
+  (error) => {
+    console.log("failed:", error.message);
+    // A connection that was not stopped would keep it from ending.
+    process.exit();
+  },
 );

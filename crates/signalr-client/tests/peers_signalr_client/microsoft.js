@@ -25,4 +25,8 @@ async function main() {
   );
   await connection.stop();
 }
-main().catch((error) => console.log("failed:", error.message));
+main().catch((error) => {
+  console.log("failed:", error.message);
+  // A connection that was not stopped would keep it from ending.
+  process.exit();
+});

@@ -38,6 +38,7 @@ async fn the_streams_flow_both_ways() {
             "stored": 2,
             "averages": [20, 21],
             "measured": "19.5 degrees",
+            "asked": "inside",
         });
         assert_eq!(run("streaming", options).await, expected, "{protocol}");
     }

@@ -282,6 +282,7 @@ const parts = {
   async streaming() {
     const connection = build();
     connection.on("Read", (where) => ({ degrees: where === "inside" ? 19.5 : 0 }));
+    const asked = new Promise((done) => connection.on("Asked", done));
     await connection.start();
     const readings = () => {
       const subject = new signalR.Subject();
@@ -297,6 +298,7 @@ const parts = {
       stored: await connection.invoke("Store", readings()),
       averages: (await collect(connection.stream("Average", readings()))).items,
       measured: await connection.invoke("Measure"),
+      asked: await asked,
     };
     await connection.stop();
     return found;
@@ -391,5 +393,9 @@ async function all() {
 
 all().then(
   (found) => console.log(JSON.stringify(found)),
-  (error) => console.log("failed:", error.stack),
+  (error) => {
+    console.log("failed:", error.stack);
+    // A connection that was not stopped would keep it from ending, and its words from the test.
+    process.exit();
+  },
 );
