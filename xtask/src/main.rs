@@ -59,7 +59,8 @@ fn carry_out(invocation: Invocation) -> Result<bool> {
         }
         Invocation::OpenApi { check } => {
             let hub = schema::run(&workspace, &schema::OPENAPI, check)?;
-            Ok(schema::run(&workspace, &schema::AGENT_OPENAPI, check)? && hub)
+            let devices = schema::run(&workspace, &schema::DEVICE_OPENAPI, check)?;
+            Ok(schema::run(&workspace, &schema::AGENT_OPENAPI, check)? && hub && devices)
         }
     }
 }

@@ -1,5 +1,5 @@
 //! What the product writes of its own formats, committed for readers and editors: the JSON
-//! Schemas of manifests and of reports, and the OpenAPI documents of the hub's API and the agent's.
+//! Schemas of manifests and of reports, and the OpenAPI documents of the hub and the agent.
 
 use std::fs;
 
@@ -46,6 +46,20 @@ pub(crate) const AGENT_OPENAPI: Written = Written {
     command: "openapi",
     place: "docs/openapi-agent.json",
     by: &["--package", "outgate-agent", "--example", "openapi"],
+};
+
+/// The OpenAPI document of what devices ask of the hub.
+pub(crate) const DEVICE_OPENAPI: Written = Written {
+    command: "openapi",
+    place: "docs/openapi-device.json",
+    by: &[
+        "--package",
+        "outgate-hub",
+        "--example",
+        "openapi",
+        "--",
+        "devices",
+    ],
 };
 
 /// Writes it, or with `check` tells whether the committed one is the product's.

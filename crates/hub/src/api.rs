@@ -23,6 +23,7 @@ use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::api::bounds::{MAX_ADDRESS, MAX_ENROLMENTS, MAX_PUSHES, MAX_STREAMS, MAX_UPLOADS};
+use crate::dialects;
 use crate::hub::State;
 
 mod assets;
@@ -64,6 +65,7 @@ pub use problem::Problem as ApiProblem;
 
 pub(crate) use bodies::{Bodies, Held};
 pub(crate) use bounds::{BODY_WITHIN, MAX_LOGS, Place, Places};
+pub(crate) use document::{Frame, add_problems, framed, never_null, operations_mut};
 pub(crate) use extract::{Asked, MergePatch, Named, from_json_within, whole_within};
 pub(crate) use problem::{Kind, Problem};
 
@@ -99,6 +101,8 @@ pub(crate) struct Api {
     /// Requests that run on tasks of their own.
     running: Arc<Semaphore>,
     document: bytes::Bytes,
+    /// That of what devices ask.
+    for_devices: bytes::Bytes,
     queries: HashMap<(Method, String), HashSet<String>>,
 }
 
@@ -119,6 +123,7 @@ pub fn router(state: State) -> Router {
         running: Arc::new(Semaphore::new(idempotency::MAX_RUNNING)),
         queries: document::queries(&document),
         document: document_text(&document).into(),
+        for_devices: document_text(&dialects::document()).into(),
     });
     let shared = |api: &Arc<Api>| Arc::clone(api);
     let login: Router<Arc<Api>> = with_login()
@@ -134,6 +139,7 @@ pub fn router(state: State) -> Router {
     let open: Router<Arc<Api>> = without_login().into();
     let open = open
         .route("/api/openapi.json", get(openapi))
+        .route("/device/openapi.json", get(openapi_for_devices))
         .route("/problems/{kind}", get(problem_told))
         .route_layer(middleware::from_fn_with_state(shared(&api), seldom));
     login
@@ -253,6 +259,13 @@ fn fits(api: &Api, request: &Request) -> Result<(), Problem> {
 
 async fn openapi(Shared(api): Shared<Arc<Api>>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], api.document.clone())
+}
+
+async fn openapi_for_devices(Shared(api): Shared<Arc<Api>>) -> impl IntoResponse {
+    (
+        [(CONTENT_TYPE, "application/json")],
+        api.for_devices.clone(),
+    )
 }
 
 /// What a kind of problem means, for whoever follows its address.

@@ -3,12 +3,15 @@
 pub(crate) mod assets;
 mod caller;
 pub(crate) mod device;
+mod document;
 pub mod firebase;
 mod login;
 pub mod mqtt;
 pub mod otlp;
 pub mod push;
 pub(crate) mod signalr;
+
+pub use document::document;
 
 /// What the dialects call themselves where sessions are told of: who comes in by one of them stays,
 /// and is told to go elsewhere when the hub goes down. Over OTLP and

@@ -46,23 +46,36 @@ const TAGS: [(&str, &str); 18] = [
     ("health", "What machines ask"),
 ];
 
+/// What a document says of all its operations.
+pub(crate) struct Frame<'a> {
+    /// Its title.
+    pub(crate) title: &'a str,
+    /// What it begins with.
+    pub(crate) about: &'a str,
+    /// The groups of operations, each with what it is.
+    pub(crate) tags: &'a [(&'a str, &'a str)],
+    /// By which names of what follows a caller may prove who they are; one will do.
+    pub(crate) security: Value,
+    /// How callers prove who they are, by name.
+    pub(crate) schemes: Value,
+}
+
 /// The whole document, from what the operations say of themselves.
 pub(crate) fn complete(described: &OpenApi) -> Value {
-    let mut document = serde_json::to_value(described).unwrap_or_default();
-    document["openapi"] = json!("3.1.0");
-    document["info"] = json!({
-        "title": "Outgate hub",
-        "version": env!("CARGO_PKG_VERSION"),
-        "description": ABOUT,
-        "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
-    });
-    document["servers"] = json!([{ "url": "/", "description": "The hub that serves this" }]);
-    document["security"] = json!([{ "bearer": [] }]);
-    document["tags"] = TAGS
-        .iter()
-        .map(|(name, description)| json!({ "name": name, "description": description }))
-        .collect();
-    add_components(&mut document["components"]);
+    let mut document = framed(
+        described,
+        Frame {
+            title: "Outgate hub",
+            about: ABOUT,
+            tags: &TAGS,
+            security: json!([{ "bearer": [] }]),
+            schemes: json!({
+                "bearer": { "type": "http", "scheme": "bearer",
+                    "description": "A token of an operator or a service" },
+            }),
+        },
+    );
+    add_parameters(&mut document["components"]["parameters"]);
     limits::add(&mut document["components"]["schemas"]);
     for (method, path, operation) in operations_mut(&mut document) {
         add_common(&method, &path, operation);
@@ -70,24 +83,42 @@ pub(crate) fn complete(described: &OpenApi) -> Value {
     document
 }
 
-fn add_components(components: &mut Value) {
-    components["securitySchemes"] = json!({
-        "bearer": { "type": "http", "scheme": "bearer",
-            "description": "A token of an operator or a service" },
+/// A document with what all have: who speaks, who is let in, and the problems that
+/// [`add_problems`] refers to.
+pub(crate) fn framed(described: &OpenApi, frame: Frame<'_>) -> Value {
+    let mut document = serde_json::to_value(described).unwrap_or_default();
+    document["openapi"] = json!("3.1.0");
+    document["info"] = json!({
+        "title": frame.title,
+        "version": env!("CARGO_PKG_VERSION"),
+        "description": frame.about,
+        "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
     });
+    document["servers"] = json!([{ "url": "/", "description": "The hub that serves this" }]);
+    document["security"] = frame.security;
+    let tags = frame.tags.iter();
+    document["tags"] = tags
+        .map(|(name, description)| json!({ "name": name, "description": description }))
+        .collect();
+    let components = &mut document["components"];
+    components["securitySchemes"] = frame.schemes;
     let problem = serde_json::to_value(Written::schema()).unwrap_or_default();
     components["schemas"][Written::name().as_ref()] = problem;
     for (status, kinds) in by_status() {
         components["responses"][format!("Problem{status}")] = response(status, &kinds);
     }
-    components["parameters"]["IdempotencyKey"] = json!({
+    document
+}
+
+fn add_parameters(parameters: &mut Value) {
+    parameters["IdempotencyKey"] = json!({
         "name": "Idempotency-Key", "in": "header", "required": false,
         "description": "Carries the request out once, however often it is sent within 24 hours \
             with the same key by the same token. A repeated request gets the first answer, with \
             `Idempotency-Replayed: true`. A random UUID will do.",
         "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$" },
     });
-    components["parameters"]["IfMatch"] = json!({
+    parameters["IfMatch"] = json!({
         "name": "If-Match", "in": "header", "required": false,
         "description": "The entity tag of what is to be changed, or `*`: if it has changed \
             meanwhile nothing is done.",
@@ -169,6 +200,11 @@ fn add_common(method: &Method, path: &str, operation: &mut Value) {
     if operation["tags"] == json!(["calls"]) {
         statuses.push(504);
     }
+    add_problems(operation, statuses);
+}
+
+/// Says of an operation that it may answer with problems of these statuses.
+pub(crate) fn add_problems(operation: &mut Value, mut statuses: Vec<u16>) {
     statuses.sort_unstable();
     for status in statuses {
         let problem = json!({ "$ref": format!("#/components/responses/Problem{status}") });
@@ -178,7 +214,7 @@ fn add_common(method: &Method, path: &str, operation: &mut Value) {
 
 /// Says of an operation's parameters that they are there or not, but never null, which only JSON
 /// has. Tells whether any stands behind the question mark.
-fn never_null(operation: &mut Value) -> bool {
+pub(crate) fn never_null(operation: &mut Value) -> bool {
     let mut has_query = false;
     let parameters = operation.get_mut("parameters");
     let parameters = parameters.and_then(Value::as_array_mut);
@@ -217,7 +253,7 @@ fn add_parameter(operation: &mut Value, name: &str) {
 }
 
 /// Every operation with its method and path.
-fn operations_mut(document: &mut Value) -> Vec<(Method, String, &mut Value)> {
+pub(crate) fn operations_mut(document: &mut Value) -> Vec<(Method, String, &mut Value)> {
     let paths = document["paths"].as_object_mut();
     paths
         .into_iter()

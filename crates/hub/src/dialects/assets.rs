@@ -11,7 +11,6 @@ use axum::body::Body;
 use axum::extract::{Path as Named, Request, State};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, HeaderValue, IF_MATCH,
     IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE,
@@ -23,6 +22,9 @@ use outgate_core::{Core, Refusal};
 use ring::digest::{SHA256, digest};
 use serde::Serialize;
 use tower_http::services::ServeFile;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::caller::{Caller, authenticate};
 use crate::api::{ApiProblem, quoted};
@@ -38,34 +40,59 @@ const FOR_EVER: HeaderValue = HeaderValue::from_static("private, max-age=3153600
 const ASK_AGAIN: HeaderValue = HeaderValue::from_static("private, no-cache");
 
 /// What a device should hold.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Manifest<'a> {
+    /// Each asset.
     assets: Vec<Held<'a>>,
 }
 
 /// One asset of those.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Held<'a> {
+    /// Its name: steps with slashes between them.
+    #[schema(example = "images/logo.png")]
     name: &'a str,
+    /// The digest of its content, in hexadecimal.
     sha256: String,
+    /// How many bytes it has.
     size: u64,
+    /// A media type.
+    #[schema(example = "image/png")]
     content_type: &'a str,
-    /// Where it is to be had.
+    /// Where it is to be had, on this hub.
     url: String,
 }
 
+/// What is in an asset: bytes of any kind.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+struct Content(());
+
 /// The routes.
 pub(crate) fn router(core: &Core) -> axum::Router {
-    axum::Router::new()
-        .route("/assets", get(manifest))
-        .route("/assets/{digest}/{*name}", get(fetch))
+    routes()
         .route_layer(middleware::from_fn_with_state(
             (core.clone(), VIA),
             authenticate,
         ))
         .with_state(Arc::new(core.assets.clone()))
+        .into()
 }
 
+/// The operations.
+pub(super) fn routes() -> OpenApiRouter<Arc<Assets>> {
+    OpenApiRouter::new()
+        .routes(routes!(manifest))
+        .routes(routes!(fetch))
+}
+
+/// Ask what to hold
+#[utoipa::path(get, path = "/assets", tag = "assets", operation_id = "list_assets", params(
+    ("if-none-match" = Option<String>, Header, description = "The entity tag of the answer before")),
+    responses(
+        (status = 200, description = "What the device should hold", body = Manifest,
+            headers(("etag" = String, description = "Changes whenever any of it does"))),
+        (status = 304, description = "It is as `If-None-Match` names it")))]
 async fn manifest(
     State(assets): State<Arc<Assets>>,
     caller: Caller,
@@ -96,6 +123,24 @@ async fn manifest(
     Ok(response)
 }
 
+/// Fetch an asset
+///
+/// What an address leads to never changes, so it may be kept for ever and fetched on after a break.
+#[utoipa::path(get, path = "/assets/{digest}/{*name}", tag = "assets", operation_id = "fetch_asset",
+    params(
+        ("digest" = String, Path, pattern = "^[0-9a-f]{64}$", description = "As the list names it"),
+        ("name" = String, Path, min_length = 1, max_length = 256, example = "images/logo.png",
+            description = "Its name: steps with slashes between them, as they are or `%2F`"),
+        ("if-none-match" = Option<String>, Header, description = "The entity tag of what is held"),
+        ("range" = Option<String>, Header, example = "bytes=1024-",
+            description = "Which bytes (RFC 9110, section 14.2)")),
+    responses(
+        (status = 200, description = "The whole", content_type = "*/*", body = inline(Content),
+            headers(("etag" = String, description = "The digest"))),
+        (status = 206, description = "The bytes of `Range`", content_type = "*/*",
+            body = inline(Content)),
+        (status = 304, description = "It is held already"),
+        (status = 416, description = "There are no such bytes")))]
 async fn fetch(
     State(assets): State<Arc<Assets>>,
     caller: Caller,

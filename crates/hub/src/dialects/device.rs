@@ -12,7 +12,6 @@ use axum::body::Body;
 use axum::extract::{Request, State as Shared};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, patch, post};
 use axum::{Extension, Json, Router};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue};
 use http::{HeaderMap, StatusCode};
@@ -23,10 +22,13 @@ use outgate_core::limits::MAX_EVENT;
 use outgate_core::sessions::{Session, Signal};
 use outgate_core::twin::{Half, Twin};
 use outgate_core::{Core, Refusal};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::assets::{is_known, tag_of};
 use super::caller::{Caller, authenticate, share};
@@ -54,7 +56,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// What requests share.
 #[derive(Debug)]
-struct Devices {
+pub(super) struct Devices {
     core: Core,
     bodies: Bodies,
     polls: Places,
@@ -62,16 +64,18 @@ struct Devices {
 }
 
 /// How long to wait for news.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct Waiting {
-    /// In seconds, at most [`MAX_WAIT`]; not at all unless it is said.
+    /// For how many seconds to wait until there is something else to tell.
     #[serde(default)]
+    #[param(required = false, minimum = 0, maximum = 55, default = 0)]
     wait: u64,
 }
 
 /// What becomes of a command.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 enum Settled {
     /// It has been done.
@@ -82,6 +86,44 @@ enum Settled {
     Abandon,
 }
 
+/// A device's twin, as it is told the device.
+#[derive(Debug, Serialize, ToSchema)]
+struct OwnTwin {
+    /// What operators want.
+    desired: OwnHalf,
+    /// What the device says.
+    reported: OwnHalf,
+}
+
+/// One half of it.
+#[derive(Debug, Serialize, ToSchema)]
+struct OwnHalf {
+    /// Goes up by one with each change; 0 before the first.
+    version: u64,
+    /// The document.
+    #[schema(value_type = Object)]
+    document: Value,
+}
+
+/// What the device reports now.
+#[derive(Debug, Serialize, ToSchema)]
+struct Reported {
+    /// Goes up by one with each change.
+    version: u64,
+}
+
+/// Commands that are not settled, in their order.
+#[derive(Debug, Serialize, ToSchema)]
+struct Commands {
+    /// At most 16 of them.
+    commands: Vec<view::Command>,
+}
+
+/// What is in an event: bytes of any kind.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+struct Content(());
+
 /// The routes.
 pub(crate) fn router(state: &State) -> Router {
     let devices = Arc::new(Devices {
@@ -90,18 +132,24 @@ pub(crate) fn router(state: &State) -> Router {
         polls: Places::new(MAX_POLLS),
         draining: state.draining.clone(),
     });
-    Router::new()
-        .route("/device/twin", get(twin))
-        .route("/device/twin/reported", patch(report))
-        .route("/device/events/{*name}", post(say))
-        .route("/device/commands", get(commands))
-        .route("/device/commands/{command}/{settled}", post(settle))
+    routes()
         .route_layer(middleware::from_fn_with_state(Arc::clone(&devices), hold))
         .route_layer(middleware::from_fn_with_state(
             (state.core.clone(), VIA),
             authenticate,
         ))
         .with_state(devices)
+        .into()
+}
+
+/// The operations.
+pub(super) fn routes() -> OpenApiRouter<Arc<Devices>> {
+    OpenApiRouter::new()
+        .routes(routes!(twin))
+        .routes(routes!(report))
+        .routes(routes!(say))
+        .routes(routes!(commands))
+        .routes(routes!(settle))
 }
 
 /// Counts the body of a request with those of all others, until the answer is there.
@@ -121,6 +169,15 @@ async fn hold(
     response
 }
 
+/// Ask for the twin
+///
+/// With `wait` and `If-None-Match` it is answered as soon as something else is desired.
+#[utoipa::path(get, path = "/device/twin", tag = "twin", params(Waiting,
+    ("if-none-match" = Option<String>, Header, description = "The entity tag of the answer before")),
+    responses(
+        (status = 200, description = "The twin", body = OwnTwin,
+            headers(("etag" = String, description = "Changes with either half"))),
+        (status = 304, description = "It is as `If-None-Match` names it")))]
 async fn twin(
     Shared(devices): Shared<Arc<Devices>>,
     caller: Caller,
@@ -139,21 +196,44 @@ async fn twin(
             return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
         }
     };
-    let told = json!({ "desired": half(&twin.desired), "reported": half(&twin.reported) });
-    let mut response = unkept(told);
+    let mut response = unkept(OwnTwin {
+        desired: half(twin.desired),
+        reported: half(twin.reported),
+    });
     response.headers_mut().insert(ETAG, tag);
     Ok(response)
 }
 
+/// Report
+///
+/// Merges (RFC 7396) into what the device says of itself.
+#[utoipa::path(patch, path = "/device/twin/reported", tag = "twin",
+    request_body(content = Object, content_type = "application/merge-patch+json"),
+    responses((status = 200, description = "It is merged", body = Reported)))]
 async fn report(
     Shared(devices): Shared<Arc<Devices>>,
     caller: Caller,
     MergePatch(patch): MergePatch,
 ) -> Result<Response, Problem> {
     let reported = devices.core.twins.report(caller.session(), patch).await?;
-    Ok(unkept(json!({ "version": reported.version })))
+    Ok(unkept(Reported {
+        version: reported.version,
+    }))
 }
 
+/// Say an event
+///
+/// It is on the hub's disk once this is answered. Who hears no answer says it again; it may be there
+/// twice then. Its type is the `Content-Type`, its properties are the fields of the query.
+#[utoipa::path(post, path = "/device/events/{*name}", tag = "events",
+    params(
+        ("name" = String, Path, min_length = 1, max_length = 256, example = "sale/closed",
+            description = "What it is about: steps with slashes between them, as they are or `%2F`"),
+        ("properties" = Option<BTreeMap<String, String>>, Query, style = Form, explode,
+            description = "Named texts beside the payload")),
+    request_body(content = inline(Content), content_type = "application/octet-stream",
+        description = "The payload, of any type and of 256 KiB at most"),
+    responses((status = 204, description = "It is kept")))]
 async fn say(
     Shared(devices): Shared<Arc<Devices>>,
     caller: Caller,
@@ -177,6 +257,11 @@ async fn say(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Ask for commands
+///
+/// What is not settled is told again. With `wait` it is answered as soon as there is one.
+#[utoipa::path(get, path = "/device/commands", tag = "commands", params(Waiting),
+    responses((status = 200, description = "Those that are not settled", body = Commands)))]
 async fn commands(
     Shared(devices): Shared<Arc<Devices>>,
     caller: Caller,
@@ -190,10 +275,20 @@ async fn commands(
             break taken;
         }
     };
-    let told: Vec<view::Command> = taken.into_iter().map(view::Command::from).collect();
-    Ok(unkept(json!({ "commands": told })))
+    Ok(unkept(Commands {
+        commands: taken.into_iter().map(view::Command::from).collect(),
+    }))
 }
 
+/// Settle a command
+///
+/// The same again does nothing more; another way of settling it is a conflict.
+#[utoipa::path(post, path = "/device/commands/{command}/{settled}", tag = "commands",
+    params(
+        ("command" = String, Path, min_length = 1, max_length = 128,
+            example = "cm-0123456789abcdefghjk", description = "The command"),
+        ("settled" = inline(Settled), Path, description = "What became of it")),
+    responses((status = 204, description = "It is settled, or told again if it is abandoned")))]
 async fn settle(
     Shared(devices): Shared<Arc<Devices>>,
     caller: Caller,
@@ -265,12 +360,15 @@ fn tag(twin: &Twin) -> Result<HeaderValue, Refusal> {
     tag_of(&format!("{desired}.{reported}"))
 }
 
-fn half(half: &Half) -> Value {
-    json!({ "version": half.version, "document": half.document })
+fn half(half: Half) -> OwnHalf {
+    OwnHalf {
+        version: half.version,
+        document: half.document,
+    }
 }
 
 /// An answer in JSON that nobody keeps.
-fn unkept(told: Value) -> Response {
+fn unkept(told: impl Serialize) -> Response {
     let no_store = HeaderValue::from_static("no-store");
     ([(CACHE_CONTROL, no_store)], Json(told)).into_response()
 }

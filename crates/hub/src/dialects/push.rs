@@ -4,12 +4,14 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::routing::put;
 use axum::{Extension, Router};
 use http::StatusCode;
 use outgate_core::Core;
 use outgate_door::Facts;
 use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::caller::share;
 use super::login::over_http;
@@ -18,34 +20,43 @@ use crate::api::{ApiProblem, BODY_WITHIN, Bodies, from_json_within, turned_away}
 /// What sessions of this are called among the dialects.
 const VIA: &str = "push";
 
-/// Where it is.
-const PATH: &str = "/push/registrations";
-
 /// The most bytes of a body: as many tokens as a device may have, each escaped.
 const MAX_BODY: usize = 64 * 1024;
 
 /// What requests share.
 #[derive(Debug)]
-struct Reports {
+pub(super) struct Reports {
     core: Core,
     bodies: Bodies,
 }
 
 /// What a device says.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Said {
+    /// The registrations of the push service, all that there are.
     tokens: Vec<String>,
 }
 
 /// The routes, for devices that are known to `core`.
 pub fn router(core: Core) -> Router {
     let bodies = Bodies::default();
-    Router::new()
-        .route(PATH, put(replace))
+    routes()
         .with_state(Arc::new(Reports { core, bodies }))
+        .into()
 }
 
+/// The operations.
+pub(super) fn routes() -> OpenApiRouter<Arc<Reports>> {
+    OpenApiRouter::new().routes(routes!(replace))
+}
+
+/// Say by what to be reached
+///
+/// Takes the place of what the device said before.
+#[utoipa::path(put, path = "/push/registrations", tag = "push", request_body = Said,
+    operation_id = "replace_registrations",
+    responses((status = 204, description = "It is kept")))]
 async fn replace(
     State(reports): State<Arc<Reports>>,
     Extension(facts): Extension<Facts>,

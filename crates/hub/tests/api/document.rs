@@ -28,8 +28,15 @@ async fn the_hub_serves_the_document_without_a_login() {
 fn every_operation_says_what_it_does_and_has_a_name_of_its_own() {
     let operations = operations();
     assert!(operations.len() > 50, "{}", operations.len());
+    all_said(&operations);
+    let for_devices = operations_of(&outgate_hub::dialects::document());
+    assert_eq!(for_devices.len(), 9);
+    all_said(&for_devices);
+}
+
+fn all_said(operations: &[(String, String, Value)]) {
     let mut names = Vec::new();
-    for (method, path, operation) in &operations {
+    for (method, path, operation) in operations {
         let said = operation["summary"].as_str().unwrap_or_default();
         assert!(!said.is_empty(), "{method} {path}");
         names.push(operation["operationId"].as_str().unwrap().to_owned());
@@ -56,8 +63,12 @@ fn every_reference_leads_somewhere() {
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
-    let document = outgate_hub::api::document();
-    check(&document, &document);
+    for document in [
+        outgate_hub::api::document(),
+        outgate_hub::dialects::document(),
+    ] {
+        check(&document, &document);
+    }
 }
 
 #[tokio::test]
@@ -75,9 +86,13 @@ async fn the_address_of_a_problem_leads_to_what_it_means() {
     assert!(meaning.body.as_str().unwrap().contains("404"));
 }
 
-/// Every operation: its method in capitals, its path, and what the document says.
+/// Every operation of the API: its method in capitals, its path, and what the document says.
 pub(crate) fn operations() -> Vec<(String, String, Value)> {
-    let document = outgate_hub::api::document();
+    operations_of(&outgate_hub::api::document())
+}
+
+/// Every operation of a document.
+pub(crate) fn operations_of(document: &Value) -> Vec<(String, String, Value)> {
     let paths = document["paths"].as_object().unwrap();
     let each = paths.iter().flat_map(|(path, item)| {
         let operations = item.as_object().unwrap().iter();

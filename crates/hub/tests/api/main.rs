@@ -7,6 +7,7 @@ mod bodies;
 mod conditions;
 mod document;
 mod enrolling;
+mod for_devices;
 mod full_disk;
 mod hub;
 mod limits;
@@ -14,9 +15,12 @@ mod logs;
 mod manners;
 mod model;
 mod places;
+mod polls;
 mod repeating;
 #[path = "../running/hub.rs"]
 mod running;
+#[path = "../running/site.rs"]
+mod site;
 mod stalled;
 mod streams;
 mod whole;

@@ -70,14 +70,16 @@ fn program(name: &str) -> PathBuf {
 }
 
 #[test]
-fn the_document_is_one_by_the_rules_of_openapi() {
-    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
-    let validate = program("openapi-spec-validator");
-    let output = Command::new(validate)
-        .args(["--schema", "3.1", document])
-        .output();
-    let output = output.unwrap();
-    assert!(output.status.success(), "{}", told(&output));
+fn the_documents_are_such_by_the_rules_of_openapi() {
+    for document in ["openapi.json", "openapi-device.json"] {
+        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs");
+        let output = Command::new(program("openapi-spec-validator"))
+            .args(["--schema", "3.1"])
+            .arg(format!("{docs}/{document}"))
+            .output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{}", told(&output));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -347,10 +347,9 @@ impl Day {
         let mut states = realtime.client.state();
         let over = states.wait_for(State::is_over).await?.clone();
         let State::Closed {
-            cause:
-                Some(Cause::Closed {
-                    error: Some(said), ..
-                }),
+            cause: Some(Cause::Closed {
+                error: Some(said), ..
+            }),
         } = over
         else {
             bail!("its connection is {over:?}");
