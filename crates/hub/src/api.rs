@@ -63,7 +63,7 @@ pub(crate) use logs::grep as log_pattern;
 pub(crate) use pages::quoted;
 pub use problem::Problem as ApiProblem;
 
-pub(crate) use bodies::{Bodies, Held};
+pub(crate) use bodies::{Bodies, Held, Most};
 pub(crate) use bounds::{BODY_WITHIN, MAX_LOGS, Place, Places};
 pub(crate) use document::{Frame, add_problems, framed, never_null, operations_mut};
 pub(crate) use extract::{Asked, MergePatch, Named, from_json_within, whole_within};

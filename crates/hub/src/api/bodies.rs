@@ -1,34 +1,49 @@
 //! Bodies of all callers with a token, which are bounded together: each holds memory from its first
-//! byte until its request has been answered.
+//! byte until its request has been answered. Texts that are sent to callers can be bounded so too.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use outgate_core::Refusal;
 use outgate_core::limits::Share;
 use parking_lot::Mutex;
 
 use crate::api::problem::Problem;
 
-/// The most bytes of all bodies at a time.
-const MAX_BODIES: usize = 64 * 1_024 * 1_024;
+/// The most bytes at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Most {
+    /// Of one caller.
+    pub(crate) each: usize,
+    /// Of those who see one site.
+    pub(crate) site: usize,
+    /// Of all who see one site only: some are left for those who see all.
+    pub(crate) sites: usize,
+    /// Of all.
+    pub(crate) all: usize,
+}
 
-/// The most bytes of all bodies at a time of all who see one site only: some are left for those
-/// who see all.
-const MAX_BODIES_SITES: usize = 48 * 1_024 * 1_024;
-
-/// The most bytes of all bodies at a time of those who see one site.
-const MAX_BODIES_SITE: usize = 32 * 1_024 * 1_024;
-
-/// The most bytes of all bodies of one operator or service at a time.
-const MAX_BODIES_EACH: usize = 16 * 1_024 * 1_024;
+/// The most bytes of bodies.
+const BODIES: Most = Most {
+    each: 16 * 1_024 * 1_024,
+    site: 32 * 1_024 * 1_024,
+    sites: 48 * 1_024 * 1_024,
+    all: 64 * 1_024 * 1_024,
+};
 
 /// When to come again if there is no room: most bodies are there in less.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// What the bodies of all callers hold.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Bodies(Arc<Mutex<Taken>>);
+/// What the bodies of all callers hold, or other texts that are held for them.
+#[derive(Clone, Debug)]
+pub(crate) struct Bodies(Arc<Pool>);
+
+#[derive(Debug)]
+struct Pool {
+    most: Most,
+    taken: Mutex<Taken>,
+}
 
 #[derive(Debug, Default)]
 struct Taken {
@@ -49,7 +64,43 @@ struct Body {
     bytes: usize,
 }
 
+/// Whose room there is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beyond {
+    /// The caller's own, or that of their site.
+    Own,
+    /// That of all together.
+    All,
+}
+
+impl Default for Bodies {
+    fn default() -> Self {
+        Self::within(BODIES)
+    }
+}
+
 impl Bodies {
+    /// None yet of what is bounded so.
+    pub(crate) fn within(most: Most) -> Self {
+        let taken = Mutex::default();
+        Self(Arc::new(Pool { most, taken }))
+    }
+
+    /// Holds a text of so many bytes for a caller; one that is larger than all that a caller may
+    /// have counts as that.
+    ///
+    /// # Errors
+    /// [`Refusal::Limited`] when there is no room for it.
+    pub(crate) fn hold(&self, share: &Share, bytes: usize) -> Result<Held, Refusal> {
+        let held = self.none_yet(share);
+        let added = held.add(bytes.min(self.0.most.each));
+        added.map_err(|_| Refusal::Limited {
+            what: "bytes of answers at once",
+            retry_after: RETRY,
+        })?;
+        Ok(held)
+    }
+
     /// A body of the caller of that share, of which nothing has come.
     pub(crate) fn none_yet(&self, share: &Share) -> Held {
         Held(Arc::new(Mutex::new(Body {
@@ -65,6 +116,13 @@ impl Held {
     /// Counts that the body has come so far, in bytes; a body that is read a second time is counted
     /// once.
     pub(crate) fn reach(&self, bytes: usize) -> Result<(), Problem> {
+        self.add(bytes).map_err(|beyond| match beyond {
+            Beyond::Own => Problem::limited("bytes of bodies at once", RETRY),
+            Beyond::All => Problem::busy("bytes of bodies", RETRY),
+        })
+    }
+
+    fn add(&self, bytes: usize) -> Result<(), Beyond> {
         let mut body = self.0.lock();
         let more = bytes.saturating_sub(body.bytes);
         let taken = body.bodies.take(&body, more);
@@ -75,19 +133,20 @@ impl Held {
 }
 
 impl Bodies {
-    fn take(&self, body: &Body, more: usize) -> Result<(), Problem> {
-        let mut taken = self.0.lock();
+    fn take(&self, body: &Body, more: usize) -> Result<(), Beyond> {
+        let most = self.0.most;
+        let mut taken = self.0.taken.lock();
         let fits = |name: &str, most| {
             let own = taken.by_name.get(name).copied().unwrap_or_default();
             own + more <= most
         };
         let site = body.site.as_deref();
-        if !fits(&body.whose, MAX_BODIES_EACH) || !site.is_none_or(|it| fits(it, MAX_BODIES_SITE)) {
-            return Err(Problem::limited("bytes of bodies at once", RETRY));
+        if !fits(&body.whose, most.each) || !site.is_none_or(|it| fits(it, most.site)) {
+            return Err(Beyond::Own);
         }
         let sites = if site.is_some() { more } else { 0 };
-        if taken.all + more > MAX_BODIES || taken.sites + sites > MAX_BODIES_SITES {
-            return Err(Problem::busy("bytes of bodies", RETRY));
+        if taken.all + more > most.all || taken.sites + sites > most.sites {
+            return Err(Beyond::All);
         }
         taken.all += more;
         taken.sites += sites;
@@ -100,7 +159,7 @@ impl Bodies {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        let mut taken = self.bodies.0.lock();
+        let mut taken = self.bodies.0.taken.lock();
         taken.all = taken.all.saturating_sub(self.bytes);
         if self.site.is_some() {
             taken.sites = taken.sites.saturating_sub(self.bytes);
@@ -133,7 +192,7 @@ mod tests {
     /// Takes all that one caller may, and says how it was refused if it was.
     fn fill(bodies: &Bodies, share: &Share) -> (Held, Option<Kind>) {
         let held = bodies.none_yet(share);
-        let refused = held.reach(MAX_BODIES_EACH).err().map(|it| it.kind());
+        let refused = held.reach(BODIES.each).err().map(|it| it.kind());
         (held, refused)
     }
 
@@ -149,7 +208,7 @@ mod tests {
         drop(copy);
         second.reach(1).unwrap();
         drop(second);
-        let taken = bodies.0.lock();
+        let taken = bodies.0.taken.lock();
         assert_eq!((taken.all, taken.sites), (0, 0));
         assert!(taken.by_name.is_empty());
     }
@@ -161,7 +220,20 @@ mod tests {
         for bytes in [10, 30, 10, 30] {
             held.reach(bytes).unwrap();
         }
-        assert_eq!(bodies.0.lock().all, 30);
+        assert_eq!(bodies.0.taken.lock().all, 30);
+    }
+
+    #[test]
+    fn a_text_that_is_larger_than_a_caller_may_have_is_held_alone() {
+        let texts = Bodies::default();
+        let share = of("device/a", "x");
+        let held = texts.hold(&share, 2 * BODIES.each).unwrap();
+        assert!(matches!(
+            texts.hold(&share, 1),
+            Err(Refusal::Limited { .. })
+        ));
+        drop(held);
+        texts.hold(&share, BODIES.each).unwrap();
     }
 
     #[test]

@@ -14,6 +14,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::request::Parts;
+use outgate_core::identity::Principal;
 use outgate_core::limits::Share;
 use outgate_core::sessions::{Pass, Session};
 use outgate_core::{Core, Refusal};
@@ -100,8 +101,19 @@ fn until_ended(
 /// # Errors
 /// [`Refusal::Forbidden`] when it is no device.
 pub(super) fn share(pass: &Pass) -> Result<Share, Refusal> {
-    let name = format!("device/{}", pass.device()?);
-    Ok(Share::new(name, pass.principal().scope()))
+    pass.device()?;
+    Ok(share_of_anyone(pass))
+}
+
+/// Whose share of what is bounded is used by anyone.
+pub(super) fn share_of_anyone(pass: &Pass) -> Share {
+    let principal = pass.principal();
+    let name = match principal {
+        Principal::Device { device, .. } => format!("device/{device}"),
+        Principal::Service { service, .. } => format!("service/{service}"),
+        Principal::Operator { operator, .. } => format!("operator/{operator}"),
+    };
+    Share::new(name, principal.scope())
 }
 
 async fn sign_in(

@@ -23,6 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::namespace::Namespace;
 use self::outbox::Outbox;
+use crate::api::{Bodies, Most};
 use crate::config;
 use crate::http::begun;
 use crate::hub::State;
@@ -57,9 +58,10 @@ impl Firebase {
     /// As the store.
     pub(crate) async fn open(state: &State) -> Result<Self, Refusal> {
         let settings = state.config.load().firebase.clone();
+        let answers = Bodies::within(answers(&settings));
         let mut namespaces = HashMap::new();
         for name in &settings.namespaces {
-            let namespace = Namespace::open(&state.core, name, &settings).await?;
+            let namespace = Namespace::open(&state.core, name, &settings, &answers).await?;
             namespaces.insert(name.clone(), namespace);
         }
         Ok(Self(Arc::new(Inner {
@@ -82,6 +84,19 @@ impl Firebase {
             .route("/{*path}", axum::routing::any(rest::answer))
             .merge(remote_config::router(&self.0))
             .with_state(Arc::clone(&self.0))
+    }
+}
+
+/// The most bytes of what waits to be told or is being told, of all databases and connections: one
+/// device reads one whole database at a time, and all together four.
+fn answers(settings: &config::Firebase) -> Most {
+    let one = settings.bytes;
+    let times = |number: usize| one.saturating_mul(number);
+    Most {
+        each: one,
+        site: times(2),
+        sites: times(3),
+        all: times(4),
     }
 }
 

@@ -385,3 +385,54 @@ async fn who_does_not_take_what_it_is_told_is_disconnected_and_holds_nobody_up()
     }
     while slow.hears().await.is_some() {}
 }
+
+#[tokio::test]
+async fn what_all_are_told_at_once_is_bounded_and_who_wants_more_comes_again() {
+    let config = CONFIG.replace(
+        "waiting-kibibytes = 64",
+        "mebibytes = 16\nrequest-kibibytes = 16384",
+    );
+    let running = Running::on(tempfile::tempdir().unwrap(), &config).await;
+    running.furnish().await;
+    let (till, bill) = (running.device("till").await, service(&running).await);
+    let at = "sites/s/tills/till";
+    let (all, news) = (format!("{at}.json"), format!("{at}/news.json"));
+    let mut quick = Client::of(&running, &till).await;
+    let listen = json!({"p": format!("{at}/news"), "h": ""});
+    assert_eq!(quick.asks("q", listen).await, "ok");
+    // More than a connection that is not read takes along its way.
+    let large = "x".repeat(1_000_000);
+    let parts: serde_json::Map<_, _> = (0..11)
+        .map(|number| (number.to_string(), large.clone().into()))
+        .collect();
+    let large = json!({"large": parts}).to_string();
+    assert_eq!(rest(&running, "PUT", &all, &bill, &large).await.0, 200);
+    let mut slow = Client::of(&running, &till).await;
+    slow.says("q", json!({"p": at, "h": ""})).await;
+    // The number of the pieces: it is being told, and takes no more of it.
+    assert!(slow.hears().await.unwrap().is_u64());
+    let (status, why) = rest(&running, "GET", &all, &till, "").await;
+    assert_eq!(status, 429, "{why}");
+    let mut other = Client::of(&running, &till).await;
+    let status = other.asks("g", json!({"p": at, "q": {}})).await;
+    assert_eq!(status, "unavailable");
+    let stale = json!({"p": at, "d": 1, "h": "of something else"});
+    assert_eq!(other.asks("p", stale).await, "unavailable");
+    // What is small has room, and so has whoever else asks.
+    assert_eq!(
+        rest(&running, "PUT", &news, &till, "1").await,
+        (200, json!(1))
+    );
+    assert_eq!(quick.hears().await.unwrap()["d"]["b"]["d"], 1);
+    assert_eq!(rest(&running, "GET", &all, &bill, "").await.0, 200);
+    // Who listens and wants too much is to come again.
+    other.says("q", json!({"p": at, "h": ""})).await;
+    while other.hears().await.is_some() {}
+    let news_of_5 = format!("{:?}", "x".repeat(5_000_000));
+    assert_eq!(rest(&running, "PUT", &news, &bill, &news_of_5).await.0, 200);
+    while quick.hears().await.is_some() {}
+    let absence = running.core().sessions.absence(&"till".parse().unwrap());
+    drop(slow);
+    absence.await;
+    assert_eq!(rest(&running, "GET", &all, &till, "").await.0, 200);
+}

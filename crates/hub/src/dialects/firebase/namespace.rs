@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use self::batch::Keeper;
 use super::outbox::Outbox;
+use crate::api::{Bodies, Held};
 use crate::config;
 
 /// The most orders that wait.
@@ -85,15 +86,29 @@ pub(super) enum Answer {
     /// It is done.
     Done,
     /// What stands there in JSON, and its hash if that was asked for.
-    Value(String, Option<String>),
+    Value(Text, Option<String>),
     /// What has been written where, in JSON.
     Written(Vec<(Path, String)>),
     /// Something else stands there: this in JSON, with this hash.
-    Stale(String, String),
+    Stale(Text, String),
     /// It was not done, and why.
     Refused(Status, String),
     /// It was not done, and why.
     Refusal(Refusal),
+}
+
+/// A text, with the room that it has in memory if it may be large.
+#[derive(Debug, Clone)]
+pub(super) struct Text {
+    pub(super) text: String,
+    pub(super) held: Option<Held>,
+}
+
+impl From<String> for Text {
+    /// One that is no larger than what was asked.
+    fn from(text: String) -> Self {
+        Self { text, held: None }
+    }
 }
 
 impl Namespace {
@@ -102,6 +117,7 @@ impl Namespace {
         core: &Core,
         name: &str,
         settings: &config::Firebase,
+        answers: &Bodies,
     ) -> Result<Self, Refusal> {
         let tree = format!("firebase/{name}");
         let rows = core.trees.load(tree.clone()).await?;
@@ -113,7 +129,7 @@ impl Namespace {
             bytes: settings.bytes,
             listens: settings.listens,
         };
-        let keeper = Keeper::new(core.clone(), tree, Database::new(root, bounds));
+        let keeper = Keeper::new(core, tree, Database::new(root, bounds), answers);
         let (orders, taken) = mpsc::channel(MAX_ORDERS);
         tokio::spawn(keep(keeper, taken));
         Ok(Self(orders))

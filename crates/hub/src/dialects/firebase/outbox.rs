@@ -3,9 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use outgate_core::limits::Share;
 use outgate_firebase::database::Told;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+
+use crate::api::Held;
 
 /// What waits to be told to one connection, up to so many bytes.
 #[derive(Debug)]
@@ -27,10 +30,10 @@ struct Inside {
 /// Something to be told.
 #[derive(Debug)]
 pub(super) enum Letter {
-    /// A message as it is.
-    Message(String),
-    /// What has changed.
-    Told(Told),
+    /// A message as it is, with the room that it has in memory if it may be large.
+    Message(String, Option<Held>),
+    /// What has changed, with the room that it has.
+    Told(Told, Held),
 }
 
 /// More waited than may: whoever does not take it is to be disconnected.
@@ -40,8 +43,8 @@ pub(super) struct Overrun;
 impl Letter {
     fn bytes(&self) -> usize {
         match self {
-            Self::Message(text) => text.len(),
-            Self::Told(told) => told.data.len(),
+            Self::Message(text, _) => text.len(),
+            Self::Told(told, _) => told.data.len(),
         }
     }
 }
@@ -56,24 +59,29 @@ impl Outbox {
         }
     }
 
-    /// Has something wait. One that is larger than all that may wait is taken when nothing else
-    /// waits.
+    /// Has something wait. However large the first is that waits, it is told: what stands where
+    /// somebody begins to listen is followed by the answer to that at once.
     pub(super) fn put(&self, letter: Letter) {
         let mut inside = self.inside.lock();
         if inside.is_overrun {
             return;
         }
         let bytes = letter.bytes();
-        if inside.bytes + bytes > self.max && !inside.waiting.is_empty() {
-            *inside = Inside {
-                is_overrun: true,
-                ..Inside::default()
-            };
+        let first = inside.waiting.front().map(Letter::bytes);
+        if first.is_some_and(|first| inside.bytes - first + bytes > self.max) {
+            inside.overrun();
         } else {
             inside.bytes += bytes;
             inside.waiting.push_back(letter);
         }
         drop(inside);
+        self.bell.notify_waiters();
+        self.bell.notify_one();
+    }
+
+    /// Has whoever listens disconnected: there is no room for what they are to be told.
+    pub(super) fn put_out(&self) {
+        self.inside.lock().overrun();
         self.bell.notify_waiters();
         self.bell.notify_one();
     }
@@ -108,8 +116,17 @@ impl Outbox {
     }
 }
 
-/// Who is told what, by their numbers.
-pub(super) type Outboxes = std::collections::HashMap<u64, Arc<Outbox>>;
+impl Inside {
+    fn overrun(&mut self) {
+        *self = Self {
+            is_overrun: true,
+            ..Self::default()
+        };
+    }
+}
+
+/// Who is told what, by their numbers, and whose share of the room for it they use.
+pub(super) type Outboxes = std::collections::HashMap<u64, (Arc<Outbox>, Share)>;
 
 #[cfg(test)]
 mod tests {
@@ -118,8 +135,9 @@ mod tests {
     #[tokio::test]
     async fn who_takes_nothing_is_overrun_and_what_waited_is_dropped() {
         let outbox = Outbox::new(1, 10);
-        let text = |length: usize| Letter::Message("x".repeat(length));
+        let text = |length: usize| Letter::Message("x".repeat(length), None);
         outbox.put(text(50));
+        outbox.put(text(5));
         assert!(outbox.next().await.is_ok());
         outbox.put(text(5));
         outbox.put(text(5));

@@ -2,11 +2,14 @@
 //! (<https://firebase.google.com/docs/reference/rest/database>).
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Query as Parameters, Request, State};
 use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use futures_util::stream;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use outgate_core::identity::Identified;
@@ -24,9 +27,9 @@ use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::login::Login;
-use super::namespace::{Answer, Namespace, What};
+use super::namespace::{Answer, Namespace, Text, What};
 use super::websocket::host;
-use super::{Inner, stream};
+use super::{Inner, stream as events};
 use crate::dialects::login::{Shown, anyone, anyone_over_http};
 
 /// What asks for the hash of what is answered.
@@ -84,9 +87,9 @@ async fn answered(firebase: &Arc<Inner>, request: Request) -> Result<Response, N
         named,
         headers: request.headers().clone(),
     };
-    if request.method() == Method::GET && stream::is_wanted(request.headers()) {
+    if request.method() == Method::GET && events::is_wanted(request.headers()) {
         let cut = request.extensions().get().cloned().unwrap_or_default();
-        return stream::open(firebase, namespace, login, asked.path, asked.named, cut).await;
+        return events::open(firebase, namespace, login, asked.path, asked.named, cut).await;
     }
     tokio::select! {
         biased;
@@ -241,13 +244,15 @@ impl Asked {
             .await;
         let answer = match (answer, name) {
             (Answer::Done, Some(key)) => {
-                Answer::Value(serde_json::json!({"name": key.as_str()}).to_string(), None)
+                let name = serde_json::json!({"name": key.as_str()}).to_string();
+                Answer::Value(name.into(), None)
             }
             (Answer::Written(mut parts), _) if is_one => {
                 let text = parts.pop().map(|(_, text)| text);
-                Answer::Value(text.unwrap_or_else(|| "null".to_owned()), None)
+                let text = text.unwrap_or_else(|| "null".to_owned());
+                Answer::Value(text.into(), None)
             }
-            (Answer::Written(parts), _) => Answer::Value(self.merged(&parts), None),
+            (Answer::Written(parts), _) => Answer::Value(self.merged(&parts).into(), None),
             (other, _) => other,
         };
         self.respond(answer)
@@ -275,14 +280,14 @@ impl Asked {
             }
             Answer::Value(text, etag) => (StatusCode::OK, text, etag),
             Answer::Stale(text, etag) => (StatusCode::PRECONDITION_FAILED, text, Some(etag)),
-            Answer::Done | Answer::Written(_) => (StatusCode::OK, "null".to_owned(), None),
+            Answer::Done | Answer::Written(_) => (StatusCode::OK, "null".to_owned().into(), None),
             Answer::Refused(Status::TooBig, why) => {
                 return Err(No::new(StatusCode::INSUFFICIENT_STORAGE, &why));
             }
             Answer::Refused(_, why) => return Err(No::new(StatusCode::BAD_REQUEST, &why)),
             Answer::Refusal(refusal) => return Err(refusal.into()),
         };
-        let mut response = json(status, text);
+        let mut response = sent(status, text);
         if let Some(etag) = etag {
             let etag = if etag.is_empty() {
                 ETAG_OF_NOTHING
@@ -304,9 +309,25 @@ fn made_up(firebase: &Inner) -> Result<Key, No> {
     Ok(Key::made(now, random))
 }
 
-fn json(status: StatusCode, text: String) -> Response {
+/// A text as the answer, which keeps its room until it has been sent.
+fn sent(status: StatusCode, Text { text, held }: Text) -> Response {
+    let Some(held) = held else {
+        return json(status, text);
+    };
+    let length = HeaderValue::from(text.len());
+    let parts = stream::unfold((Some(text), held), |(text, held)| async {
+        let part = Bytes::from(text?);
+        Some((Ok::<_, Infallible>(part), (None, held)))
+    });
+    let mut response = json(status, Body::from_stream(parts));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, length);
+    response
+}
+
+fn json(status: StatusCode, text: impl Into<Body>) -> Response {
     let kind = [(header::CONTENT_TYPE, "application/json; charset=utf-8")];
-    (status, kind, text).into_response()
+    (status, kind, text.into()).into_response()
 }
 
 impl No {

@@ -20,6 +20,7 @@ use super::login::Login;
 use super::namespace::{Answer, Namespace, What};
 use super::outbox::{Letter, Outbox};
 use super::rest::No;
+use crate::api::Held;
 use crate::http::{Cut, watched};
 
 /// How often a silent stream shows that it lives.
@@ -39,6 +40,8 @@ struct Following {
     outbox: Arc<Outbox>,
     login: Arc<Login>,
     path: Path,
+    /// The room of what is being sent.
+    held: Option<Held>,
 }
 
 /// Begins a stream.
@@ -65,6 +68,7 @@ pub(super) async fn open(
         outbox: Arc::clone(&outbox),
         login: Arc::clone(&login),
         path: path.clone(),
+        held: None,
     };
     let listen = Listen {
         by: outbox.number,
@@ -97,15 +101,19 @@ pub(super) async fn open(
 
 impl Following {
     async fn next(going_on: Option<Self>) -> Option<(Result<Event, Infallible>, Option<Self>)> {
-        let following = going_on?;
+        let mut following = going_on?;
+        following.held = None;
         let core = following.firebase.core();
         let (event, goes_on) = tokio::select! {
             biased;
             ending = following.login.ended(core) => (revoked(ending), false),
             letter = tokio::time::timeout(HEARTBEAT, following.outbox.next()) => match letter {
                 Err(_) => (Event::default().event("keep-alive").data("null"), true),
-                Ok(Ok(Letter::Told(told))) => (changed(&told), true),
-                Ok(Ok(Letter::Message(_)) | Err(_)) => {
+                Ok(Ok(Letter::Told(told, held))) => {
+                    following.held = Some(held);
+                    (changed(&told), true)
+                }
+                Ok(Ok(Letter::Message(..)) | Err(_)) => {
                     (Event::default().event("cancel").data("null"), false)
                 }
             },

@@ -221,7 +221,7 @@ impl Conversation<'_> {
             return End::Gone("the system has no randomness");
         };
         let hello = wire::hello(self.party.firebase.now(), host, id.as_str());
-        let mut letter = Some(Letter::Message(hello));
+        let mut letter = Some(Letter::Message(hello, None));
         loop {
             if let Some(letter) = letter.take()
                 && let Err(end) = self.say(socket, letter).await
@@ -279,9 +279,10 @@ impl Conversation<'_> {
     }
 
     async fn say(&self, socket: &mut Socket, letter: Letter) -> Result<(), End> {
-        let text = match letter {
-            Letter::Message(text) => text,
-            Letter::Told(told) => wire::push(&told),
+        // Until all of it has been sent.
+        let (text, _held) = match letter {
+            Letter::Message(text, held) => (text, held),
+            Letter::Told(told, held) => (wire::push(&told), Some(held)),
         };
         let pieces = cut(&text);
         let count = Some(pieces.len().to_string()).filter(|_| pieces.len() > 1);
@@ -314,7 +315,7 @@ impl Conversation<'_> {
     }
 
     fn tell(&self, message: String) {
-        self.party.outbox.put(Letter::Message(message));
+        self.party.outbox.put(Letter::Message(message, None));
     }
 
     /// Forgets what it listened to, and has written what it leaves: unless it was put out, for then

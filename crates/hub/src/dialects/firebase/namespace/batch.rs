@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use outgate_core::limits::Share;
 use outgate_core::sessions::Pass;
 use outgate_core::{Core, Refusal, trees};
 use outgate_firebase::database::{Change, Told, Write, WriteError};
@@ -10,7 +11,9 @@ use outgate_firebase::hash::hash;
 use outgate_firebase::wire::{self, Status};
 use outgate_firebase::{Database, Form, Node, Path, Query};
 
-use super::{Answer, Order, Reply, What};
+use super::{Answer, Order, Reply, Text, What};
+use crate::api::{Bodies, Held};
+use crate::dialects::caller::share_of_anyone;
 use crate::dialects::firebase::outbox::{Letter, Outboxes};
 
 /// A database, who listens to it, and where it is kept.
@@ -20,6 +23,8 @@ pub(super) struct Keeper {
     database: Database,
     /// What waits for whoever listens.
     outboxes: Outboxes,
+    /// The room for what is told, of all databases.
+    answers: Bodies,
 }
 
 /// What came of a batch so far; nobody has heard of it yet.
@@ -32,14 +37,17 @@ struct Outcome {
 }
 
 enum News {
-    Told(Told),
+    Told(Told, Held),
+    /// There is no room for what this one is to be told.
+    TooMuch(u64),
     Answer(usize, Answer),
 }
 
 impl Keeper {
-    pub(super) fn new(core: Core, tree: String, database: Database) -> Self {
+    pub(super) fn new(core: &Core, tree: String, database: Database, answers: &Bodies) -> Self {
         Self {
-            core,
+            core: core.clone(),
+            answers: answers.clone(),
             tree,
             database,
             outboxes: Outboxes::new(),
@@ -72,7 +80,7 @@ impl Keeper {
         let mut outcome = Outcome::default();
         for (place, order) in orders.iter().enumerate() {
             let answer = match (&order.what, order.pass.as_ref(), refused) {
-                (forget @ What::Forget { .. }, _, _) => self.act(&mut outcome, forget),
+                (What::Forget { by, listens, .. }, _, _) => self.forget(*by, listens),
                 (_, None, _) => Answer::Refusal(Refusal::Unauthenticated),
                 (what, Some(pass), refused) => match (pass.check(), what, refused) {
                     (Err(refusal), _, _) => Answer::Refusal(refusal),
@@ -80,7 +88,7 @@ impl Keeper {
                     (Ok(()), What::Write { write, returns }, None) => {
                         self.write(&mut outcome, pass, write, *returns, now)
                     }
-                    (Ok(()), what, _) => self.act(&mut outcome, what),
+                    (Ok(()), what, _) => self.read(&mut outcome, pass, what),
                 },
             };
             outcome.news.push(News::Answer(place, answer));
@@ -88,8 +96,16 @@ impl Keeper {
         outcome
     }
 
+    fn forget(&mut self, by: u64, listens: &[(Path, Option<u64>)]) -> Answer {
+        for (path, tag) in listens {
+            self.database.unlisten(path, by, *tag);
+        }
+        Answer::Done
+    }
+
     /// Does what changes nothing.
-    fn act(&mut self, outcome: &mut Outcome, what: &What) -> Answer {
+    fn read(&mut self, outcome: &mut Outcome, asker: &Pass, what: &What) -> Answer {
+        let share = share_of_anyone(asker);
         match what {
             What::Listen {
                 outbox,
@@ -97,21 +113,26 @@ impl Keeper {
                 listen,
                 known,
             } => {
-                self.outboxes.insert(outbox.number, Arc::clone(outbox));
+                let there = (Arc::clone(outbox), share.clone());
+                self.outboxes.insert(outbox.number, there);
                 let listened = self.database.listen(path, listen.clone(), known.as_deref());
-                match listened {
-                    Ok(told) => {
-                        outcome.news.extend(told.map(News::Told));
+                let told = match listened {
+                    Ok(told) => told,
+                    Err(error) => return Answer::Refused(Status::TooBig, error.to_string()),
+                };
+                let Some(told) = told else {
+                    return Answer::Done;
+                };
+                match self.answers.hold(&share, told.data.len()) {
+                    Ok(held) => {
+                        outcome.news.push(News::Told(told, held));
                         Answer::Done
                     }
-                    Err(error) => Answer::Refused(Status::TooBig, error.to_string()),
+                    Err(refusal) => {
+                        outcome.news.push(News::TooMuch(outbox.number));
+                        Answer::Refusal(refusal)
+                    }
                 }
-            }
-            What::Forget { by, listens, .. } => {
-                for (path, tag) in listens {
-                    self.database.unlisten(path, *by, *tag);
-                }
-                Answer::Done
             }
             What::Get {
                 path,
@@ -119,15 +140,17 @@ impl Keeper {
                 form,
                 shallow,
                 hashed,
-            } => self.get(path, query, (*form, *shallow), *hashed),
-            What::Write { .. } => Answer::Refusal(Refusal::Internal("a write that was read")),
+            } => self.get(&share, (path, query), (*form, *shallow), *hashed),
+            What::Write { .. } | What::Forget { .. } => {
+                Answer::Refusal(Refusal::Internal("what is no reading was read"))
+            }
         }
     }
 
     fn get(
         &self,
-        path: &Path,
-        query: &Query,
+        share: &Share,
+        (path, query): (&Path, &Query),
         (form, shallow): (Form, bool),
         hashed: bool,
     ) -> Answer {
@@ -144,7 +167,16 @@ impl Keeper {
         } else {
             node.to_json(form)
         };
-        Answer::Value(text, hashed.then(|| hash(node)))
+        match self.held(share, text) {
+            Ok(text) => Answer::Value(text, hashed.then(|| hash(node))),
+            Err(refusal) => Answer::Refusal(refusal),
+        }
+    }
+
+    /// A text for which there is room.
+    fn held(&self, share: &Share, text: String) -> Result<Text, Refusal> {
+        let held = Some(self.answers.hold(share, text.len())?);
+        Ok(Text { text, held })
     }
 
     fn write(
@@ -160,14 +192,18 @@ impl Keeper {
             Err(WriteError::Stale) => {
                 let path = write.expected.as_ref().map(|(path, _)| path.keys());
                 let node = self.database.root().at(path.unwrap_or_default());
-                return Answer::Stale(node.to_json(Form::Plain), hash(node));
+                return match self.held(&share_of_anyone(asker), node.to_json(Form::Plain)) {
+                    Ok(text) => Answer::Stale(text, hash(node)),
+                    Err(refusal) => Answer::Refusal(refusal),
+                };
             }
             Err(full @ WriteError::Full { .. }) => {
                 return Answer::Refused(Status::TooBig, full.to_string());
             }
         };
         let told = self.database.tell(&change);
-        outcome.news.extend(told.into_iter().map(News::Told));
+        let news = told.into_iter().filter_map(|told| self.news(told));
+        outcome.news.extend(news);
         outcome.changes.push(change);
         outcome.askers.push(asker.clone());
         if !returns {
@@ -178,6 +214,15 @@ impl Keeper {
             (path.clone(), node.to_json(Form::Plain))
         });
         Answer::Written(parts.collect())
+    }
+
+    /// What is told, or that there is no room for it.
+    fn news(&self, told: Told) -> Option<News> {
+        let (_, share) = self.outboxes.get(&told.by)?;
+        Some(match self.answers.hold(share, told.data.len()) {
+            Ok(held) => News::Told(told, held),
+            Err(_) => News::TooMuch(told.by),
+        })
     }
 
     /// Has what was changed kept on the disk, if anything was.
@@ -203,9 +248,14 @@ impl Keeper {
             .collect();
         for news in news {
             match news {
-                News::Told(told) => {
-                    if let Some(outbox) = self.outboxes.get(&told.by) {
-                        outbox.put(Letter::Told(told));
+                News::Told(told, held) => {
+                    if let Some((outbox, _)) = self.outboxes.get(&told.by) {
+                        outbox.put(Letter::Told(told, held));
+                    }
+                }
+                News::TooMuch(by) => {
+                    if let Some((outbox, _)) = self.outboxes.get(&by) {
+                        outbox.put_out();
                     }
                 }
                 News::Answer(place, answer) => {
@@ -236,18 +286,26 @@ impl Reply {
                 let _ = tell.send(answer);
             }
             Self::Message(outbox, number) => {
-                outbox.put(Letter::Message(answer.to_message(number)));
+                let message = answer.to_message(number);
+                outbox.put(Letter::Message(message, answer.into_held()));
             }
         }
     }
 }
 
 impl Answer {
+    fn into_held(self) -> Option<Held> {
+        match self {
+            Self::Value(text, _) | Self::Stale(text, _) => text.held,
+            Self::Done | Self::Written(_) | Self::Refused(..) | Self::Refusal(_) => None,
+        }
+    }
+
     /// The answer to the request of that number over a WebSocket.
     pub(in super::super) fn to_message(&self, number: u64) -> String {
         match self {
             Self::Done | Self::Written(_) => wire::answer(number, Status::Done, "\"\""),
-            Self::Value(text, _) => wire::answer(number, Status::Done, text),
+            Self::Value(text, _) => wire::answer(number, Status::Done, &text.text),
             Self::Stale(..) => {
                 wire::answer_with(number, Status::Stale, "the value has changed meanwhile")
             }
