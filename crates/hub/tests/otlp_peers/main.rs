@@ -1,5 +1,5 @@
 //! OpenTelemetry's own SDKs as devices, against a whole hub: its door, its TLS, its store. The SDK of
-//! Python in protobuf and JSON, that of Node in both, plain and with gzip.
+//! Python and that of Node, each in protobuf and JSON, plain and with gzip.
 //!
 //! Needs the packages in `xtask/peers`; `cargo xtask test` installs them.
 
@@ -35,13 +35,15 @@ struct Sdk {
     packing: &'static str,
 }
 
-const SDKS: [Sdk; 6] = [
+const SDKS: [Sdk; 8] = [
     python_sdk("protobuf", "gzip"),
     python_sdk("protobuf", "none"),
     python_sdk("json", "gzip"),
     node_sdk("protobuf", "gzip"),
     node_sdk("json", "none"),
     node_sdk("json", "gzip"),
+    python_sdk("json", "none"),
+    node_sdk("protobuf", "none"),
 ];
 
 const fn python_sdk(encoding: &'static str, packing: &'static str) -> Sdk {
