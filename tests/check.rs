@@ -289,6 +289,20 @@ fn evidence_holds_phases_chain_and_aliases() {
 }
 
 #[test]
+fn a_flow_is_asked_at_the_path_that_the_site_says() {
+    let asked = |more: &[&str]| {
+        let words = ["check", "open-pos", "--plan"];
+        let output = outgate(words.iter().chain(more));
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stdout(&output)
+    };
+    assert!(asked(&[]).contains("POST /negotiate?"));
+    let plan = asked(&["--path", "realtime=/checks"]);
+    assert!(plan.contains("POST /checks/negotiate?"), "{plan}");
+    assert!(!plan.contains("POST /negotiate?"), "{plan}");
+}
+
+#[test]
 fn a_plan_says_what_would_be_sent_and_sends_nothing() {
     // Nothing listens at the resolver's address; a plan does not notice.
     let output = outgate([

@@ -255,6 +255,18 @@ const BAD_INPUT: &[(&[&str], &str)] = &[
         "needs no sample",
     ),
     (
+        &["check", "open-pos", "--path", "realtim=/checks"],
+        "did you mean `realtime`?",
+    ),
+    (
+        &["check", "homag-cube", "--path", "time=/checks"],
+        "no lane of a flow `time` has a path",
+    ),
+    (
+        &["check", "open-pos", "--path", "realtime=checks"],
+        "`checks` is no path",
+    ),
+    (
         &[
             "check",
             "starface",

@@ -41,6 +41,27 @@ fn one_product_can_be_played_alone() {
 }
 
 #[test]
+fn all_lanes_of_open_pos_lead_to_the_hub_but_that_to_another_till() {
+    let told = json(&outgate(["demo", "open-pos", "--once", "--json"]));
+    let lanes = told["reports"][0]["lanes"].as_array().unwrap();
+    let (to_till, to_cloud): (Vec<_>, Vec<_>) = lanes
+        .iter()
+        .partition(|lane| lane["lane"]["flow"] == "local");
+    let attempts = |lane: &serde_json::Value| lane["probes"][0]["attempts"].clone();
+    let hub = attempts(to_cloud[0])[0]["port"].clone();
+    for lane in to_cloud {
+        for attempt in attempts(lane).as_array().unwrap() {
+            assert_eq!(attempt["port"], hub, "{lane}");
+            assert_ne!(attempt["http"]["server"], "outgate-standin", "{lane}");
+        }
+    }
+    let [till] = to_till.as_slice() else {
+        panic!("{to_till:?}");
+    };
+    assert_eq!(attempts(till)[0]["http"]["server"], "outgate-standin");
+}
+
+#[test]
 fn a_till_of_open_pos_uses_all_of_the_hub_that_is_made_for_it() {
     let output = outgate(["demo", "open-pos", "homag-cube", "--once", "--json"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -92,7 +113,7 @@ impl Drop for Guard {
 #[test]
 fn the_servers_stay_up_for_a_check_of_ones_own_until_they_are_told_to_end() {
     let child = Command::new(env!("CARGO_BIN_EXE_outgate"))
-        .args(["demo", "homag-cube"])
+        .args(["demo", "open-pos"])
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -111,13 +132,13 @@ fn the_servers_stay_up_for_a_check_of_ones_own_until_they_are_told_to_end() {
             &file,
             env!("CARGO_BIN_EXE_outgate"),
             "check",
-            "homag-cube",
+            "open-pos",
         ])
         .output()
         .unwrap();
     let table = stdout(&report);
     assert!(
-        table.contains("homag-cube newest from device: pass"),
+        table.contains("open-pos newest from device: pass"),
         "{table}{}",
         stderr(&report)
     );

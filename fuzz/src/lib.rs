@@ -12,6 +12,7 @@ mod event_stream;
 mod firebase;
 mod http_date;
 mod icmp;
+mod jwt;
 mod ldap;
 mod manifest;
 mod mqtt;
@@ -38,6 +39,7 @@ pub use self::event_stream::event_stream;
 pub use self::firebase::{firebase_message, firebase_query, firebase_template};
 pub use self::http_date::http_date;
 pub use self::icmp::icmp_reply;
+pub use self::jwt::jwt;
 pub use self::ldap::ldap_message;
 pub use self::manifest::manifest;
 pub use self::mqtt::{mqtt_connection, mqtt_packet};
@@ -72,6 +74,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("firebase_template", firebase_template),
     ("http_date", http_date),
     ("icmp_reply", icmp_reply),
+    ("jwt", jwt),
     ("ldap_message", ldap_message),
     ("manifest", manifest),
     ("mqtt_connection", mqtt_connection),

@@ -41,8 +41,8 @@ pub enum Subject {
 }
 
 impl Plan {
-    /// Plans the probes of lanes. `samples` come on top of those that the manifest gives; `hold`
-    /// is how long a WebSocket is held open.
+    /// Plans the probes of lanes. `samples` come on top of the hosts that the manifest gives, and in
+    /// place of its paths; `hold` is how long a WebSocket is held open.
     pub fn new(lanes: Vec<Lane>, samples: &Samples, hold: Duration) -> Self {
         let question = lanes.iter().find_map(|lane| question(lane, samples));
         let planned = lanes.into_iter().map(|lane| {
@@ -116,7 +116,7 @@ fn subject(lane: &Lane, samples: &Samples, hold: Duration, question: Option<&str
         for port in &ports {
             asks.push(Ask {
                 tls: tls(lane.tls.as_ref()),
-                http: http(lane),
+                http: http(lane, samples.path(lane)),
                 hold,
                 outside: lane.direction == Direction::Outbound,
                 question: question.clone(),
@@ -214,12 +214,14 @@ fn tls(tls: Option<&Tls>) -> TlsAsk {
     }
 }
 
-fn http(lane: &Lane) -> HttpAsk {
+/// What is asked over HTTP, at `path` or where the manifest says.
+fn http(lane: &Lane, path: Option<&str>) -> HttpAsk {
     let hints = lane.probe.as_ref();
-    let path = hints.and_then(|hints| hints.path.as_ref());
+    let own = || Some(hints?.path.as_ref()?.0.as_str());
+    let path = path.or_else(own).unwrap_or_else(|| usual_path(lane));
     let statuses = hints.into_iter().flat_map(|hints| &hints.status);
     HttpAsk {
-        path: path.map_or_else(|| usual_path(lane).into(), |path| path.0.clone()),
+        path: path.to_owned(),
         statuses: statuses.map(|status| status.0..=status.0).collect(),
         events_apart: hints
             .and_then(|hints| hints.events_apart)

@@ -1,4 +1,5 @@
-//! Names to probe in place of destinations that cannot be asked themselves.
+//! What a check asks in place of what the manifest leaves open: hosts for destinations that cannot
+//! be asked themselves, and paths at which a site's servers answer.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +9,27 @@ use outgate_probe::Host;
 /// The most hosts that one destination is probed with.
 const MAX_HOSTS: usize = 8;
 
-/// Hosts by the destination that they stand for.
+/// The longest path, in bytes, as in a manifest.
+const MAX_PATH: usize = 1024;
+
+/// What has a path that is asked for.
+const WITH_PATH: [&str; 8] = [
+    "http",
+    "https",
+    "long-polling",
+    "mqtt-wss",
+    "server-sent-events",
+    "signalr",
+    "ws",
+    "wss",
+];
+
+/// Hosts by the destination that they stand for, and paths by flow.
 #[derive(Debug, Clone, Default)]
-pub struct Samples(BTreeMap<String, Vec<Place>>);
+pub struct Samples {
+    hosts: BTreeMap<String, Vec<Place>>,
+    paths: BTreeMap<String, String>,
+}
 
 /// Why a host cannot stand for a destination.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +53,17 @@ pub enum SampleError {
         /// What would fit.
         expected: String,
     },
+    /// No lane is of that flow, or nothing that it speaks has a path.
+    #[error("no lane of a flow `{flow}` has a path{hint}")]
+    NoPathThere {
+        /// What was given.
+        flow: String,
+        /// What was perhaps meant.
+        hint: String,
+    },
+    /// It is no path.
+    #[error("`{0}` is no path: it begins with a slash and is of ASCII without spaces")]
+    NotAPath(String),
 }
 
 impl Samples {
@@ -78,7 +108,7 @@ impl Samples {
         };
         match (place, fits) {
             (Ok(place), true) => {
-                self.0
+                self.hosts
                     .entry(destination.to_owned())
                     .or_default()
                     .push(place);
@@ -97,26 +127,63 @@ impl Samples {
         }
     }
 
+    /// Takes a path at which a flow of these lanes is asked, in place of the manifest's.
+    ///
+    /// # Errors
+    /// When no such flow has a path, or it is none.
+    pub fn ask_at(&mut self, flow: &str, path: &str, lanes: &[Lane]) -> Result<(), SampleError> {
+        let fits = path.starts_with('/')
+            && path.len() <= MAX_PATH
+            && path.bytes().all(|byte| byte.is_ascii_graphic());
+        if !fits {
+            return Err(SampleError::NotAPath(path.to_owned()));
+        }
+        let with_path = lanes
+            .iter()
+            .filter(|lane| WITH_PATH.contains(&lane.protocol.as_str()));
+        let flows: Vec<&str> = with_path.map(|lane| lane.flow.as_str()).collect();
+        if !flows.contains(&flow) {
+            let hint = nearest(flow, flows).map_or_else(String::new, |nearest| {
+                format!("; did you mean `{nearest}`?")
+            });
+            let flow = flow.to_owned();
+            return Err(SampleError::NoPathThere { flow, hint });
+        }
+        self.paths.insert(flow.to_owned(), path.to_owned());
+        Ok(())
+    }
+
     /// What was taken, in the order of the destinations.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Place)> {
-        self.0
+        self.hosts
             .iter()
             .flat_map(|(destination, hosts)| hosts.iter().map(|host| (destination.as_str(), host)))
     }
 
+    /// The paths that were taken, in the order of the flows.
+    pub fn paths(&self) -> impl Iterator<Item = (&str, &str)> {
+        let paths = self.paths.iter();
+        paths.map(|(flow, path)| (flow.as_str(), path.as_str()))
+    }
+
+    /// The path that a lane is asked at, if one was given.
+    pub(crate) fn path(&self, lane: &Lane) -> Option<&str> {
+        self.paths.get(lane.flow.as_str()).map(String::as_str)
+    }
+
     /// The hosts that stand for a lane's destination: those given, then the manifest's own.
     pub(crate) fn hosts(&self, lane: &Lane) -> Vec<Host> {
-        let given = self
-            .0
-            .get(&lane.to.value())
-            .into_iter()
-            .flatten()
-            .map(|place| match place {
-                Place::Address(address) => Host::Address(*address),
-                Place::Name(_) | Place::Wildcard(_) | Place::Network(_) => {
-                    Host::Name(place.to_string())
-                }
-            });
+        let given =
+            self.hosts
+                .get(&lane.to.value())
+                .into_iter()
+                .flatten()
+                .map(|place| match place {
+                    Place::Address(address) => Host::Address(*address),
+                    Place::Name(_) | Place::Wildcard(_) | Place::Network(_) => {
+                        Host::Name(place.to_string())
+                    }
+                });
         let own = lane.sample.iter().map(|name| Host::Name(name.to_string()));
         let mut hosts: Vec<Host> = given.chain(own).collect();
         hosts.dedup();

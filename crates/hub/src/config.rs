@@ -19,7 +19,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 pub use device_logs::{DeviceLogs, Forward};
-pub use echo::{Echo, MAX_RTP_PORTS};
+pub use echo::{Echo, MAX_RTP_PORTS, SignalRChecks};
 pub use file::{Acme, Carries, LogFormat, Policy};
 pub use firebase::Firebase;
 pub use mqtt::MqttLimits;
@@ -83,7 +83,7 @@ pub struct Config {
     pub plain_webhooks_to: Vec<IpNet>,
     /// What receivers of webhooks are trusted by, beside public authorities: a file in PEM.
     pub webhook_authority: Option<PathBuf>,
-    /// Where SIP and RTP are echoed, if anywhere.
+    /// Where SIP, RTP and SignalR are answered to whoever checks the way, if anywhere.
     pub echo: Echo,
     /// The SignalR hubs that are served.
     pub signalr: Vec<SignalRHub>,
@@ -177,6 +177,7 @@ impl Config {
         }
         let log_filter = file.logs.filter.unwrap_or_else(|| "info".to_owned());
         crate::logs::filter(&log_filter)?;
+        let signalr = file.signalr.checked()?;
         Ok(Self {
             data: overrides.data.or(file.data).unwrap_or_else(default_data),
             server_reference: file.server_reference,
@@ -209,8 +210,8 @@ impl Config {
             traces: traces(file.traces)?,
             plain_webhooks_to: file.webhooks.plain_http_to,
             webhook_authority: file.webhooks.authority,
-            echo: file.echo.checked()?,
-            signalr: file.signalr.checked()?,
+            echo: file.echo.checked(&signalr)?,
+            signalr,
             firebase: file.firebase.checked()?,
             push: file.push.checked()?,
         })

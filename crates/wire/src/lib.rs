@@ -13,6 +13,7 @@ pub mod exposition;
 pub mod happy_eyeballs;
 pub mod http_date;
 pub mod icmp;
+pub mod jwt;
 pub mod lasting;
 pub mod ldap;
 pub mod merge_patch;

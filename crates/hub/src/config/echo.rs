@@ -1,10 +1,12 @@
-//! Whether and where the hub echoes SIP and RTP.
+//! Whether and where the hub answers whoever checks the way: SIP, RTP and SignalR.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::signalr::{SignalRHub, is_below, path};
 use super::{ConfigError, value, within};
 
 /// The most ports of a range that RTP is reflected on: those of a telephone system, each a socket.
@@ -21,6 +23,21 @@ pub struct Echo {
     pub sip_a_second: u32,
     /// How many RTP packets a second of one source are answered, 1 to 100,000.
     pub rtp_a_second: u32,
+    /// The end of SignalR for checks, if there is one.
+    pub signalr: Option<SignalRChecks>,
+}
+
+/// An end of SignalR that gives whoever asks a handshake and pings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignalRChecks {
+    /// Where it is.
+    pub path: String,
+    /// The most connections at a time, 1 to 10,000.
+    pub connections: u32,
+    /// The most of one source, 1 to 10,000.
+    pub connections_a_source: u32,
+    /// How long a connection may last, 1 s to an hour.
+    pub lasts: Duration,
 }
 
 /// The same as it is written.
@@ -32,11 +49,16 @@ pub(super) struct Written {
     rtp_ports: Option<[u16; 2]>,
     sip_a_second: Option<u32>,
     rtp_a_second: Option<u32>,
+    signalr: Option<String>,
+    signalr_connections: Option<u32>,
+    signalr_connections_a_source: Option<u32>,
+    signalr_seconds: Option<u32>,
 }
 
 impl Written {
-    /// Fills in the defaults and checks the ranges.
-    pub(super) fn checked(self) -> Result<Echo, ConfigError> {
+    /// Fills in the defaults and checks the ranges; `hubs` have the paths that they have.
+    pub(super) fn checked(self, hubs: &[SignalRHub]) -> Result<Echo, ConfigError> {
+        let signalr = self.signalr(hubs)?;
         let rtp = match (self.rtp, self.rtp_ports) {
             (None, None) => None,
             (Some(address), Some([first, last])) => {
@@ -57,7 +79,34 @@ impl Written {
             sip_a_second: a_second("echo.sip-a-second", self.sip_a_second, 20, 1_000)?,
             // As fast as `outgate check` asks the ports of a range.
             rtp_a_second: a_second("echo.rtp-a-second", self.rtp_a_second, 3_000, 100_000)?,
+            signalr,
         })
+    }
+
+    fn signalr(&self, hubs: &[SignalRHub]) -> Result<Option<SignalRChecks>, ConfigError> {
+        let most = |key, given, default| within(key, given, default, 1..=10_000);
+        let connections = most("echo.signalr-connections", self.signalr_connections, 100)?;
+        let key = "echo.signalr-connections-a-source";
+        let connections_a_source = most(key, self.signalr_connections_a_source, 20)?;
+        let key = "echo.signalr-seconds";
+        let seconds = within(key, self.signalr_seconds, 60, 1..=3_600)?;
+        let Some(text) = self.signalr.clone() else {
+            return Ok(None);
+        };
+        let path = path("echo.signalr", text)?;
+        let others = hubs.iter().filter_map(|hub| hub.path.as_deref());
+        if others
+            .into_iter()
+            .any(|other| is_below(other, &path) || is_below(&path, other))
+        {
+            return value("echo.signalr", "another than the path of a hub of SignalR");
+        }
+        Ok(Some(SignalRChecks {
+            path,
+            connections,
+            connections_a_source,
+            lasts: Duration::from_secs(seconds.into()),
+        }))
     }
 }
 
@@ -69,9 +118,11 @@ mod tests {
     fn nothing_is_echoed_unless_it_is_said_where() {
         let config = Config::new("", Overrides::default()).unwrap();
         assert_eq!((config.echo.sip, config.echo.rtp), (None, None));
-        let text = "[echo]\nrtp-a-second = 5\n";
+        assert_eq!(config.echo.signalr, None);
+        let text = "[echo]\nrtp-a-second = 5\nsignalr-seconds = 5\n";
         let config = Config::new(text, Overrides::default()).unwrap();
         assert_eq!((config.echo.sip, config.echo.rtp), (None, None));
+        assert_eq!(config.echo.signalr, None);
     }
 
     #[test]
@@ -84,6 +135,12 @@ mod tests {
             "rtp = '127.0.0.1'\nrtp-ports = [10000, 20240]",
             "sip-a-second = 0",
             "rtp-a-second = 100001",
+            "signalr = '/'",
+            "signalr = '/api/checks'",
+            "signalr = '/checks'\nsignalr-seconds = 3601",
+            "signalr = '/checks'\nsignalr-connections = 0",
+            "signalr = '/devices'\n[[signalr.hubs]]\nname = 'a'\npath = '/devices'",
+            "signalr = '/devices/checks'\n[[signalr.hubs]]\nname = 'a'\npath = '/devices'",
         ] {
             let text = format!("[echo]\n{text}\n");
             assert!(Config::new(&text, Overrides::default()).is_err(), "{text}");

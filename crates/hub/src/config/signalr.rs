@@ -150,13 +150,9 @@ impl Written {
             return value("signalr.hubs.name", "another for each, in whatever letters");
         }
         let paths: Vec<_> = hubs.iter().filter_map(|hub| hub.path.as_ref()).collect();
-        let nested = |one: &str, other: &str| {
-            let rest = other.strip_prefix(one);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
         let clash = paths.iter().enumerate().any(|(at, one)| {
             let others = paths.iter().enumerate().filter(|(other, _)| *other != at);
-            others.into_iter().any(|(_, other)| nested(one, other))
+            others.into_iter().any(|(_, other)| is_below(one, other))
         });
         if clash {
             return value("signalr.hubs.path", "one that no other's begins with");
@@ -198,7 +194,7 @@ impl WrittenHub {
         let number = |key, given, default, least, most| within(key, given, default, least..=most);
         Ok(SignalRHub {
             name,
-            path: self.path.map(path).transpose()?,
+            path: self.path.map(hub_path).transpose()?,
             others,
             upstream: self.upstream,
             methods,
@@ -242,8 +238,18 @@ fn is_address(template: &str) -> bool {
     scheme && !host.is_empty() && !host.contains(['{', '@']) && uri.is_ok()
 }
 
-/// A path at which nothing else is served.
-fn path(path: String) -> Result<String, ConfigError> {
+/// Whether a path is another or below it.
+pub(super) fn is_below(other: &str, path: &str) -> bool {
+    let rest = path.strip_prefix(other);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn hub_path(text: String) -> Result<String, ConfigError> {
+    path("signalr.hubs.path", text)
+}
+
+/// A path at which nothing else is served, for that key.
+pub(super) fn path(key: &'static str, path: String) -> Result<String, ConfigError> {
     let steps: Vec<&str> = path.split('/').skip(1).collect();
     let plain = |step: &&str| {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
@@ -252,11 +258,11 @@ fn path(path: String) -> Result<String, ConfigError> {
     let first = steps.first().copied().unwrap_or_default();
     if !path.starts_with('/') || path.len() > MAX_NAME || !steps.iter().all(plain) {
         let right = "one like /devices, of letters, digits, _ and - between slashes";
-        return value("signalr.hubs.path", right);
+        return value(key, right);
     }
     if TAKEN.contains(&first) || steps.last().is_some_and(|last| *last == "negotiate") {
         let right = format!("one that ends otherwise than in /negotiate, not below {TAKEN:?}");
-        return value("signalr.hubs.path", right);
+        return value(key, right);
     }
     Ok(path)
 }

@@ -5,13 +5,13 @@
 //! who asks (`guest`, by a back end's signature in `signed`); a connection that has made its
 //! handshake is a session, held by its `conversation`; what clients call is in `methods`, and what
 //! stands in JSON on one side and in payloads on the other, in `values`. Back ends ask by `rest`
-//! and are asked by `upstream`. Outgate's own `agent` has a hub to itself, with other methods.
+//! and are asked by `upstream`. Whoever checks the way needs no token (`checks`). Outgate's own `agent` has a hub to itself, with other methods.
 
 mod agent;
+pub(crate) mod checks;
 mod conversation;
 mod entrance;
 mod guest;
-mod jwt;
 mod methods;
 mod rest;
 mod signed;

@@ -19,7 +19,7 @@ use crate::dialects::firebase::Firebase;
 use crate::dialects::mqtt::Mqtt;
 use crate::dialects::otlp;
 use crate::dialects::push as registrations;
-use crate::dialects::signalr::SignalR;
+use crate::dialects::signalr::{SignalR, checks};
 use crate::echo::Echo;
 use crate::forwarding::Forwarding;
 use crate::metrics::{Metrics, Shaken};
@@ -63,6 +63,7 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
     let dialects = mqtt
         .router()
         .merge(SignalR::new(&state, &pushing)?.router())
+        .merge(checks::router(&state))
         .merge(otlp::router(state.core.clone()))
         .merge(registrations::router(state.core.clone()))
         .merge(firebase.router());

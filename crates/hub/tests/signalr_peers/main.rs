@@ -7,6 +7,7 @@
 
 mod back_ends;
 mod browser;
+mod checks;
 #[expect(dead_code, reason = "the console's tests do more with it")]
 #[path = "../console/chromium.rs"]
 mod chromium;

@@ -82,6 +82,10 @@ pub(crate) struct WayArgs {
     /// A host to probe for a wildcard, a cloud's region or a network (may be repeated)
     #[arg(long, value_name = "DESTINATION=HOST", value_parser = pair)]
     sample: Vec<(String, String)>,
+    /// The path at which this site's servers answer a flow, in place of the manifest's, such as
+    /// `realtime=/checks` (may be repeated)
+    #[arg(long, value_name = "FLOW=PATH", value_parser = pair)]
+    path: Vec<(String, String)>,
     #[command(flatten)]
     proxy: ProxyArgs,
     /// The address or interface of this machine that everything sets out from
@@ -118,12 +122,17 @@ pub(crate) struct WayArgs {
 }
 
 impl WayArgs {
-    /// The samples, held against all lanes of the site.
+    /// The samples and paths, held against all lanes of the site.
     fn samples(&self, lanes: &[Lane]) -> Result<Samples, Failure> {
         let mut samples = Samples::default();
         for (destination, host) in &self.sample {
             samples
                 .give(destination, host, lanes)
+                .map_err(|error| Failure::Input(error.into()))?;
+        }
+        for (flow, path) in &self.path {
+            samples
+                .ask_at(flow, path, lanes)
                 .map_err(|error| Failure::Input(error.into()))?;
         }
         Ok(samples)

@@ -39,8 +39,8 @@ const WITH_TILL: &str = "open-pos";
   outgate demo open-pos --once --json
 
 The cloud end is a hub, the rest are stand-ins, all on loopback, with certificates of an authority
-made on the spot. Nothing leaves this machine. Of Open POS a till and its vendor use the hub too,
-step by step. Without --once the servers stay up after the tables, until Ctrl-C.
+made on the spot. Nothing leaves this machine. Of Open POS only another till is a stand-in: all lanes
+of its cloud lead to the hub, which a till and its vendor use too, step by step. Without --once the servers stay up after the tables, until Ctrl-C.
 
 Exit codes with --once: those of `outgate check`; 1 when the till failed at a step")]
 pub(crate) struct DemoArgs {

@@ -11,7 +11,7 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use outgate_core::Refusal;
 use outgate_door::Facts;
-use outgate_signalr_server::{Connection, Identity, Transport};
+use outgate_signalr_server::{Connection, Hub, Identity, SignalRService, Transport};
 use tower::ServiceExt as _;
 
 use super::guest::Guest;
@@ -29,9 +29,19 @@ pub(super) async fn enter(served: Served, request: Request) -> Response {
             Err(refusal) => return turned_away(&served, refusal),
         };
     }
-    let cut = parts.extensions.get::<Cut>().cloned();
-    let request = Request::from_parts(parts, body);
-    let answered = served.service.oneshot(request).await;
+    pass_on(
+        &served.hub,
+        served.service,
+        Request::from_parts(parts, body),
+    )
+    .await
+}
+
+/// Has a hub answer a request of somebody who may ask.
+pub(super) async fn pass_on(hub: &Hub, service: SignalRService, request: Request) -> Response {
+    let known = hub.of_request(request.uri());
+    let cut = request.extensions().get::<Cut>().cloned();
+    let answered = service.oneshot(request).await;
     let response = answered.unwrap_or_else(|never| match never {});
     match known {
         Some(connection) if is_stream(&response) => until_over(response, connection, cut),
@@ -50,7 +60,7 @@ pub(super) fn identity(parts: &Parts) -> Option<Identity> {
 
 /// Whether a request negotiates, or opens a transport. Polls after the first, and what is said
 /// beside them, show the connection's own secret.
-fn opens(parts: &Parts, known: Option<&Connection>) -> bool {
+pub(super) fn opens(parts: &Parts, known: Option<&Connection>) -> bool {
     let polls = known.is_some_and(|it| it.transport() == Some(Transport::LongPolling));
     let last = parts.uri.path().rsplit('/').next();
     last.is_some_and(|last| last.eq_ignore_ascii_case("negotiate"))

@@ -7,10 +7,9 @@ use outgate_core::identity::{Claim, Identified};
 use outgate_core::limits::Attempt;
 use outgate_core::{Core, Refusal};
 use outgate_door::Facts;
+use outgate_wire::jwt::{self, Claims};
 
-use super::jwt::{self, Claims};
-
-pub(super) use super::jwt::looks_like as may_be;
+pub(super) use outgate_wire::jwt::looks_like as may_be;
 
 /// Makes out whose key has signed a token, and what it says, if it was made for this host and a
 /// place there of which `audience` is true.
@@ -37,7 +36,7 @@ pub(super) async fn verify(
         core.failed_logins.count(&attempt)?;
     }
     let identified = identified?;
-    let claims = token.claims(core.clock.now());
+    let claims = token.claims(core.clock.now().as_millis() / 1_000);
     let claims = claims.ok_or(Refusal::Unauthenticated)?;
     let host = host(parts).ok_or(Refusal::Unauthenticated)?;
     let ours = |said: &str| {

@@ -12,8 +12,15 @@ use outgate_standin::{Authority, Validity};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-/// What it serves beside what every hub does: realtime, and a database for the tills.
+/// Where it answers checks of realtime, which show no token.
+pub(super) const CHECKS: &str = "/checks";
+
+/// What it serves beside what every hub does: realtime, for tills and for checks, and a database for
+/// the tills.
 const CONFIG: &str = "
+[echo]
+signalr = '/checks'
+
 [[signalr.hubs]]
 name = 'pos'
 path = '/devices'

@@ -15,8 +15,13 @@ use outgate_standin::{
 };
 use tempfile::TempDir;
 
+use super::cloud::CHECKS;
+
 /// The domain under which a demo gives names to what has none (RFC 2606, section 2).
 const DOMAIN: &str = "demo.test";
+
+/// What the hub speaks in realtime.
+const REALTIME: &str = "signalr";
 
 /// What a device is called on the local network.
 const DEVICE: &str = "device";
@@ -27,7 +32,7 @@ pub(super) struct Scene {
     pub(super) profile: String,
     /// The product's id.
     pub(super) product: String,
-    /// Names for destinations that have none of their own.
+    /// Names for destinations that have none of their own, and paths at which the hub answers.
     samples: Samples,
     /// Settings that have no value of their own.
     settings: BTreeMap<String, String>,
@@ -44,7 +49,10 @@ impl Scene {
             ..Selection::default()
         };
         let lanes = manifest.lanes(&selection)?;
-        let samples = samples(&lanes);
+        let mut samples = samples(&lanes);
+        for lane in lanes.iter().filter(|it| it.protocol.as_str() == REALTIME) {
+            samples.ask_at(lane.flow.as_str(), CHECKS, &lanes)?;
+        }
         let plan = Plan::new(lanes, &samples, DEFAULT_HOLD);
         let scene = Self {
             profile: profile.to_owned(),
@@ -75,6 +83,9 @@ impl Scene {
         }
         for (destination, host) in self.samples.iter() {
             let _ = writeln!(all, "--sample\n\"{destination}={host}\"");
+        }
+        for (flow, path) in self.samples.paths() {
+            let _ = writeln!(all, "--path\n\"{flow}={path}\"");
         }
         for detour in &self.detours {
             let _ = writeln!(all, "--connect-to\n\"{detour}\"");
@@ -168,9 +179,9 @@ pub(super) fn asks(plan: &Plan) -> Vec<(&Lane, &Ask)> {
 
 /// The servers of one scene: one for each kind, for all names.
 struct Servers {
-    /// The hub: HTTPS and MQTT.
+    /// The hub: HTTPS, MQTT and SignalR.
     hub: SocketAddr,
-    /// WebSocket over TLS and SignalR, and HTTPS at the same name: the hub has no SignalR yet.
+    /// WebSocket over TLS of vendors' own, and HTTPS at the same name.
     wss: SocketAddr,
     /// HTTPS that demands a certificate of the client.
     mutual: SocketAddr,
@@ -231,12 +242,10 @@ impl Servers {
             .iter()
             .filter_map(|(lane, ask)| {
                 // Where WebSocket is spoken too, one server has to take both.
-                let realtime = asks.iter().any(|(_, other)| {
-                    matches!(other.protocol.as_str(), "wss" | "signalr")
-                        && other.host == ask.host
-                        && other.port == ask.port
+                let beside = asks.iter().any(|(_, other)| {
+                    other.protocol == "wss" && other.host == ask.host && other.port == ask.port
                 });
-                servers.detour(lane, ask, realtime)
+                servers.detour(lane, ask, beside)
             })
             .collect();
         detours.sort();
@@ -245,7 +254,7 @@ impl Servers {
     }
 
     /// Where an ask is sent; nowhere for protocols that no stand-in speaks.
-    fn detour(&self, lane: &Lane, ask: &Ask, realtime: bool) -> Option<String> {
+    fn detour(&self, lane: &Lane, ask: &Ask, beside_wss: bool) -> Option<String> {
         let host = &ask.host;
         let Some(port) = ask.port else {
             return Some(format!("{host}::{}:", Ipv4Addr::LOCALHOST));
@@ -253,8 +262,9 @@ impl Servers {
         let mutual = lane.tls.as_ref().is_some_and(|tls| tls.mutual);
         let server = match ask.protocol.as_str() {
             "https" | "tls" if mutual => self.mutual,
-            "https" | "tls" | "mqtt-wss" | "mqtts" if !realtime => self.hub,
-            "https" | "tls" | "wss" | "long-polling" | "signalr" => self.wss,
+            REALTIME => self.hub,
+            "https" | "tls" | "mqtt-wss" | "mqtts" if !beside_wss => self.hub,
+            "https" | "tls" | "wss" | "long-polling" => self.wss,
             "http" | "ws" | "tcp" => self.http,
             "ntp" => self.ntp,
             "dns" => self.dns,

@@ -1,18 +1,17 @@
 //! JSON Web Tokens (RFC 7519) as back ends for Azure SignalR Service make them: signed with
-//! HMAC-SHA256, in the compact form (RFC 7515, section 7.1).
+//! HMAC-SHA256, in the compact form (RFC 7515, section 7.1). The signature itself is the caller's to
+//! verify, who has the keys.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use outgate_core::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::time::Duration;
 
 /// The most bytes of a token.
-pub(super) const MAX_TOKEN: usize = 8 * 1024;
+pub const MAX_TOKEN: usize = 8 * 1024;
 
-/// How far the clock of whoever made a token may be off.
-const SKEW: Duration = Duration::from_secs(60);
+/// How far the clock of whoever made a token may be off, in seconds.
+const SKEW: i64 = 60;
 
 /// What a user is called, by the first of these that a token has.
 const USER: [&str; 3] = ["asrs.s.uid", "nameid", "sub"];
@@ -22,17 +21,17 @@ const FOR_READERS: [&str; 5] = ["aud", "exp", "iat", "nbf", "iss"];
 
 /// A token whose signature nobody has looked at yet.
 #[derive(Debug)]
-pub(super) struct Unverified<'a> {
+pub struct Unverified<'a> {
     /// What is signed.
-    pub(super) signed: &'a str,
+    pub signed: &'a str,
     /// By this.
-    pub(super) signature: Vec<u8>,
+    pub signature: Vec<u8>,
     claims: Map<String, Value>,
 }
 
 /// What a token says.
 #[derive(Debug)]
-pub(super) struct Claims(Map<String, Value>);
+pub struct Claims(Map<String, Value>);
 
 #[derive(Deserialize)]
 struct Header {
@@ -42,12 +41,12 @@ struct Header {
 }
 
 /// Whether a text may be a token of this kind, rather than one of the hub's own.
-pub(super) fn looks_like(text: &str) -> bool {
+pub fn looks_like(text: &str) -> bool {
     text.bytes().filter(|byte| *byte == b'.').count() == 2
 }
 
 /// Takes a token apart.
-pub(super) fn read(text: &str) -> Option<Unverified<'_>> {
+pub fn read(text: &str) -> Option<Unverified<'_>> {
     if text.len() > MAX_TOKEN {
         return None;
     }
@@ -66,25 +65,23 @@ pub(super) fn read(text: &str) -> Option<Unverified<'_>> {
 }
 
 impl Unverified<'_> {
-    /// What it says, once the signature has been found right, if it holds at `now`. One that does
-    /// not end is not taken.
-    pub(super) fn claims(self, now: Timestamp) -> Option<Claims> {
+    /// What it says, once the signature has been found right, if it holds at `now`, in seconds since
+    /// 1970. One that does not end is not taken.
+    pub fn claims(self, now: i64) -> Option<Claims> {
         let at = |name| self.claims.get(name).map(seconds);
         let ends = at("exp")??;
         let begins = match at("nbf") {
             None => i64::MIN,
             Some(begins) => begins?,
         };
-        let now = now.as_millis() / 1_000;
-        let skew = i64::try_from(SKEW.as_secs()).unwrap_or(i64::MAX);
-        let holds = now < ends.saturating_add(skew) && now >= begins.saturating_sub(skew);
+        let holds = now < ends.saturating_add(SKEW) && now >= begins.saturating_sub(SKEW);
         holds.then_some(Claims(self.claims))
     }
 }
 
 impl Claims {
     /// For whom it was made: one of them is who reads it.
-    pub(super) fn audiences(&self) -> impl Iterator<Item = &str> {
+    pub fn audiences(&self) -> impl Iterator<Item = &str> {
         let audience = self.0.get("aud");
         let several = audience.and_then(Value::as_array).into_iter().flatten();
         let one = audience.filter(|audience| audience.is_string());
@@ -92,7 +89,7 @@ impl Claims {
     }
 
     /// What else it says, as `name: value`: neither what is for its readers nor whose it is.
-    pub(super) fn told(&self) -> Vec<String> {
+    pub fn told(&self) -> Vec<String> {
         let others = self.0.iter().filter(|(name, _)| {
             !name.starts_with("asrs.") && !FOR_READERS.contains(&name.as_str())
         });
@@ -104,7 +101,7 @@ impl Claims {
     }
 
     /// Whom it speaks of, if it says so.
-    pub(super) fn user(&self) -> Option<&str> {
+    pub fn user(&self) -> Option<&str> {
         let said = USER.into_iter().find_map(|name| self.0.get(name));
         said.and_then(Value::as_str).filter(|user| !user.is_empty())
     }
@@ -122,6 +119,7 @@ fn seconds(value: &Value) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -138,7 +136,7 @@ mod tests {
             (read.signature.as_slice(), looks_like(&text)),
             (&b"sig"[..], true)
         );
-        read.claims(Timestamp::from_millis(now * 1_000))
+        read.claims(now)
     }
 
     #[test]
@@ -185,6 +183,41 @@ mod tests {
             &"a".repeat(MAX_TOKEN + 1),
         ] {
             assert!(read(text).is_none(), "{text:.20}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_token_says_what_was_written(
+            names in proptest::collection::btree_map("[a-z]{1,8}", "\\PC{0,8}", 0..5),
+            audience in "\\PC{0,20}",
+        ) {
+            let mut said: Map<String, Value> = Map::new();
+            for (name, text) in &names {
+                said.insert(name.clone(), text.as_str().into());
+            }
+            said.insert("aud".to_owned(), audience.as_str().into());
+            said.insert("exp".to_owned(), 1.into());
+            let text = token(&json!({"alg": "HS256", "typ": "JWT"}), &Value::Object(said.clone()));
+            let unverified = read(&text).unwrap();
+            prop_assert_eq!(format!("{}.c2ln", unverified.signed), text.clone());
+            // A beginning that is no number is none.
+            if !names.contains_key("nbf") {
+                let claims = unverified.claims(0).unwrap();
+                prop_assert_eq!(claims.audiences().collect::<Vec<_>>(), [audience.as_str()]);
+                let told = claims.told();
+                for (name, text) in &names {
+                    let is_told = told.contains(&format!("{name}: {text}"));
+                    prop_assert_eq!(is_told, !FOR_READERS.contains(&name.as_str()));
+                }
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in "\\PC{0,200}", now: i64) {
+            if let Some(unverified) = read(&text) {
+                let _ = unverified.claims(now);
+            }
         }
     }
 }
