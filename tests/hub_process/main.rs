@@ -1,6 +1,7 @@
 //! `outgate hub` as a process: killed, drained, and met by other people's programs.
 #![cfg(test)]
 
+mod agent;
 #[cfg(feature = "peers")]
 mod certificates;
 mod crash;

@@ -47,8 +47,7 @@ impl Hub {
         Self::start_at(folder, more, [0, 0])
     }
 
-    /// As [`Hub::start_with`], at these ports.
-    #[cfg(feature = "peers")]
+    /// As [`Hub::start`], with more in its configuration, at these ports.
     pub(crate) fn start_at(folder: &Path, more: &str, [plain, tls]: [u16; 2]) -> Self {
         let listen = CONFIGURATION
             .replacen("127.0.0.1:0", &format!("127.0.0.1:{plain}"), 1)
@@ -110,9 +109,13 @@ impl Hub {
             body.to_string()
         };
         let length = body.len();
+        let kind = match method {
+            "PATCH" => "application/merge-patch+json",
+            _ => "application/json",
+        };
         let request = format!(
             "{method} /api/{path} HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\
-             Authorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+             Authorization: Bearer {token}\r\nContent-Type: {kind}\r\n\
              Content-Length: {length}\r\n\r\n{body}"
         );
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("a connection");

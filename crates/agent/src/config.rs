@@ -21,12 +21,14 @@ pub const DEFAULT_DATA: &str = "/var/lib/outgate-agent";
 /// A configuration, complete and checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The hub's SignalR, as `https://hub.example:8443/client/?hub=pos`.
+    /// The hub, as `https://hub.example:8443`.
     pub hub: String,
     /// Who vouches for the hub, in PEM, when that is not the machine's own store.
     pub authority: Option<PathBuf>,
-    /// What the device shows to the hub.
-    pub credential: Credential,
+    /// The file of the token that the device shows to the hub; only the agent may read it.
+    pub token_file: PathBuf,
+    /// Which proxy the way to the hub goes through.
+    pub proxy: Proxy,
     /// The folder in which everything lies that must outlive the agent.
     pub data: PathBuf,
     /// The product that the device is, for the check from here and for the local pages.
@@ -37,18 +39,17 @@ pub struct Config {
     pub local: Local,
 }
 
-/// What a device shows to the hub.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Credential {
-    /// A token, in a file of its own that only the agent may read.
-    Token(PathBuf),
-    /// A certificate and its key, in PEM.
-    Certificate {
-        /// The certificate, and those that lead to its issuer.
-        certificate: PathBuf,
-        /// Its key.
-        key: PathBuf,
-    },
+/// Which proxy the way to the hub goes through, in the words of `outgate check`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proxy {
+    /// `none`, `env`, or the proxy's URL; the environment's when nothing is said.
+    pub url: Option<String>,
+    /// A proxy script: a file, a URL, `wpad` or `dhcp`.
+    pub script: Option<String>,
+    /// A file with `USER:PASSWORD`.
+    pub login_file: Option<PathBuf>,
+    /// What is reached without a proxy, in place of the environment's `no_proxy`.
+    pub no_proxy: Option<String>,
 }
 
 /// The product that a device is.
@@ -58,6 +59,15 @@ pub struct Product {
     pub profile: String,
     /// The version that is installed, if the manifest's flows depend on it.
     pub version: Option<String>,
+}
+
+impl std::fmt::Display for Product {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.version {
+            Some(version) => write!(f, "{} {version}", self.profile),
+            None => f.write_str(&self.profile),
+        }
+    }
 }
 
 /// How much is kept on disk for a hub that is away.

@@ -5,7 +5,9 @@
 //! stands in its [`config`]; how it is, on the [`status`] board, which every part writes its own
 //! column of and the local page and API read.
 
+pub mod agent;
 pub mod config;
+pub mod conversation;
 pub mod device;
 pub mod inbox;
 pub mod lan;

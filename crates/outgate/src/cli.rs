@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    asset::AssetArgs, audit::AuditArgs, call::CallArgs, check::CheckArgs, command::CommandArgs,
-    completions::CompletionsArgs, consumer::ConsumerArgs, context::ContextArgs, demo::DemoArgs,
-    device::DeviceArgs, events::EventsArgs, fleet_key::FleetKeyArgs, flows::FlowsArgs,
-    hub::HubArgs, lab::LabArgs, lint::LintArgs, login::LoginArgs, logs::LogsArgs,
-    operator::OperatorArgs, page::PageArgs, profiles::ProfilesArgs, push::PushArgs,
-    rules::RulesArgs, schema::SchemaArgs, service::ServiceArgs, session::SessionArgs,
-    site::SiteArgs, status::StatusArgs, twin::TwinArgs, webhook::WebhookArgs,
+    agent::AgentArgs, asset::AssetArgs, audit::AuditArgs, call::CallArgs, check::CheckArgs,
+    command::CommandArgs, completions::CompletionsArgs, consumer::ConsumerArgs,
+    context::ContextArgs, demo::DemoArgs, device::DeviceArgs, events::EventsArgs,
+    fleet_key::FleetKeyArgs, flows::FlowsArgs, hub::HubArgs, lab::LabArgs, lint::LintArgs,
+    login::LoginArgs, logs::LogsArgs, operator::OperatorArgs, page::PageArgs,
+    profiles::ProfilesArgs, push::PushArgs, rules::RulesArgs, schema::SchemaArgs,
+    service::ServiceArgs, session::SessionArgs, site::SiteArgs, status::StatusArgs, twin::TwinArgs,
+    webhook::WebhookArgs,
 };
 use crate::output::finish;
 
@@ -35,6 +36,8 @@ enum Command {
     Demo(DemoArgs),
     /// Run the hub: the cloud end of a product's flows.
     Hub(HubArgs),
+    /// Run the agent: the device end, which keeps connected and works offline.
+    Agent(AgentArgs),
     /// List the built-in products.
     Profiles(ProfilesArgs),
     /// List the lanes of a product: who talks to whom, how, and why.
@@ -100,6 +103,7 @@ pub(crate) fn run() -> ExitCode {
     finish(match cli.command {
         Command::Demo(args) => args.run(),
         Command::Hub(args) => args.run(),
+        Command::Agent(args) => args.run(),
         Command::Profiles(args) => args.run(),
         Command::Flows(args) => args.run(),
         Command::Lint(args) => args.run(),

@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub(crate) mod agent;
 pub(crate) mod asset;
 pub(crate) mod audit;
 pub(crate) mod call;

@@ -7,6 +7,7 @@ mod library;
 mod output;
 mod progress;
 mod remote;
+mod signals;
 mod site;
 mod table;
 

@@ -2,8 +2,8 @@
 //! has. Both ends are Outgate's own; a device that speaks SignalR by itself has the simpler methods
 //! of the hubs that are configured.
 //!
-//! The agent calls [`ALIVE`], [`DELIVER`], [`TWIN`] and [`REPORT`]; the hub calls [`COMMAND`], [`CALL`] and
-//! [`DESIRED`].
+//! The agent calls [`ALIVE`], [`DELIVER`], [`LOG`], [`TWIN`] and [`REPORT`]; the hub calls [`COMMAND`],
+//! [`CALL`] and [`DESIRED`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,6 +20,9 @@ pub const PATH: &str = "/agent";
 pub const ALIVE: &str = "Alive";
 /// Takes a [`Delivery`] and answers how far it has come ([`Reached`]), once that is on the disk.
 pub const DELIVER: &str = "Deliver";
+/// Takes a [`Delivery`] of requests as OTLP has them for logs, each the payload of an entry in
+/// protobuf or JSON; answers [`Reached`]. What is sent again is kept again.
+pub const LOG: &str = "Log";
 /// Answers both halves of the device's twin: `{"desired":{"version":…,"document":…},"reported":…}`.
 pub const TWIN: &str = "Twin";
 /// Merges its argument (RFC 7396) into what the device reports; answers the version then.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Config, ConfigError, Credential, DEFAULT_DATA, Local, Product, Queue};
+use super::{Config, ConfigError, DEFAULT_DATA, Local, Product, Proxy, Queue};
 
 const MEBIBYTE: u64 = 1024 * 1024;
 const HOUR: u64 = 3_600;
@@ -23,11 +23,11 @@ const QUEUE_HOURS: u64 = 30 * 24;
 pub(super) struct File {
     hub: String,
     authority: Option<PathBuf>,
-    token_file: Option<PathBuf>,
-    certificate: Option<PathBuf>,
-    key: Option<PathBuf>,
+    token_file: PathBuf,
     data: Option<PathBuf>,
     product: Option<WrittenProduct>,
+    #[serde(default)]
+    proxy: WrittenProxy,
     #[serde(default)]
     queue: WrittenQueue,
     #[serde(default)]
@@ -39,6 +39,15 @@ pub(super) struct File {
 struct WrittenProduct {
     profile: String,
     version: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+struct WrittenProxy {
+    url: Option<String>,
+    script: Option<String>,
+    login_file: Option<PathBuf>,
+    no_proxy: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -59,17 +68,13 @@ impl File {
     /// Fills in the defaults and checks the ranges.
     pub(super) fn checked(self) -> Result<Config, ConfigError> {
         if !is_address(&self.hub) {
-            return wrong("hub", "one like https://hub.example:8443/client/?hub=pos");
+            return wrong("hub", "one like https://hub.example:8443");
         }
-        let credential = match (self.token_file, self.certificate, self.key) {
-            (Some(file), None, None) => Credential::Token(file),
-            (None, Some(certificate), Some(key)) => Credential::Certificate { certificate, key },
-            _ => return wrong("token-file", "given, or certificate and key instead of it"),
-        };
         Ok(Config {
             hub: self.hub,
             authority: self.authority,
-            credential,
+            token_file: self.token_file,
+            proxy: self.proxy.checked()?,
             data: self.data.unwrap_or_else(|| DEFAULT_DATA.into()),
             product: self.product.map(|product| Product {
                 profile: product.profile,
@@ -77,6 +82,23 @@ impl File {
             }),
             queue: self.queue.checked()?,
             local: self.local.checked()?,
+        })
+    }
+}
+
+impl WrittenProxy {
+    fn checked(self) -> Result<Proxy, ConfigError> {
+        if self.script.is_some() && (self.url.is_some() || self.login_file.is_some()) {
+            return wrong(
+                "proxy.script",
+                "without proxy.url and proxy.login-file, or they without it",
+            );
+        }
+        Ok(Proxy {
+            url: self.url,
+            script: self.script,
+            login_file: self.login_file,
+            no_proxy: self.no_proxy,
         })
     }
 }
@@ -111,7 +133,7 @@ fn is_address(text: &str) -> bool {
     let here = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
     let rest = |start: &str| text.strip_prefix(start);
     match rest("https://") {
-        Some(host) => !host.is_empty() && !host.starts_with('/'),
+        Some(host) => !host.is_empty() && !host.starts_with('/') && !host.contains(['?', '#', '@']),
         None => here
             .into_iter()
             .filter_map(rest)

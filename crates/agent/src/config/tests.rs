@@ -2,7 +2,7 @@
 
 use super::*;
 
-const LEAST: &str = "hub = \"https://hub.example/client/?hub=pos\"\ntoken-file = \"token\"\n";
+const LEAST: &str = "hub = \"https://hub.example:8443\"\ntoken-file = \"token\"\n";
 
 fn refused(text: &str) -> String {
     let error = Config::parse(text).unwrap_err();
@@ -15,7 +15,7 @@ fn refused(text: &str) -> String {
 #[test]
 fn the_least_configuration_is_a_hub_and_a_token() {
     let config = Config::parse(LEAST).unwrap();
-    assert_eq!(config.credential, Credential::Token("token".into()));
+    assert_eq!(config.token_file, PathBuf::from("token"));
     assert_eq!(config.data, PathBuf::from(DEFAULT_DATA));
     assert_eq!(config.queue.bytes, 256 * 1024 * 1024);
     assert_eq!(config.local.socket, None);
@@ -36,6 +36,8 @@ fn a_device_goes_to_its_hub_over_tls_or_stays_on_its_machine() {
         "http://127.0.0.1.hub.example",
         "https:///client",
         "hub.example",
+        "https://user@hub.example",
+        "https://hub.example?hub=pos",
         "",
     ] {
         let text = format!("hub = \"{bad}\"\ntoken-file = \"t\"\n");
@@ -44,19 +46,19 @@ fn a_device_goes_to_its_hub_over_tls_or_stays_on_its_machine() {
 }
 
 #[test]
-fn one_credential_is_shown_and_not_half_of_one() {
-    let hub = "hub = \"https://hub.example\"\n";
-    for bad in [
-        "",
-        "certificate = \"c\"",
-        "key = \"k\"",
-        "token-file = \"t\"\ncertificate = \"c\"\nkey = \"k\"",
-    ] {
-        assert_eq!(refused(&format!("{hub}{bad}")), "token-file", "{bad}");
-    }
-    let text = format!("{hub}certificate = \"c\"\nkey = \"k\"");
+fn a_device_without_a_token_is_none() {
+    assert!(refused("hub = \"https://hub.example\"\n").contains("token-file"));
+}
+
+#[test]
+fn a_proxy_is_given_or_found_by_a_script() {
+    let text = format!("{LEAST}[proxy]\nurl = \"http://proxy:3128\"\n");
     let config = Config::parse(&text).unwrap();
-    assert!(matches!(config.credential, Credential::Certificate { .. }));
+    assert_eq!(config.proxy.url.as_deref(), Some("http://proxy:3128"));
+    assert_eq!(
+        refused(&format!("{text}script = \"wpad\"\n")),
+        "proxy.script"
+    );
 }
 
 #[test]
@@ -76,4 +78,14 @@ fn values_out_of_range_and_unknown_keys_are_named() {
     let text = format!("{LEAST}[queue]\nkeep-hours = 100000\n");
     assert_eq!(refused(&text), "queue.keep-hours");
     assert!(refused(&format!("{LEAST}tokenfile = \"t\"\n")).contains("unknown field `tokenfile`"));
+}
+
+#[test]
+fn the_configuration_in_the_book_is_one() {
+    let book = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/book/agent.md");
+    let book = std::fs::read_to_string(book).unwrap();
+    let (_, text) = book.split_once("```toml\n").unwrap();
+    let (text, _) = text.split_once("```").unwrap();
+    let config = Config::parse(text).unwrap();
+    assert_eq!(config.product.unwrap().profile, "open-pos");
 }

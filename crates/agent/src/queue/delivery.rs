@@ -9,35 +9,36 @@ use super::entry::{Kind, Priority, Said, Waiting};
 /// knows. One of that name that the event has already stays.
 pub const SAID: &str = "said";
 
-/// Entries that matter as much, in their order, as the hub is told of them.
+/// Entries of one kind that matter as much, in their order, as the hub is told of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stretch {
+    /// What they are to the hub.
+    pub kind: Kind,
     /// How much they matter.
     pub priority: Priority,
     /// What the hub is told. Its stream is of this queue and this priority.
     pub delivery: Delivery,
 }
 
-/// The events of a batch, as the hub is told of them. Each stretch is to be answered before the
-/// next one of its stream is sent.
+/// A batch as the hub is told of it. Each stretch is to be answered before the next one of its stream
+/// is sent.
 #[must_use]
 pub fn deliveries(batch: &[Waiting]) -> Vec<Stretch> {
-    let mut stretches: Vec<Stretch> = Vec::new();
-    let events = batch.iter();
-    for waiting in events.filter(|waiting| waiting.entry.kind == Kind::Event) {
-        let priority = waiting.entry.priority;
-        match stretches.last_mut() {
-            Some(last) if last.priority == priority => last.delivery.entries.push(entry(waiting)),
-            Some(_) | None => stretches.push(Stretch {
-                priority,
-                delivery: Delivery {
-                    stream: waiting.id.stream(),
-                    entries: vec![entry(waiting)],
-                },
-            }),
-        }
-    }
-    stretches
+    let what = |waiting: &Waiting| (waiting.entry.kind, waiting.entry.priority);
+    let stretches = batch.chunk_by(|one, next| what(one) == what(next));
+    let stretches = stretches.filter_map(|stretch| {
+        let first = stretch.first()?;
+        let (kind, priority) = what(first);
+        Some(Stretch {
+            kind,
+            priority,
+            delivery: Delivery {
+                stream: first.id.stream(),
+                entries: stretch.iter().map(entry).collect(),
+            },
+        })
+    });
+    stretches.collect()
 }
 
 fn entry(waiting: &Waiting) -> agent::Entry {

@@ -4,6 +4,8 @@
 mod answer;
 mod intake;
 
+pub(super) use self::intake::records;
+
 use std::sync::Arc;
 
 use axum::extract::{Request as Asked, State};

@@ -201,6 +201,7 @@ impl Served {
         Self::of(state, Shared::new(state, of, None), |it| {
             it.on(wire::ALIVE, agent::alive)
                 .on(wire::DELIVER, agent::deliver)
+                .on(wire::LOG, agent::log)
                 .on(wire::TWIN, methods::twin)
                 .on(wire::REPORT, methods::report)
         })

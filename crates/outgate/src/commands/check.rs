@@ -17,7 +17,7 @@ use outgate_probe::{
 
 use crate::commands::check::form::FormArgs;
 use crate::commands::check::place::PlaceArgs;
-use crate::commands::check::proxy::ProxyArgs;
+pub(crate) use crate::commands::check::proxy::ProxyArgs;
 use crate::commands::check::watch::{WatchArgs, watch};
 use crate::library;
 use crate::output::{Failure, read_bounded};

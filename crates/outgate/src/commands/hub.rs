@@ -12,10 +12,10 @@ use outgate_hub::Hub;
 use outgate_hub::config::{Config, MAX_FILE, Overrides};
 use outgate_hub::logs::Logs;
 use outgate_hub::systemd::{self, Notice};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::output::{Failure, print, read_bounded, say};
 use crate::remote::read_ca;
+use crate::signals::{Heard, Signals};
 
 mod backup;
 
@@ -205,43 +205,4 @@ fn reached(listener: SocketAddr) -> String {
         ip if ip.is_unspecified() || ip.is_loopback() => format!("localhost:{}", listener.port()),
         _ => listener.to_string(),
     }
-}
-
-/// The signals that the hub heeds.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, Failure> {
-        let listen = |kind| {
-            signal(kind)
-                .context("failed to listen for signals")
-                .map_err(Failure::Internal)
-        };
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-            hang_up: listen(SignalKind::hangup())?,
-        })
-    }
-
-    /// Waits for the next one.
-    async fn next(&mut self) -> Heard {
-        tokio::select! {
-            _ = self.hang_up.recv() => Heard::HangUp,
-            _ = self.terminate.recv() => Heard::End,
-            _ = self.interrupt.recv() => Heard::End,
-        }
-    }
-}
-
-/// What a signal asks for.
-enum Heard {
-    /// Read the configuration again.
-    HangUp,
-    /// End.
-    End,
 }

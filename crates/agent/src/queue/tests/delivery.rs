@@ -21,7 +21,7 @@ fn reached(place: u64, refused: &[u64]) -> Reached {
 }
 
 #[tokio::test]
-async fn events_are_delivered_in_a_stream_for_each_priority_and_logs_are_not() {
+async fn there_is_a_stream_for_each_priority_and_logs_are_apart() {
     let (_folder, _clock, queue) = queue(ROOMY);
     for name in ["a", "b"] {
         queue.push(Entry::event(name, "")).await.unwrap();
@@ -30,9 +30,12 @@ async fn events_are_delivered_in_a_stream_for_each_priority_and_logs_are_not() {
         queue.push(important).await.unwrap();
     }
     let stretches = deliveries(&queue.batch(9).await.unwrap());
-    let [important, ordinary] = &stretches[..] else {
+    let [important, ordinary, logs] = &stretches[..] else {
         panic!("{stretches:?}");
     };
+    let kinds = [important, ordinary, logs].map(|stretch| stretch.kind);
+    assert_eq!(kinds, [Kind::Event, Kind::Event, Kind::Log]);
+    assert_eq!(numbers(logs), [1, 2]);
     assert_eq!(numbers(important), [1, 2]);
     assert_eq!(numbers(ordinary), [1, 2]);
     let (one, two) = (&important.delivery.stream, &ordinary.delivery.stream);

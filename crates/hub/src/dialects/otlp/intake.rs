@@ -85,7 +85,11 @@ fn unpacked(packed: &[u8], held: &Held) -> Result<Bytes, Problem> {
     }
 }
 
-fn records(plain: &[u8], encoding: Encoding) -> Result<(NewLogs, Rejected), Problem> {
+/// Reads a body that is not packed.
+pub(in crate::dialects) fn records(
+    plain: &[u8],
+    encoding: Encoding,
+) -> Result<(NewLogs, Rejected), Problem> {
     let mut logs = NewLogs::default();
     let (mut resource, mut scope) = (0, 0);
     let rejected = encoding.read(plain, &mut |part| match part {

@@ -13,13 +13,16 @@ use outgate_core::calls::{Answer, Call, DEADLINE};
 use outgate_core::commands::{Command, Settlement};
 use outgate_core::events::NewEvent;
 use outgate_core::events::streams::Stretch;
+use outgate_core::logs::NewLogs;
 use outgate_signalr_server::{Args, Connection, Extension, HubError, InvokeError, State};
 use outgate_wire::agent::{self as wire, Blob};
+use outgate_wire::otlp::Encoding;
 
 use super::guest::Guest;
 use super::values::told;
 use super::{Shared, VIA};
 use crate::config::{Method, SignalRHub, SlowClients};
+use crate::dialects::otlp;
 use crate::metrics::Direction;
 
 /// What the hub is called in metrics: no hub that is configured can be called so.
@@ -94,6 +97,60 @@ pub(super) async fn deliver(
         place: reached.place,
         refused: refused.collect(),
     })
+}
+
+/// `Log(delivery)`: keeps what is logged. What no reader of OTLP could read is passed over.
+pub(super) async fn log(
+    Args((delivery,)): Args<(wire::Delivery,)>,
+    Extension(guest): Extension<Guest>,
+    State(hub): State<Arc<Shared>>,
+) -> Result<wire::Reached, HubError> {
+    hub.metrics.signalr_invoked(NAME, Direction::In, 1);
+    let mut reached = wire::Reached {
+        place: 0,
+        refused: Vec::new(),
+    };
+    for entry in delivery.entries.into_iter().take(wire::MAX_ENTRIES) {
+        reached.place = entry.number;
+        match read_logs(entry.content_type, entry.payload).await? {
+            Ok(logs) => keep_logs(&hub, &guest, logs).await.map_err(told)?,
+            Err(why) => reached.refused.push(wire::Refused {
+                number: entry.number,
+                why,
+            }),
+        }
+    }
+    Ok(reached)
+}
+
+/// Reads logs, or says why they are none.
+async fn read_logs(
+    content_type: String,
+    payload: Blob,
+) -> Result<Result<NewLogs, String>, HubError> {
+    let Some(encoding) = Encoding::of(&content_type) else {
+        return Ok(Err(
+            "logs are application/x-protobuf or application/json".to_owned()
+        ));
+    };
+    // Some milliseconds for the largest.
+    let read = move || otlp::records(&payload.0, encoding);
+    let read = tokio::task::spawn_blocking(read).await;
+    let read = read.map_err(|_| told(Refusal::Internal("a reader of logs stopped")))?;
+    Ok(read
+        .map(|(logs, _)| logs)
+        .map_err(|problem| problem.detail().to_owned()))
+}
+
+/// Keeps logs. Those that come too soon after others wait for their turn.
+async fn keep_logs(hub: &Shared, guest: &Guest, logs: NewLogs) -> Result<(), Refusal> {
+    loop {
+        let pass = guest.session()?.pass();
+        match hub.core.logs.append(pass, logs.clone()).await {
+            Err(Refusal::Limited { retry_after, .. }) => tokio::time::sleep(retry_after).await,
+            kept => return kept.map(drop),
+        }
+    }
 }
 
 fn stretch(delivery: wire::Delivery) -> Stretch {

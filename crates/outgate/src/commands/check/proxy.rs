@@ -53,6 +53,16 @@ pub(crate) struct ProxyArgs {
 }
 
 impl ProxyArgs {
+    /// As an agent's configuration has it.
+    pub(crate) fn of_agent(proxy: &outgate_agent::config::Proxy) -> Self {
+        Self {
+            proxy: proxy.url.clone(),
+            proxy_script: proxy.script.clone(),
+            proxy_login: proxy.login_file.clone(),
+            no_proxy: proxy.no_proxy.clone(),
+        }
+    }
+
     /// The proxies, by these options and the environment. What goes wrong never tells a login.
     pub(crate) fn proxying(&self) -> Result<Proxying, Failure> {
         let (environment, no_proxy) = ProxyEnvironment::read(|name| std::env::var(name).ok())

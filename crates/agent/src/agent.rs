@@ -1,0 +1,206 @@
+//! The agent: all its parts, from a configuration to the end.
+
+use std::fs::{self, DirBuilder};
+use std::io::{self, Read as _};
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use outgate_probe::{Counted, PathConfig, Proxying, Roots, RootsError};
+use outgate_signalr_client::{BadUrl, Token};
+use outgate_wire::agent::PATH;
+use thiserror::Error;
+use tokio::task::JoinSet;
+
+use crate::config::Config;
+use crate::conversation;
+use crate::device::Device;
+use crate::inbox::Inbox;
+use crate::link::driver::{self, Driven, Plan};
+use crate::link::{Settings, network};
+use crate::local::{ListenError, Local};
+use crate::queue::{MachineClock, OpenFailed, Queue, look_after};
+use crate::status::Board;
+use crate::twin::{Twin, TwinError};
+
+/// Only the agent may look into its folder.
+const MODE: u32 = 0o700;
+
+/// The most bytes of a token.
+const MAX_TOKEN: u64 = 1_024;
+
+/// The most bytes of a file of certificates.
+const MAX_PEM: u64 = 1 << 20;
+
+/// What worked on which network.
+const NETWORKS: &str = "networks.json";
+
+/// Why the agent does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// A file or folder cannot be used.
+    #[error("failed to use {path}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The hub's authority is none.
+    #[error("failed to read the hub's authority in {path}")]
+    Authority {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: RootsError,
+    },
+    /// The queue cannot be opened.
+    #[error("failed to open the queue")]
+    Queue(#[from] OpenFailed),
+    /// The twin cannot be read.
+    #[error(transparent)]
+    Twin(#[from] TwinError),
+    /// It cannot be found by the device's software.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The hub's address is none.
+    #[error(transparent)]
+    Hub(#[from] BadUrl),
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers")]
+    Random(#[from] getrandom::Error),
+}
+
+/// An agent that runs until it is stopped.
+#[derive(Debug)]
+pub struct Agent {
+    device: Device,
+    driven: Driven,
+    address: Option<SocketAddr>,
+    tasks: JoinSet<()>,
+}
+
+impl Agent {
+    /// Starts everything; the way to the hub goes through the proxies of `proxying`. It needs no
+    /// network for that.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(config: &Config, proxying: Proxying) -> Result<Self, StartError> {
+        make_folder(&config.data)?;
+        let clock = Arc::new(MachineClock::new()?);
+        let queue = Queue::open(&config.data, config.queue.into(), clock)?;
+        let twin = Twin::open(&config.data)?;
+        let board = Board::new(config.product.as_ref().map(ToString::to_string));
+        let device = Device::new(queue, Inbox::default(), twin, board);
+        let local = Local::listen(&config.local, &config.data).await?;
+        let address = local.address();
+        let driven = driver::start(plan(config, proxying, &device)?)?;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(local.serve(device.clone()));
+        tasks.spawn({
+            let (current, device) = (driven.current(), device.clone());
+            async move { conversation::carry(current, &device).await }
+        });
+        tasks.spawn({
+            let device = device.clone();
+            async move { look_after(&device.queue, &device.board).await }
+        });
+        Ok(Self {
+            device,
+            driven,
+            address,
+            tasks,
+        })
+    }
+
+    /// The device, as its own software has it.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Where its API is on loopback, if it is there.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// Ends the connection in good order and everything else, within a few seconds. What was
+    /// acknowledged is on the disk in any case.
+    pub async fn stop(mut self) {
+        self.driven.stop().await;
+        self.tasks.shutdown().await;
+    }
+}
+
+fn make_folder(path: &Path) -> Result<(), StartError> {
+    let made = DirBuilder::new().recursive(true).mode(MODE).create(path);
+    made.map_err(|source| file(path, source))
+}
+
+fn file(path: &Path, source: io::Error) -> StartError {
+    StartError::File {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn plan(config: &Config, proxying: Proxying, device: &Device) -> Result<Plan, StartError> {
+    // So that a file that is not there is told now, and not each time that it is needed.
+    token(&config.token_file).map_err(|source| file(&config.token_file, source))?;
+    let token_file = config.token_file.clone();
+    let its = device.clone();
+    let proxy = config.proxy.url.clone();
+    Ok(Plan {
+        hub: format!("{}{PATH}", config.hub.trim_end_matches('/')),
+        way: PathConfig {
+            roots: roots(config)?,
+            proxying,
+            ..PathConfig::default()
+        },
+        token: Arc::new(move || token(&token_file)),
+        settings: Settings::default(),
+        prepare: Arc::new(move |client| conversation::listen(client, &its)),
+        network: Arc::new(move || network::here(proxy.as_deref())),
+        memory: Some(config.data.join(NETWORKS)),
+        board: device.board.clone(),
+    })
+}
+
+/// Read anew for each connection, so that another token needs no restart.
+fn token(path: &Path) -> io::Result<Token> {
+    let text = String::from_utf8(bounded(path, MAX_TOKEN)?).map_err(io::Error::other)?;
+    let text = text.trim();
+    if text.is_empty() {
+        let why = "there is no token in it";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    }
+    Ok(Token::new(text.to_owned()))
+}
+
+fn bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?
+        .take(most + 1)
+        .read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length <= most) {
+        return Ok(bytes);
+    }
+    let why = format!("it has more than {most} bytes");
+    Err(io::Error::new(io::ErrorKind::InvalidData, why))
+}
+
+/// Whom the link trusts: the given authority and nobody else, or whom the machine does.
+fn roots(config: &Config) -> Result<Roots, StartError> {
+    let Some(path) = &config.authority else {
+        return Ok(Roots::with_system());
+    };
+    let pem = bounded(path, MAX_PEM).map_err(|source| file(path, source))?;
+    let roots = Roots::with_system().counting(Counted::Given).give_pem(&pem);
+    roots.map_err(|source| StartError::Authority {
+        path: path.clone(),
+        source,
+    })
+}

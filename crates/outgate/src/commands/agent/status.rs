@@ -1,0 +1,81 @@
+//! `outgate agent status`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::{Place, local};
+use crate::output::{Failure, print};
+use crate::remote::{properties, versioned, wait};
+
+/// `outgate agent status`: how the agent on this machine is.
+#[derive(Args)]
+#[command(
+    after_help = "Exit codes: 0 the device is connected, 2 bad input, 3 the agent does not answer,
+            4 it is not connected"
+)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl StatusArgs {
+    pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+        let config = self.place.read()?;
+        let status = wait(local::status(&config))?;
+        if self.json {
+            print(&format!("{:#}\n", versioned("agent", &status)?))?;
+        } else {
+            print(&lines(&status))?;
+        }
+        let connected = text(&status, "/link/state") == "connected";
+        Ok(ExitCode::from(if connected { 0 } else { 4 }))
+    }
+}
+
+fn lines(status: &Value) -> String {
+    let mut pairs = vec![
+        ("version", text(status, "/version")),
+        ("hub", text(status, "/link/hub")),
+        ("link", text(status, "/link/state")),
+        ("since", text(status, "/link/since")),
+        ("waiting", text(status, "/queue/entries")),
+        ("dropped", text(status, "/queue/dropped")),
+    ];
+    if let Some(product) = status.pointer("/product").and_then(Value::as_str) {
+        pairs.insert(0, ("product", product.to_owned()));
+    }
+    let rungs = status.pointer("/link/ladder").and_then(Value::as_array);
+    for rung in rungs.into_iter().flatten() {
+        let reason = rung.get("reason").and_then(Value::as_str);
+        let reason = reason
+            .map(|reason| format!(": {reason}"))
+            .unwrap_or_default();
+        let (transport, state) = (text(rung, "/transport"), text(rung, "/state"));
+        pairs.push(("rung", format!("{transport} {state}{reason}")));
+    }
+    let troubles = status.pointer("/troubles").and_then(Value::as_array);
+    for trouble in troubles.into_iter().flatten().take(5) {
+        let (at, part) = (text(trouble, "/at"), text(trouble, "/part"));
+        pairs.push((
+            "trouble",
+            format!("{at} {part}: {}", text(trouble, "/text")),
+        ));
+    }
+    properties(pairs)
+}
+
+/// What stands there, as text; `-` when nothing does.
+fn text(of: &Value, place: &str) -> String {
+    match of.pointer(place) {
+        Some(Value::String(text)) => text.clone(),
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_))) => {
+            other.to_string()
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! `outgate agent` as a process beside a hub: offline, killed, and asked by the device's own software,
+//! which is curl over the agent's socket.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use outgate_testbed::Ends;
+use serde_json::{Value as Json, json};
+use tempfile::TempDir;
+
+use crate::process::Hub;
+
+/// An agent that listens.
+struct Agent {
+    process: Ends,
+    socket: PathBuf,
+    config: PathBuf,
+}
+
+impl Agent {
+    /// Starts one in this folder, for the hub at that port, and waits until it listens.
+    fn start(folder: &Path, port: u16, token: &str) -> Self {
+        let (socket, config) = (folder.join("agent.sock"), folder.join("agent.toml"));
+        std::fs::write(folder.join("token"), token).unwrap();
+        let text = format!(
+            "hub = 'http://127.0.0.1:{port}'\ntoken-file = '{0}/token'\ndata = '{0}/agent'\n\
+             [proxy]\nurl = 'none'\n[local]\nsocket = '{0}/agent.sock'\n",
+            folder.display()
+        );
+        std::fs::write(&config, text).unwrap();
+        let log = std::fs::File::create(folder.join("agent.log")).unwrap();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_outgate"))
+            .args(["agent", "run", "--config"])
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let listens = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .any(|line| line.starts_with("listening on"));
+        let told = std::fs::read_to_string(folder.join("agent.log")).unwrap();
+        assert!(listens, "the agent does not listen: {told}");
+        Self {
+            process: Ends(process),
+            socket,
+            config,
+        }
+    }
+
+    fn kill(mut self) {
+        self.process.0.kill().unwrap();
+        self.process.0.wait().unwrap();
+    }
+
+    /// Tells it to go, and waits until it has gone.
+    fn terminate(mut self) -> std::process::ExitStatus {
+        let id = self.process.0.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status();
+        assert!(told.unwrap().success());
+        self.process.0.wait().unwrap()
+    }
+
+    /// What curl says of a request.
+    fn curl(&self, words: &[&str], path: &str) -> String {
+        let mut curl = Command::new("curl");
+        curl.args([
+            "--silent",
+            "--show-error",
+            "--fail-with-body",
+            "--max-time",
+            "60",
+        ]);
+        curl.arg("--unix-socket").arg(&self.socket).args(words);
+        let answer = curl.arg(format!("http://agent{path}")).output().unwrap();
+        let text = String::from_utf8(answer.stdout).unwrap();
+        let error = String::from_utf8_lossy(&answer.stderr);
+        assert!(answer.status.success(), "{path}: {text} {error}");
+        text
+    }
+
+    fn json(&self, path: &str) -> Json {
+        serde_json::from_str(&self.curl(&[], path)).unwrap()
+    }
+
+    /// Both halves of the twin when they are no longer those of that tag, and their tag.
+    fn twin(&self, known: &str) -> (Json, String) {
+        let known = format!("if-none-match: {known}");
+        let words = ["--header", &known, "--write-out", "\n%header{etag}"];
+        let answer = self.curl(&words, "/device/twin?wait=50");
+        let (twin, tag) = answer.rsplit_once('\n').unwrap();
+        (serde_json::from_str(twin).unwrap(), tag.to_owned())
+    }
+
+    fn says(&self, name: &str) {
+        self.curl(&["--data", "x"], &format!("/device/events/{name}"));
+    }
+}
+
+/// The names of the first events that the hub has, as soon as there are so many.
+fn events(hub: &Hub, number: usize) -> Vec<String> {
+    let (mut names, mut after) = (Vec::new(), 0);
+    while names.len() < number {
+        let part = hub.ask("GET", &format!("events?after={after}&wait=30"), &Json::Null);
+        let items = part["items"].as_array().unwrap();
+        assert!(!items.is_empty(), "only {names:?}");
+        names.extend(
+            items
+                .iter()
+                .map(|item| item["name"].as_str().unwrap().to_owned()),
+        );
+        after = part["next"].as_u64().unwrap();
+    }
+    names
+}
+
+/// Waits until the hub tells that, among what it tells as it comes.
+fn hears(hub: &Hub, path: &str, text: &str) {
+    let token = std::fs::read_to_string(hub.token()).unwrap();
+    let curl = Command::new("curl")
+        .args(["--silent", "--no-buffer", "--max-time", "60"])
+        .args([
+            "--header",
+            "accept: text/event-stream",
+            "--oauth2-bearer",
+            token.trim(),
+        ])
+        .arg(format!("http://127.0.0.1:{}/api/{path}", hub.port))
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut curl = Ends(curl.unwrap());
+    let mut lines = BufReader::new(curl.0.stdout.take().unwrap()).lines();
+    let heard = lines
+        .by_ref()
+        .map_while(Result::ok)
+        .any(|line| line.contains(text));
+    assert!(heard, "{text}");
+}
+
+#[test]
+fn what_is_said_without_a_hub_comes_in_order_and_once_also_from_an_agent_that_was_killed() {
+    let folder = TempDir::new().unwrap();
+    let hub = Hub::start(folder.path());
+    hub.site("s");
+    let (token, port) = (hub.device("till"), hub.port);
+    hub.kill();
+    let mut expected = Vec::new();
+    for round in 0..5 {
+        let agent = Agent::start(folder.path(), port, &token);
+        for number in 0..10 {
+            let name = format!("sale/{round}/{number}");
+            agent.says(&name);
+            expected.push(name);
+        }
+        agent.kill();
+    }
+    let agent = Agent::start(folder.path(), port, &token);
+    let hub = Hub::start_at(folder.path(), "", [port, 0]);
+    assert_eq!(events(&hub, expected.len()), expected);
+    agent.says("last");
+    expected.push("last".to_owned());
+    assert_eq!(events(&hub, expected.len()), expected);
+    assert!(agent.terminate().success());
+}
+
+#[test]
+fn the_devices_software_does_commands_answers_calls_and_reports_through_the_agent() {
+    let folder = TempDir::new().unwrap();
+    let hub = Hub::start(folder.path());
+    hub.site("s");
+    let token = hub.device("till");
+    let send = json!({"name": "print", "payload": {"copies": 2}});
+    let sent = hub.ask("POST", "devices/till/commands", &send);
+    let agent = Agent::start(folder.path(), hub.port, &token);
+    let told = agent.json("/device/commands?wait=50");
+    let command = &told["commands"][0];
+    assert_eq!(
+        (&command["id"], &command["payload"]),
+        (&sent["id"], &send["payload"])
+    );
+    let id = command["id"].as_str().unwrap();
+    agent.curl(
+        &["--request", "POST"],
+        &format!("/device/commands/{id}/complete"),
+    );
+
+    let asked = json!({"payload": "coffee"});
+    std::thread::scope(|scope| {
+        let calling = scope.spawn(|| hub.ask("POST", "devices/till/calls/price", &asked));
+        let told = agent.json("/device/calls?wait=50");
+        let id = told["calls"][0]["id"].as_str().unwrap();
+        let json = ["--header", "content-type: application/json", "--data", "25"];
+        agent.curl(&json, &format!("/device/calls/{id}/answer"));
+        assert_eq!(calling.join().unwrap()["payload"], 25);
+    });
+
+    let patch = [
+        "--request",
+        "PATCH",
+        "--header",
+        "content-type: application/merge-patch+json",
+        "--data",
+        "{\"firmware\":7}",
+    ];
+    agent.curl(&patch, "/device/twin/reported");
+    let wanted = json!({"price": 25});
+    hub.ask("PATCH", "devices/till/twin/desired", &wanted);
+    // The hub's version of what is reported is known once the hub has heard it.
+    let (mut twin, mut tag) = agent.twin("");
+    while twin["desired"]["version"] != 1 || twin["reported"]["version"] != 1 {
+        (twin, tag) = agent.twin(&tag);
+    }
+    assert_eq!(twin["desired"]["document"], wanted);
+    assert!(agent.terminate().success());
+}
+
+#[test]
+fn what_is_logged_comes_through_the_agent_and_its_status_says_that_it_is_connected() {
+    let folder = TempDir::new().unwrap();
+    let hub = Hub::start(folder.path());
+    hub.site("s");
+    let agent = Agent::start(folder.path(), hub.port, &hub.device("till"));
+    let logs = [
+        "--header",
+        "content-type: application/json",
+        "--data",
+        "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"body\":{\"stringValue\":\"paper is out\"}}]}]}]}",
+    ];
+    agent.curl(&logs, "/v1/logs");
+    hears(&hub, "devices/till/logs?after=0", "paper is out");
+    let status = Command::new(env!("CARGO_BIN_EXE_outgate"))
+        .args(["agent", "status", "--json", "--config"])
+        .arg(&agent.config)
+        .output()
+        .unwrap();
+    let shown: Json = serde_json::from_slice(&status.stdout).unwrap();
+    assert_eq!(
+        (status.status.code(), &shown["agent"]["link"]["state"]),
+        (Some(0), &json!("connected"))
+    );
+    assert!(agent.terminate().success());
+}
