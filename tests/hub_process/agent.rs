@@ -101,13 +101,18 @@ impl Agent {
     }
 }
 
-/// The names of the first events that the hub has, as soon as there are so many.
+/// The names of the first events that the hub has, as soon as there are so many. Of each it is told
+/// when it was said, also of what was said before anybody knew what time it was.
 fn events(hub: &Hub, number: usize) -> Vec<String> {
     let (mut names, mut after) = (Vec::new(), 0);
     while names.len() < number {
         let part = hub.ask("GET", &format!("events?after={after}&wait=30"), &Json::Null);
         let items = part["items"].as_array().unwrap();
         assert!(!items.is_empty(), "only {names:?}");
+        let dated = items
+            .iter()
+            .all(|item| item["properties"]["said"].is_string());
+        assert!(dated, "{items:?}");
         names.extend(
             items
                 .iter()

@@ -90,7 +90,7 @@ impl Agent {
     pub async fn start(config: &Config, proxying: Proxying) -> Result<Self, StartError> {
         make_folder(&config.data)?;
         let clock = Arc::new(MachineClock::new()?);
-        let queue = Queue::open(&config.data, config.queue.into(), clock)?;
+        let queue = Queue::open(&config.data, config.queue.into(), Arc::clone(&clock) as _)?;
         let twin = Twin::open(&config.data)?;
         let board = Board::new(config.product.as_ref().map(ToString::to_string));
         let device = Device::new(queue, Inbox::default(), twin, board);
@@ -101,7 +101,7 @@ impl Agent {
         tasks.spawn(local.serve(device.clone()));
         tasks.spawn({
             let (current, device) = (driven.current(), device.clone());
-            async move { conversation::carry(current, &device).await }
+            async move { conversation::carry(current, &device, &clock).await }
         });
         tasks.spawn({
             let device = device.clone();
@@ -125,6 +125,12 @@ impl Agent {
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// Waits until a part has ended that should go on; there is nothing left then but to start anew.
+    pub async fn ended(&mut self) {
+        let ended = self.tasks.join_next().await;
+        tracing::error!(?ended, "a part of the agent has ended by itself");
     }
 
     /// Ends the connection in good order and everything else, within a few seconds. What was

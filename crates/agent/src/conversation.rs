@@ -4,19 +4,19 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use outgate_signalr_client::{CallError, Client};
+use outgate_signalr_client::{CallError, Client, State};
 use outgate_wire::agent::{
-    Answer, Blob, CALL, COMMAND, Call, Command, DELIVER, DESIRED, LOG, REPORT, Reached, Settlement,
-    TWIN,
+    ALIVE, Alive, Answer, Blob, CALL, COMMAND, Call, Command, DELIVER, DESIRED, LOG, REPORT,
+    Reached, Settlement, TWIN,
 };
 use serde_json::Value;
 use thiserror::Error;
 use time::OffsetDateTime;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::device::Device;
-use crate::queue::{Kind, MAX_BATCH, QueueError, deliveries};
-use crate::status::Trouble;
+use crate::queue::{Kind, MAX_BATCH, MachineClock, QueueError, deliveries};
+use crate::status::{self, Trouble};
 use crate::twin::{Halves, TwinError};
 
 /// How long it is waited after the hub did not take something; it doubles.
@@ -24,20 +24,40 @@ const AGAIN_FIRST: Duration = Duration::from_secs(2);
 /// The longest that it is waited.
 const AGAIN_MAX: Duration = Duration::from_secs(300);
 
+/// How long it is waited before a command is given back for which there is no room.
+const ROOM_AFTER: Duration = Duration::from_secs(5);
+/// The longest that anybody waits for the answer to a call at the hub.
+const CALL_LASTS: Duration = Duration::from_secs(300);
+
+/// How often the hub is asked what time it has.
+const TIME_EVERY: Duration = Duration::from_secs(60 * 60);
+/// How soon it must answer to be believed.
+const TIME_SOON: Duration = Duration::from_secs(2);
+
 /// Has everything handled that the hub may call.
 pub fn listen(client: &Client, device: &Device) {
-    let its = device.clone();
+    let (its, states) = (device.clone(), client.state());
     client.answer(COMMAND, move |(command,): (Command,)| {
-        let settled = its.inbox.command(command);
+        let (settled, states) = (its.inbox.command(command), states.clone());
         async move {
-            // Without room for it, it is to come again.
-            Ok::<_, Infallible>(settled.await.unwrap_or(Settlement::Abandoned))
+            let settled = match unless_over(states, settled).await {
+                Some(settled) => settled,
+                None => {
+                    // There is no room for it now.
+                    tokio::time::sleep(ROOM_AFTER).await;
+                    Settlement::Abandoned
+                }
+            };
+            Ok::<_, Infallible>(settled)
         }
     });
-    let its = device.clone();
+    let (its, states) = (device.clone(), client.state());
     client.answer(CALL, move |(call,): (Call,)| {
-        let answered = its.inbox.call(call);
-        async move { Ok::<_, Infallible>(answered.await.unwrap_or_else(|_| no_room())) }
+        let (answered, states) = (its.inbox.call(call), states.clone());
+        async move {
+            let answer = tokio::time::timeout(CALL_LASTS, unless_over(states, answered));
+            Ok::<_, Infallible>(answer.await.ok().flatten().unwrap_or_else(no_room))
+        }
     });
     let its = device.clone();
     client.on(DESIRED, move |(version, document): (u64, Value)| {
@@ -50,21 +70,38 @@ pub fn listen(client: &Client, device: &Device) {
     });
 }
 
+/// What is received, unless nobody sends it or the connection is over before: then nobody waits for
+/// it any more.
+async fn unless_over<T>(
+    mut states: watch::Receiver<State>,
+    received: oneshot::Receiver<T>,
+) -> Option<T> {
+    tokio::select! {
+        received = received => received.ok(),
+        _ = states.wait_for(State::is_over) => None,
+    }
+}
+
 fn no_room() -> Answer {
     Answer {
         status: 503,
         content_type: "text/plain".to_owned(),
-        payload: Blob(b"too many calls wait for the device's software".to_vec()),
+        payload: Blob(b"the device's software does not answer".to_vec()),
     }
 }
 
-/// Speaks over whichever connection carries everything, for as long as there may be one.
-pub async fn carry(mut current: watch::Receiver<Option<Client>>, device: &Device) {
+/// Speaks over whichever connection carries everything, for as long as there may be one; `clock` is
+/// told what time the hub has.
+pub async fn carry(
+    mut current: watch::Receiver<Option<Client>>,
+    device: &Device,
+    clock: &MachineClock,
+) {
     loop {
         let client = current.borrow_and_update().clone();
         let speaking = async {
             if let Some(client) = client {
-                converse(&client, device).await;
+                converse(&client, device, clock).await;
             }
             // There is another one, or none, as soon as the link has seen that this one is over.
             std::future::pending::<Infallible>().await
@@ -77,11 +114,66 @@ pub async fn carry(mut current: watch::Receiver<Option<Client>>, device: &Device
 }
 
 /// Speaks over a connection until it is over.
-async fn converse(client: &Client, device: &Device) {
+async fn converse(client: &Client, device: &Device, clock: &MachineClock) {
+    // Before anything else is said, so that the hub is told when it was.
+    let told = ask_time(client, device, clock).await;
+    let told = told.unwrap_or_else(|error| {
+        tracing::debug!(%error, "the hub does not say what time it has");
+        false
+    });
+    let wait = if told { TIME_EVERY } else { AGAIN_FIRST };
     tokio::join!(
         until_over(device, "queue", || send(client, device)),
         until_over(device, "twin", || compare(client, device)),
+        until_over(device, "clock", || keep_time(client, device, clock, wait)),
     );
+}
+
+/// Asks the hub again and again what time it has, for ever.
+async fn keep_time(
+    client: &Client,
+    device: &Device,
+    clock: &MachineClock,
+    mut wait: Duration,
+) -> Result<Infallible, Stopped> {
+    loop {
+        tokio::time::sleep(wait).await;
+        let told = ask_time(client, device, clock).await?;
+        wait = if told {
+            TIME_EVERY
+        } else {
+            (wait * 2).min(TIME_EVERY)
+        };
+    }
+}
+
+/// Asks the hub what time it has, and believes it when the answer comes soon; tells whether it did.
+async fn ask_time(
+    client: &Client,
+    device: &Device,
+    clock: &MachineClock,
+) -> Result<bool, CallError> {
+    let asked = tokio::time::Instant::now();
+    let alive: Alive = client.invoke(ALIVE, ()).await?;
+    let took = asked.elapsed();
+    let nanos = i128::from(alive.now_millis) * 1_000_000;
+    let hub = OffsetDateTime::from_unix_timestamp_nanos(nanos).ok();
+    let Some(now) = hub.and_then(|hub| hub.checked_add((took / 2).try_into().ok()?)) else {
+        return Ok(false);
+    };
+    if took > TIME_SOON {
+        return Ok(false);
+    }
+    clock.set(now);
+    let offset = (now - OffsetDateTime::now_utc()).whole_seconds();
+    device.board.write(|status| {
+        status.clock = status::Clock {
+            trusted: true,
+            source: Some("hub".to_owned()),
+            offset_millis: Some(offset.saturating_mul(1_000)),
+        };
+    });
+    Ok(true)
 }
 
 /// Why something did not go on.
@@ -106,7 +198,7 @@ where
         let began = tokio::time::Instant::now();
         match work().await {
             Ok(never) => match never {},
-            Err(Stopped::Call(error)) if !is_hubs(&error) => {
+            Err(Stopped::Call(error @ (CallError::NotConnected | CallError::Lost))) => {
                 tracing::debug!(%error, part, "the connection is over");
                 return;
             }
@@ -118,11 +210,6 @@ where
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(AGAIN_MAX);
     }
-}
-
-/// Whether the hub has answered, and said no.
-fn is_hubs(error: &CallError) -> bool {
-    matches!(error, CallError::Hub { .. } | CallError::Read { .. })
 }
 
 fn note(device: &Device, part: &'static str, error: &(dyn std::error::Error + 'static)) {
@@ -180,8 +267,9 @@ struct NeverTaken(String);
 async fn compare(client: &Client, device: &Device) -> Result<Infallible, Stopped> {
     let twin = &device.twin;
     let mut said = twin.said();
+    let asked = twin.told();
     let hub: Halves = client.invoke(TWIN, ()).await?;
-    twin.compare(hub)?;
+    twin.compare(hub, asked)?;
     loop {
         said.borrow_and_update();
         while let Some(unheard) = twin.unheard() {

@@ -10,9 +10,11 @@ use std::sync::Arc;
 use outgate_wire::agent::{Answer, Call, Command, Settlement};
 use parking_lot::Mutex;
 use thiserror::Error;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio::sync::{oneshot, watch};
 
-/// The most settlements that are remembered for commands that the hub will tell again.
+/// The most settlements, and answers, that are remembered for what the hub will tell again.
 pub const MAX_SETTLED: usize = 64;
 
 /// The most commands and calls that wait at a time, each; the hub is told of more that there is no
@@ -43,17 +45,26 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    commands: VecDeque<Pending<Command, Settlement>>,
-    calls: VecDeque<Pending<Call, Answer>>,
+    commands: VecDeque<PendingCommand>,
+    calls: VecDeque<PendingCall>,
     /// By names of commands, the oldest first.
     settled: VecDeque<(String, Settlement)>,
+    /// By names of calls, the oldest first: each session of the device is asked.
+    answered: VecDeque<(String, Answer)>,
 }
 
-/// Something that waits for what becomes of it.
+/// A command that is not settled. It stays when the connection over which it was told is over.
 #[derive(Debug)]
-struct Pending<What, Reply> {
-    what: What,
-    reply: oneshot::Sender<Reply>,
+struct PendingCommand {
+    what: Command,
+    reply: oneshot::Sender<Settlement>,
+}
+
+/// A call that is not answered, and all who were told of it.
+#[derive(Debug)]
+struct PendingCall {
+    what: Call,
+    replies: Vec<oneshot::Sender<Answer>>,
 }
 
 impl Default for Inbox {
@@ -65,24 +76,58 @@ impl Default for Inbox {
     }
 }
 
+impl Waiting {
+    /// Forgets calls that nobody waits for any more, and commands whose time is over while nobody
+    /// tells them.
+    fn tidy(&mut self) {
+        self.calls.retain_mut(|call| {
+            call.replies.retain(|reply| !reply.is_closed());
+            !call.replies.is_empty()
+        });
+        let now = OffsetDateTime::now_utc();
+        self.commands.retain(|command| {
+            let expires = OffsetDateTime::parse(&command.what.expires, &Rfc3339);
+            !command.reply.is_closed() || expires.is_ok_and(|expires| expires > now)
+        });
+    }
+}
+
 impl Inbox {
     /// Takes a command of the hub's; what is received is what has become of it, or nothing when
-    /// there is no room. Dropping the receiver, as when the connection is over, takes it back.
+    /// there is no room. Whoever drops the receiver does not want to know; the command stays until
+    /// it is settled or its time is over.
     #[must_use]
     pub fn command(&self, command: Command) -> oneshot::Receiver<Settlement> {
         let (reply, settled) = oneshot::channel();
         let mut waiting = self.0.waiting.lock();
+        waiting.tidy();
         let before = waiting.settled.iter().find(|(id, _)| *id == command.id);
         if let Some((_, how)) = before {
             // Whoever asked may have gone.
             let _ = reply.send(*how);
             return settled;
         }
-        waiting
+        let known = waiting
             .commands
-            .retain(|one| !one.reply.is_closed() && one.what.id != command.id);
+            .iter_mut()
+            .find(|one| one.what.id == command.id);
+        if let Some(known) = known {
+            *known = PendingCommand {
+                what: command,
+                reply,
+            };
+            return settled;
+        }
+        if waiting.commands.len() >= MAX_WAITING {
+            // One that the hub will tell again gives way to one that it tells now.
+            let given_up = waiting
+                .commands
+                .iter()
+                .position(|one| one.reply.is_closed());
+            given_up.and_then(|at| waiting.commands.remove(at));
+        }
         if waiting.commands.len() < MAX_WAITING {
-            waiting.commands.push_back(Pending {
+            waiting.commands.push_back(PendingCommand {
                 what: command,
                 reply,
             });
@@ -91,24 +136,38 @@ impl Inbox {
         settled
     }
 
-    /// As [`Inbox::command`], of a call.
+    /// As [`Inbox::command`], of a call; one whose receivers are all dropped is taken back. A call
+    /// that is told over several connections is one.
     #[must_use]
     pub fn call(&self, call: Call) -> oneshot::Receiver<Answer> {
-        let (reply, answered) = oneshot::channel();
+        let (reply, answer) = oneshot::channel();
         let mut waiting = self.0.waiting.lock();
-        waiting.calls.retain(|one| !one.reply.is_closed());
+        waiting.tidy();
+        let before = waiting.answered.iter().find(|(id, _)| *id == call.id);
+        if let Some((_, before)) = before {
+            let _ = reply.send(before.clone());
+            return answer;
+        }
+        let known = waiting.calls.iter_mut().find(|one| one.what.id == call.id);
+        if let Some(known) = known {
+            known.replies.push(reply);
+            return answer;
+        }
         if waiting.calls.len() < MAX_WAITING {
-            waiting.calls.push_back(Pending { what: call, reply });
+            waiting.calls.push_back(PendingCall {
+                what: call,
+                replies: vec![reply],
+            });
             self.tell();
         }
-        answered
+        answer
     }
 
     /// The commands that are not settled, in their order.
     #[must_use]
     pub fn commands(&self) -> Vec<Command> {
         let mut waiting = self.0.waiting.lock();
-        waiting.commands.retain(|one| !one.reply.is_closed());
+        waiting.tidy();
         waiting
             .commands
             .iter()
@@ -120,12 +179,12 @@ impl Inbox {
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         let mut waiting = self.0.waiting.lock();
-        waiting.calls.retain(|one| !one.reply.is_closed());
+        waiting.tidy();
         waiting.calls.iter().map(|one| one.what.clone()).collect()
     }
 
-    /// Settles a command. The same again is the same; one that the hub took back meanwhile can be
-    /// settled as long as it was told in this run of the agent.
+    /// Settles a command, also while the hub is away: it is told when it asks again, as long as the
+    /// agent runs. The same again is the same.
     ///
     /// # Errors
     /// [`InboxError`].
@@ -144,10 +203,7 @@ impl Inbox {
         let pending = pending.ok_or(InboxError::Gone)?;
         // One that is abandoned comes again, and is not settled.
         if how != Settlement::Abandoned {
-            if waiting.settled.len() >= MAX_SETTLED {
-                waiting.settled.pop_front();
-            }
-            waiting.settled.push_back((pending.what.id, how));
+            remember(&mut waiting.settled, (pending.what.id, how));
         }
         // When the hub cannot hear it, it asks again.
         let _ = pending.reply.send(how);
@@ -163,7 +219,18 @@ impl Inbox {
         let at = waiting.calls.iter().position(|one| one.what.id == id);
         let pending = at.and_then(|at| waiting.calls.remove(at));
         let pending = pending.ok_or(InboxError::Gone)?;
-        pending.reply.send(answer).map_err(|_| InboxError::Gone)
+        // Each of them is told, whoever hears it.
+        let sent: Vec<bool> = pending
+            .replies
+            .into_iter()
+            .map(|reply| reply.send(answer.clone()).is_ok())
+            .collect();
+        let heard = sent.contains(&true);
+        if !heard {
+            return Err(InboxError::Gone);
+        }
+        remember(&mut waiting.answered, (pending.what.id, answer));
+        Ok(())
     }
 
     /// Tells of every command and call that comes.
@@ -175,6 +242,14 @@ impl Inbox {
     fn tell(&self) {
         self.0.news.send_modify(|news| *news = news.wrapping_add(1));
     }
+}
+
+/// Remembers one more, and forgets the oldest if there are too many.
+fn remember<T>(remembered: &mut VecDeque<T>, one: T) {
+    if remembered.len() >= MAX_SETTLED {
+        remembered.pop_front();
+    }
+    remembered.push_back(one);
 }
 
 #[cfg(test)]
@@ -255,12 +330,54 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_is_over_takes_back_what_it_told() {
+    fn a_command_outlives_its_connection_until_its_time_is_over_and_a_call_does_not() {
         let inbox = Inbox::default();
+        let mut over = command("over");
+        over.expires = "2001-01-01T00:00:00Z".to_owned();
         drop(inbox.command(command("a")));
+        let told = inbox.command(over.clone());
         drop(inbox.call(call("b")));
-        assert!(ids(&inbox).is_empty());
+        // The hub knows best as long as it waits for it.
+        assert_eq!(ids(&inbox), ["a", "over"]);
         assert!(inbox.calls().is_empty());
+        drop(told);
+        assert_eq!(ids(&inbox), ["a"]);
+        inbox.settle("a", Settlement::Completed).unwrap();
+        let mut again = inbox.command(command("a"));
+        assert_eq!(again.try_recv(), Ok(Settlement::Completed));
+    }
+
+    #[test]
+    fn a_call_that_comes_over_two_connections_is_one() {
+        let inbox = Inbox::default();
+        let mut one = inbox.call(call("1"));
+        let mut two = inbox.call(call("1"));
+        assert_eq!(inbox.calls().len(), 1);
+        let answer = Answer {
+            status: 200,
+            content_type: String::new(),
+            payload: Blob::default(),
+        };
+        inbox.answer("1", answer.clone()).unwrap();
+        assert_eq!(
+            (one.try_recv(), two.try_recv()),
+            (Ok(answer.clone()), Ok(answer.clone()))
+        );
+        let mut late = inbox.call(call("1"));
+        assert_eq!(late.try_recv(), Ok(answer));
+        assert!(inbox.calls().is_empty());
+    }
+
+    #[test]
+    fn what_is_told_now_takes_the_place_of_what_will_be_told_again() {
+        let inbox = Inbox::default();
+        for number in 0..MAX_WAITING {
+            drop(inbox.command(command(&number.to_string())));
+        }
+        let mut fresh = inbox.command(command("fresh"));
+        assert_eq!(fresh.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        let waiting = ids(&inbox);
+        assert_eq!((waiting.len(), waiting[0].as_str()), (MAX_WAITING, "1"));
     }
 
     #[test]

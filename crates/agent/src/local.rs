@@ -131,6 +131,8 @@ impl Local {
             }
         };
         tokio::join!(over_socket, over_loopback);
+        // Where nobody may ask there is nothing to serve, for as long as anybody waits for that.
+        std::future::pending().await
     }
 }
 

@@ -8,6 +8,7 @@ use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use outgate_wire::merge_patch::{self, MAX_DOCUMENT, Unfit};
 use parking_lot::Mutex;
@@ -85,6 +86,8 @@ struct Inner {
     news: watch::Sender<Halves>,
     /// Goes up with what the hub is to hear.
     said: watch::Sender<u64>,
+    /// Goes up whenever the hub tells by itself what it wants.
+    told: AtomicU64,
 }
 
 impl Twin {
@@ -109,6 +112,7 @@ impl Twin {
             kept: Mutex::new(kept),
             news,
             said,
+            told: AtomicU64::new(0),
         })))
     }
 
@@ -167,12 +171,19 @@ impl Twin {
         })
     }
 
-    /// This is what the hub has. What the device wants to be known of it stays; the first time,
+    /// How often the hub has told by itself what it wants.
+    #[must_use]
+    pub fn told(&self) -> u64 {
+        self.0.told.load(Ordering::Acquire)
+    }
+
+    /// This is what the hub had when it was asked; `asked` is [`Twin::told`] of before. What the device wants to be known of it stays; the first time,
     /// what the hub knows of an earlier life of the device stays beside it.
     ///
     /// # Errors
     /// [`TwinError`].
-    pub fn compare(&self, hub: Halves) -> Result<(), TwinError> {
+    pub fn compare(&self, hub: Halves, asked: u64) -> Result<(), TwinError> {
+        let news = self.told() != asked;
         self.change(|kept| {
             let ours = &mut kept.halves.reported;
             if kept.heard.is_none() {
@@ -184,18 +195,25 @@ impl Twin {
             }
             ours.version = hub.reported.version;
             kept.heard = Some(hub.reported.document);
-            kept.halves.desired = hub.desired;
+            // What it has told since is newer, whatever a hub wants that was put back.
+            if !news {
+                kept.halves.desired = hub.desired;
+            }
             Ok(())
         })
     }
 
-    /// The hub wants the device to be `document`.
+    /// The hub wants the device to be `document`. What is older than what is known is left alone.
     ///
     /// # Errors
     /// [`TwinError`].
     pub fn desired(&self, version: u64, document: Value) -> Result<(), TwinError> {
         merge_patch::check(&document)?;
         self.change(|kept| {
+            if version < kept.halves.desired.version {
+                return Ok(());
+            }
+            self.0.told.fetch_add(1, Ordering::AcqRel);
             kept.halves.desired = Half {
                 version,
                 document: object(document),
@@ -275,7 +293,8 @@ mod tests {
     fn what_is_reported_without_a_hub_is_one_patch_later_also_after_a_restart() {
         let folder = TempDir::new().unwrap();
         let twin = Twin::open(folder.path()).unwrap();
-        twin.compare(hub_has(&json!({"a": {"x": 1}}), 4)).unwrap();
+        twin.compare(hub_has(&json!({"a": {"x": 1}}), 4), 0)
+            .unwrap();
         twin.report(json!({"a": 5})).unwrap();
         twin.report(json!({"a": {"c": 2}})).unwrap();
         drop(twin);
@@ -296,7 +315,8 @@ mod tests {
         let twin = Twin::open(folder.path()).unwrap();
         twin.report(json!({"b": 2})).unwrap();
         assert_eq!(twin.unheard(), None);
-        twin.compare(hub_has(&json!({"a": 1, "b": 1}), 4)).unwrap();
+        twin.compare(hub_has(&json!({"a": 1, "b": 1}), 4), 0)
+            .unwrap();
         assert_eq!(twin.unheard().unwrap().patch, json!({"b": 2}));
         let reported = twin.watch().borrow().reported.clone();
         assert_eq!(Value::Object(reported.document), json!({"a": 1, "b": 2}));
@@ -306,13 +326,13 @@ mod tests {
     fn a_report_whose_answer_was_lost_leaves_nothing_behind_at_the_hub() {
         let folder = TempDir::new().unwrap();
         let twin = Twin::open(folder.path()).unwrap();
-        twin.compare(Halves::default()).unwrap();
+        twin.compare(Halves::default(), 0).unwrap();
         twin.report(json!({"a": 1})).unwrap();
         let sent = twin.unheard().unwrap().patch;
         // The hub has merged it, and nobody has heard that it has.
         twin.report(json!({"a": null})).unwrap();
         assert_eq!(twin.unheard(), None);
-        twin.compare(hub_has(&sent, 1)).unwrap();
+        twin.compare(hub_has(&sent, 1), 0).unwrap();
         assert_eq!(twin.unheard().unwrap().patch, json!({"a": null}));
     }
 
@@ -320,7 +340,7 @@ mod tests {
     fn what_is_said_while_the_hub_is_told_is_not_lost() {
         let folder = TempDir::new().unwrap();
         let twin = Twin::open(folder.path()).unwrap();
-        twin.compare(Halves::default()).unwrap();
+        twin.compare(Halves::default(), 0).unwrap();
         twin.report(json!({"a": 1})).unwrap();
         let sent = twin.unheard().unwrap();
         twin.report(json!({"b": 2})).unwrap();
@@ -340,6 +360,20 @@ mod tests {
         assert!(!watch.has_changed().unwrap());
         let again = Twin::open(folder.path()).unwrap();
         assert_eq!(again.watch().borrow().desired.document["price"], 25);
+    }
+
+    #[test]
+    fn what_is_told_late_does_not_take_the_place_of_what_is_newer() {
+        let folder = TempDir::new().unwrap();
+        let twin = Twin::open(folder.path()).unwrap();
+        let asked = twin.told();
+        twin.desired(5, json!({"price": 5})).unwrap();
+        twin.desired(4, json!({"price": 4})).unwrap();
+        twin.compare(Halves::default(), asked).unwrap();
+        assert_eq!(twin.watch().borrow().desired.version, 5);
+        // A hub that was put back wants less.
+        twin.compare(Halves::default(), twin.told()).unwrap();
+        assert_eq!(twin.watch().borrow().desired.version, 0);
     }
 
     #[test]

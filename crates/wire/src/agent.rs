@@ -47,6 +47,8 @@ pub const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 /// What the hub wishes of its agents, as things are now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alive {
+    /// What time the hub has: milliseconds since 1970-01-01T00:00:00Z.
+    pub now_millis: i64,
     /// For how long an agent may say nothing before the hub gives it up, in seconds.
     pub silence_seconds: u32,
     /// Over how many seconds all come back, evenly, whose connections end at the same time: as long
@@ -151,7 +153,8 @@ pub struct Answer {
     pub payload: Blob,
 }
 
-/// Bytes: `bin` in MessagePack, base 64 with padding (RFC 4648, section 4) in JSON.
+/// Bytes: base 64 with padding (RFC 4648, section 4) where the form is read by people, as JSON is, and
+/// as they are elsewhere.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Blob(pub Vec<u8>);
 

@@ -130,10 +130,13 @@ impl WrittenLocal {
 
 /// Whether it is an address that a device may go to: over TLS, or on this machine.
 fn is_address(text: &str) -> bool {
+    if text.contains(['?', '#', '@']) {
+        return false;
+    }
     let here = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
     let rest = |start: &str| text.strip_prefix(start);
     match rest("https://") {
-        Some(host) => !host.is_empty() && !host.starts_with('/') && !host.contains(['?', '#', '@']),
+        Some(host) => !host.is_empty() && !host.starts_with('/'),
         None => here
             .into_iter()
             .filter_map(rest)

@@ -37,6 +37,7 @@ fn a_device_goes_to_its_hub_over_tls_or_stays_on_its_machine() {
         "https:///client",
         "hub.example",
         "https://user@hub.example",
+        "http://localhost:x@hub.example",
         "https://hub.example?hub=pos",
         "",
     ] {

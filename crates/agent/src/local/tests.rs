@@ -303,7 +303,7 @@ fn a_token_that_is_none_is_not_taken() {
     fs::remove_file(&path).unwrap();
     Token::read_or_make(&path).unwrap();
     let made = fs::metadata(&path).unwrap();
-    assert_eq!((made.len(), made.permissions().mode() & 0o777), (43, 0o640));
+    assert_eq!((made.len(), made.permissions().mode() & 0o777), (43, 0o600));
 }
 
 #[test]

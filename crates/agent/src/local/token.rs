@@ -1,4 +1,4 @@
-//! The token that software on loopback shows: made by the agent, readable by its owner and group.
+//! The token that software on loopback shows: made by the agent, and readable by its user alone.
 
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -31,8 +31,8 @@ const MAX_FILE: u64 = 256;
 /// The least characters of a token that somebody else has made.
 const LEAST: usize = 20;
 
-/// Who may read the file beside its owner.
-const MODE: u32 = 0o640;
+/// Only its owner may read the file.
+const MODE: u32 = 0o600;
 
 /// The token.
 #[derive(Clone)]

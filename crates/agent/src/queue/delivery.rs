@@ -3,7 +3,7 @@
 use outgate_wire::agent::{self, Blob, Delivery};
 use time::format_description::well_known::Rfc3339;
 
-use super::entry::{Kind, Priority, Said, Waiting};
+use super::entry::{Kind, MAX_PROPERTIES, MAX_PROPERTIES_BYTES, Priority, Said, Waiting};
 
 /// The named text that tells the hub when an event was said, as RFC 3339 has it, if the device
 /// knows. One of that name that the event has already stays.
@@ -44,8 +44,15 @@ pub fn deliveries(batch: &[Waiting]) -> Vec<Stretch> {
 fn entry(waiting: &Waiting) -> agent::Entry {
     let entry = &waiting.entry;
     let mut properties = entry.properties.clone();
+    let bytes: usize = properties
+        .iter()
+        .map(|(name, text)| name.len() + text.len())
+        .sum();
     if let Said::Known(said) | Said::Reckoned(said) = waiting.said
         && let Ok(said) = said.format(&Rfc3339)
+        // Better undated than refused.
+        && properties.len() < MAX_PROPERTIES
+        && bytes + SAID.len() + said.len() <= MAX_PROPERTIES_BYTES
     {
         properties.entry(SAID.to_owned()).or_insert(said);
     }

@@ -87,7 +87,7 @@ impl Written {
         let most = |key, given, default| within(key, given, default, 1..=10_000);
         let connections = most("echo.signalr-connections", self.signalr_connections, 100)?;
         let key = "echo.signalr-connections-a-source";
-        let connections_a_source = most(key, self.signalr_connections_a_source, 20)?;
+        let connections_a_source = most(key, self.signalr_connections_a_source, 50)?;
         let key = "echo.signalr-seconds";
         let seconds = within(key, self.signalr_seconds, 60, 1..=3_600)?;
         let Some(text) = self.signalr.clone() else {

@@ -116,6 +116,9 @@ impl WrittenReminders {
             let seconds = within(key, written, usual, 0..=most)?;
             Ok(Duration::from_secs(seconds.into()))
         };
+        if self.every_seconds == Some(0) {
+            return value("push.reminders.every-seconds", "1 to 86400");
+        }
         let fits = |text: &String| (1..=MAX_SHOWN).contains(&text.len());
         if !self.title.iter().chain(&self.body).all(fits) {
             let right = format!("a title and a body of 1 to {MAX_SHOWN} bytes");
@@ -224,6 +227,7 @@ mod tests {
             "commands = ['a*']",
             "commands = ['*']\nafter-seconds = 3601",
             "commands = ['*']\nevery-seconds = 86401",
+            "commands = ['*']\nevery-seconds = 0",
             "commands = ['*']\ntitle = ''",
             &format!("commands = ['*']\nbody = '{long}'"),
         ] {

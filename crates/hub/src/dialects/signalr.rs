@@ -28,7 +28,9 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use http::StatusCode;
 use outgate_core::Core;
-use outgate_signalr_server::{Builder, Hub, SignalR as Library, SignalRService, SlowPeer};
+use outgate_signalr_server::{
+    Builder, Hub, Protocol, SignalR as Library, SignalRService, SlowPeer,
+};
 use outgate_wire::agent as wire;
 use tokio::sync::{Semaphore, watch};
 
@@ -199,7 +201,11 @@ impl Served {
     fn agents(state: &State) -> Self {
         let of = (Form::Agent, agent::settings());
         Self::of(state, Shared::new(state, of, None), |it| {
-            it.on(wire::ALIVE, agent::alive)
+            // So that an agent is answered that it is heard while something else waits its turn.
+            it.parallel_calls(agent::PARALLEL_CALLS)
+                .calls_waiting_max(agent::PARALLEL_CALLS)
+                .protocols([Protocol::Json])
+                .on(wire::ALIVE, agent::alive)
                 .on(wire::DELIVER, agent::deliver)
                 .on(wire::LOG, agent::log)
                 .on(wire::TWIN, methods::twin)

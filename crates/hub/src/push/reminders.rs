@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
+use outgate_core::Core;
 use outgate_core::reminders::{Due, Reminded, Reminder};
-use outgate_core::{Core, Refusal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -58,13 +58,10 @@ async fn remind(core: &Core, push: &Push, settings: &Reminders, timer: &Timer) {
         let next = match due {
             Ok(due) => {
                 for reminder in due.reminders {
-                    let (core, push) = (core.clone(), push.clone());
+                    let (core, push, timer) = (core.clone(), push.clone(), timer.clone());
                     let message = message(settings, &reminder, &core);
-                    under_way.spawn(async move {
-                        if let Err(refusal) = one(&core, &push, &message, reminder).await {
-                            tracing::error!(error = %refusal, "how a reminder ended is not noted");
-                        }
-                    });
+                    under_way
+                        .spawn(async move { one(&core, &push, &timer, &message, reminder).await });
                 }
                 due.next
             }
@@ -100,21 +97,28 @@ fn message(settings: &Reminders, reminder: &Reminder, core: &Core) -> Message {
     }
 }
 
-/// Pushes to each registration of one device.
-async fn one(
-    core: &Core,
-    push: &Push,
-    message: &Message,
-    reminder: Reminder,
-) -> Result<(), Refusal> {
+/// Pushes to each registration of one device, and notes how that ended: for as long as that is not
+/// noted the device is reminded of nothing else.
+async fn one(core: &Core, push: &Push, timer: &Timer, message: &Message, reminder: Reminder) {
     let Reminder { device, at, .. } = reminder;
     let outcomes = push.send(message, &at, DEADLINE).await;
     let is_late = outcomes.iter().any(|it| matches!(it, Outcome::Late(_)));
-    super::forget_gone(core, &device, at, &outcomes).await?;
-    let how = if is_late {
-        Reminded::Later
-    } else {
-        Reminded::Done
-    };
-    core.reminders.ended(&device, how).await
+    if let Err(refusal) = super::forget_gone(core, &device, at, &outcomes).await {
+        // They are found to be gone again by the next push.
+        tracing::warn!(error = %refusal, "registrations that are gone are not forgotten");
+    }
+    loop {
+        let how = if is_late {
+            Reminded::Later
+        } else {
+            Reminded::Done
+        };
+        match core.reminders.ended(&device, how).await {
+            Ok(()) => return,
+            Err(refusal) => {
+                tracing::error!(error = %refusal, "how a reminder ended is not noted yet");
+                timer.wait(STORE_WAIT).await;
+            }
+        }
+    }
 }

@@ -8,7 +8,7 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
 use outgate_agent::agent::Agent;
 use outgate_agent::config::{Config, MAX_FILE};
@@ -105,7 +105,7 @@ async fn serve(config: &Config) -> Result<ExitCode, Failure> {
     let mut signals = Signals::listen()?;
     let proxying = ProxyArgs::of_agent(&config.proxy).proxying()?;
     let agent = Agent::start(config, proxying).await;
-    let agent = agent.map_err(|error| Failure::Input(error.into()))?;
+    let mut agent = agent.map_err(|error| Failure::Input(error.into()))?;
     let mut lines = format!("keeping in {}\n", config.data.display());
     if let Some(socket) = &config.local.socket {
         lines.push_str(&format!("listening on {}\n", socket.display()));
@@ -114,9 +114,21 @@ async fn serve(config: &Config) -> Result<ExitCode, Failure> {
         lines.push_str(&format!("listening on http://{address}\n"));
     }
     print(&lines)?;
-    // A token that has changed is read for each connection; nothing else is read again.
-    while let Heard::HangUp = signals.next().await {
-        say("the configuration is read at the start only; the token for each connection");
+    loop {
+        let heard = tokio::select! {
+            heard = signals.next() => heard,
+            () = agent.ended() => {
+                let error = anyhow!("a part of the agent has ended by itself: start it anew");
+                return Err(Failure::Internal(error));
+            }
+        };
+        match heard {
+            // A token that has changed is read for each connection; nothing else is read again.
+            Heard::HangUp => {
+                say("the configuration is read at the start only; the token for each connection");
+            }
+            Heard::End => break,
+        }
     }
     say("stopping");
     tokio::select! {

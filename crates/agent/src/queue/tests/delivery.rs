@@ -108,3 +108,23 @@ async fn a_delivery_is_never_larger_than_the_hub_takes() {
     }
     assert_eq!(sizes, [MAX_ENTRIES_BYTES, MAX_PAYLOAD + 1]);
 }
+
+#[tokio::test]
+async fn what_has_no_room_for_its_date_is_delivered_without() {
+    let (_folder, clock, queue) = queue(ROOMY);
+    clock.set(1_893_456_000);
+    for (count, bytes) in [(MAX_PROPERTIES, 1), (1, MAX_PROPERTIES_BYTES - 2)] {
+        let mut full = Entry::event("full", "");
+        let text = |number: usize| (format!("{number:02}"), "x".repeat(bytes));
+        full.properties = (0..count).map(text).collect();
+        queue.push(full).await.unwrap();
+    }
+    let stretches = deliveries(&queue.batch(9).await.unwrap());
+    let entries = &stretches[0].delivery.entries;
+    assert_eq!(entries.len(), 2);
+    assert!(
+        entries
+            .iter()
+            .all(|entry| !entry.properties.contains_key(SAID))
+    );
+}

@@ -45,6 +45,13 @@ const SILENCE_SECONDS: u32 = 30;
 /// of one core, and logging in a little more; the rest is for what they say then.
 const BACK_A_SECOND: usize = 500;
 
+/// The calls of one agent that are carried out at a time. It sends one delivery of a stream at a
+/// time, and so keeps their order itself.
+pub(super) const PARALLEL_CALLS: usize = 4;
+
+/// When a command is told again that an agent could not take.
+pub(super) const TOLD_AGAIN: Duration = Duration::from_secs(5);
+
 /// The hub as it would be configured.
 pub(super) fn settings() -> SignalRHub {
     SignalRHub {
@@ -67,6 +74,7 @@ pub(super) async fn alive(State(hub): State<Arc<Shared>>) -> Result<wire::Alive,
     hub.metrics.signalr_invoked(NAME, Direction::In, 1);
     let seconds = hub.core.sessions.count().div_ceil(BACK_A_SECOND).max(1);
     Ok(wire::Alive {
+        now_millis: hub.core.clock.now().as_millis(),
         silence_seconds: SILENCE_SECONDS,
         spread_seconds: u32::try_from(seconds).unwrap_or(u32::MAX),
     })
@@ -111,14 +119,19 @@ pub(super) async fn log(
         refused: Vec::new(),
     };
     for entry in delivery.entries.into_iter().take(wire::MAX_ENTRIES) {
-        reached.place = entry.number;
         match read_logs(entry.content_type, entry.payload).await? {
-            Ok(logs) => keep_logs(&hub, &guest, logs).await.map_err(told)?,
+            Ok(logs) => match keep_logs(&hub, &guest, logs, reached.place == 0).await {
+                Ok(()) => {}
+                // What is kept is told, so that it does not come again.
+                Err(_) if reached.place > 0 => return Ok(reached),
+                Err(refusal) => return Err(told(refusal)),
+            },
             Err(why) => reached.refused.push(wire::Refused {
                 number: entry.number,
                 why,
             }),
         }
+        reached.place = entry.number;
     }
     Ok(reached)
 }
@@ -142,12 +155,19 @@ async fn read_logs(
         .map_err(|problem| problem.detail().to_owned()))
 }
 
-/// Keeps logs. Those that come too soon after others wait for their turn.
-async fn keep_logs(hub: &Shared, guest: &Guest, logs: NewLogs) -> Result<(), Refusal> {
+/// Keeps logs. Those that come too soon after others wait for their turn, if they may.
+async fn keep_logs(
+    hub: &Shared,
+    guest: &Guest,
+    logs: NewLogs,
+    may_wait: bool,
+) -> Result<(), Refusal> {
     loop {
         let pass = guest.session()?.pass();
         match hub.core.logs.append(pass, logs.clone()).await {
-            Err(Refusal::Limited { retry_after, .. }) => tokio::time::sleep(retry_after).await,
+            Err(Refusal::Limited { retry_after, .. }) if may_wait => {
+                tokio::time::sleep(retry_after).await;
+            }
             kept => return kept.map(drop),
         }
     }

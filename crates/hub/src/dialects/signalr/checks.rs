@@ -32,10 +32,10 @@ use crate::http::begun;
 use crate::hub;
 use crate::metrics::Metrics;
 
-/// How often one source may begin: negotiate, or open a transport. A check begins 7 times, over
+/// How often one source may begin: negotiate, or open a transport. A check begins 11 times, over
 /// IPv4 and over IPv6, and a site's machines may share an address.
 const BEGINNINGS: Rate = Rate {
-    burst: 140,
+    burst: 220,
     every: Duration::from_millis(500),
 };
 

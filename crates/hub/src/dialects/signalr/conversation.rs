@@ -199,6 +199,12 @@ impl<'a> Device<'a> {
         let how = match answer {
             Ok(how) => how,
             Err(InvokeError::NoResult) => Settlement::Completed,
+            Err(InvokeError::Client(error)) if self.hub.form == Form::Agent => {
+                // An agent says in its answer what has become of a command: this one it never saw.
+                tracing::debug!(command = %command.id, error, "an agent cannot take a command");
+                tokio::time::sleep(agent::TOLD_AGAIN).await;
+                Settlement::Abandoned
+            }
             Err(InvokeError::Client(error)) => {
                 tracing::debug!(command = %command.id, error, "a device rejects a command");
                 Settlement::Rejected
@@ -245,6 +251,8 @@ impl<'a> Device<'a> {
         };
         if let Err(refusal) = calls.answer(self.session, &call.id, answer) {
             tracing::debug!(error = %refusal, "an answer was not taken");
+            // So that whoever called does not wait for another. Nobody may wait any more.
+            let _ = calls.decline(self.session, &call.id);
         }
     }
 
