@@ -33,6 +33,9 @@ struct Result {
     /// How many probes of `prometheus-blackbox-exporter` failed, of how many; none where it was
     /// not tried.
     exporter: Option<(usize, usize)>,
+    /// The lanes that failed, with their evidence, when the check was wrong: what went wrong once may
+    /// not do so again for whoever looks for it.
+    evidence: Vec<Json>,
 }
 
 impl Result {
@@ -47,13 +50,20 @@ impl Result {
         let report = read_json(&ran);
         let causes = || report["causes"].as_array().expect("causes").iter();
         let found = causes().map(|one| ["kind", "owner", "subject"].map(|part| text(&one[part])));
-        Self {
+        let mut result = Self {
             verdict: text(&report["verdict"]),
             found: found.collect(),
             said: causes().map(|one| text(&one["what"])).collect(),
             exporter: exporter::run(&scenario),
+            evidence: Vec::new(),
             scenario,
+        };
+        if !result.right() {
+            let lanes = report["lanes"].as_array().into_iter().flatten();
+            let failed = lanes.filter(|lane| lane["outcome"] == "fail");
+            result.evidence = failed.cloned().collect();
         }
+        result
     }
 
     fn single(&self) -> bool {
@@ -276,13 +286,15 @@ fn the_check_names_what_is_wrong_in_as_many_scenarios_as_the_page_says() {
         percent(figures.pairs_right, figures.pairs) >= PAIR_FLOOR,
         "{page}"
     );
+    let evidence: Vec<_> = results.iter().flat_map(|one| &one.evidence).collect();
+    let evidence = json!(evidence);
     let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/check-accuracy.md");
     let committed = std::fs::read_to_string(committed).unwrap_or_default();
     let compared = results.iter().any(|one| one.exporter.is_some());
     assert!(
         comparable(&committed, compared) == comparable(&page, compared),
         "docs/check-accuracy.md is not what was found; look at the difference, and if it is for \
-         the better: cp {}/check-accuracy.md docs/\n{page}",
+         the better: cp {}/check-accuracy.md docs/\n{page}\n{evidence}",
         folder.display()
     );
 }
