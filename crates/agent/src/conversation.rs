@@ -14,6 +14,7 @@ use thiserror::Error;
 use time::OffsetDateTime;
 use tokio::sync::{oneshot, watch};
 
+use crate::chain::chain;
 use crate::device::Device;
 use crate::queue::{Kind, MAX_BATCH, MachineClock, QueueError, deliveries};
 use crate::status::{self, Trouble};
@@ -213,12 +214,7 @@ where
 }
 
 fn note(device: &Device, part: &'static str, error: &(dyn std::error::Error + 'static)) {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
+    let text = chain(error);
     tracing::warn!(
         part,
         error = text,

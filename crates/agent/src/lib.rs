@@ -6,6 +6,7 @@
 //! column of and the local page and API read.
 
 pub mod agent;
+mod chain;
 pub mod config;
 pub mod conversation;
 pub mod device;

@@ -1,6 +1,5 @@
 //! One way up to the hub, and the connection that comes of it: a client of SignalR that connects once.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tokio::task::JoinHandle;
 use super::driver::{Plan, Told};
 use super::way::Way;
 use super::{Dial, Down};
+use crate::chain::chain;
 
 /// How long the client may be silent by itself: for ever, since the link asks, at times of its own.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -182,16 +182,4 @@ fn down(cause: &Cause, was_up: bool) -> Down {
     Down::Failed {
         retry_after: cause.retry_after().or(of_transports.max()),
     }
-}
-
-/// An error and its sources.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::climb;
 use super::driver::Plan;
+use crate::chain::chain;
 
 /// The most ports that are tried.
 pub const PORTS_MAX: usize = 16;
@@ -88,10 +89,10 @@ async fn open_at(plan: &Plan, port: u16) -> Result<Client, String> {
     let hub = at(&plan.hub, port);
     let client = climb::client(plan, &hub, &plan.settings.transports)?;
     let started = client.start().await;
-    started.map_err(|cause| climb::chain(&cause))?;
+    started.map_err(|cause| chain(&cause))?;
     match client.invoke::<Alive>(ALIVE, ()).await {
         Ok(_) | Err(CallError::Hub { .. } | CallError::Read { .. }) => Ok(client),
-        Err(error) => Err(climb::chain(&error)),
+        Err(error) => Err(chain(&error)),
     }
 }
 
