@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 /// Heartbeats in a row that must be answered before the next silence is tried that is longer.
 const PASSED_MIN: u32 = 3;
+/// How far the timers of middleboxes stray that count whole seconds and look at them once a second:
+/// one may cut that much sooner than it did before.
+const GRAIN: Duration = Duration::from_secs(2);
 /// How long a cut is held against the network. Middleboxes are replaced, and a silence that is
 /// shorter than need be costs little.
 pub const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
@@ -104,7 +107,9 @@ impl Beat {
         self.passed += 1;
         if self.passed >= PASSED_MIN {
             self.passed = 0;
-            let most = self.cut.map_or(bounds.most, |(cut, _)| cut * 3 / 4);
+            let most = self.cut.map_or(bounds.most, |(cut, _)| {
+                (cut * 3 / 4).min(cut.saturating_sub(GRAIN))
+            });
             let longer = (self.silence(bounds) * 3 / 2).min(most);
             self.silence = self.silence.max(longer);
         }
@@ -176,7 +181,24 @@ mod tests {
             rest.iter()
                 .all(|it| *it >= BOUNDS.least && *it < Duration::from_secs(2))
         );
-        assert_eq!(*rest.last().unwrap(), Duration::from_millis(1500));
+        // Timers that count whole seconds may cut a second sooner than they did.
+        assert_eq!(*rest.last().unwrap(), BOUNDS.least);
+    }
+
+    #[test]
+    fn after_a_cut_silences_grow_to_three_quarters_of_it_and_stay_clear_of_coarse_timers() {
+        for (idle, grown) in [(4, 2000), (5, 3000), (8, 6000), (40, 30_000)] {
+            let mut beat = Beat::known(
+                Duration::from_secs(idle) / 2,
+                Some((Duration::from_secs(idle), Instant::now())),
+            );
+            live(&mut beat, Duration::from_secs(idle), 20);
+            assert_eq!(
+                beat.silence(&BOUNDS),
+                Duration::from_millis(grown),
+                "{idle}"
+            );
+        }
     }
 
     #[test]
