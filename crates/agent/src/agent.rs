@@ -13,6 +13,7 @@ use outgate_wire::agent::PATH;
 use thiserror::Error;
 use tokio::task::JoinSet;
 
+use crate::clock::{self, Keeper};
 use crate::config::Config;
 use crate::conversation;
 use crate::device::Device;
@@ -89,16 +90,27 @@ impl Agent {
     /// [`StartError`].
     pub async fn start(config: &Config, proxying: Proxying) -> Result<Self, StartError> {
         make_folder(&config.data)?;
-        let clock = Arc::new(MachineClock::new()?);
-        let queue = Queue::open(&config.data, config.queue.into(), Arc::clone(&clock) as _)?;
+        let dates = Arc::new(MachineClock::new()?);
+        let queue = Queue::open(&config.data, config.queue.into(), Arc::clone(&dates) as _)?;
         let twin = Twin::open(&config.data)?;
         let board = Board::new(config.product.as_ref().map(ToString::to_string));
+        let clock = Keeper::new(clock::Plan::new(
+            config.clock.clone(),
+            &config.data,
+            dates,
+            board.clone(),
+        ));
         let device = Device::new(queue, Inbox::default(), twin, board);
         let local = Local::listen(&config.local, &config.data).await?;
         let address = local.address();
-        let driven = driver::start(plan(config, proxying, &device)?)?;
+        let driven = driver::start(plan(config, proxying, &device, &clock)?)?;
         let mut tasks = JoinSet::new();
         tasks.spawn(local.serve(device.clone()));
+        tasks.spawn(driven.on_time(clock.clone()));
+        tasks.spawn({
+            let clock = clock.clone();
+            async move { clock.keep().await }
+        });
         tasks.spawn({
             let (current, device) = (driven.current(), device.clone());
             async move { conversation::carry(current, &device, &clock).await }
@@ -153,7 +165,12 @@ fn file(path: &Path, source: io::Error) -> StartError {
     }
 }
 
-fn plan(config: &Config, proxying: Proxying, device: &Device) -> Result<Plan, StartError> {
+fn plan(
+    config: &Config,
+    proxying: Proxying,
+    device: &Device,
+    clock: &Keeper,
+) -> Result<Plan, StartError> {
     // So that a file that is not there is told now, and not each time that it is needed.
     token(&config.token_file).map_err(|source| file(&config.token_file, source))?;
     let token_file = config.token_file.clone();
@@ -164,6 +181,7 @@ fn plan(config: &Config, proxying: Proxying, device: &Device) -> Result<Plan, St
         way: PathConfig {
             roots: roots(config)?,
             proxying,
+            clock: Arc::new(clock.clone()),
             ..PathConfig::default()
         },
         token: Arc::new(move || token(&token_file)),
@@ -172,6 +190,7 @@ fn plan(config: &Config, proxying: Proxying, device: &Device) -> Result<Plan, St
         network: Arc::new(move || network::here(proxy.as_deref())),
         memory: Some(config.data.join(NETWORKS)),
         board: device.board.clone(),
+        clock: Some(clock.clone()),
     })
 }
 

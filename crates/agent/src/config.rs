@@ -1,5 +1,6 @@
 //! What the agent is told: one file, in TOML.
 
+mod clock;
 mod file;
 #[cfg(test)]
 mod tests;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+pub use self::clock::{Clock, MAX_SERVERS};
 use self::file::File;
 
 /// The most bytes of a configuration file.
@@ -37,6 +39,8 @@ pub struct Config {
     pub queue: Queue,
     /// Where the vendor's own software finds the agent.
     pub local: Local,
+    /// Who is asked what time it is.
+    pub clock: Clock,
 }
 
 /// Which proxy the way to the hub goes through, in the words of `outgate check`.

@@ -15,9 +15,10 @@ use time::OffsetDateTime;
 use tokio::sync::{oneshot, watch};
 
 use crate::chain::chain;
+use crate::clock::Keeper;
 use crate::device::Device;
-use crate::queue::{Kind, MAX_BATCH, MachineClock, QueueError, deliveries};
-use crate::status::{self, Trouble};
+use crate::queue::{Kind, MAX_BATCH, QueueError, deliveries};
+use crate::status::Trouble;
 use crate::twin::{Halves, TwinError};
 
 /// How long it is waited after the hub did not take something; it doubles.
@@ -32,6 +33,8 @@ const CALL_LASTS: Duration = Duration::from_secs(300);
 
 /// How often the hub is asked what time it has.
 const TIME_EVERY: Duration = Duration::from_secs(60 * 60);
+/// To what it tells it.
+const ROUNDED: Duration = Duration::from_millis(1);
 /// How soon it must answer to be believed.
 const TIME_SOON: Duration = Duration::from_secs(2);
 
@@ -93,11 +96,7 @@ fn no_room() -> Answer {
 
 /// Speaks over whichever connection carries everything, for as long as there may be one; `clock` is
 /// told what time the hub has.
-pub async fn carry(
-    mut current: watch::Receiver<Option<Client>>,
-    device: &Device,
-    clock: &MachineClock,
-) {
+pub async fn carry(mut current: watch::Receiver<Option<Client>>, device: &Device, clock: &Keeper) {
     loop {
         let client = current.borrow_and_update().clone();
         let speaking = async {
@@ -115,9 +114,9 @@ pub async fn carry(
 }
 
 /// Speaks over a connection until it is over.
-async fn converse(client: &Client, device: &Device, clock: &MachineClock) {
+async fn converse(client: &Client, device: &Device, clock: &Keeper) {
     // Before anything else is said, so that the hub is told when it was.
-    let told = ask_time(client, device, clock).await;
+    let told = ask_time(client, clock).await;
     let told = told.unwrap_or_else(|error| {
         tracing::debug!(%error, "the hub does not say what time it has");
         false
@@ -126,20 +125,19 @@ async fn converse(client: &Client, device: &Device, clock: &MachineClock) {
     tokio::join!(
         until_over(device, "queue", || send(client, device)),
         until_over(device, "twin", || compare(client, device)),
-        until_over(device, "clock", || keep_time(client, device, clock, wait)),
+        until_over(device, "clock", || keep_time(client, clock, wait)),
     );
 }
 
 /// Asks the hub again and again what time it has, for ever.
 async fn keep_time(
     client: &Client,
-    device: &Device,
-    clock: &MachineClock,
+    clock: &Keeper,
     mut wait: Duration,
 ) -> Result<Infallible, Stopped> {
     loop {
         tokio::time::sleep(wait).await;
-        let told = ask_time(client, device, clock).await?;
+        let told = ask_time(client, clock).await?;
         wait = if told {
             TIME_EVERY
         } else {
@@ -149,11 +147,7 @@ async fn keep_time(
 }
 
 /// Asks the hub what time it has, and believes it when the answer comes soon; tells whether it did.
-async fn ask_time(
-    client: &Client,
-    device: &Device,
-    clock: &MachineClock,
-) -> Result<bool, CallError> {
+async fn ask_time(client: &Client, clock: &Keeper) -> Result<bool, CallError> {
     let asked = tokio::time::Instant::now();
     let alive: Alive = client.invoke(ALIVE, ()).await?;
     let took = asked.elapsed();
@@ -165,16 +159,7 @@ async fn ask_time(
     if took > TIME_SOON {
         return Ok(false);
     }
-    clock.set(now);
-    let offset = (now - OffsetDateTime::now_utc()).whole_seconds();
-    device.board.write(|status| {
-        status.clock = status::Clock {
-            trusted: true,
-            source: Some("hub".to_owned()),
-            offset_millis: Some(offset.saturating_mul(1_000)),
-        };
-    });
-    Ok(true)
+    Ok(clock.hub(now, took / 2 + ROUNDED))
 }
 
 /// Why something did not go on.

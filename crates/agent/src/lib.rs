@@ -7,6 +7,7 @@
 
 pub mod agent;
 mod chain;
+pub mod clock;
 pub mod config;
 pub mod conversation;
 pub mod device;

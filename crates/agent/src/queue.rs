@@ -55,6 +55,7 @@ pub use entry::{
     MAX_PROPERTIES_BYTES, Position, Priority, Said, Waiting,
 };
 pub use error::QueueError;
+pub(crate) use moment::up;
 pub use moment::{Boot, Clock, MachineClock, Moment};
 pub use open::OpenFailed;
 pub use outgate_store::OpenError;

@@ -3,6 +3,8 @@
 //!
 //! Everything here is plain data: a reader needs nothing of the parts themselves.
 
+mod clock;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
+pub use self::clock::{Clock, TimeSource};
 use crate::queue::Level;
 
 /// The most errors that are remembered; the oldest goes first.
@@ -93,17 +96,6 @@ pub enum RungState {
     Worked,
     /// It was tried here and did not hold traffic.
     Failed,
-}
-
-/// What time the device thinks it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Clock {
-    /// Whether a source has confirmed the time since the start.
-    pub trusted: bool,
-    /// Who has: `dhcp`, `configured`, `hub`, with the server's name or address.
-    pub source: Option<String>,
-    /// By how much the machine's own clock was wrong, in milliseconds; positive when it was behind.
-    pub offset_millis: Option<i64>,
 }
 
 /// What waits on disk for the hub.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::clock::WrittenClock;
 use super::{Config, ConfigError, DEFAULT_DATA, Local, Product, Proxy, Queue};
 
 const MEBIBYTE: u64 = 1024 * 1024;
@@ -32,6 +33,8 @@ pub(super) struct File {
     queue: WrittenQueue,
     #[serde(default)]
     local: WrittenLocal,
+    #[serde(default)]
+    clock: WrittenClock,
 }
 
 #[derive(Debug, Deserialize)]
@@ -82,6 +85,7 @@ impl File {
             }),
             queue: self.queue.checked()?,
             local: self.local.checked()?,
+            clock: self.clock.checked()?,
         })
     }
 }
@@ -151,7 +155,7 @@ fn within(key: &'static str, given: u64, range: RangeInclusive<u64>) -> Result<u
     wrong(key, &format!("{} to {}", range.start(), range.end()))
 }
 
-fn wrong<T>(key: &'static str, right: &str) -> Result<T, ConfigError> {
+pub(super) fn wrong<T>(key: &'static str, right: &str) -> Result<T, ConfigError> {
     Err(ConfigError::Value {
         key,
         right: right.to_owned(),

@@ -93,7 +93,10 @@ pub(super) fn client(plan: &Plan, hub: &str, rungs: &[Transport]) -> Result<Clie
     let path = Path::new(plan.way.clone()).map_err(|error| chain(&error))?;
     let token = plan.token.clone();
     let built = Client::builder(hub)
-        .connect(Way(path))
+        .connect(Way {
+            path,
+            clock: plan.clock.clone(),
+        })
         .token_factory(move || std::future::ready(token()))
         .transports_in_order(rungs)
         .retry(Policy::Never)

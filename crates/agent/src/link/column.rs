@@ -8,7 +8,8 @@ use time::OffsetDateTime;
 
 use super::driver::Plan;
 use super::{Doing, Link};
-use crate::status::{Board, LinkState, Rung, RungState, Trouble};
+use crate::clock::Keeper;
+use crate::status::{LinkState, Rung, RungState, Trouble};
 
 /// Writes how the link is, and why transports failed here.
 pub(super) fn write(plan: &Plan, link: &Link, reasons: &HashMap<Transport, String>, now: Instant) {
@@ -39,7 +40,8 @@ pub(super) fn write(plan: &Plan, link: &Link, reasons: &HashMap<Transport, Strin
         let column = &mut status.link;
         if column.state != state {
             column.state = state;
-            column.since = status.clock.trusted.then(OffsetDateTime::now_utc);
+            let clock = plan.clock.as_ref().filter(|_| status.clock.trusted);
+            column.since = clock.map(Keeper::time);
         }
         column.hub.clone_from(&plan.hub);
         column.ladder = plan.settings.transports.iter().map(rung).collect();
@@ -59,11 +61,13 @@ fn state(doing: Doing) -> LinkState {
 }
 
 /// Notes why there is no connection.
-pub(super) fn trouble(board: &Board, why: &str) {
-    board.trouble(Trouble {
-        at: OffsetDateTime::now_utc(),
+pub(super) fn trouble(plan: &Plan, why: &str) {
+    let clock = plan.clock.as_ref();
+    let (cause, clocks) = clock.and_then(Keeper::cause).unzip();
+    plan.board.trouble(Trouble {
+        at: clock.map_or_else(OffsetDateTime::now_utc, Keeper::time),
         part: "link",
-        text: why.to_owned(),
-        cause: None,
+        text: format!("{why}{}", clocks.unwrap_or_default()),
+        cause: cause.map(str::to_owned),
     });
 }

@@ -17,6 +17,7 @@ use super::climb::{self, Climb};
 use super::kept::Kept;
 use super::memory::Network;
 use super::{Dial, Down, Link, Output, Settings, column};
+use crate::clock::Keeper;
 use crate::status::{Board, LinkState};
 
 /// How often it is looked whether the device is on another network.
@@ -44,6 +45,8 @@ pub struct Plan {
     pub memory: Option<PathBuf>,
     /// Where it is shown how the link is.
     pub board: Board,
+    /// Whoever keeps the time, so that it is told when certificates are refused for their dates.
+    pub clock: Option<Keeper>,
 }
 
 /// A link that is driven until this is dropped or [`Driven::stop`]ped.
@@ -99,6 +102,18 @@ impl Driven {
         let _ = self.tell.send(Told::Change).await;
     }
 
+    /// Tells again and again that what has failed for the dates of certificates may go well now.
+    pub fn on_time(&self, clock: Keeper) -> impl Future<Output = ()> + Send + use<> {
+        let tell = self.tell.clone();
+        async move {
+            loop {
+                clock.retry().await;
+                // Whoever has ended needs to know nothing.
+                let _ = tell.send(Told::Change).await;
+            }
+        }
+    }
+
     /// Ends the connection in good order, within a few seconds.
     pub async fn stop(self) {
         self.stop.send_replace(true);
@@ -110,6 +125,7 @@ impl Driven {
 struct Driver {
     plan: Plan,
     link: Link,
+    network: Network,
     kept: Kept,
     climbs: HashMap<Dial, Climb>,
     current: watch::Sender<Option<Client>>,
@@ -127,10 +143,11 @@ impl Driver {
         // The keys of a hash come from the system's randomness.
         let seed = RandomState::new().hash_one(0);
         let network = (plan.network)();
-        let link = Link::new(plan.settings.clone(), memory, network, seed, now);
+        let link = Link::new(plan.settings.clone(), memory, network.clone(), seed, now);
         Self {
             plan,
             link,
+            network,
             kept,
             climbs: HashMap::new(),
             current,
@@ -161,7 +178,7 @@ impl Driver {
                 () = due => self.link.handle_timeout(Instant::now().into_std()),
                 _ = look.tick() => {
                     let now = Instant::now().into_std();
-                    self.link.handle_network((self.plan.network)(), now);
+                    self.look(now);
                     self.kept.write_if_due(&mut self.link, now);
                 }
             }
@@ -173,6 +190,18 @@ impl Driver {
         self.plan
             .board
             .write(|status| status.link.state = LinkState::Idle);
+    }
+
+    /// Looks which network the device is on.
+    fn look(&mut self, now: std::time::Instant) {
+        let network = (self.plan.network)();
+        if network != self.network {
+            self.network = network.clone();
+            if let Some(clock) = &self.plan.clock {
+                clock.on_network();
+            }
+        }
+        self.link.handle_network(network, now);
     }
 
     fn handle(&mut self, told: Told) {
@@ -203,7 +232,7 @@ impl Driver {
     fn note(&mut self, ended: &climb::Ended) {
         self.reasons.extend(ended.tried.iter().cloned());
         if ended.down != Down::Closed {
-            column::trouble(&self.plan.board, &ended.why);
+            column::trouble(&self.plan, &ended.why);
         }
     }
 

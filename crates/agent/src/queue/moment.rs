@@ -70,6 +70,11 @@ impl MachineClock {
     pub fn set(&self, now: OffsetDateTime) {
         *self.began.lock() = now.checked_sub(up().try_into().unwrap_or(time::Duration::MAX));
     }
+
+    /// The same, as the time at which the machine started.
+    pub fn set_began(&self, began: OffsetDateTime) {
+        *self.began.lock() = Some(began);
+    }
 }
 
 impl Clock for MachineClock {
@@ -85,7 +90,7 @@ impl Clock for MachineClock {
 }
 
 /// How long the machine has been running, with the time that it slept.
-fn up() -> Duration {
+pub(crate) fn up() -> Duration {
     let now = clock_gettime(ClockId::Boottime);
     let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
     Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or(0))

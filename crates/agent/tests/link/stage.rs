@@ -86,6 +86,7 @@ impl Stage {
             network: Arc::new(|| Network::behind(None, None, None)),
             memory: Some(self.folder.path().join("networks.json")),
             board: self.board.clone(),
+            clock: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! `outgate agent status`.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::Value;
@@ -43,6 +44,7 @@ fn lines(status: &Value) -> String {
         ("hub", text(status, "/link/hub")),
         ("link", text(status, "/link/state")),
         ("since", text(status, "/link/since")),
+        ("clock", clock(status)),
         ("waiting", text(status, "/queue/entries")),
         ("dropped", text(status, "/queue/dropped")),
     ];
@@ -58,6 +60,13 @@ fn lines(status: &Value) -> String {
         let (transport, state) = (text(rung, "/transport"), text(rung, "/state"));
         pairs.push(("rung", format!("{transport} {state}{reason}")));
     }
+    let asked = status.pointer("/clock/asked").and_then(Value::as_array);
+    for source in asked.into_iter().flatten() {
+        let refused = source.get("refused").and_then(Value::as_array);
+        for why in refused.into_iter().flatten().filter_map(Value::as_str) {
+            pairs.push(("no time", format!("{} {why}", text(source, "/source"))));
+        }
+    }
     let troubles = status.pointer("/troubles").and_then(Value::as_array);
     for trouble in troubles.into_iter().flatten().take(5) {
         let (at, part) = (text(trouble, "/at"), text(trouble, "/part"));
@@ -67,6 +76,23 @@ fn lines(status: &Value) -> String {
         ));
     }
     properties(pairs)
+}
+
+/// Who has told the time, and what that says of the machine's own clock.
+fn clock(status: &Value) -> String {
+    let offset = status
+        .pointer("/clock/offset_millis")
+        .and_then(Value::as_i64);
+    let Some(offset) = offset else {
+        return format!(
+            "nobody has told the time; not before {}",
+            text(status, "/clock/not_before")
+        );
+    };
+    let side = if offset < 0 { "ahead" } else { "behind" };
+    let seconds = Duration::from_millis(offset.unsigned_abs()).as_secs_f64();
+    let source = text(status, "/clock/source");
+    format!("told by {source}; the machine's own is {seconds:.3} s {side}")
 }
 
 /// What stands there, as text; `-` when nothing does.

@@ -1,0 +1,123 @@
+//! Asks time servers, as a check does.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use futures_util::future::join_all;
+use outgate_probe::{
+    Ask, Attempt, Finding, Host, Path, PathConfig, ResolverChoice, Transport, probe_for,
+};
+use outgate_wire::ntp::PORT;
+use time::OffsetDateTime;
+
+use super::{Heard, Reading, Source, leases};
+use crate::config;
+use crate::queue::up;
+
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// What is needed to ask.
+#[derive(Clone, Debug)]
+pub(super) struct Asking {
+    pub(super) clock: config::Clock,
+    pub(super) resolver: ResolverChoice,
+    /// Where this machine's DHCP client keeps its leases: `/`.
+    pub(super) root: PathBuf,
+}
+
+impl Asking {
+    /// Those that are asked, in their order.
+    pub(super) fn sources(&self) -> Vec<Source> {
+        let dhcp = self.clock.dhcp.then_some(Source::Dhcp);
+        let configured = (!self.clock.servers.is_empty()).then_some(Source::Configured);
+        dhcp.into_iter().chain(configured).collect()
+    }
+
+    /// Asks a source, within seconds.
+    pub(super) async fn ask(&self, source: Source) -> Heard {
+        match source {
+            Source::Dhcp => self.dhcp().await,
+            Source::Configured => self.servers(self.clock.servers.clone()).await,
+        }
+    }
+
+    /// What this machine's DHCP client has written down is there at once and needs no rights; the
+    /// network is asked when that leads nowhere.
+    async fn dhcp(&self) -> Heard {
+        let leased = leases::time_servers(&self.root).into_iter();
+        let leased: Vec<_> = leased.map(|at| (Host::Address(at), PORT)).collect();
+        let mut heard = self.servers(leased).await;
+        if heard.readings.is_empty() {
+            let asked = self.servers(vec![(Host::TimeServers, PORT)]).await;
+            heard.readings = asked.readings;
+            heard.silent.extend(asked.silent);
+        }
+        heard
+    }
+
+    async fn servers(&self, servers: Vec<(Host, u16)>) -> Heard {
+        // Against the time since the machine's start, which nobody puts forward or back meanwhile.
+        let path = Path::new(PathConfig {
+            resolver: self.resolver.clone(),
+            timeout: PATIENCE,
+            clock: std::sync::Arc::new(|| SystemTime::UNIX_EPOCH + up()),
+            ..PathConfig::default()
+        });
+        let path = match path {
+            Ok(path) => path,
+            Err(error) => {
+                return Heard {
+                    readings: Vec::new(),
+                    silent: vec![crate::chain::chain(&error)],
+                };
+            }
+        };
+        let asked = servers
+            .into_iter()
+            .map(|(host, port)| ask(host, port, &path));
+        let mut heard = Heard::default();
+        for one in join_all(asked).await {
+            heard.readings.extend(one.readings);
+            heard.silent.extend(one.silent);
+        }
+        heard
+    }
+}
+
+async fn ask(host: Host, port: u16, path: &Path) -> Heard {
+    let named = host.to_string();
+    let ask = Ask::new("ntp", host, Some(port), Transport::Udp);
+    let Some(probe) = probe_for("ntp") else {
+        return Heard::default();
+    };
+    of(&named, &probe.run(&ask, path).await)
+}
+
+/// What a finding comes to.
+fn of(named: &str, finding: &Finding) -> Heard {
+    let readings: Vec<Reading> = finding.attempts.iter().filter_map(reading).collect();
+    let why = finding.trouble.as_ref().filter(|_| readings.is_empty());
+    Heard {
+        silent: why
+            .map(|why| format!("{named}: {why}"))
+            .into_iter()
+            .collect(),
+        readings,
+    }
+}
+
+fn reading(attempt: &Attempt) -> Option<Reading> {
+    let ntp = attempt.ntp.as_ref()?;
+    let since_1970 = time::Duration::milliseconds(ntp.offset_millis);
+    let server = match attempt.port {
+        Some(PORT) | None => attempt.address.to_string(),
+        Some(port) => std::net::SocketAddr::new(attempt.address, port).to_string(),
+    };
+    Some(Reading {
+        server,
+        began: OffsetDateTime::UNIX_EPOCH.checked_add(since_1970)?,
+        // Both ways together, of which either may have taken all of it; and what is rounded.
+        error: Duration::from_micros(ntp.delay_micros.unsigned_abs() / 2 + 1_000),
+    })
+}
