@@ -18,11 +18,14 @@ use crate::config::Config;
 use crate::conversation;
 use crate::device::Device;
 use crate::inbox::Inbox;
+use crate::lan::surroundings;
 use crate::link::driver::{self, Driven, Plan};
 use crate::link::{Settings, network};
+use crate::local::page::Pages;
 use crate::local::{ListenError, Local};
+use crate::product::{Product, ReadManifest};
 use crate::queue::{MachineClock, OpenFailed, Queue, look_after};
-use crate::status::Board;
+use crate::status::{Board, PageKind};
 use crate::twin::{Twin, TwinError};
 
 /// Only the agent may look into its folder.
@@ -79,16 +82,21 @@ pub struct Agent {
     device: Device,
     driven: Driven,
     address: Option<SocketAddr>,
+    pages: Vec<(PageKind, SocketAddr)>,
     tasks: JoinSet<()>,
 }
 
 impl Agent {
-    /// Starts everything; the way to the hub goes through the proxies of `proxying`. It needs no
-    /// network for that.
+    /// Starts everything; the way to the hub goes through the proxies of `proxying`, and `manifest`
+    /// reads the manifest of the configuration's product. It needs no network for that.
     ///
     /// # Errors
     /// [`StartError`].
-    pub async fn start(config: &Config, proxying: Proxying) -> Result<Self, StartError> {
+    pub async fn start(
+        config: &Config,
+        proxying: Proxying,
+        manifest: ReadManifest,
+    ) -> Result<Self, StartError> {
         make_folder(&config.data)?;
         let dates = Arc::new(MachineClock::new()?);
         let queue = Queue::open(&config.data, config.queue.into(), Arc::clone(&dates) as _)?;
@@ -103,6 +111,10 @@ impl Agent {
         let device = Device::new(queue, Inbox::default(), twin, board);
         let local = Local::listen(&config.local, &config.data).await?;
         let address = local.address();
+        let product = config.product.as_ref();
+        let product = product.map(|product| Product::new(product, manifest));
+        let opened = Pages::open(&config.page, product.as_ref(), &device);
+        let pages = opened.addresses();
         let driven = driver::start(plan(config, proxying, &device, &clock)?)?;
         let mut tasks = JoinSet::new();
         tasks.spawn(local.serve(device.clone()));
@@ -111,6 +123,11 @@ impl Agent {
             let clock = clock.clone();
             async move { clock.keep().await }
         });
+        tasks.spawn(opened.serve());
+        tasks.spawn(surroundings::watch(
+            config.proxy.url.clone(),
+            device.board.clone(),
+        ));
         tasks.spawn({
             let (current, device) = (driven.current(), device.clone());
             async move { conversation::carry(current, &device, &clock).await }
@@ -123,6 +140,7 @@ impl Agent {
             device,
             driven,
             address,
+            pages,
             tasks,
         })
     }
@@ -137,6 +155,12 @@ impl Agent {
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// Where its pages on site are.
+    #[must_use]
+    pub fn pages(&self) -> &[(PageKind, SocketAddr)] {
+        &self.pages
     }
 
     /// Waits until a part has ended that should go on; there is nothing left then but to start anew.

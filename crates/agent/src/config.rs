@@ -2,6 +2,7 @@
 
 mod clock;
 mod file;
+mod page;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ use thiserror::Error;
 
 pub use self::clock::{Clock, MAX_SERVERS};
 use self::file::File;
+pub use self::page::Page;
 
 /// The most bytes of a configuration file.
 pub const MAX_FILE: usize = 64 * 1024;
@@ -41,6 +43,8 @@ pub struct Config {
     pub local: Local,
     /// Who is asked what time it is.
     pub clock: Clock,
+    /// The page on site.
+    pub page: Page,
 }
 
 /// Which proxy the way to the hub goes through, in the words of `outgate check`.

@@ -15,6 +15,7 @@ pub mod inbox;
 pub mod lan;
 pub mod link;
 pub mod local;
+pub mod product;
 pub mod queue;
 pub mod status;
 pub mod twin;

@@ -6,8 +6,10 @@
 
 mod api;
 mod extract;
+pub mod page;
 mod problem;
 mod seats;
+mod serving;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -17,11 +19,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
 
 use self::seats::Seats;
+use self::serving::{Bounds, serve};
 pub use self::token::TOKEN_FILE;
 use self::token::Token;
 use crate::config;
@@ -29,6 +33,12 @@ use crate::device::Device;
 
 /// Who may use the socket: its owner and its group.
 const MODE: u32 = 0o660;
+
+/// How long somebody may take: longer than anybody may wait for news. Who goes on asking may stay.
+const BOUNDS: Bounds = Bounds {
+    request: Duration::from_secs(120),
+    connection: None,
+};
 
 /// Why the agent cannot be found.
 #[derive(Debug, Error)]
@@ -119,15 +129,14 @@ impl Local {
         let Self { socket, loopback } = self;
         let over_socket = async {
             if let Some(Socket { listener, _place }) = socket {
-                let serving = axum::serve(Seats::new(listener), api::router(device.clone()));
-                // It goes on for ever.
-                let _ = serving.await;
+                let router = api::router(device.clone());
+                serve(Seats::new(listener), router, BOUNDS, |_| None).await;
             }
         };
         let over_loopback = async {
             if let Some((listener, token)) = loopback {
                 let router = token::asked_for(api::router(device.clone()), token);
-                let _ = axum::serve(Seats::new(listener), router).await;
+                serve(Seats::new(listener), router, BOUNDS, |_| None).await;
             }
         };
         tokio::join!(over_socket, over_loopback);

@@ -4,6 +4,7 @@
 //! Everything here is plain data: a reader needs nothing of the parts themselves.
 
 mod clock;
+mod page;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -14,6 +15,7 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 
 pub use self::clock::{Clock, TimeSource};
+pub use self::page::{Page, PageKind, PagePlace};
 use crate::queue::Level;
 
 /// The most errors that are remembered; the oldest goes first.
@@ -36,6 +38,8 @@ pub struct Status {
     pub network: Network,
     /// The other devices of the site, where it is one of several.
     pub neighbours: Option<Neighbours>,
+    /// The page on site, where there is to be one.
+    pub page: Option<Page>,
     /// What went wrong lately, the newest first.
     pub troubles: VecDeque<Trouble>,
 }
@@ -170,6 +174,7 @@ impl Board {
             queue: Queue::default(),
             network: Network::default(),
             neighbours: None,
+            page: None,
             troubles: VecDeque::new(),
         })))
     }

@@ -120,6 +120,17 @@ pub(crate) fn load(profile: &str) -> Result<Manifest, Failure> {
     parsed(profile, &find(profile)?)
 }
 
+/// The same, for who has nobody to show its mistakes to.
+pub(crate) fn read_quietly(profile: &str) -> Result<Manifest, String> {
+    let found = find(profile).map_err(|failure| failure.text())?;
+    found.parse().map_err(|diagnostics| {
+        let first = diagnostics.first();
+        let first = first.map_or_else(String::new, |one| format!(", the first: {}", one.message));
+        let mistakes = counted(diagnostics.len(), "mistake");
+        format!("{profile} has {mistakes}{first} (outgate lint {profile})")
+    })
+}
+
 fn parsed(profile: &str, found: &Found) -> Result<Manifest, Failure> {
     found.parse().map_err(|diagnostics| {
         say(diagnostics::rendered(&diagnostics, found.text(), false).trim_end());

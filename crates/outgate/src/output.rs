@@ -32,6 +32,16 @@ impl Failure {
         Self::Input(anyhow::Error::msg(message.into()))
     }
 
+    /// What it says, where nobody is to be shown more.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Input(error) | Self::Internal(error) | Self::Refused(error) => {
+                format!("{error:#}")
+            }
+            Self::Said => "it has been said already".to_owned(),
+        }
+    }
+
     /// A word that is none of those that there are.
     pub(crate) fn unknown(kind: &str, word: &str, known: &[&str]) -> Self {
         let hint = nearest(word, known.iter().copied()).map_or_else(String::new, |nearest| {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::clock::WrittenClock;
+use super::page::WrittenPage;
 use super::{Config, ConfigError, DEFAULT_DATA, Local, Product, Proxy, Queue};
 
 const MEBIBYTE: u64 = 1024 * 1024;
@@ -35,6 +36,8 @@ pub(super) struct File {
     local: WrittenLocal,
     #[serde(default)]
     clock: WrittenClock,
+    #[serde(default)]
+    page: WrittenPage,
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,6 +89,7 @@ impl File {
             queue: self.queue.checked()?,
             local: self.local.checked()?,
             clock: self.clock.checked()?,
+            page: self.page.checked()?,
         })
     }
 }

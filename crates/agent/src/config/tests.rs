@@ -90,3 +90,27 @@ fn the_configuration_in_the_book_is_one() {
     let config = Config::parse(text).unwrap();
     assert_eq!(config.product.unwrap().profile, "open-pos");
 }
+
+#[test]
+fn the_page_is_where_the_book_says_it_may_be() {
+    let book = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/book/diagnostics-page.md"
+    );
+    let book = std::fs::read_to_string(book).unwrap();
+    let (_, text) = book.split_once("```toml\n").unwrap();
+    let (text, _) = text.split_once("```").unwrap();
+    let config = Config::parse(&format!("{LEAST}{text}")).unwrap();
+    assert_eq!(config.page.networks, ["10.20.0.0/16".parse().unwrap()]);
+    let untold = Config::parse(LEAST).unwrap().page;
+    assert_eq!(
+        (untold.diagnostics, untold.listen),
+        (config.page.diagnostics, None)
+    );
+}
+
+#[test]
+fn the_page_is_shown_to_networks_of_the_site_and_not_to_the_internet() {
+    let text = format!("{LEAST}[page]\nnetworks = [\"0.0.0.0/0\"]\n");
+    assert_eq!(refused(&text), "page.networks");
+}

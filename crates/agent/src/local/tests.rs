@@ -35,7 +35,7 @@ impl Drop for Bench {
 fn device(folder: &Path) -> Device {
     let limits = Limits {
         bytes: 4 << 20,
-        keep: std::time::Duration::from_secs(3_600),
+        keep: Duration::from_secs(3_600),
         reserve: 0,
     };
     let clock = Arc::new(MachineClock::new().unwrap());

@@ -7,6 +7,7 @@ mod status;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
@@ -15,6 +16,7 @@ use outgate_agent::config::{Config, MAX_FILE};
 use tracing_subscriber::EnvFilter;
 
 use super::check::ProxyArgs;
+use crate::library;
 use crate::output::{Failure, print, read_bounded, say};
 use crate::signals::{Heard, Signals};
 
@@ -104,9 +106,17 @@ impl RunArgs {
 async fn serve(config: &Config) -> Result<ExitCode, Failure> {
     let mut signals = Signals::listen()?;
     let proxying = ProxyArgs::of_agent(&config.proxy).proxying()?;
-    let agent = Agent::start(config, proxying).await;
+    let profile = config
+        .product
+        .as_ref()
+        .map(|product| product.profile.clone());
+    let manifest = Arc::new(move || library::read_quietly(profile.as_deref().unwrap_or_default()));
+    let agent = Agent::start(config, proxying, manifest).await;
     let mut agent = agent.map_err(|error| Failure::Input(error.into()))?;
     let mut lines = format!("keeping in {}\n", config.data.display());
+    for (page, address) in agent.pages() {
+        lines.push_str(&format!("{} page on http://{address}\n", page.name()));
+    }
     if let Some(socket) = &config.local.socket {
         lines.push_str(&format!("listening on {}\n", socket.display()));
     }

@@ -67,6 +67,12 @@ fn lines(status: &Value) -> String {
             pairs.push(("no time", format!("{} {why}", text(source, "/source"))));
         }
     }
+    let places = status.pointer("/page/places").and_then(Value::as_array);
+    for place in places.into_iter().flatten() {
+        let trouble = place.get("trouble").and_then(Value::as_str);
+        let text = trouble.map_or_else(|| text(place, "/address"), str::to_owned);
+        pairs.push(("page", format!("{} {text}", self::text(place, "/page"))));
+    }
     let troubles = status.pointer("/troubles").and_then(Value::as_array);
     for trouble in troubles.into_iter().flatten().take(5) {
         let (at, part) = (text(trouble, "/at"), text(trouble, "/part"));

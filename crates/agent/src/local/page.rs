@@ -1,0 +1,283 @@
+//! The pages on site: how the agent is, for whoever stands beside the device.
+//!
+//! They are rendered here, work without JavaScript, load nothing from elsewhere, and are shown to
+//! nobody who is not near. [`doors`] says where they are, [`lan`] who is near, [`host`] by which
+//! names they are asked for.
+
+mod doors;
+mod frame;
+mod guard;
+mod host;
+mod lan;
+mod sections;
+#[cfg(test)]
+mod tests;
+mod tongue;
+mod words;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use axum::serve::Listener;
+use axum::{Extension, Router, middleware};
+use http::{HeaderMap, StatusCode, header};
+use maud::html;
+use serde::Deserialize;
+use time::OffsetDateTime;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use self::doors::Door;
+use self::frame::View;
+use super::seats::Seats;
+use super::serving::{self, Bounds};
+use crate::chain::chain;
+use crate::config;
+use crate::device::Device;
+use crate::product::Product;
+use crate::status::{self, PageKind, PagePlace, Trouble};
+
+/// Colours keep a contrast of at least 4.5 to 1 (WCAG 2.2, 1.4.3), in light and dark.
+const STYLE: &str = include_str!("page/page.css");
+/// The most bytes of a form.
+const MAX_FORM: usize = 4 * 1024;
+/// How long may be taken; what a page shows is at hand.
+const BOUNDS: Bounds = Bounds {
+    request: Duration::from_secs(20),
+    connection: Some(Duration::from_secs(300)),
+};
+/// The part of the agent that this is, on the board.
+const PART: &str = "page";
+
+/// The pages, and everything that they need.
+#[derive(Debug)]
+struct Site {
+    device: Device,
+    config: config::Page,
+    /// The machine's own name.
+    machine: Option<String>,
+    /// What people call the product.
+    product: Option<String>,
+}
+
+/// The places where the pages are.
+#[derive(Debug)]
+pub struct Pages {
+    open: Vec<(PageKind, TcpListener)>,
+    site: Arc<Site>,
+}
+
+impl Pages {
+    /// Opens the pages where the configuration or the product's manifest says. What cannot be opened
+    /// stands on the board, and the agent goes on without.
+    #[must_use]
+    pub fn open(config: &config::Page, product: Option<&Product>, device: &Device) -> Self {
+        let doors = doors::doors(config, product).unwrap_or_else(|error| {
+            note(device, chain(&error));
+            Vec::new()
+        });
+        let mut open = Vec::new();
+        let mut places = Vec::new();
+        for Door { kind, address } in doors {
+            let bound = doors::listen(address).and_then(|listener| {
+                let address = listener.local_addr()?;
+                Ok((listener, address))
+            });
+            let (address, trouble) = match bound {
+                Ok((listener, address)) => {
+                    open.push((kind, listener));
+                    (address, None)
+                }
+                Err(error) => {
+                    let text = doors::trouble(address, &error);
+                    note(device, text.clone());
+                    (address, Some(text))
+                }
+            };
+            places.push(PagePlace {
+                page: kind,
+                address: address.to_string(),
+                trouble,
+            });
+        }
+        if !places.is_empty() {
+            let page = status::Page {
+                places,
+                ..status::Page::default()
+            };
+            device.board.write(|status| status.page = Some(page));
+        }
+        let named = product.and_then(|product| product.name().ok());
+        let site = Arc::new(Site {
+            device: device.clone(),
+            config: config.clone(),
+            machine: host::machine(),
+            product: named,
+        });
+        Self { open, site }
+    }
+
+    /// Where they are.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<(PageKind, SocketAddr)> {
+        let open = self.open.iter();
+        open.filter_map(|(kind, listener)| Some((*kind, listener.local_addr().ok()?)))
+            .collect()
+    }
+
+    /// Serves them. It ends when it is dropped.
+    pub async fn serve(self) {
+        let mut serving = JoinSet::new();
+        for (kind, listener) in self.open {
+            let router = router(kind, Arc::clone(&self.site));
+            let near = Near {
+                listener,
+                site: Arc::clone(&self.site),
+            };
+            serving.spawn(async move {
+                serving::serve(Seats::new(near), router, BOUNDS, |from| Some(*from)).await;
+            });
+        }
+        while serving.join_next().await.is_some() {}
+        std::future::pending().await
+    }
+}
+
+fn note(device: &Device, text: String) {
+    tracing::error!("{text}");
+    device.board.trouble(Trouble {
+        at: OffsetDateTime::now_utc(),
+        part: PART,
+        text,
+        cause: None,
+    });
+}
+
+/// A listener to which only those come who are near. The others are turned away before anything is
+/// read, and take no seat.
+#[derive(Debug)]
+struct Near {
+    listener: TcpListener,
+    site: Arc<Site>,
+}
+
+impl Listener for Near {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        loop {
+            let (stream, from) = Listener::accept(&mut self.listener).await;
+            if lan::is_near(from.ip(), &lan::own(), &self.site.config.networks) {
+                return (stream, from);
+            }
+            tracing::debug!(%from, "turned away: not on the local network (page.networks)");
+            self.site.device.board.write(|status| {
+                let page = status.page.get_or_insert_default();
+                page.turned_away += 1;
+                page.last_turned_away = Some(from.ip().to_canonical().to_string());
+            });
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+fn router(kind: PageKind, site: Arc<Site>) -> Router {
+    Router::new()
+        .route("/", get(show))
+        .route("/page.css", get(style))
+        .fallback(missing)
+        .layer(DefaultBodyLimit::max(MAX_FORM))
+        .layer(Extension(kind))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&site),
+            guard::guard,
+        ))
+        .with_state(site)
+}
+
+/// What a link says of the language.
+#[derive(Debug, Default, Deserialize)]
+struct Asked {
+    lang: Option<String>,
+}
+
+fn view(asked: &Asked, headers: &HeaderMap) -> View {
+    let (language, chosen) = tongue::of(asked.lang.as_deref(), headers);
+    View { language, chosen }
+}
+
+/// `GET /`.
+async fn show(
+    State(site): State<Arc<Site>>,
+    Extension(kind): Extension<PageKind>,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+) -> Response {
+    let view = view(&asked, &headers);
+    let words = view.words();
+    let status = site.device.status();
+    let title = match kind {
+        PageKind::Diagnostics => words.diagnostics,
+        PageKind::Connector => words.connector,
+    };
+    let now = sections::now();
+    let body = html! {
+        p.hint {
+            (words::filled(words.as_of, "when", &sections::shown(&now))) ". "
+            a href="/" { (words.reload) }
+        }
+        (sections::link(&status.link, words))
+        @match kind {
+            PageKind::Diagnostics => {
+                (sections::clock(&status.clock, words))
+                (sections::queue(&status.queue, words))
+                (sections::network(&status.network, words))
+                @if let Some(neighbours) = &status.neighbours {
+                    (sections::neighbours(neighbours, words))
+                }
+                (sections::troubles(status.troubles.iter(), words))
+            }
+            PageKind::Connector => {
+                @let link = status.troubles.iter().filter(|trouble| trouble.part == "link");
+                (sections::troubles(link, words))
+            }
+        }
+        (sections::versions(&status, status.page.as_ref(), words))
+    };
+    view.page(StatusCode::OK, site.product.as_deref(), title, &body)
+}
+
+/// `GET /page.css`.
+async fn style() -> Response {
+    let kind = [(header::CONTENT_TYPE, "text/css; charset=utf-8")];
+    (kind, STYLE).into_response()
+}
+
+async fn missing(
+    State(site): State<Arc<Site>>,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+) -> Response {
+    let view = view(&asked, &headers);
+    let body = html! { p { a href="/" { (view.words().diagnostics) } } };
+    let title = view.words().missing;
+    view.page(StatusCode::NOT_FOUND, site.product.as_deref(), title, &body)
+}
+
+/// A cookie of a request.
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let cookies = headers.get_all(header::COOKIE).iter();
+    cookies
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(';'))
+        .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
+}
