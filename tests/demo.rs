@@ -92,6 +92,66 @@ fn a_till_of_open_pos_uses_all_of_the_hub_that_is_made_for_it() {
     assert!(steps.iter().all(|one| one["took_micros"].is_u64()));
 }
 
+/// The sites that were played, and their steps, all of which pass.
+fn sites(told: &serde_json::Value) -> Vec<(String, Vec<String>)> {
+    let sites = told["sites"].as_array().unwrap().iter();
+    let played = sites.map(|site| {
+        let steps = site["steps"].as_array().unwrap();
+        let names = steps.iter().map(|step| {
+            assert_eq!(step["outcome"], "pass", "{site}");
+            text(&step["step"])
+        });
+        (text(&site["site"]), names.collect())
+    });
+    played.collect()
+}
+
+#[test]
+fn where_nobody_may_have_namespaces_the_sites_stand_on_loopback() {
+    // Without the programs that make namespaces.
+    let output = Command::new(env!("CARGO_BIN_EXE_outgate"))
+        .args(["demo", "homag-cube", "open-pos", "--once", "--json"])
+        .env("PATH", "/nonexistent")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let told = json(&output);
+    for site in told["sites"].as_array().unwrap() {
+        assert_eq!(site["ground"], "loopback");
+        let because = text(&site["because"]);
+        assert!(because.contains("util-linux"), "{because}");
+    }
+    let [factory, shop] = sites(&told).try_into().unwrap();
+    assert_eq!(factory.0, "factory");
+    assert_eq!(
+        factory.1,
+        ["link", "state", "question", "settings", "offline"]
+    );
+    assert_eq!(shop.0, "shop");
+    assert_eq!(shop.1, ["link", "offline"]);
+}
+
+#[cfg(feature = "namespaces")]
+#[test]
+fn two_sites_with_agents_stand_behind_routers_that_let_nothing_in() {
+    let told = json(&outgate([
+        "demo",
+        "homag-cube",
+        "open-pos",
+        "--once",
+        "--json",
+    ]));
+    for site in told["sites"].as_array().unwrap() {
+        assert_eq!(site["ground"], "network namespaces");
+    }
+    let [factory, shop] = sites(&told).try_into().unwrap();
+    assert_eq!(
+        factory.1,
+        ["link", "state", "question", "settings", "offline"]
+    );
+    assert_eq!(shop.1, ["link", "offline"]);
+}
+
 #[test]
 fn without_open_pos_there_is_no_till() {
     let told = json(&outgate(["demo", "homag-cube", "--once", "--json"]));

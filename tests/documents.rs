@@ -139,7 +139,7 @@ fn settled(output: &str) -> Vec<String> {
 #[test]
 fn the_readme_shows_what_the_demo_prints() {
     let shown = blocks(&root().join("README.md"), "text").concat();
-    let printed = stdout(&outgate(["demo", "open-pos", "homag-cube", "--once"]));
+    let printed = stdout(&outgate(["demo", "open-pos", "--once"]));
     assert_eq!(settled(&shown), settled(&printed));
 }
 

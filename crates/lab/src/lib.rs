@@ -14,6 +14,8 @@
 //! ends; nothing of the host's own network, mounts or files is touched. [`Inside`] is the proof
 //! that a process is in them, and without it there is no [`Site`].
 //!
+//! A [`Town`] is several sites with nothing wrong, and the vendor's servers between them.
+//!
 //! Whoever writes a test starts itself anew inside, as `outgate lab run` does:
 //!
 //! 1. outside, [`enter`] runs this program again with other arguments in namespaces of its own;
@@ -27,6 +29,7 @@ mod rules;
 mod scenario;
 mod site;
 mod topology;
+mod town;
 mod world;
 
 pub use enter::{EnterError, Inside, NotInside, enter};
@@ -34,4 +37,5 @@ pub use fault::{Blocked, DnsAnswer, Fault, HandedOut, Nat, Serving, Transport, W
 pub use library::{PRODUCTS, scenarios};
 pub use scenario::{BadScenarios, Expected, Scenario, read};
 pub use site::{Site, SiteError};
+pub use town::{Plot, Town};
 pub use world::{Service, Speaks, services};

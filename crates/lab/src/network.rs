@@ -34,17 +34,7 @@ const SETTINGS: [(&str, &str, &str); 8] = [
 /// Builds all of it, with nothing wrong yet. Machines send each segment of TCP in a packet of its own
 /// (`gso_max_segs 1`), as it would be on a cable: what counts packets or their lengths counts right.
 pub(crate) fn build(_: &Inside) -> Result<(), SiteError> {
-    let add: String = NAMESPACES
-        .iter()
-        .map(|name| format!("netns add {name}\n"))
-        .collect();
-    ip(None, &add)?;
-    for namespace in NAMESPACES {
-        // Nobody else is here whose addresses could be ours; looking for them takes two seconds.
-        for scope in ["all", "default"] {
-            set(namespace, &format!("ipv6/conf/{scope}/accept_dad"), "0")?;
-        }
-    }
+    add_namespaces(&NAMESPACES)?;
     for (namespace, key, value) in SETTINGS {
         set(namespace, key, value)?;
     }
@@ -66,8 +56,24 @@ pub(crate) fn build(_: &Inside) -> Result<(), SiteError> {
     ip(Some("internet"), &internet())
 }
 
+/// Adds namespaces, in which addresses can be used at once.
+pub(crate) fn add_namespaces(names: &[&str]) -> Result<(), SiteError> {
+    let add: String = names
+        .iter()
+        .map(|name| format!("netns add {name}\n"))
+        .collect();
+    ip(None, &add)?;
+    for name in names {
+        // Nobody else is here whose addresses could be ours; looking for them takes two seconds.
+        for scope in ["all", "default"] {
+            set(name, &format!("ipv6/conf/{scope}/accept_dad"), "0")?;
+        }
+    }
+    Ok(())
+}
+
 /// Changes a setting of the kernel, below `/proc/sys/net`.
-fn set(namespace: &str, key: &str, value: &str) -> Result<(), SiteError> {
+pub(crate) fn set(namespace: &str, key: &str, value: &str) -> Result<(), SiteError> {
     let write = || std::fs::write(format!("/proc/sys/net/{key}"), value);
     inside(namespace, write)?.map_err(|source| SiteError::Setting {
         key: key.to_owned(),
@@ -105,7 +111,8 @@ fn internet() -> String {
     )
 }
 
-fn ip(namespace: Option<&str>, lines: &str) -> Result<(), SiteError> {
+/// Has `ip` do these lines, in a namespace unless it is about namespaces.
+pub(crate) fn ip(namespace: Option<&str>, lines: &str) -> Result<(), SiteError> {
     let mut words: Vec<&str> = namespace.map_or_else(Vec::new, |name| vec!["-n", name]);
     words.extend(["-batch", "-"]);
     feed("ip", &words, lines)

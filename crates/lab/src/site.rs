@@ -129,7 +129,7 @@ impl Site {
 }
 
 /// Where programs look for proxies, in lower and in upper case.
-const PROXIES: [&str; 5] = [
+pub(crate) const PROXIES: [&str; 5] = [
     "http_proxy",
     "https_proxy",
     "all_proxy",
@@ -313,6 +313,9 @@ pub enum SiteError {
         /// Why.
         source: io::Error,
     },
+    /// A town that cannot be.
+    #[error("a town has at most 100 sites with 100 hosts, with names of eight letters and digits")]
+    NoSuchTown,
     /// More names than there are addresses.
     #[error("the product leads to more than {MAX_NAMES} names")]
     TooManyNames,

@@ -2,10 +2,14 @@
 
 mod cloud;
 mod day;
+mod sites;
 mod stage;
+mod step;
 mod till;
 mod told;
 
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
@@ -40,9 +44,12 @@ const WITH_TILL: &str = "open-pos";
 
 The cloud end is a hub, the rest are stand-ins, all on loopback, with certificates of an authority
 made on the spot. Nothing leaves this machine. Of Open POS only another till is a stand-in: all lanes
-of its cloud lead to the hub, which a till and its vendor use too, step by step. Without --once the servers stay up after the tables, until Ctrl-C.
+of its cloud lead to the hub, which a till and its vendor use too, step by step. A factory with a
+HOMAG CUBE and a shop with three tills run agents: in network namespaces behind routers that let
+nothing in, where this user may have some, otherwise on loopback.
+Without --once the servers stay up after the tables, until Ctrl-C.
 
-Exit codes with --once: those of `outgate check`; 1 when the till failed at a step")]
+Exit codes with --once: those of `outgate check`; 1 when a step failed")]
 pub(crate) struct DemoArgs {
     /// The products to play [default: all that are built in]
     #[arg(value_name = "PROFILE")]
@@ -53,10 +60,17 @@ pub(crate) struct DemoArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// This process is in namespaces of its own, plays the sites, and tells what happened there
+    #[arg(long, hide = true, value_name = "FILE")]
+    sites_to: Option<PathBuf>,
 }
 
 impl DemoArgs {
     pub(crate) fn run(mut self) -> Result<ExitCode, Failure> {
+        if let Some(told) = &self.sites_to {
+            sites::inside(&self.profiles, told).map_err(Failure::Internal)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         if self.profiles.is_empty() {
             self.profiles = library::ids().map(str::to_owned).collect();
         }
@@ -81,7 +95,8 @@ impl DemoArgs {
         known.push("localhost".to_owned());
         known.sort();
         known.dedup();
-        let cloud = Cloud::start(stage.authority(), &known)
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let cloud = Cloud::start(stage.authority(), &known, listen)
             .await
             .context("failed to start the hub")
             .map_err(Failure::Internal)?;
@@ -104,7 +119,8 @@ impl DemoArgs {
     }
 }
 
-/// Checks all products at once; then a till of Open POS has its day, if it is among them.
+/// Checks all products at once, and plays their sites meanwhile; then a till of Open POS has its day,
+/// if it is among them.
 async fn exercised(
     scenes: &[Scene],
     plans: Vec<Plan>,
@@ -118,10 +134,11 @@ async fn exercised(
     let (lines, pem) = (MultiProgress::new(), authority.pem());
     let acts = scenes.iter().zip(plans);
     let plays = acts.map(|(scene, plan)| check(scene, plan, &pem, &lines));
-    let reports = join_all(plays)
-        .await
-        .into_iter()
-        .collect::<Result<_, _>>()?;
+    let products = scenes.iter().map(|scene| scene.product.clone()).collect();
+    let (reports, sites) = tokio::join!(join_all(plays), sites::play(products));
+    let reports = reports.into_iter().collect::<Result<_, _>>()?;
+    let sites = sites.context("the sites cannot be played");
+    let sites = sites.map_err(Failure::Internal)?;
     let till = match names {
         Some(names) => day::play(cloud, authority, names)
             .await
@@ -129,7 +146,7 @@ async fn exercised(
             .map_err(Failure::Internal)?,
         None => Vec::new(),
     };
-    Ok(Told::new(reports, till))
+    Ok(Told::new(reports, till, sites))
 }
 
 /// Checks one product against its servers.

@@ -1,11 +1,12 @@
 //! The hub of a demo: the cloud end of every product at once.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
+use outgate_client::{Client as Vendor, Context as Hubs, Token, Trust};
 use outgate_hub::Hub;
 use outgate_hub::config::{CertificateFrom, Config, Overrides};
 use outgate_standin::{Authority, Validity};
@@ -49,8 +50,12 @@ pub(super) struct Cloud {
 }
 
 impl Cloud {
-    /// Starts a hub that answers to `names`, certified by `authority`.
-    pub(super) async fn start(authority: &Authority, names: &[String]) -> anyhow::Result<Self> {
+    /// Starts a hub at `listen` that answers to `names`, certified by `authority`.
+    pub(super) async fn start(
+        authority: &Authority,
+        names: &[String],
+        listen: SocketAddr,
+    ) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("outgate-demo-hub-")
             .tempdir()
@@ -63,7 +68,7 @@ impl Cloud {
         private(&key, &identity.key_pem())?;
         let overrides = Overrides {
             data: Some(folder.path().join("data")),
-            listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
+            listen: vec![listen],
         };
         let mut config = Config::new(CONFIG, overrides)?;
         config.certificate = CertificateFrom::Files { certificate, key };
@@ -90,6 +95,20 @@ impl Cloud {
     /// The file with the token of its operator.
     pub(super) fn token(&self) -> Option<PathBuf> {
         self.hub.first_token().map(std::path::Path::to_owned)
+    }
+
+    /// The hub's vendor, and its operator's token.
+    pub(super) fn vendor(&self, authority: &Authority) -> anyhow::Result<(Vendor, Token)> {
+        let file = self.token().context("the hub has no first operator")?;
+        let token = std::fs::read_to_string(file).context("no token of the operator")?;
+        let token = Token::new(&token).context("the operator's token is none")?;
+        let vendor = Vendor::without_proxy(&Hubs {
+            hub: format!("https://{}", self.address),
+            token: Some(token.clone()),
+            trust: Trust::Pinned,
+            ca: Some(authority.pem()),
+        })?;
+        Ok((vendor, token))
     }
 
     /// Ends it and takes its folder away.

@@ -1,30 +1,26 @@
 //! A day of an Open POS till at the demo's hub, with its vendor at the other end: each step uses a
 //! part of the hub as a till and a vendor do, and fails with what was seen instead.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use outgate_client::{
-    Client as Vendor, Context, EventFilter, Given, LogFilter, NewCommand, NewCredential, Payload,
-    Token, Trust,
+    Client as Vendor, EventFilter, Given, LogFilter, NewCommand, NewCredential, Payload, Token,
 };
 use outgate_signalr_client::{Cause, State, Transport};
 use outgate_standin::Authority;
 use outgate_wire::event_stream::Reader;
 use reqwest::header::{ETAG, IF_NONE_MATCH, RANGE};
 use reqwest::{Method, Response, StatusCode};
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::cloud::Cloud;
+use super::step::{PATIENCE, Step, step};
 use super::till::{Heard, Names, Realtime, Till};
 
 /// The shop and its till.
 const SITE: &str = "oslo";
 const TILL: &str = "till-1";
-
-/// How long a step may take, on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How often it is looked whether something has happened that nobody tells of.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -38,28 +34,6 @@ const TRANSPORTS: [Transport; 3] = [
 
 /// The content of the asset that the till holds.
 const MENU: &str = "{\"coffee\":2500,\"bun\":3200}";
-
-/// A step of the day, and what came of it.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Step {
-    /// Its name.
-    pub(super) step: &'static str,
-    /// What the till or its vendor does.
-    pub(super) what: &'static str,
-    /// `pass` or `fail`.
-    pub(super) outcome: &'static str,
-    /// How long it took, in microseconds.
-    pub(super) took_micros: u64,
-    /// What was seen; why it failed, if it did.
-    pub(super) seen: String,
-}
-
-impl Step {
-    /// Whether it went as it should.
-    pub(super) fn passed(&self) -> bool {
-        self.outcome == "pass"
-    }
-}
 
 /// The till, its vendor, and what they share.
 struct Day {
@@ -98,52 +72,14 @@ pub(super) async fn play(
     Ok(steps)
 }
 
-/// Does a step, and notes what came of it.
-async fn step(
-    step: &'static str,
-    what: &'static str,
-    doing: impl Future<Output = anyhow::Result<String>>,
-) -> Step {
-    let since = Instant::now();
-    let done = tokio::time::timeout(PATIENCE, doing).await;
-    let done = done.unwrap_or_else(|_| bail!("nothing came of it within {PATIENCE:?}"));
-    let (outcome, seen) = match done {
-        Ok(seen) => ("pass", seen),
-        Err(error) => ("fail", format!("{error:#}")),
-    };
-    Step {
-        step,
-        what,
-        outcome,
-        took_micros: u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX),
-        seen,
-    }
-}
-
 impl Day {
     /// The vendor makes the site, the till and what the till proves itself by.
     async fn begin(cloud: &Cloud, authority: &Authority, names: Names) -> anyhow::Result<Self> {
-        let file = cloud.token().context("the hub has no first operator")?;
-        let token = std::fs::read_to_string(file).context("no token of the operator")?;
-        let token = Token::new(&token).context("the operator's token is none")?;
-        let vendor = Vendor::without_proxy(&Context {
-            hub: format!("https://localhost:{}", cloud.address().port()),
-            token: Some(token.clone()),
-            trust: Trust::Pinned,
-            ca: Some(authority.pem()),
-        })?;
+        let (vendor, token) = cloud.vendor(authority)?;
         vendor.create_site(SITE, "Oslo").await?;
         vendor.create_device(TILL, SITE, None).await?;
         vendor.desire(TILL, &json!({ "vat": 25 }), None).await?;
-        let new = NewCredential::Token {
-            label: "till".to_owned(),
-            lasts: None,
-        };
-        let issued = vendor.add_credential(TILL, &new).await?;
-        let given = issued.into_iter().map(|issued| issued.given).next();
-        let Some(Given::Token(its)) = given else {
-            bail!("the hub gave no token");
-        };
+        let its = furnish(&vendor, TILL).await?;
         let till = Till::new(names, cloud.address(), authority, its)?;
         Ok(Self {
             with_vendors_token: till.with_token(token),
@@ -372,6 +308,20 @@ impl Realtime {
     async fn hear(&mut self) -> anyhow::Result<Heard> {
         self.heard.recv().await.context("the connection has ended")
     }
+}
+
+/// Gives a device a token to prove itself by.
+pub(super) async fn furnish(vendor: &Vendor, device: &str) -> anyhow::Result<Token> {
+    let new = NewCredential::Token {
+        label: "demo".to_owned(),
+        lasts: None,
+    };
+    let issued = vendor.add_credential(device, &new).await?;
+    let given = issued.into_iter().map(|issued| issued.given).next();
+    let Some(Given::Token(token)) = given else {
+        bail!("the hub gave no token");
+    };
+    Ok(token)
 }
 
 /// Whether a connection was refused for what the till has shown.
