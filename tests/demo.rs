@@ -125,7 +125,7 @@ fn where_nobody_may_have_namespaces_the_sites_stand_on_loopback() {
     assert_eq!(factory.0, "factory");
     assert_eq!(
         factory.1,
-        ["link", "state", "question", "settings", "offline"]
+        ["link", "state", "question", "settings", "page", "offline"]
     );
     assert_eq!(shop.0, "shop");
     assert_eq!(shop.1, ["link", "offline"]);
@@ -147,7 +147,7 @@ fn two_sites_with_agents_stand_behind_routers_that_let_nothing_in() {
     let [factory, shop] = sites(&told).try_into().unwrap();
     assert_eq!(
         factory.1,
-        ["link", "state", "question", "settings", "offline"]
+        ["link", "state", "question", "settings", "page", "offline"]
     );
     assert_eq!(shop.1, ["link", "offline"]);
 }

@@ -10,6 +10,7 @@
 //! The routers let out what devices need that speak outbound only, HTTPS, DNS, NTP and pings, and let
 //! nothing in. IPv4, and IPv6 within a site by its link-local addresses.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
@@ -28,14 +29,17 @@ const INTERNET: &str = "internet";
 /// Where the vendor's servers listen (RFC 5737).
 const VENDOR: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
 
-/// What a site's router does: nothing comes in, and out goes what an outbound-only device needs.
+/// What a site's router does: nothing comes in, and out goes what an outbound-only device needs. What
+/// is bridged within the site may come by here too, and is left alone.
 const RULES: &str = "table inet town {
 	chain forward {
-		type filter hook forward priority 0; policy drop;
+		type filter hook forward priority 0;
 		ct state established,related accept
-		iifname \"lan\" oifname \"wan\" tcp dport 443 accept
-		iifname \"lan\" oifname \"wan\" udp dport { 53, 123 } accept
-		iifname \"lan\" oifname \"wan\" icmp type echo-request accept
+		iifname \"wan\" drop
+		oifname \"wan\" tcp dport 443 accept
+		oifname \"wan\" udp dport { 53, 123 } accept
+		oifname \"wan\" icmp type echo-request accept
+		oifname \"wan\" drop
 	}
 	chain from {
 		type nat hook postrouting priority 100;
@@ -65,14 +69,7 @@ impl Town {
     /// # Errors
     /// A program fails, a name is none, or there are too many sites or hosts.
     pub fn build(inside: &Inside, plots: &[Plot<'_>]) -> Result<Self, SiteError> {
-        let fits = |name: &str| {
-            (1..=8).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
-        };
-        let whole = plots.len() <= MAX
-            && plots.iter().all(|plot| {
-                fits(plot.name) && plot.hosts.len() <= MAX && plot.hosts.iter().all(|it| fits(it))
-            });
-        if !whole {
+        if !can_be(plots) {
             return Err(SiteError::NoSuchTown);
         }
         let sites = plots.iter().map(|plot| {
@@ -172,6 +169,19 @@ impl Town {
     }
 }
 
+/// Whether the names and numbers fit into those of links and addresses, and none comes twice.
+fn can_be(plots: &[Plot<'_>]) -> bool {
+    let fit = |names: &[&str]| {
+        let is_name = |name: &&str| {
+            (1..=8).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        };
+        let distinct: BTreeSet<&&str> = names.iter().collect();
+        names.len() <= MAX && names.iter().all(is_name) && distinct.len() == names.len()
+    };
+    let sites: Vec<&str> = plots.iter().map(|plot| plot.name).collect();
+    fit(&sites) && plots.iter().all(|plot| fit(plot.hosts))
+}
+
 fn state(up: bool) -> &'static str {
     if up { "up" } else { "down" }
 }
@@ -238,4 +248,30 @@ fn host(site: usize, number: usize) -> String {
         address(site, number),
         gateway(site)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_town_has_names_that_links_can_have_and_none_of_them_twice() {
+        let plot = |name, hosts| Plot { name, hosts };
+        assert!(can_be(&[
+            plot("factory", &["cube", "laptop"]),
+            plot("shop", &["till1"])
+        ]));
+        for wrong in [
+            plot("", &["cube"]),
+            plot("a factory", &["cube"]),
+            plot("factory", &["far-too-long-for-a-link"]),
+            plot("factory", &["cube", "cube"]),
+        ] {
+            assert!(!can_be(&[wrong]), "{wrong:?}");
+        }
+        assert!(!can_be(&[
+            plot("shop", &["till1"]),
+            plot("shop", &["till2"])
+        ]));
+    }
 }

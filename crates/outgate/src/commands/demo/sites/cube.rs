@@ -5,6 +5,7 @@ use outgate_client::{EventFilter, NewCommand, Payload};
 use outgate_lab::Plot;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::process::Command;
 
 use super::device::Device;
 use super::{Site, Stage};
@@ -16,12 +17,18 @@ pub(super) const NAME: &str = "factory";
 /// The gateway.
 const CUBE: &str = "cube";
 
+/// The technician's.
+const LAPTOP: &str = "laptop";
+
+/// The flows of the product that a technician's check finds in order.
+const TO_PASS: [&str; 3] = ["diagnostics-page", "connector-page", "ping-in"];
+
 /// The site.
 pub(super) const SITE: Site = Site {
     product: "homag-cube",
     plot: Plot {
         name: NAME,
-        hosts: &[CUBE, "laptop"],
+        hosts: &[CUBE, LAPTOP],
     },
 };
 
@@ -30,8 +37,7 @@ const KIND: &str = "application/json";
 
 /// Plays the factory.
 pub(super) async fn play(stage: &Stage<'_>) -> anyhow::Result<Vec<Step>> {
-    let product = "[product]\nprofile = 'homag-cube'\n";
-    let cube = Device::start(stage, NAME, CUBE, product).await?;
+    let cube = Device::start(stage, NAME, CUBE, configuration(stage)).await?;
     let cube = Cube { stage, cube };
     Ok(vec![
         step("link", "connects, outbound only", cube.link()).await,
@@ -43,6 +49,7 @@ pub(super) async fn play(stage: &Stage<'_>) -> anyhow::Result<Vec<Step>> {
             cube.settings(),
         )
         .await,
+        step("page", "shows itself to a technician", cube.page()).await,
         within(
             3 * PATIENCE,
             "offline",
@@ -51,6 +58,15 @@ pub(super) async fn play(stage: &Stage<'_>) -> anyhow::Result<Vec<Step>> {
         )
         .await,
     ])
+}
+
+/// The gateway's own: on the ports of its product where it has an address to itself.
+fn configuration(stage: &Stage<'_>) -> &'static str {
+    if stage.ground.address(NAME, CUBE).is_some() {
+        return "[product]\nprofile = 'homag-cube'\n";
+    }
+    "[product]\nprofile = 'homag-cube'\n\
+     [page]\nlisten = ['127.0.0.1:0']\nconnector-listen = ['127.0.0.1:0']\n"
 }
 
 struct Cube<'a> {
@@ -87,6 +103,45 @@ impl Cube<'_> {
             "{answer:?}"
         );
         Ok("200 61".to_owned())
+    }
+
+    /// Where there is a network, by a check in the place of a technician's laptop.
+    async fn page(&self) -> anyhow::Result<String> {
+        let Some(address) = self.stage.ground.address(NAME, CUBE) else {
+            return self.shown().await;
+        };
+        let mut check = Command::from(self.stage.ground.program(NAME, LAPTOP)?);
+        check
+            .args(["check", "homag-cube", "--from", "technician", "--json"])
+            .args(["--connect-to", &format!("device::{address}:")])
+            .kill_on_drop(true);
+        let report = check.output().await.context("failed to start a check")?;
+        let report: Value = serde_json::from_slice(&report.stdout)
+            .with_context(|| String::from_utf8_lossy(&report.stderr).into_owned())?;
+        let lanes = report["lanes"].as_array().into_iter().flatten();
+        let passed: Vec<&str> = lanes
+            .filter(|lane| lane["outcome"] == "pass")
+            .filter_map(|lane| lane["lane"]["flow"].as_str())
+            .collect();
+        for flow in TO_PASS {
+            ensure!(passed.contains(&flow), "{flow} does not pass: {report}");
+        }
+        Ok(format!("{} pass from {LAPTOP}", TO_PASS.join(", ")))
+    }
+
+    /// Both pages, on this machine.
+    async fn shown(&self) -> anyhow::Result<String> {
+        let status = self.cube.ask(Method::GET, "/status", None).await?;
+        let places = status["page"]["places"].as_array();
+        let mut shown = Vec::new();
+        for place in places.into_iter().flatten() {
+            let (page, address) = (&place["page"], place["address"].as_str());
+            let address = address.context("a page that is nowhere")?;
+            self.cube.shows(address, "WebSockets").await?;
+            shown.push(page.as_str().unwrap_or_default().to_owned());
+        }
+        ensure!(shown.len() == 2, "{status}");
+        Ok(format!("{} on loopback", shown.join(", ")))
     }
 
     async fn settings(&self) -> anyhow::Result<String> {

@@ -59,7 +59,7 @@ impl Device {
         listens(&mut agent, &folder).await?;
         Ok(Self {
             id,
-            http: over(&socket)?,
+            http: client()?.unix_socket(socket).build()?,
             _agent: agent,
         })
     }
@@ -88,6 +88,15 @@ impl Device {
     pub(super) async fn says(&self, name: &str, body: &Value) -> anyhow::Result<()> {
         let path = format!("/device/events/{name}");
         self.ask(Method::POST, &path, Some(body)).await?;
+        Ok(())
+    }
+
+    /// Looks whether the page there shows this.
+    pub(super) async fn shows(&self, address: &str, what: &str) -> anyhow::Result<()> {
+        let client = client()?.build()?;
+        let page = client.get(format!("http://{address}/")).send().await?;
+        let text = page.error_for_status()?.text().await?;
+        ensure!(text.contains(what), "{what} is not on the page: {text}");
         Ok(())
     }
 
@@ -160,14 +169,10 @@ async fn listens(agent: &mut Child, folder: &Path) -> anyhow::Result<()> {
     bail!("an agent did not start: {}", log.trim())
 }
 
-/// HTTP over a socket.
-fn over(socket: &Path) -> anyhow::Result<reqwest::Client> {
-    let client = reqwest::Client::builder()
-        // There is no TLS and no proxy on the way to a socket.
-        .tls_backend_preconfigured(without_tls()?)
-        .no_proxy()
-        .unix_socket(socket);
-    Ok(client.build()?)
+/// HTTP that has no TLS and goes by no proxy: to a socket, or on this machine.
+fn client() -> anyhow::Result<reqwest::ClientBuilder> {
+    let client = reqwest::Client::builder();
+    Ok(client.tls_backend_preconfigured(without_tls()?).no_proxy())
 }
 
 fn without_tls() -> anyhow::Result<rustls::ClientConfig> {

@@ -86,6 +86,14 @@ impl Ground {
         })
     }
 
+    /// The address of a host, where it has one of its own.
+    pub(super) fn address(&self, site: &str, host: &str) -> Option<Ipv4Addr> {
+        match self {
+            Self::Town(town) => town.address(site, host),
+            Self::Loopback { .. } => None,
+        }
+    }
+
     /// Cuts a site off from the internet, or connects it again.
     pub(super) fn connect(&self, site: &str, connected: bool) -> anyhow::Result<()> {
         match self {
