@@ -116,6 +116,12 @@ impl Device {
         self.board.status()
     }
 
+    /// Tells of every change of that.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Status> {
+        self.board.watch()
+    }
+
     async fn waited<T>(&self, wait: Duration, look: impl Fn(&Inbox) -> Vec<T>) -> Vec<T> {
         let mut news = self.inbox.news();
         let found = async {

@@ -1,26 +1,20 @@
 //! What the commands share that ask a hub: which hub, how to ask it, how to show the answer.
 
 use std::ffi::OsString;
-use std::future::Future;
 use std::path::Path;
 
-use anyhow::Context as _;
 use clap::Args;
 use futures_util::{Stream, TryStreamExt};
 use outgate_client::{Client, Context, ContextError, Contexts, Error, Token, Trust};
 use serde::Serialize;
-use serde_json::{Map, Value};
 
+pub(crate) use crate::answer::{VERSION, or_dash, properties, rows, versioned, wait};
 use crate::output::{Failure, json, print, read_bounded, say};
-use crate::table::{cells, shown, table};
 
 pub(crate) mod ask;
 pub(crate) mod lasting;
 pub(crate) mod payload;
 pub(crate) mod secret;
-
-/// The version of the JSON that these commands print.
-pub(crate) const VERSION: u32 = 1;
 
 /// The most bytes of a file with a token.
 const MAX_TOKEN_FILE: usize = 4 * 1024;
@@ -119,53 +113,6 @@ impl Listing {
         }
         Ok(())
     }
-}
-
-/// Runs what waits for the hub.
-pub(crate) fn wait<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("failed to start the runtime")
-        .map_err(Failure::Internal)?;
-    runtime.block_on(work)
-}
-
-/// A table for people.
-pub(crate) fn rows<const N: usize>(
-    headings: [&str; N],
-    rows: impl IntoIterator<Item = [String; N]>,
-) -> String {
-    let mut table = table(&headings);
-    for row in rows {
-        table.add_row(cells(row));
-    }
-    shown(&table)
-}
-
-/// One thing for people: a line a property.
-pub(crate) fn properties<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>) -> String {
-    let pairs: Vec<_> = pairs.into_iter().collect();
-    let widest = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    let line = |(name, text): &(&str, String)| {
-        format!("{name:widest$}  {}\n", crate::table::harmless(text))
-    };
-    pairs.iter().map(line).collect()
-}
-
-/// `value` under `name`, beside the version.
-pub(crate) fn versioned<T: Serialize>(name: &str, value: &T) -> Result<Value, Failure> {
-    let value = serde_json::to_value(value).map_err(|error| Failure::Internal(error.into()))?;
-    let pairs = [
-        ("version".to_owned(), VERSION.into()),
-        (name.to_owned(), value),
-    ];
-    Ok(Value::Object(Map::from_iter(pairs)))
-}
-
-/// A text that may be missing.
-pub(crate) fn or_dash(text: Option<&String>) -> String {
-    text.map_or_else(|| "-".to_owned(), Clone::clone)
 }
 
 /// Where contexts are kept.

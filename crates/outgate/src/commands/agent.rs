@@ -2,6 +2,7 @@
 
 mod doctor;
 mod local;
+mod service;
 mod status;
 
 use std::io::IsTerminal as _;
@@ -15,6 +16,7 @@ use outgate_agent::agent::Agent;
 use outgate_agent::config::{Config, MAX_FILE};
 use tracing_subscriber::EnvFilter;
 
+use self::service::Service;
 use super::check::ProxyArgs;
 use crate::library;
 use crate::output::{Failure, print, read_bounded, say};
@@ -124,9 +126,11 @@ async fn serve(config: &Config) -> Result<ExitCode, Failure> {
         lines.push_str(&format!("listening on http://{address}\n"));
     }
     print(&lines)?;
+    let mut service = Service::ready(agent.device());
     loop {
         let heard = tokio::select! {
             heard = signals.next() => heard,
+            () = service.keep() => continue,
             () = agent.ended() => {
                 let error = anyhow!("a part of the agent has ended by itself: start it anew");
                 return Err(Failure::Internal(error));
@@ -140,6 +144,7 @@ async fn serve(config: &Config) -> Result<ExitCode, Failure> {
             Heard::End => break,
         }
     }
+    Service::stopping();
     say("stopping");
     tokio::select! {
         () = agent.stop() => {}

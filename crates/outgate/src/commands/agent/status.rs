@@ -7,8 +7,8 @@ use clap::Args;
 use serde_json::Value;
 
 use super::{Place, local};
+use crate::answer::{properties, versioned, wait};
 use crate::output::{Failure, print};
-use crate::remote::{properties, versioned, wait};
 
 /// `outgate agent status`: how the agent on this machine is.
 #[derive(Args)]
