@@ -14,6 +14,7 @@ mod http_date;
 mod icmp;
 mod jwt;
 mod ldap;
+mod llmnr;
 mod manifest;
 mod mqtt;
 mod neighbours;
@@ -41,6 +42,7 @@ pub use self::http_date::http_date;
 pub use self::icmp::icmp_reply;
 pub use self::jwt::jwt;
 pub use self::ldap::ldap_message;
+pub use self::llmnr::llmnr_message;
 pub use self::manifest::manifest;
 pub use self::mqtt::{mqtt_connection, mqtt_packet};
 pub use self::neighbours::{neighbours_message, neighbours_roster};
@@ -76,6 +78,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("icmp_reply", icmp_reply),
     ("jwt", jwt),
     ("ldap_message", ldap_message),
+    ("llmnr_message", llmnr_message),
     ("manifest", manifest),
     ("mqtt_connection", mqtt_connection),
     ("mqtt_packet", mqtt_packet),

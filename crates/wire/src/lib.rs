@@ -16,6 +16,7 @@ pub mod icmp;
 pub mod jwt;
 pub mod lasting;
 pub mod ldap;
+pub mod llmnr;
 pub mod merge_patch;
 pub mod ntp;
 pub mod otlp;
