@@ -25,7 +25,8 @@ impl Agent {
         std::fs::write(folder.join("token"), token).unwrap();
         let text = format!(
             "hub = 'http://127.0.0.1:{port}'\ntoken-file = '{0}/token'\ndata = '{0}/agent'\n\
-             [proxy]\nurl = 'none'\n[local]\nsocket = '{0}/agent.sock'\n",
+             [proxy]\nurl = 'none'\n[local]\nsocket = '{0}/agent.sock'\n\
+             [names]\nmdns = false\n",
             folder.display()
         );
         std::fs::write(&config, text).unwrap();

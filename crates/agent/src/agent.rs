@@ -18,12 +18,14 @@ use crate::config::Config;
 use crate::conversation;
 use crate::device::Device;
 use crate::inbox::Inbox;
+use crate::lan::names::{Names, Offer};
+use crate::lan::ping::{Bound, Ping};
 use crate::lan::surroundings;
 use crate::link::driver::{self, Driven, Plan};
 use crate::link::{Settings, network};
 use crate::local::page::Pages;
 use crate::local::{ListenError, Local};
-use crate::product::{Product, ReadManifest};
+use crate::product::{DEVICE, Product, ReadManifest};
 use crate::queue::{MachineClock, OpenFailed, Queue, look_after};
 use crate::status::{Board, PageKind};
 use crate::twin::{Twin, TwinError};
@@ -84,6 +86,8 @@ pub struct Agent {
     address: Option<SocketAddr>,
     pages: Vec<(PageKind, SocketAddr)>,
     tasks: JoinSet<()>,
+    names: Names,
+    ping: Ping,
 }
 
 impl Agent {
@@ -136,12 +140,15 @@ impl Agent {
             let device = device.clone();
             async move { look_after(&device.queue, &device.board).await }
         });
+        let (names, ping) = site(config, product.as_ref(), &pages, &device.board);
         Ok(Self {
             device,
             driven,
             address,
             pages,
             tasks,
+            names,
+            ping,
         })
     }
 
@@ -172,9 +179,30 @@ impl Agent {
     /// Ends the connection in good order and everything else, within a few seconds. What was
     /// acknowledged is on the disk in any case.
     pub async fn stop(mut self) {
-        self.driven.stop().await;
+        tokio::join!(self.driven.stop(), self.names.stop(), self.ping.stop());
         self.tasks.shutdown().await;
     }
+}
+
+/// What the device does on its networks for whoever is there.
+fn site(
+    config: &Config,
+    product: Option<&Product>,
+    pages: &[(PageKind, SocketAddr)],
+    board: &Board,
+) -> (Names, Ping) {
+    let near = pages.iter().filter(|(_, page)| !page.ip().is_loopback());
+    let offer = Offer {
+        pages: near.map(|(_, page)| page.port()).collect(),
+        product: config.product.as_ref().map(|it| it.profile.clone()),
+    };
+    let names = Names::start(&config.names, offer, board);
+    let wanted = product.filter(|_| config.ping.limit);
+    let lanes = wanted.and_then(|product| product.lanes(None).ok());
+    let bound = lanes.and_then(|(_, lanes)| Bound::of(&lanes, DEVICE));
+    let bound = bound.unwrap_or_default();
+    let ping = Ping::start(config.ping, bound, &config.data, board);
+    (names, ping)
 }
 
 fn make_folder(path: &Path) -> Result<(), StartError> {

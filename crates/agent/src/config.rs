@@ -2,7 +2,9 @@
 
 mod clock;
 mod file;
+mod names;
 mod page;
+mod ping;
 #[cfg(test)]
 mod tests;
 
@@ -14,7 +16,9 @@ use thiserror::Error;
 
 pub use self::clock::{Clock, MAX_SERVERS};
 use self::file::File;
+pub use self::names::Names;
 pub use self::page::Page;
+pub use self::ping::Ping;
 
 /// The most bytes of a configuration file.
 pub const MAX_FILE: usize = 64 * 1024;
@@ -45,6 +49,10 @@ pub struct Config {
     pub clock: Clock,
     /// The page on site.
     pub page: Page,
+    /// Under which names the device is found on its networks.
+    pub names: Names,
+    /// How often the device answers pings.
+    pub ping: Ping,
 }
 
 /// Which proxy the way to the hub goes through, in the words of `outgate check`.

@@ -4,7 +4,9 @@
 //! Everything here is plain data: a reader needs nothing of the parts themselves.
 
 mod clock;
+mod naming;
 mod page;
+mod ping;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -15,7 +17,9 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 
 pub use self::clock::{Clock, TimeSource};
+pub use self::naming::{Claim, Naming};
 pub use self::page::{Page, PageKind, PagePlace};
+pub use self::ping::{Limit, Ping};
 use crate::queue::Level;
 
 /// The most errors that are remembered; the oldest goes first.
@@ -124,8 +128,12 @@ pub struct Network {
     pub name_servers: Vec<String>,
     /// The proxy on the way to the hub, without its login.
     pub proxy: Option<String>,
-    /// Names that the device answers to on the LAN.
+    /// Names that the device answers to on the LAN, as `cube.local` and `cube`.
     pub names: Vec<String>,
+    /// How it came to them.
+    pub naming: Naming,
+    /// Whether there is a bound on how many pings it answers.
+    pub ping: Ping,
 }
 
 /// The other devices of the site.

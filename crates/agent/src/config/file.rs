@@ -8,7 +8,9 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::clock::WrittenClock;
+use super::names::WrittenNames;
 use super::page::WrittenPage;
+use super::ping::WrittenPing;
 use super::{Config, ConfigError, DEFAULT_DATA, Local, Product, Proxy, Queue};
 
 const MEBIBYTE: u64 = 1024 * 1024;
@@ -38,6 +40,10 @@ pub(super) struct File {
     clock: WrittenClock,
     #[serde(default)]
     page: WrittenPage,
+    #[serde(default)]
+    names: WrittenNames,
+    #[serde(default)]
+    ping: WrittenPing,
 }
 
 #[derive(Debug, Deserialize)]
@@ -90,6 +96,8 @@ impl File {
             local: self.local.checked()?,
             clock: self.clock.checked()?,
             page: self.page.checked()?,
+            names: self.names.checked()?,
+            ping: self.ping.checked(),
         })
     }
 }

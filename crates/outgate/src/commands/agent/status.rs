@@ -73,6 +73,7 @@ fn lines(status: &Value) -> String {
         let text = trouble.map_or_else(|| text(place, "/address"), str::to_owned);
         pairs.push(("page", format!("{} {text}", self::text(place, "/page"))));
     }
+    pairs.extend(on_site(status));
     let troubles = status.pointer("/troubles").and_then(Value::as_array);
     for trouble in troubles.into_iter().flatten().take(5) {
         let (at, part) = (text(trouble, "/at"), text(trouble, "/part"));
@@ -99,6 +100,35 @@ fn clock(status: &Value) -> String {
     let seconds = Duration::from_millis(offset.unsigned_abs()).as_secs_f64();
     let source = text(status, "/clock/source");
     format!("told by {source}; the machine's own is {seconds:.3} s {side}")
+}
+
+/// What the device is to whoever is on its networks.
+fn on_site(status: &Value) -> Vec<(&'static str, String)> {
+    let mut pairs = Vec::new();
+    let names = status.pointer("/network/names").and_then(Value::as_array);
+    for name in names.into_iter().flatten().filter_map(Value::as_str) {
+        pairs.push(("name", name.to_owned()));
+    }
+    for (way, place) in [
+        ("mDNS", "/network/naming/mdns"),
+        ("LLMNR", "/network/naming/llmnr"),
+    ] {
+        let claim = text(status, place);
+        if matches!(claim.as_str(), "renamed" | "taken" | "failed") {
+            let wanted = text(status, "/network/naming/wanted");
+            pairs.push(("name", format!("{wanted} is {claim} in {way}")));
+        }
+    }
+    let rate = text(status, "/network/ping/rate");
+    match text(status, "/network/ping/limit").as_str() {
+        "on" => pairs.push(("pings", format!("at most {rate}"))),
+        "failed" => {
+            let reason = text(status, "/network/ping/reason");
+            pairs.push(("pings", format!("not bounded to {rate}: {reason}")));
+        }
+        _ => {}
+    }
+    pairs
 }
 
 /// What stands there, as text; `-` when nothing does.

@@ -146,13 +146,13 @@ impl Device {
     }
 }
 
-/// The agent's configuration.
+/// The agent's configuration. A demo on loopback is not to be heard on the machine's own networks.
 fn configuration(folder: &Path, authority: &Path, hub: std::net::SocketAddr, more: &str) -> String {
     let (folder, authority) = (folder.display(), authority.display());
     format!(
         "hub = 'https://{hub}'\nauthority = '{authority}'\ntoken-file = '{folder}/token'\n\
          data = '{folder}/data'\n[proxy]\nurl = 'none'\n[local]\nsocket = '{folder}/agent.sock'\n\
-         {more}"
+         [names]\nmdns = false\n{more}"
     )
 }
 
