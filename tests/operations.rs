@@ -151,6 +151,7 @@ fn places_and_people(hub: &Hub) {
     let added = hub.get("site authority add lund --certificate factory.pem");
     let id = text(&added["authority"]["id"]);
     hub.get("site authority list lund");
+    hub.get("site roster lund");
     hub.get(&format!("site authority revoke lund {id} --yes"));
     hub.get("site revoke lund --yes");
     hub.get("site restore lund");

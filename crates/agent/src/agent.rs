@@ -1,7 +1,7 @@
 //! The agent: all its parts, from a configuration to the end.
 
-use std::fs::{self, DirBuilder};
-use std::io::{self, Read as _};
+use std::fs::DirBuilder;
+use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,9 @@ use crate::clock::{self, Keeper};
 use crate::config::Config;
 use crate::conversation;
 use crate::device::Device;
+use crate::disk;
 use crate::inbox::Inbox;
+use crate::lan::membership::{Membership, MembershipError};
 use crate::lan::names::{Names, Offer};
 use crate::lan::ping::{Bound, Ping};
 use crate::lan::surroundings;
@@ -67,6 +69,9 @@ pub enum StartError {
     /// The twin cannot be read.
     #[error(transparent)]
     Twin(#[from] TwinError),
+    /// It has no place among its neighbours.
+    #[error(transparent)]
+    Neighbours(#[from] MembershipError),
     /// It cannot be found by the device's software.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -112,7 +117,8 @@ impl Agent {
             dates,
             board.clone(),
         ));
-        let device = Device::new(queue, Inbox::default(), twin, board);
+        let membership = membership(config, &board)?;
+        let device = Device::new(queue, Inbox::default(), twin, board).among(membership);
         let local = Local::listen(&config.local, &config.data).await?;
         let address = local.address();
         let product = config.product.as_ref();
@@ -121,6 +127,9 @@ impl Agent {
         let pages = opened.addresses();
         let driven = driver::start(plan(config, proxying, &device, &clock)?)?;
         let mut tasks = JoinSet::new();
+        if let Some(membership) = device.membership.clone() {
+            tasks.spawn(membership.run());
+        }
         tasks.spawn(local.serve(device.clone()));
         tasks.spawn(driven.on_time(clock.clone()));
         tasks.spawn({
@@ -205,6 +214,13 @@ fn site(
     (names, ping)
 }
 
+/// The device's place among its neighbours, where it is to have one.
+fn membership(config: &Config, board: &Board) -> Result<Option<Membership>, StartError> {
+    let settings = config.neighbours.clone();
+    let opened = settings.map(|settings| Membership::open(&config.data, settings, board.clone()));
+    Ok(opened.transpose()?)
+}
+
 fn make_folder(path: &Path) -> Result<(), StartError> {
     let made = DirBuilder::new().recursive(true).mode(MODE).create(path);
     made.map_err(|source| file(path, source))
@@ -248,7 +264,7 @@ fn plan(
 
 /// Read anew for each connection, so that another token needs no restart.
 fn token(path: &Path) -> io::Result<Token> {
-    let text = String::from_utf8(bounded(path, MAX_TOKEN)?).map_err(io::Error::other)?;
+    let text = String::from_utf8(disk::read(path, MAX_TOKEN)?).map_err(io::Error::other)?;
     let text = text.trim();
     if text.is_empty() {
         let why = "there is no token in it";
@@ -257,24 +273,12 @@ fn token(path: &Path) -> io::Result<Token> {
     Ok(Token::new(text.to_owned()))
 }
 
-fn bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)?
-        .take(most + 1)
-        .read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length <= most) {
-        return Ok(bytes);
-    }
-    let why = format!("it has more than {most} bytes");
-    Err(io::Error::new(io::ErrorKind::InvalidData, why))
-}
-
 /// Whom the link trusts: the given authority and nobody else, or whom the machine does.
 fn roots(config: &Config) -> Result<Roots, StartError> {
     let Some(path) = &config.authority else {
         return Ok(Roots::with_system());
     };
-    let pem = bounded(path, MAX_PEM).map_err(|source| file(path, source))?;
+    let pem = disk::read(path, MAX_PEM).map_err(|source| file(path, source))?;
     let roots = Roots::with_system().counting(Counted::Given).give_pem(&pem);
     roots.map_err(|source| StartError::Authority {
         path: path.clone(),

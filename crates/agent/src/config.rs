@@ -3,6 +3,7 @@
 mod clock;
 mod file;
 mod names;
+mod neighbours;
 mod page;
 mod ping;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use thiserror::Error;
 pub use self::clock::{Clock, MAX_SERVERS};
 use self::file::File;
 pub use self::names::Names;
+pub use self::neighbours::Neighbours;
 pub use self::page::Page;
 pub use self::ping::Ping;
 
@@ -53,6 +55,8 @@ pub struct Config {
     pub names: Names,
     /// How often the device answers pings.
     pub ping: Ping,
+    /// How the device is among the others of its site, if it is one of several.
+    pub neighbours: Option<Neighbours>,
 }
 
 /// Which proxy the way to the hub goes through, in the words of `outgate check`.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use outgate_signalr_client::{CallError, Client, State};
 use outgate_wire::agent::{
-    ALIVE, Alive, Answer, Blob, CALL, COMMAND, Call, Command, DELIVER, DESIRED, LOG, REPORT,
-    Reached, Settlement, TWIN,
+    ALIVE, Alive, Answer, Blob, CALL, COMMAND, Call, Command, DELIVER, DESIRED, LOG, NEIGHBOUR_KEY,
+    NEIGHBOURS, REPORT, ROSTER, Reached, Settlement, Standing, TWIN,
 };
 use serde_json::Value;
 use thiserror::Error;
@@ -17,6 +17,7 @@ use tokio::sync::{oneshot, watch};
 use crate::chain::chain;
 use crate::clock::Keeper;
 use crate::device::Device;
+use crate::lan::membership::MembershipError;
 use crate::queue::{Kind, MAX_BATCH, QueueError, deliveries};
 use crate::status::Trouble;
 use crate::twin::{Halves, TwinError};
@@ -30,6 +31,9 @@ const AGAIN_MAX: Duration = Duration::from_secs(300);
 const ROOM_AFTER: Duration = Duration::from_secs(5);
 /// The longest that anybody waits for the answer to a call at the hub.
 const CALL_LASTS: Duration = Duration::from_secs(300);
+
+/// How often the hub is asked who the neighbours are, though it tells of changes by itself.
+const STANDING_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// How often the hub is asked what time it has.
 const TIME_EVERY: Duration = Duration::from_secs(60 * 60);
@@ -72,6 +76,17 @@ pub fn listen(client: &Client, device: &Device) {
             }
         }
     });
+    if let Some(membership) = device.membership.clone() {
+        let its = device.clone();
+        client.on(ROSTER, move |(roster,): (Blob,)| {
+            let (device, membership) = (its.clone(), membership.clone());
+            async move {
+                if let Err(error) = membership.take_roster(roster) {
+                    note(&device, "neighbours", &error);
+                }
+            }
+        });
+    }
 }
 
 /// What is received, unless nobody sends it or the connection is over before: then nobody waits for
@@ -126,6 +141,7 @@ async fn converse(client: &Client, device: &Device, clock: &Keeper) {
         until_over(device, "queue", || send(client, device)),
         until_over(device, "twin", || compare(client, device)),
         until_over(device, "clock", || keep_time(client, clock, wait)),
+        until_over(device, "neighbours", || meet(client, device)),
     );
 }
 
@@ -171,6 +187,8 @@ enum Stopped {
     Queue(#[from] QueueError),
     #[error(transparent)]
     Twin(#[from] TwinError),
+    #[error(transparent)]
+    Neighbours(#[from] MembershipError),
 }
 
 /// Does something again and again while the hub, or the disk, does not take it, with ever longer
@@ -259,5 +277,21 @@ async fn compare(client: &Client, device: &Device) -> Result<Infallible, Stopped
         }
         // The twin goes only with the device.
         let _ = said.changed().await;
+    }
+}
+
+/// Asks where the device stands among its neighbours, and shows its key where the hub does not know
+/// it; again and again, for ever.
+async fn meet(client: &Client, device: &Device) -> Result<Infallible, Stopped> {
+    let Some(membership) = &device.membership else {
+        return std::future::pending().await;
+    };
+    loop {
+        let mut standing: Standing = client.invoke(NEIGHBOURS, ()).await?;
+        if let Some(key) = membership.to_show(&standing)? {
+            standing = client.invoke(NEIGHBOUR_KEY, (key,)).await?;
+        }
+        membership.take(standing)?;
+        tokio::time::sleep(STANDING_EVERY).await;
     }
 }

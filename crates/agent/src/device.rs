@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::inbox::{Inbox, InboxError};
+use crate::lan::membership::Membership;
 use crate::queue::{Entry, Position, Queue, QueueError};
 use crate::status::{Board, Status};
 use crate::twin::{Halves, Twin, TwinError};
@@ -29,6 +30,8 @@ pub struct Device {
     pub(crate) twin: Twin,
     /// How the agent is.
     pub(crate) board: Board,
+    /// Its place among the other devices of the site, if it is one of several.
+    pub(crate) membership: Option<Membership>,
 }
 
 impl Device {
@@ -40,7 +43,14 @@ impl Device {
             inbox,
             twin,
             board,
+            membership: None,
         }
+    }
+
+    /// With a place among the other devices of its site.
+    #[must_use]
+    pub fn among(self, membership: Option<Membership>) -> Self {
+        Self { membership, ..self }
     }
 
     /// Says something: an event or a log. Once this returns it is on the disk, and the hub has it

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 pub mod conversation;
 pub mod device;
+mod disk;
 pub mod inbox;
 pub mod lan;
 pub mod link;

@@ -5,10 +5,11 @@
 
 mod clock;
 mod naming;
+mod neighbours;
 mod page;
 mod ping;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 
 pub use self::clock::{Clock, TimeSource};
 pub use self::naming::{Claim, Naming};
+pub use self::neighbours::Neighbours;
 pub use self::page::{Page, PageKind, PagePlace};
 pub use self::ping::{Limit, Ping};
 use crate::queue::Level;
@@ -134,22 +136,6 @@ pub struct Network {
     pub naming: Naming,
     /// Whether there is a bound on how many pings it answers.
     pub ping: Ping,
-}
-
-/// The other devices of the site.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Neighbours {
-    /// The epoch of the roster that is believed.
-    pub roster: u64,
-    /// Who else is there.
-    pub there: Vec<String>,
-    /// Who coordinates, if somebody does.
-    pub coordinator: Option<String>,
-    /// What was refused since the start, and how often.
-    pub refused: BTreeMap<String, u64>,
-    /// Devices whose disks were put back to an earlier state, and who are to be enrolled anew under
-    /// other names.
-    pub forked: Vec<String>,
 }
 
 /// Something that went wrong.

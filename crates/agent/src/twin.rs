@@ -4,8 +4,7 @@
 //! What the hub has heard stands beside it. So what is reported while the hub is away is one patch by
 //! the time that it is back, and a patch whose answer was lost is made anew of what the hub then has.
 
-use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 use tokio::sync::watch;
+
+use crate::disk;
 
 /// The file in the agent's folder.
 const FILE: &str = "twin.json";
@@ -97,12 +98,13 @@ impl Twin {
     /// The file cannot be read. One that cannot be understood is begun anew: the hub has the truth.
     pub fn open(folder: &Path) -> Result<Self, TwinError> {
         let path = folder.join(FILE);
-        let kept = match read(&path) {
+        let kept = match disk::read(&path, MAX_FILE) {
             Ok(text) => serde_json::from_slice(&text).unwrap_or_else(|error| {
                 tracing::warn!(%error, "the twin on disk cannot be read, and is begun anew");
                 Kept::default()
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Kept::default(),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Kept::default(),
             Err(source) => return Err(TwinError::Disk { path, source }),
         };
         let news = watch::Sender::new(kept.halves.clone());
@@ -233,7 +235,9 @@ impl Twin {
         if changed == *kept {
             return Ok(());
         }
-        write(&self.0.path, &changed).map_err(|source| TwinError::Disk {
+        let written = serde_json::to_vec(&changed).map_err(io::Error::from);
+        let written = written.and_then(|text| disk::write(&self.0.path, &text));
+        written.map_err(|source| TwinError::Disk {
             path: self.0.path.clone(),
             source,
         })?;
@@ -254,24 +258,6 @@ fn object(value: Value) -> Map<String, Value> {
             Map::new()
         }
     }
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    fs::File::open(path)?
-        .take(MAX_FILE)
-        .read_to_end(&mut text)?;
-    Ok(text)
-}
-
-/// Takes the file's place with another, so that a cut leaves the one or the other.
-fn write(path: &Path, kept: &Kept) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(serde_json::to_string(kept)?.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    fs::File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
@@ -392,7 +378,7 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_understood_is_begun_anew() {
         let folder = TempDir::new().unwrap();
-        fs::write(folder.path().join(FILE), "{").unwrap();
+        std::fs::write(folder.path().join(FILE), "{").unwrap();
         let twin = Twin::open(folder.path()).unwrap();
         assert_eq!(*twin.watch().borrow(), Halves::default());
         twin.report(json!({"a": 1})).unwrap();

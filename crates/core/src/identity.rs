@@ -15,6 +15,7 @@ mod enrol;
 mod fleet_key;
 mod leaf;
 mod listing;
+mod neighbours;
 mod operator;
 mod pem;
 mod principal;
@@ -57,6 +58,7 @@ pub use device::{DEFAULT_POLICY, Device, DeviceFilter, DeviceState};
 pub use enrol::{Enrolled, Enrolment, MAX_SKEW, enrolment_text};
 pub use fleet_key::{FleetKey, MAX_FLEET_KEY_LIFE, MAX_NETWORKS, MAX_USES, NewFleetKey};
 pub use listing::{Listed, MAX_PAGE, Page};
+pub use neighbours::{KEY_EVERY, Neighbour, Place, ROSTER_LASTS, RosterMember, SiteRoster};
 pub use operator::{FirstOperator, Operator};
 pub use principal::{Actor, Principal, Role, Scope};
 pub use revocation::Revoked;
@@ -67,6 +69,7 @@ pub use site_authority::{MAX_SITE_AUTHORITIES, SiteAuthority};
 pub use vault::Vault;
 
 pub(crate) use device::seen_by as device_seen_by;
+pub(crate) use neighbours::SCHEMA as NEIGHBOURS_SCHEMA;
 pub(crate) use schema::SCHEMA;
 pub(crate) use seen::Seen;
 pub(crate) use site::seen_by as site_seen_by;
@@ -114,7 +117,8 @@ impl Identity {
             Ok(connection.query_row(
                 "SELECT EXISTS (SELECT 1 FROM credentials WHERE sealed IS NOT NULL)
                  OR EXISTS (SELECT 1 FROM fleet_keys WHERE sealed IS NOT NULL)
-                 OR EXISTS (SELECT 1 FROM webhooks)",
+                 OR EXISTS (SELECT 1 FROM webhooks)
+                 OR EXISTS (SELECT 1 FROM rosters)",
                 [],
                 |row| row.get(0),
             )?)

@@ -55,6 +55,8 @@ pub enum Signal {
     Commands,
     /// The desired half of its twin has changed.
     Desired,
+    /// There is a new roster of its site.
+    Roster,
     /// Somebody calls and waits.
     Call(crate::calls::Call),
 }
@@ -229,7 +231,12 @@ impl Sessions {
 
     /// Tells every session of `device`. Returns how many there are.
     pub fn signal(&self, device: &DeviceId, signal: &Signal) -> usize {
-        let seats = self.seats(&Selector::Device(device.clone()));
+        self.signal_all(&Selector::Device(device.clone()), signal)
+    }
+
+    /// Tells every session that `selector` means. Returns how many there are.
+    pub(crate) fn signal_all(&self, selector: &Selector, signal: &Signal) -> usize {
+        let seats = self.seats(selector);
         seats.iter().filter(|seat| seat.tell(signal)).count()
     }
 

@@ -24,6 +24,7 @@ pub(crate) const MODEL: Schema = Schema {
     application: 0x4f75_7447,
     versions: &[&[
         crate::identity::SCHEMA,
+        crate::identity::NEIGHBOURS_SCHEMA,
         crate::audit::SCHEMA,
         crate::events::SCHEMA,
         crate::events::streams::SCHEMA,

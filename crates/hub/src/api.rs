@@ -50,6 +50,7 @@ mod operators;
 mod pages;
 mod problem;
 mod push;
+mod roster;
 mod services;
 mod sites;
 mod status;
@@ -156,6 +157,7 @@ fn with_login() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
         .merge(sites::router())
         .merge(authorities::router())
+        .merge(roster::router())
         .merge(devices::router())
         .merge(credentials::router())
         .merge(fleet_keys::router())

@@ -13,6 +13,7 @@
 
 mod codec;
 mod entry;
+mod key;
 mod lease;
 mod member;
 mod message;
@@ -27,6 +28,7 @@ pub use codec::Unreadable;
 pub use entry::{
     Dot, ENTRY_MAX_BYTES, NotOpened, Place, Put, REPLACES_MAX, Stamp, VALUE_MAX_BYTES,
 };
+pub use key::{key_is_proved, prove_key};
 pub use lease::{BEAT, Fence, FencedOff, LISTEN, SEEN};
 pub use member::{BeginError, Identity, Member, Moment, Output, Refusal};
 pub use message::{Beat, Dealt, GIVE_MESSAGE_MAX_BYTES, MESSAGE_MAX_BYTES, Message};

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use crate::codec::{Reader, Unreadable, Writer};
 
-/// Longest name, in bytes.
-pub const NAME_MAX_BYTES: usize = 64;
+/// Longest name, in bytes: that of a device at the hub, and what tells its keys apart.
+pub const NAME_MAX_BYTES: usize = 136;
 
-/// A name: 1 to [`NAME_MAX_BYTES`] letters, digits and `-._~/:` of ASCII, so that it can stand in
+/// A name: 1 to [`NAME_MAX_BYTES`] letters, digits and `-._~/:@=` of ASCII, so that it can stand in
 /// the fields of HTTP and on a receipt.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Arc<str>);
@@ -40,7 +40,7 @@ impl FromStr for Name {
     type Err = Unreadable;
 
     fn from_str(text: &str) -> Result<Self, Unreadable> {
-        let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/:".contains(&byte);
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/:@=".contains(&byte);
         if text.is_empty() || text.len() > NAME_MAX_BYTES || !text.bytes().all(good) {
             return Err(Unreadable::Name);
         }

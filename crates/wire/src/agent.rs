@@ -2,8 +2,10 @@
 //! has. Both ends are Outgate's own; a device that speaks SignalR by itself has the simpler methods
 //! of the hubs that are configured.
 //!
-//! The agent calls [`ALIVE`], [`DELIVER`], [`LOG`], [`TWIN`] and [`REPORT`]; the hub calls [`COMMAND`],
-//! [`CALL`] and [`DESIRED`].
+//! The agent calls [`ALIVE`], [`DELIVER`], [`LOG`], [`TWIN`] and [`REPORT`], and about its neighbours
+//! [`NEIGHBOURS`] and [`NEIGHBOUR_KEY`]; the hub calls [`COMMAND`], [`CALL`], [`DESIRED`] and [`ROSTER`].
+
+mod neighbours;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,6 +14,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use self::neighbours::{NEIGHBOUR_KEY, NEIGHBOURS, NeighbourKey, Place, ROSTER, Standing};
 
 /// Where the agent finds the hub.
 pub const PATH: &str = "/agent";

@@ -34,7 +34,15 @@ const ALLOWED: [(&str, &[&str]); 26] = [
     ("outgate-lab", &["outgate-manifest", "outgate-standin"]),
     ("outgate-testbed", &[]),
     ("outgate-store", &[]),
-    ("outgate-core", &["outgate-store", "outgate-wire"]),
+    (
+        "outgate-core",
+        &[
+            "outgate-neighbours",
+            "outgate-signed-http",
+            "outgate-store",
+            "outgate-wire",
+        ],
+    ),
     ("outgate-door", &[]),
     ("outgate-firebase", &[]),
     (

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::clock::WrittenClock;
 use super::names::WrittenNames;
+use super::neighbours;
 use super::page::WrittenPage;
 use super::ping::WrittenPing;
 use super::{Config, ConfigError, DEFAULT_DATA, Local, Product, Proxy, Queue};
@@ -44,6 +45,7 @@ pub(super) struct File {
     names: WrittenNames,
     #[serde(default)]
     ping: WrittenPing,
+    neighbours: Option<neighbours::Written>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -98,6 +100,10 @@ impl File {
             page: self.page.checked()?,
             names: self.names.checked()?,
             ping: self.ping.checked(),
+            neighbours: self
+                .neighbours
+                .map(neighbours::Written::checked)
+                .transpose()?,
         })
     }
 }

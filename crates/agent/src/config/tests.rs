@@ -114,3 +114,18 @@ fn the_page_is_shown_to_networks_of_the_site_and_not_to_the_internet() {
     let text = format!("{LEAST}[page]\nnetworks = [\"0.0.0.0/0\"]\n");
     assert_eq!(refused(&text), "page.networks");
 }
+
+#[test]
+fn neighbours_are_known_by_addresses_and_searched_in_the_sites_own_networks_only() {
+    let of = |more: &str| format!("{LEAST}[neighbours]\nlisten = \"0.0.0.0:80\"\n{more}");
+    let good = of("known = [\"10.0.0.7\", \"10.0.0.8:81\"]\nsearch = [\"10.0.0.1\"]\n");
+    let known = Config::parse(&good).unwrap().neighbours.unwrap().known;
+    let shown: Vec<_> = known.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["10.0.0.7:80", "10.0.0.8:81"]);
+    assert_eq!(Config::parse(LEAST).unwrap().neighbours, None);
+    for bad in ["search = [\"8.8.8.8\"]", "search = [\"fe80::1\"]"] {
+        assert_eq!(refused(&of(bad)), "neighbours.search");
+    }
+    let many = format!("known = [{}]", "\"10.0.0.7\",".repeat(257));
+    assert_eq!(refused(&of(&many)), "neighbours.known");
+}

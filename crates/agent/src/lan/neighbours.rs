@@ -54,7 +54,12 @@ impl Key {
     }
 
     fn signer(&self, name: &MemberId) -> Result<Signer, KeyError> {
-        Signer::from_seed(name.as_str(), &self.0)
+        self.signer_of(name.as_str())
+    }
+
+    /// Signs under that name.
+    pub(super) fn signer_of(&self, name: &str) -> Result<Signer, KeyError> {
+        Signer::from_seed(name, &self.0)
     }
 }
 
@@ -106,6 +111,9 @@ pub enum StartError {
     /// The machine has no random numbers.
     #[error("the machine has no random numbers to give")]
     Random,
+    /// What the hub said of the device's place among them.
+    #[error("what the hub said of the device's place among its neighbours cannot be used")]
+    Place,
     /// The address.
     #[error("failed to listen on {address}")]
     Listen {
@@ -126,6 +134,8 @@ pub struct Stopped;
 pub struct View {
     /// The epoch of the roster.
     pub roster: u64,
+    /// Who belongs to the site beside this device.
+    pub members: Vec<MemberId>,
     /// How far each member's changes of what is shared are known: another one means that something
     /// has changed.
     pub known: Vector,
@@ -265,6 +275,15 @@ impl Neighbours {
         let command = Command::Change(Box::new(command));
         self.commands.send(command).await.map_err(|_| Stopped)?;
         answered.await.map_err(|_| Stopped)
+    }
+
+    /// Says whether this device has a way of its own to the hub.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn set_uplink(&self, up: bool) -> Result<(), Stopped> {
+        self.look(move |member, now| member.set_uplink(up, now))
+            .await
     }
 
     /// Takes a newer roster from the hub; others get it from here.

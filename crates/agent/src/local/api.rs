@@ -3,6 +3,7 @@
 
 mod document;
 mod parameters;
+mod site;
 mod view;
 
 use std::collections::BTreeMap;
@@ -56,6 +57,7 @@ fn described() -> OpenApiRouter<Device> {
         .routes(routes!(settle))
         .routes(routes!(calls))
         .routes(routes!(answer))
+        .merge(site::described())
 }
 
 async fn nothing() -> Problem {

@@ -42,7 +42,7 @@ impl Problem {
         }
     }
 
-    fn later(status: StatusCode, detail: String, seconds: u64) -> Self {
+    pub(super) fn later(status: StatusCode, detail: String, seconds: u64) -> Self {
         Self {
             retry_after: Some(seconds),
             ..Self::new(status, detail)

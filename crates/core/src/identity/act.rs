@@ -1,11 +1,12 @@
 //! What operators do: permitted, done, written down and made known as one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use super::{Actor, Identity, Role};
+use super::{Actor, Identity, Role, neighbours};
 use crate::audit;
 use crate::clock::Timestamp;
 use crate::refusal::Refusal;
@@ -101,19 +102,24 @@ impl Identity {
         let done = match actor.require(needs, name) {
             Err(refusal) => Err(refusal),
             Ok(()) => {
+                let (vault, sessions) = (Arc::clone(&self.vault), self.sessions.clone());
                 self.store
                     .write(move |connection| {
                         // Who has been revoked while this waited learns nothing either.
                         who.check()?;
                         let done = work(connection, &who, now)?;
                         audit::append(connection, now, &who, name, &place, &done.detail)?;
-                        Ok(done)
+                        let told = neighbours::renew_stale(connection, (&vault, &sessions), now)?;
+                        Ok((done, told))
                     })
                     .await
             }
         };
         let done = match done {
-            Ok(done) => done,
+            Ok((done, told)) => {
+                drop(told);
+                done
+            }
             Err(refusal) => {
                 if matches!(refusal, Refusal::Forbidden { .. }) {
                     self.note_refused(&actor, name, &on, now).await;

@@ -42,6 +42,7 @@ pub(super) enum Life {
 pub(super) struct Waiting {
     commands: bool,
     desired: bool,
+    roster: bool,
     calls: VecDeque<Call>,
 }
 
@@ -117,6 +118,7 @@ impl Seat {
         match signal {
             Signal::Commands => waiting.commands = true,
             Signal::Desired => waiting.desired = true,
+            Signal::Roster => waiting.roster = true,
             Signal::Call(_) if waiting.calls.len() >= MAX_WAITING_CALLS => return false,
             Signal::Call(call) => waiting.calls.push_back(call.clone()),
         }
@@ -133,6 +135,9 @@ impl Waiting {
         }
         if std::mem::take(&mut self.desired) {
             return Some(Signal::Desired);
+        }
+        if std::mem::take(&mut self.roster) {
+            return Some(Signal::Roster);
         }
         std::mem::take(&mut self.commands).then_some(Signal::Commands)
     }

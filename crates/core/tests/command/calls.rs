@@ -242,7 +242,7 @@ async fn next_call(session: &Session) -> Call {
     loop {
         match session.signal().await {
             Signal::Call(call) => return call,
-            Signal::Commands | Signal::Desired => {}
+            Signal::Commands | Signal::Desired | Signal::Roster => {}
         }
     }
 }

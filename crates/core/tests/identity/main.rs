@@ -11,5 +11,6 @@ mod enrol;
 #[path = "../held/core.rs"]
 mod held;
 mod hub;
+mod neighbours;
 mod revoke;
 mod under_way;

@@ -7,6 +7,7 @@ mod identity;
 mod logs;
 mod payload;
 mod push;
+mod roster;
 mod twin;
 mod webhooks;
 
@@ -20,5 +21,6 @@ pub(crate) use identity::{
 pub(crate) use logs::{LogList, LogRecord};
 pub(crate) use payload::{GivenPayload, Payload, present};
 pub(crate) use push::{Pushed, RegistrationList};
+pub(crate) use roster::Roster;
 pub(crate) use twin::{Half, Twin};
 pub(crate) use webhooks::{Letter, Webhook, WebhookIssued, WebhookSecret};

@@ -340,6 +340,7 @@ impl Devices {
             loop {
                 match session.signal().await {
                     Signal::Commands | Signal::Desired => return,
+                    Signal::Roster => {}
                     // Which cannot be answered here; whoever called may have gone.
                     Signal::Call(call) => drop(self.core.calls.decline(session, &call.id)),
                 }

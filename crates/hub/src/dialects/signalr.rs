@@ -13,6 +13,7 @@ mod conversation;
 mod entrance;
 mod guest;
 mod methods;
+mod neighbours;
 mod rest;
 mod signed;
 mod upstream;
@@ -210,6 +211,8 @@ impl Served {
                 .on(wire::LOG, agent::log)
                 .on(wire::TWIN, methods::twin)
                 .on(wire::REPORT, methods::report)
+                .on(wire::NEIGHBOURS, neighbours::standing)
+                .on(wire::NEIGHBOUR_KEY, neighbours::key)
         })
     }
 

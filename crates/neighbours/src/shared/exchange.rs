@@ -27,7 +27,7 @@ const ENTRY_MIN_BYTES: usize = 64 + 32 + 12;
 const LIVE_MAX_ENTRIES: usize = SNAPSHOT_MAX_BYTES / ENTRY_MIN_BYTES;
 
 /// How far a member knows each log.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Vector(BTreeMap<MemberId, u64>);
 
 impl Vector {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use outgate_client::{Client, Site};
+use outgate_client::{Client, Roster, Site};
 
 use crate::output::Failure;
 use crate::remote::{Listing, Remote, ask, or_dash, properties, wait};
@@ -18,6 +18,7 @@ mod authority;
   outgate site add store-12 --title 'Kiruna, Lars Janssonsgatan'
   outgate site rename store-12 'Kiruna, Hjalmar Lundbohmsvägen'
   outgate site authority add store-12 --certificate factory-ca.pem
+  outgate site roster store-12
   outgate site revoke store-12")]
 pub(crate) struct SiteArgs {
     #[command(subcommand)]
@@ -59,6 +60,13 @@ enum Act {
     },
     /// Authorities whose certificates its devices may show.
     Authority(authority::AuthorityArgs),
+    /// Show which of its devices know each other on their local network.
+    Roster {
+        /// Which
+        site: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
     /// Let none of its devices in any more; those that are in are cut off at once.
     Revoke {
         /// Which
@@ -116,6 +124,10 @@ impl Act {
                 remote.show("site", &site, lines)
             }
             Self::Authority(args) => args.run().await,
+            Self::Roster { site, remote } => {
+                let roster = remote.client()?.roster(&site).await?;
+                remote.show("roster", &roster, known)
+            }
             Self::Revoke { site, yes, remote } => {
                 let question = format!("Cut off all devices of the site {site}?");
                 ask::confirm(&question, yes)?;
@@ -128,6 +140,24 @@ impl Act {
             }
         }
     }
+}
+
+fn known(roster: &Roster) -> String {
+    let mut pairs = vec![
+        ("site", roster.site.clone()),
+        ("epoch", roster.epoch.to_string()),
+        ("key", or_dash(roster.key.as_ref())),
+        ("believed until", or_dash(roster.until.as_ref())),
+    ];
+    let lines = [("member", &roster.members), ("former", &roster.former)];
+    for (what, members) in lines {
+        let shown = members.iter().map(|it| match it.name == it.device {
+            true => it.name.clone(),
+            false => format!("{} ({})", it.name, it.device),
+        });
+        pairs.extend(shown.map(|shown| (what, shown)));
+    }
+    properties(pairs)
 }
 
 fn row(site: &Site) -> [String; 4] {

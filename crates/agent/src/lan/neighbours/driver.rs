@@ -194,34 +194,40 @@ impl Driver {
         }
         let view = View {
             roster: roster.epoch,
+            members: {
+                let all = roster.members.iter().map(|member| member.id.clone());
+                all.filter(|id| id != self.member.id()).collect()
+            },
             known: self.member.shared().vector(),
             there: self.member.there().cloned().collect(),
             coordinator: self.member.coordinator(now()).cloned(),
             refused,
             forked: self.member.forked().cloned().collect(),
         };
-        self.board
-            .write(|status| status.neighbours = Some(column(&view)));
+        let column = self.column(&view);
+        self.board.write(|status| status.neighbours = Some(column));
         self.seen.send_if_modified(|seen| {
             let changed = *seen != view;
             *seen = view;
             changed
         });
     }
-}
 
-/// The neighbours' column of the board.
-fn column(view: &View) -> status::Neighbours {
-    let names = |ids: &[MemberId]| ids.iter().map(ToString::to_string).collect();
-    status::Neighbours {
-        roster: view.roster,
-        there: names(&view.there),
-        coordinator: view
-            .coordinator
-            .as_ref()
-            .map(|fence| fence.holder.to_string()),
-        refused: view.refused.clone(),
-        forked: names(&view.forked),
+    /// The neighbours' column of the board.
+    fn column(&self, view: &View) -> status::Neighbours {
+        let names = |ids: &[MemberId]| ids.iter().map(ToString::to_string).collect();
+        let coordinator = view.coordinator.as_ref();
+        status::Neighbours {
+            site: Some(self.member.trust().roster().site.to_string()),
+            name: Some(self.member.id().to_string()),
+            address: Some(self.site.own.to_string()),
+            roster: view.roster,
+            members: names(&view.members),
+            there: names(&view.there),
+            coordinator: coordinator.map(|fence| fence.holder.to_string()),
+            refused: view.refused.clone(),
+            forked: names(&view.forked),
+        }
     }
 }
 

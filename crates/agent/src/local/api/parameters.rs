@@ -22,13 +22,42 @@ pub(super) struct Waiting {
 
 impl Waiting {
     pub(super) fn time(&self) -> Result<Duration, Problem> {
-        let wait = Duration::from_secs(self.wait);
-        if wait <= MAX_WAIT {
-            return Ok(wait);
-        }
-        let detail = "wait: at most 55 seconds";
-        Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail))
+        time(self.wait)
     }
+}
+
+/// So many seconds, if that is no longer than anybody waits.
+pub(super) fn time(seconds: u64) -> Result<Duration, Problem> {
+    let wait = Duration::from_secs(seconds);
+    if wait <= MAX_WAIT {
+        return Ok(wait);
+    }
+    let detail = "wait: at most 55 seconds";
+    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail))
+}
+
+/// Which part of what is shared, and when.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Part {
+    /// Only what belongs to this; everything when absent.
+    #[param(value_type = Option<String>, max_length = 136)]
+    pub(super) of: Option<String>,
+    /// For how many seconds to wait while nothing is other than `If-None-Match` says.
+    #[serde(default)]
+    #[param(maximum = 55, default = 0)]
+    pub(super) wait: u64,
+}
+
+/// Which item.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Which {
+    /// The item's name.
+    #[param(example = "17@till-1")]
+    pub(super) id: String,
 }
 
 /// How a call is answered.

@@ -60,7 +60,7 @@ struct Call {
 
 /// A payload: exactly one of the two.
 #[derive(Debug, Serialize, ToSchema)]
-struct Payload {
+pub(super) struct Payload {
     /// The payload, where its type is JSON and it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -135,6 +135,11 @@ impl From<twin::Halves> for Twin {
 }
 
 impl Payload {
+    /// Of what has no type with it: as JSON where it is.
+    pub(super) fn guessed(payload: &[u8]) -> Self {
+        Self::new("application/json", &Blob(payload.to_vec()))
+    }
+
     fn new(content_type: &str, payload: &Blob) -> Self {
         let essence = content_type.split(';').next().unwrap_or_default();
         let essence = essence.trim().to_ascii_lowercase();

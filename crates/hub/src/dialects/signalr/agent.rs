@@ -26,7 +26,7 @@ use crate::dialects::otlp;
 use crate::metrics::Direction;
 
 /// What the hub is called in metrics: no hub that is configured can be called so.
-const NAME: &str = "outgate-agent";
+pub(super) const NAME: &str = "outgate-agent";
 
 /// The most agents at a time.
 const CONNECTIONS: u32 = 1_000_000;

@@ -21,7 +21,7 @@ use crate::metrics::Direction;
 
 use super::guest::Guest;
 use super::values::{self, told};
-use super::{Form, LAST_WORDS, Shared, VIA, agent};
+use super::{Form, LAST_WORDS, Shared, VIA, agent, neighbours};
 
 /// The most commands fetched at a time.
 const COMMANDS: u32 = 16;
@@ -143,6 +143,10 @@ impl<'a> Device<'a> {
                 signal = self.session.signal(), if room => match signal {
                     Signal::Commands => to_take.notify_one(),
                     Signal::Desired => under_way.push(Box::pin(self.tell_desired())),
+                    Signal::Roster if self.hub.form == Form::Agent => {
+                        under_way.push(Box::pin(self.tell_roster()));
+                    }
+                    Signal::Roster => {}
                     Signal::Call(call) => under_way.push(Box::pin(self.call(call))),
                 },
             }
@@ -160,6 +164,19 @@ impl<'a> Device<'a> {
             // JSON has a form in either protocol.
             let arguments = (desired.version, desired.document);
             let _ = self.connection.send(DESIRED, arguments);
+        }
+    }
+
+    /// Tells an agent who its neighbours are now, if it has any.
+    async fn tell_roster(self) {
+        let identity = &self.hub.core.identity;
+        match identity.neighbour(self.session.pass()).await {
+            Ok(neighbour) => {
+                if let Some(place) = neighbour.place {
+                    neighbours::tell(self.connection, place);
+                }
+            }
+            Err(refusal) => unexpected(&refusal, "a roster cannot be read"),
         }
     }
 

@@ -74,6 +74,7 @@ fn lines(status: &Value) -> String {
         pairs.push(("page", format!("{} {text}", self::text(place, "/page"))));
     }
     pairs.extend(on_site(status));
+    pairs.extend(neighbours(status));
     let troubles = status.pointer("/troubles").and_then(Value::as_array);
     for trouble in troubles.into_iter().flatten().take(5) {
         let (at, part) = (text(trouble, "/at"), text(trouble, "/part"));
@@ -127,6 +128,42 @@ fn on_site(status: &Value) -> Vec<(&'static str, String)> {
             pairs.push(("pings", format!("not bounded to {rate}: {reason}")));
         }
         _ => {}
+    }
+    pairs
+}
+
+/// How the device is among the others of its site, if it is one of several.
+fn neighbours(status: &Value) -> Vec<(&'static str, String)> {
+    let Some(column) = status.pointer("/neighbours").filter(|it| !it.is_null()) else {
+        return Vec::new();
+    };
+    if text(column, "/site") == "-" {
+        let waits = "the hub has not told yet who they are";
+        return vec![("neighbours", waits.to_owned())];
+    }
+    let names = |place: &str| {
+        let names = column.pointer(place).and_then(Value::as_array);
+        let names = names.into_iter().flatten().filter_map(Value::as_str);
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let or_nobody = |names: String| match names.is_empty() {
+        true => "nobody".to_owned(),
+        false => names,
+    };
+    let mut pairs = vec![
+        ("site", text(column, "/site")),
+        ("known as", text(column, "/name")),
+        ("neighbours", or_nobody(names("/members"))),
+        ("there", or_nobody(names("/there"))),
+        ("coordinator", text(column, "/coordinator")),
+    ];
+    let refused = column.pointer("/refused").and_then(Value::as_object);
+    for (why, count) in refused.into_iter().flatten() {
+        pairs.push(("refused", format!("{count}: {why}")));
+    }
+    let forked = names("/forked");
+    if !forked.is_empty() {
+        pairs.push(("to be enrolled anew", forked));
     }
     pairs
 }

@@ -127,7 +127,7 @@ fn happen(device: &Device) {
             there: vec!["till-2".to_owned()],
             coordinator: Some("till-2".to_owned()),
             refused: BTreeMap::from([("foreign-key".to_owned(), 3)]),
-            forked: Vec::new(),
+            ..Neighbours::default()
         });
     });
     device.board.trouble(Trouble {

@@ -31,6 +31,8 @@ impl Conversation<'_> {
             Signal::Commands => self.commands.more = true,
             Signal::Desired => self.read_twin(TwinPart::Desired),
             Signal::Call(call) => self.on_call(call),
+            // For agents, which do not speak MQTT.
+            Signal::Roster => {}
         }
     }
 

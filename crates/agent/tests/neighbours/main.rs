@@ -1,0 +1,202 @@
+//! Whole agents of one site beside a whole hub: who knows whom, and who is refused.
+
+#![cfg(test)]
+
+#[expect(dead_code, reason = "other tests look at where its data lies")]
+#[path = "../../../hub/tests/running/hub.rs"]
+mod running;
+#[path = "../../../hub/tests/running/site.rs"]
+mod site;
+mod till;
+
+use std::collections::BTreeSet;
+
+use outgate_core::identity::Actor;
+use reqwest::Method;
+use serde_json::json;
+
+use self::running::Running;
+use self::till::{Folder, Till, hub};
+
+/// Three tills of one site, and their hub.
+async fn three(hub: &Running) -> (Vec<Folder>, Vec<Till>) {
+    let (mut folders, mut tills) = (Vec::new(), Vec::new());
+    for number in 1..=3 {
+        let token = hub.device(&format!("till-{number}")).await;
+        let folder = Folder::new(hub, &token);
+        let known: Vec<_> = tills.iter().map(Till::address).collect();
+        tills.push(folder.start(&known).await);
+        folders.push(folder);
+    }
+    (folders, tills)
+}
+
+async fn all_meet(tills: &[Till]) {
+    for till in tills {
+        till.shows(|column| column.there.len() + 1 == tills.len())
+            .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn agents_of_a_site_are_made_known_to_each_other_by_the_hub_and_by_nobody_else() {
+    let hub = hub().await;
+    let (folders, tills) = three(&hub).await;
+    all_meet(&tills).await;
+    let identity = &hub.core().identity;
+    let site = "s".parse().unwrap();
+    let roster = identity.roster(&Actor::hub(), &site).await.unwrap();
+    for (till, folder) in tills.iter().zip(&folders) {
+        let column = till.shows(|column| column.coordinator.is_some()).await;
+        assert_eq!(column.coordinator.as_deref(), Some("till-1"));
+        assert_eq!(
+            (column.roster, column.site.as_deref()),
+            (roster.epoch, Some("s"))
+        );
+        assert_eq!(folder.mode_of_key(), 0o600);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whom_the_hub_revokes_its_neighbours_refuse_and_count() {
+    let hub = hub().await;
+    let (_folders, tills) = three(&hub).await;
+    all_meet(&tills).await;
+    let identity = &hub.core().identity;
+    let third = "till-3".parse().unwrap();
+    identity.revoke_device(&Actor::hub(), &third).await.unwrap();
+    for till in &tills[..2] {
+        till.shows(|column| column.members.len() == 1).await;
+        till.shows(|column| column.there.len() == 1).await;
+        till.shows(|column| column.refused.contains_key("it was revoked"))
+            .await;
+    }
+    // It goes on until it hears of it, from those that refuse it.
+    tills[2]
+        .shows(|column| column.members.len() == 2 && column.there.is_empty())
+        .await;
+    identity
+        .restore_device(&Actor::hub(), &third)
+        .await
+        .unwrap();
+    tills[0].shows(|column| column.members.len() == 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_hub_agents_find_each_other_by_what_it_said_before() {
+    let running = hub().await;
+    let (folders, mut tills) = three(&running).await;
+    all_meet(&tills).await;
+    let before = tills[0].shows(|_| true).await.roster;
+    for till in tills.drain(..) {
+        till.stop().await;
+    }
+    drop(running);
+    for folder in &folders {
+        let known: Vec<_> = tills.iter().map(Till::address).collect();
+        tills.push(folder.start(&known).await);
+    }
+    all_meet(&tills).await;
+    let after = tills[0].shows(|_| true).await;
+    assert_eq!(
+        (after.roster, after.name.as_deref()),
+        (before, Some("till-1"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hub_that_shows_another_key_of_the_site_is_not_believed() {
+    let right = hub().await;
+    let token = right.device("till-1").await;
+    let mut folder = Folder::new(&right, &token);
+    let till = folder.start(&[]).await;
+    let before = till.shows(|_| true).await.roster;
+    till.stop().await;
+    let wrong = hub().await;
+    folder.turn_to(&wrong, &wrong.device("till-1").await);
+    let till = folder.start(&[]).await;
+    till.has_trouble("shows another key of the site s").await;
+    assert_eq!(till.shows(|_| true).await.roster, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_devices_software_shares_that_of_the_others_reads_and_changes() {
+    let hub = hub().await;
+    let (_folders, tills) = three(&hub).await;
+    let set = tills[0]
+        .ask(Method::PUT, "/site/state/order:17/table", "5")
+        .await;
+    assert_eq!(set.0, 200);
+    let added = tills[0]
+        .ask(Method::POST, "/site/state/order:17", "{\"cents\":250}")
+        .await;
+    assert_eq!(added.0, 201);
+    let there =
+        |shared: &serde_json::Value| shared["items"].as_array().is_some_and(|it| it.len() == 1);
+    let shared = tills[1]
+        .shares("order:17", |it| {
+            there(it) && !it["fields"]["table"].is_null()
+        })
+        .await;
+    assert_eq!(shared["fields"]["table"], json!({"payload": 5}));
+    assert_eq!(shared["items"][0]["payload"], json!({"cents": 250}));
+    assert_eq!(shared["items"][0]["id"], added.1["id"]);
+
+    tills[1]
+        .ask(Method::PUT, "/site/state/order:17/table", "the bar")
+        .await;
+    let bar = json!({"payload_base64": "dGhlIGJhcg=="});
+    tills[2]
+        .shares("order:17", |it| it["fields"]["table"] == bar)
+        .await;
+    let id = added.1["id"].as_str().unwrap();
+    let path = format!("/site/state/order:17?id={id}");
+    assert_eq!(tills[2].ask(Method::DELETE, &path, "").await.0, 204);
+    let path = "/site/state/order:17/table";
+    assert_eq!(tills[2].ask(Method::DELETE, path, "").await.0, 204);
+    tills[0]
+        .shares("order:17", serde_json::Value::is_null)
+        .await;
+
+    let long = "x".repeat(4_097);
+    let refused = tills[0].ask(Method::PUT, "/site/state/a/b", &long).await;
+    assert_eq!(refused.0, 413);
+    assert_eq!(
+        tills[0]
+            .ask(Method::PUT, "/site/state/a%20b/c", "1")
+            .await
+            .0,
+        422
+    );
+    assert_eq!(
+        tills[0]
+            .ask(Method::DELETE, "/site/state/a?id=1", "")
+            .await
+            .0,
+        422
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_number_is_given_twice_at_a_site_also_after_a_restart() {
+    let hub = hub().await;
+    let (folders, mut tills) = three(&hub).await;
+    all_meet(&tills).await;
+    let mut given = BTreeSet::new();
+    for round in 0..2 {
+        for till in &tills {
+            for number in 1..=25 {
+                let receipt = till.ask(Method::POST, "/site/numbers/receipt", "").await.1;
+                assert_eq!(receipt["number"], round * 25 + number);
+                let ticket = till.ask(Method::POST, "/site/numbers/ticket", "").await.1;
+                for one in [receipt, ticket] {
+                    let text = one["text"].as_str().unwrap().to_owned();
+                    assert!(given.insert(text), "{one}");
+                }
+            }
+        }
+        tills.remove(0).stop().await;
+        tills.insert(0, folders[0].start(&[]).await);
+    }
+    assert_eq!(given.len(), 2 * 2 * 3 * 25);
+}

@@ -1,0 +1,64 @@
+//! What an agent and the hub say about the device's neighbours.
+
+use std::sync::Arc;
+
+use outgate_core::Refusal;
+use outgate_core::identity::{Neighbour, Place};
+use outgate_signalr_server::{Args, Connection, Extension, HubError, State};
+use outgate_wire::agent::{self as wire, Blob};
+
+use super::guest::Guest;
+use super::values::told;
+use super::{Shared, agent};
+use crate::metrics::Direction;
+
+/// The most bytes of a proof; the right ones have 64.
+const MAX_PROOF: usize = 64;
+
+/// `Neighbours()`: how the device stands among them.
+pub(super) async fn standing(
+    Extension(guest): Extension<Guest>,
+    State(hub): State<Arc<Shared>>,
+) -> Result<wire::Standing, HubError> {
+    hub.metrics.signalr_invoked(agent::NAME, Direction::In, 1);
+    let pass = guest.session().map_err(told)?.pass();
+    let found = hub.core.identity.neighbour(pass).await;
+    found.map(shown).map_err(told)
+}
+
+/// `NeighbourKey(key)`: by which they are to know it.
+pub(super) async fn key(
+    Args((shown_key,)): Args<(wire::NeighbourKey,)>,
+    Extension(guest): Extension<Guest>,
+    State(hub): State<Arc<Shared>>,
+) -> Result<wire::Standing, HubError> {
+    hub.metrics.signalr_invoked(agent::NAME, Direction::In, 1);
+    let pass = guest.session().map_err(told)?.pass();
+    let key = <[u8; 32]>::try_from(shown_key.key.0);
+    let key = key.map_err(|_| told(Refusal::invalid("key", "32 bytes")))?;
+    let proof = shown_key.proof.0;
+    if proof.len() > MAX_PROOF {
+        return Err(told(Refusal::invalid("proof", "64 bytes")));
+    }
+    let set = hub.core.identity.set_neighbour_key(pass, key, proof).await;
+    set.map(shown).map_err(told)
+}
+
+/// Tells an agent its roster.
+pub(super) fn tell(connection: &Connection, place: Place) {
+    // Who has gone asks when it comes again.
+    let _ = connection.send(wire::ROSTER, (Blob(place.roster),));
+}
+
+fn shown(neighbour: Neighbour) -> wire::Standing {
+    wire::Standing {
+        site: neighbour.site.to_string(),
+        device: neighbour.device.to_string(),
+        place: neighbour.place.map(|place| wire::Place {
+            name: place.name,
+            key: Blob(place.key.to_vec()),
+            site_key: Blob(place.site_key.to_vec()),
+            roster: Blob(place.roster),
+        }),
+    }
+}
