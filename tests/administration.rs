@@ -216,3 +216,41 @@ fn without_a_hub_the_next_step_is_told() {
         stderr(&output)
     );
 }
+
+#[test]
+fn a_certificate_for_ssh_is_signed_for_a_public_key_and_written_down() {
+    const KEY: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH";
+    let hub = Hub::entered();
+    hub.get("site add a");
+    hub.get("device add cube --site a");
+    std::fs::write(hub.file("id.pub"), format!("{KEY} anna@office\n")).expect("a file");
+    let sign = "device ssh-certificate cube --user technician --key id.pub";
+    let signed = hub.get(&format!("{sign} --for 12h"));
+    let signed = &signed["ssh-certificate"];
+    let line = text(&signed["certificate"]);
+    assert!(
+        line.starts_with("ssh-ed25519-cert-v01@openssh.com "),
+        "{line}"
+    );
+    let written = hub.run(&format!("{sign} --out id-cert.pub"));
+    assert!(written.status.success(), "{}", stderr(&written));
+    assert!(stderr(&written).contains("it counts until 20"));
+    let kept = std::fs::read_to_string(hub.file("id-cert.pub")).expect("a file");
+    assert!(
+        kept.starts_with("ssh-ed25519-cert-v01@openssh.com AAAA"),
+        "{kept}"
+    );
+    let audit = hub.get("audit --limit 2");
+    let entry = &audit["entries"][1];
+    assert_eq!(entry["act"], "device.ssh-certificate");
+    assert_eq!(entry["detail"]["serial"], signed["serial"]);
+
+    hub.fails(&format!("{sign} --for 13h"), 3);
+    hub.fails("device ssh-certificate cube --user * --key id.pub", 3);
+    std::fs::write(hub.file("id"), "-----BEGIN OPENSSH PRIVATE KEY-----\n").expect("a file");
+    let said = hub.fails("device ssh-certificate cube --user u --key id", 2);
+    assert!(said.contains("FILE.pub"), "{said}");
+    // A device that has said nothing of it has no switch.
+    assert!(hub.get("device show cube")["device"].get("ssh").is_none());
+}

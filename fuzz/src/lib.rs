@@ -54,7 +54,7 @@ pub use self::signalr::{signalr_answer, signalr_events, signalr_message};
 pub use self::signalr_connection::signalr_connection;
 pub use self::signed_http::signed_http;
 pub use self::sip::sip_message;
-pub use self::ssh::{ssh_identification, ssh_packet};
+pub use self::ssh::{ssh_identification, ssh_key, ssh_packet};
 pub use self::stun::stun_message;
 pub use self::tls::tls_server_record;
 pub use self::whoami::whoami_answer;
@@ -96,6 +96,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("signed_http", signed_http),
     ("sip_message", sip_message),
     ("ssh_identification", ssh_identification),
+    ("ssh_key", ssh_key),
     ("ssh_packet", ssh_packet),
     ("stun_message", stun_message),
     ("tls_server_record", tls_server_record),

@@ -1,6 +1,6 @@
-//! The first words and packets of an SSH server.
+//! The first words and packets of an SSH server, and public keys.
 
-use outgate_wire::ssh::{GREETING_MAX, Identification, PACKET_MAX, Packet};
+use outgate_wire::ssh::{GREETING_MAX, Identification, PACKET_MAX, Packet, PublicKey};
 
 /// Reads `data` as what a server says first, whole and in part.
 ///
@@ -43,5 +43,22 @@ pub fn ssh_packet(data: &[u8]) {
         };
         assert!((1..=rest.len().min(PACKET_MAX)).contains(&used));
         rest = &rest[used..];
+    }
+}
+
+/// Reads `data` as a line that holds a public key.
+///
+/// # Panics
+///
+/// When a promise of the crate is broken: a panic of its own, or a key that is another one, or none,
+/// once it is written.
+pub fn ssh_key(data: &[u8]) {
+    let Ok(line) = std::str::from_utf8(data) else {
+        return;
+    };
+    if let Ok(key) = PublicKey::read(line) {
+        let written = key.to_string();
+        assert!(!written.contains(char::is_control), "more than a line");
+        assert_eq!(PublicKey::read(&written), Ok(key), "not what was written");
     }
 }

@@ -19,6 +19,7 @@ mod push;
 mod rosters;
 mod services;
 mod sites;
+mod ssh;
 mod status;
 mod twins;
 mod webhooks;
@@ -40,6 +41,7 @@ pub use push::{NewPush, Pushed, Registration};
 pub use rosters::{Roster, RosterMember};
 pub use services::{NewService, Service};
 pub use sites::Site;
+pub use ssh::{SshCertificate, SshSwitch};
 pub use status::Status;
 pub use twins::{Half, Twin};
 pub use webhooks::{

@@ -27,6 +27,7 @@ mod seen;
 mod service;
 mod site;
 mod site_authority;
+mod ssh;
 mod text;
 mod token;
 mod vault;
@@ -66,6 +67,7 @@ pub use rotation::MAX_OVERLAP;
 pub use service::Service;
 pub use site::{MAX_TITLE, Site};
 pub use site_authority::{MAX_SITE_AUTHORITIES, SiteAuthority};
+pub use ssh::{SSH_CERTIFICATE_LIFE, SshCertificate};
 pub use vault::Vault;
 
 pub(crate) use device::seen_by as device_seen_by;

@@ -53,6 +53,7 @@ mod push;
 mod roster;
 mod services;
 mod sites;
+mod ssh;
 mod status;
 mod twins;
 pub(crate) mod view;
@@ -160,6 +161,7 @@ fn with_login() -> OpenApiRouter<Arc<Api>> {
         .merge(roster::router())
         .merge(devices::router())
         .merge(credentials::router())
+        .merge(ssh::router())
         .merge(fleet_keys::router())
         .merge(events::router())
         .merge(logs::router())

@@ -2,8 +2,8 @@
 //! has. Both ends are Outgate's own; a device that speaks SignalR by itself has the simpler methods
 //! of the hubs that are configured.
 //!
-//! The agent calls [`ALIVE`], [`DELIVER`], [`LOG`], [`TWIN`] and [`REPORT`], and about its neighbours
-//! [`NEIGHBOURS`] and [`NEIGHBOUR_KEY`]; the hub calls [`COMMAND`], [`CALL`], [`DESIRED`] and [`ROSTER`].
+//! The agent calls [`ALIVE`], [`DELIVER`], [`LOG`], [`TWIN`], [`REPORT`] and [`SSH_AUTHORITY`], and about
+//! its neighbours [`NEIGHBOURS`] and [`NEIGHBOUR_KEY`]; the hub calls [`COMMAND`], [`CALL`], [`DESIRED`] and [`ROSTER`].
 
 mod neighbours;
 
@@ -31,6 +31,8 @@ pub const LOG: &str = "Log";
 pub const TWIN: &str = "Twin";
 /// Merges its argument (RFC 7396) into what the device reports; answers the version then.
 pub const REPORT: &str = "Report";
+/// Answers an [`SshAuthority`].
+pub const SSH_AUTHORITY: &str = "SshAuthority";
 /// Tells the device of a [`Command`]; the answer is a [`Settlement`].
 pub const COMMAND: &str = "Command";
 /// Asks the device a [`Call`]; the answer is an [`Answer`].
@@ -58,6 +60,13 @@ pub struct Alive {
     /// Over how many seconds all come back, evenly, whose connections end at the same time: as long
     /// as the hub needs for all that it has.
     pub spread_seconds: u32,
+}
+
+/// Whose certificates of users count at this device's SSH.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SshAuthority {
+    /// A public key in OpenSSH's form ([`crate::ssh::PublicKey`]), which signs for no other device.
+    pub authority: String,
 }
 
 /// A part of what waits in the device's queue, in order.

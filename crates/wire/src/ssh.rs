@@ -1,7 +1,12 @@
-//! The first line that each end of SSH says (RFC 4253 §4.2), and the packets that follow it.
+//! The first line that each end of SSH says (RFC 4253 §4.2), the packets that follow it, and the keys
+//! and certificates of users.
 
+mod certificate;
+mod key;
 mod packet;
 
+pub use certificate::Certificate;
+pub use key::{KEY_LINE_MAX, NoKey, PublicKey};
 pub use packet::{COOKIE_LEN, PACKET_MAX, Packet, PacketError, algorithms, goodbye};
 
 /// The longest line that says who speaks, with its end (RFC 4253 §4.2).

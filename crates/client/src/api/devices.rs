@@ -8,6 +8,8 @@ use crate::error::Error;
 use crate::pages;
 use crate::transport::{Ask, Client};
 
+use super::ssh::SshSwitch;
+
 /// A device.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Device {
@@ -29,6 +31,9 @@ pub struct Device {
     /// What is kept of what it logs, where one device was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logs: Option<KeptLogs>,
+    /// Its SSH switch, if it has one, where one device was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<SshSwitch>,
     /// Goes up by one with each change.
     pub version: u64,
 }

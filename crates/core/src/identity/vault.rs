@@ -10,6 +10,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hkdf::{HKDF_SHA256, Prk, Salt};
 use zeroize::Zeroizing;
 
 use crate::refusal::Refusal;
@@ -21,9 +22,13 @@ const FILE: &str = "master.key";
 /// Bytes of the master key.
 const KEY_LENGTH: usize = 32;
 
-/// Seals and opens secrets.
+/// What keys that are made of the master key have in common.
+const DERIVED: &[u8] = b"outgate derived keys";
+
+/// Seals and opens secrets, and makes those that need not be kept.
 pub struct Vault {
     key: LessSafeKey,
+    source: Prk,
 }
 
 impl std::fmt::Debug for Vault {
@@ -56,7 +61,19 @@ impl Vault {
             .map_err(|_| Refusal::Internal("master.key is damaged: it must have 32 bytes"))?;
         Ok(Self {
             key: LessSafeKey::new(key),
+            source: Salt::new(HKDF_SHA256, DERIVED).extract(bytes.expose()),
         })
+    }
+
+    /// The secret of 32 bytes for the place named `context`, the same each time (RFC 5869). It tells
+    /// nothing of that of another place, nor of the master key.
+    pub(super) fn derived(&self, context: &str) -> Result<Secret, Refusal> {
+        const FAILED: Refusal = Refusal::Internal("a key could not be derived");
+        let info = [context.as_bytes()];
+        let derived = self.source.expand(&info, HKDF_SHA256).map_err(|_| FAILED)?;
+        let mut bytes = Zeroizing::new([0; KEY_LENGTH]);
+        derived.fill(&mut *bytes).map_err(|_| FAILED)?;
+        Ok(Secret::new(bytes.to_vec()))
     }
 
     /// Seals `secret` for the place named `context`: it opens for no other.
@@ -139,6 +156,18 @@ mod tests {
         assert!(opened.matches(secret.expose()));
         assert!(again.open_sealed("credential/cr-2", &sealed).is_err());
         assert!(!sealed.windows(32).any(|part| secret.matches(part)));
+    }
+
+    #[test]
+    fn a_derived_secret_is_the_same_after_a_restart_and_another_in_another_place_or_hub() {
+        let [folder, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let vault = Vault::open(folder.path(), false).unwrap();
+        let secret = vault.derived("a").unwrap();
+        let again = Vault::open(folder.path(), false).unwrap();
+        assert!(again.derived("a").unwrap().matches(secret.expose()));
+        assert!(!vault.derived("b").unwrap().matches(secret.expose()));
+        let other = Vault::open(other.path(), false).unwrap();
+        assert!(!other.derived("a").unwrap().matches(secret.expose()));
     }
 
     #[test]

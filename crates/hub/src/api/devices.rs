@@ -148,9 +148,12 @@ async fn get_device(
     Named(OfDevice { device }): Named<OfDevice>,
 ) -> Result<Tagged<view::Device>, Problem> {
     let core = &api.state.core;
-    let device = core.identity.device(&caller.actor()?, &device).await?;
+    let actor = caller.actor()?;
+    let device = core.identity.device(&actor, &device).await?;
     let logs = core.logs.kept(&device.id).await?;
+    let twin = core.twins.get(&actor, &device.id).await?;
     let mut told = tagged(&api, device);
+    told.body.ssh = view::SshSwitch::said(&twin, core.clock.now());
     told.body.logs = Some(logs.into());
     Ok(told)
 }

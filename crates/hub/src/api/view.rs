@@ -8,6 +8,7 @@ mod logs;
 mod payload;
 mod push;
 mod roster;
+mod ssh;
 mod twin;
 mod webhooks;
 
@@ -22,5 +23,6 @@ pub(crate) use logs::{LogList, LogRecord};
 pub(crate) use payload::{GivenPayload, Payload, present};
 pub(crate) use push::{Pushed, RegistrationList};
 pub(crate) use roster::Roster;
+pub(crate) use ssh::{SshCertificate, SshSwitch};
 pub(crate) use twin::{Half, Twin};
 pub(crate) use webhooks::{Letter, Webhook, WebhookIssued, WebhookSecret};

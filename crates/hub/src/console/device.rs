@@ -17,6 +17,7 @@ use super::table::table;
 use super::trouble::Trouble;
 use super::visits::Visit;
 use super::{Console, events, logs};
+use crate::api::view::SshSwitch;
 
 /// How many of the last commands are shown.
 const COMMANDS: u32 = 10;
@@ -47,6 +48,7 @@ pub(super) async fn show(
     let (events, stream) = events::shown(core, &filter).await?;
     let kept = core.logs.kept(&id).await?;
     let last_logs = logs::last(core, &id, actor.scope).await?;
+    let ssh = SshSwitch::said(&twin, core.clock.now());
     let row = DeviceRow::new(&device, &core.sessions);
     let sessions = sessions(core, &id);
     let body = html! {
@@ -62,6 +64,9 @@ pub(super) async fn show(
             dt { "Last seen" } dd data-cell="seen" { (moment(device.seen)) }
             dt { "Policy" } dd data-cell="policy" { (device.policy) }
             dt { "Logs" } dd { (logs::told(&kept)) }
+            @if let Some(ssh) = &ssh {
+                dt { "SSH" } dd data-cell="ssh" { (switched(ssh)) }
+            }
             dt { "Since" } dd { (moment(Some(device.created))) }
         }
         h2 { "Last events" }
@@ -78,6 +83,14 @@ pub(super) async fn show(
         (credentials_table(&credentials))
     };
     Ok(full(id.as_str(), Place::Device, &visit, &body))
+}
+
+/// How a device's SSH is, as it has said last.
+fn switched(ssh: &SshSwitch) -> Markup {
+    match ssh.until.filter(|_| ssh.on) {
+        Some(until) => html! { span.bad { "on" } " until " (moment(Some(until))) },
+        None => html! { "off" },
+    }
 }
 
 /// A device's last commands, as many as are shown.

@@ -213,6 +213,7 @@ impl Served {
                 .on(wire::REPORT, methods::report)
                 .on(wire::NEIGHBOURS, neighbours::standing)
                 .on(wire::NEIGHBOUR_KEY, neighbours::key)
+                .on(wire::SSH_AUTHORITY, agent::ssh_authority)
         })
     }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use futures_util::TryStreamExt;
-use outgate_client::{Client, Credential, Device, DeviceFilter, KeptLogs, Revoked};
+use outgate_client::{Client, Credential, Device, DeviceFilter, KeptLogs, Revoked, SshSwitch};
 use serde_json::json;
 
 use crate::output::{Failure, counted, print};
@@ -14,6 +14,7 @@ use crate::table::harmless;
 
 mod credentials;
 mod enroll;
+mod ssh_certificate;
 
 /// `outgate device`: the boxes that connect.
 #[derive(Args)]
@@ -77,6 +78,8 @@ enum Act {
     Credential(credentials::AddArgs),
     /// Replace a credential; the old one stays valid for a while.
     Rotate(credentials::RotateArgs),
+    /// Let somebody log in to it over SSH, for a while.
+    SshCertificate(ssh_certificate::SshCertificateArgs),
     /// Enrol with a fleet key, as the device itself would.
     Enroll(enroll::EnrollArgs),
     /// Let in one that has enrolled again under a known name.
@@ -187,6 +190,7 @@ impl Act {
             }
             Self::Credential(args) => args.run().await,
             Self::Rotate(args) => args.run().await,
+            Self::SshCertificate(args) => args.run().await,
             Self::Enroll(args) => args.run().await,
             Self::Approve { device, remote } => {
                 let device = remote.client()?.approve_device(&device).await?;
@@ -279,7 +283,8 @@ fn lines(device: &Device) -> String {
         ("seen", or_dash(device.seen.as_ref())),
     ];
     let logs = device.logs.as_ref().map(|logs| ("logs", kept(logs)));
-    properties(about.into_iter().chain(logs))
+    let ssh = device.ssh.as_ref().map(|ssh| ("ssh", switched(ssh)));
+    properties(about.into_iter().chain(logs).chain(ssh))
 }
 
 /// How much is kept of what a device logs, for people.
@@ -292,6 +297,14 @@ fn kept(logs: &KeptLogs) -> String {
             "{records}, {} KiB, latest {latest}",
             logs.bytes.div_ceil(1_024)
         ),
+    }
+}
+
+/// How a device's SSH is, as it has said last, for people.
+fn switched(ssh: &SshSwitch) -> String {
+    match ssh.until.as_ref().filter(|_| ssh.on) {
+        Some(until) => format!("on until {until}"),
+        None => "off".to_owned(),
     }
 }
 

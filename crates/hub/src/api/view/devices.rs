@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use outgate_core::sessions::{Ended, Presence, Sessions};
 use outgate_core::{Timestamp, calls, commands, identity, logs};
 
-use crate::api::view::Payload;
+use crate::api::view::{Payload, SshSwitch};
 
 /// A customer's place where devices stand.
 #[derive(Debug, Serialize, ToSchema)]
@@ -98,9 +98,12 @@ pub(crate) struct Device {
     /// What is kept of what it logs; told only where one device is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) logs: Option<KeptLogs>,
+    /// Its SSH switch, if it has one; told only where one device is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ssh: Option<SshSwitch>,
     /// Goes up by one with each change of what is kept; also the entity tag, which is that of the
-    /// record. Whether the device is connected, when it was seen, and what it logs are no part of
-    /// it.
+    /// record. Whether the device is connected, when it was seen, what it logs and whether its SSH is on
+    /// are no part of it.
     pub(crate) version: u64,
 }
 
@@ -138,6 +141,7 @@ impl Device {
             created: device.created,
             seen: device.seen,
             logs: None,
+            ssh: None,
             version: device.version,
         }
     }

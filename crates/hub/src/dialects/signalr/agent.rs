@@ -80,6 +80,20 @@ pub(super) async fn alive(State(hub): State<Arc<Shared>>) -> Result<wire::Alive,
     })
 }
 
+/// `SshAuthority()`: whose certificates count at this device's SSH.
+pub(super) async fn ssh_authority(
+    Extension(guest): Extension<Guest>,
+    State(hub): State<Arc<Shared>>,
+) -> Result<wire::SshAuthority, HubError> {
+    hub.metrics.signalr_invoked(NAME, Direction::In, 1);
+    let session = guest.session().map_err(told)?;
+    let device = session.device().map_err(told)?;
+    let authority = hub.core.identity.ssh_authority(device).map_err(told)?;
+    Ok(wire::SshAuthority {
+        authority: authority.to_string(),
+    })
+}
+
 /// `Deliver(delivery)`: keeps what is new of it. One that comes too soon after others waits for
 /// its turn.
 pub(super) async fn deliver(
