@@ -26,6 +26,7 @@ use crate::lan::surroundings;
 use crate::link::driver::{self, Driven, Plan};
 use crate::link::{Settings, network};
 use crate::local::page::Pages;
+use crate::local::ssh::{self, Switch};
 use crate::local::{ListenError, Local};
 use crate::product::{DEVICE, Product, ReadManifest};
 use crate::queue::{MachineClock, OpenFailed, Queue, look_after};
@@ -90,6 +91,7 @@ pub struct Agent {
     driven: Driven,
     address: Option<SocketAddr>,
     pages: Vec<(PageKind, SocketAddr)>,
+    ssh: Option<Switch>,
     tasks: JoinSet<()>,
     names: Names,
     ping: Ping,
@@ -130,6 +132,8 @@ impl Agent {
         if let Some(membership) = device.membership.clone() {
             tasks.spawn(membership.run());
         }
+        let (ssh, current) = (config.ssh.as_ref(), driven.current());
+        let ssh = ssh::start(ssh, &config.data, (&device, &clock), current, &mut tasks);
         tasks.spawn(local.serve(device.clone()));
         tasks.spawn(driven.on_time(clock.clone()));
         tasks.spawn({
@@ -155,6 +159,7 @@ impl Agent {
             driven,
             address,
             pages,
+            ssh,
             tasks,
             names,
             ping,
@@ -179,6 +184,12 @@ impl Agent {
         &self.pages
     }
 
+    /// The SSH switch, if the device has one: for who is at the device, and nobody else.
+    #[must_use]
+    pub fn ssh(&self) -> Option<&Switch> {
+        self.ssh.as_ref()
+    }
+
     /// Waits until a part has ended that should go on; there is nothing left then but to start anew.
     pub async fn ended(&mut self) {
         let ended = self.tasks.join_next().await;
@@ -188,6 +199,10 @@ impl Agent {
     /// Ends the connection in good order and everything else, within a few seconds. What was
     /// acknowledged is on the disk in any case.
     pub async fn stop(mut self) {
+        if let Some(ssh) = &self.ssh {
+            // There is nothing to be done where it has ended already.
+            let _ = ssh.off("the agent is going down").await;
+        }
         tokio::join!(self.driven.stop(), self.names.stop(), self.ping.stop());
         self.tasks.shutdown().await;
     }

@@ -6,6 +6,7 @@ mod names;
 mod neighbours;
 mod page;
 mod ping;
+mod ssh;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ pub use self::names::Names;
 pub use self::neighbours::Neighbours;
 pub use self::page::Page;
 pub use self::ping::Ping;
+pub use self::ssh::{Certificates, Ssh};
 
 /// The most bytes of a configuration file.
 pub const MAX_FILE: usize = 64 * 1024;
@@ -57,6 +59,8 @@ pub struct Config {
     pub ping: Ping,
     /// How the device is among the others of its site, if it is one of several.
     pub neighbours: Option<Neighbours>,
+    /// The SSH switch, where the device has one.
+    pub ssh: Option<Ssh>,
 }
 
 /// Which proxy the way to the hub goes through, in the words of `outgate check`.

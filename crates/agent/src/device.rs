@@ -19,6 +19,9 @@ use crate::twin::{Halves, Twin, TwinError};
 /// The longest that somebody waits for news.
 pub const MAX_WAIT: Duration = Duration::from_secs(55);
 
+/// What the device reports below this is the agent's own to say.
+pub const RESERVED: &str = "outgate";
+
 /// The device. Cloned freely; all clones are the same.
 #[derive(Clone, Debug)]
 pub struct Device {
@@ -115,8 +118,11 @@ impl Device {
     /// Merges a patch (RFC 7396) into what the device says it is.
     ///
     /// # Errors
-    /// As [`Twin::report`].
+    /// As [`Twin::report`]; [`TwinError::Reserved`] for a patch of [`RESERVED`].
     pub fn report(&self, patch: Value) -> Result<(), TwinError> {
+        if patch.get(RESERVED).is_some() {
+            return Err(TwinError::Reserved);
+        }
         self.twin.report(patch)
     }
 

@@ -10,6 +10,7 @@ pub mod page;
 mod problem;
 mod seats;
 mod serving;
+pub mod ssh;
 #[cfg(test)]
 mod tests;
 mod token;

@@ -8,6 +8,7 @@ mod naming;
 mod neighbours;
 mod page;
 mod ping;
+mod ssh;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -22,6 +23,7 @@ pub use self::naming::{Claim, Naming};
 pub use self::neighbours::Neighbours;
 pub use self::page::{Page, PageKind, PagePlace};
 pub use self::ping::{Limit, Ping};
+pub use self::ssh::{Ssh, SshState};
 use crate::queue::Level;
 
 /// The most errors that are remembered; the oldest goes first.
@@ -46,6 +48,8 @@ pub struct Status {
     pub neighbours: Option<Neighbours>,
     /// The page on site, where there is to be one.
     pub page: Option<Page>,
+    /// The SSH switch, where the device has one.
+    pub ssh: Option<Ssh>,
     /// What went wrong lately, the newest first.
     pub troubles: VecDeque<Trouble>,
 }
@@ -169,6 +173,7 @@ impl Board {
             network: Network::default(),
             neighbours: None,
             page: None,
+            ssh: None,
             troubles: VecDeque::new(),
         })))
     }

@@ -66,6 +66,9 @@ pub enum TwinError {
     /// It can never be.
     #[error(transparent)]
     Unfit(#[from] Unfit),
+    /// It is for the agent alone to say.
+    #[error("`{}` is what the agent itself reports", crate::device::RESERVED)]
+    Reserved,
     /// The disk failed.
     #[error("failed to keep the twin in {path}")]
     Disk {

@@ -12,6 +12,7 @@ use super::names::WrittenNames;
 use super::neighbours;
 use super::page::WrittenPage;
 use super::ping::WrittenPing;
+use super::ssh::{self, WrittenSsh};
 use super::{Config, ConfigError, DEFAULT_DATA, Local, Product, Proxy, Queue};
 
 const MEBIBYTE: u64 = 1024 * 1024;
@@ -46,6 +47,7 @@ pub(super) struct File {
     #[serde(default)]
     ping: WrittenPing,
     neighbours: Option<neighbours::Written>,
+    ssh: Option<WrittenSsh>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -85,6 +87,7 @@ impl File {
             return wrong("hub", "one like https://hub.example:8443");
         }
         Ok(Config {
+            ssh: ssh::checked(self.ssh, self.data.as_deref())?,
             hub: self.hub,
             authority: self.authority,
             token_file: self.token_file,
@@ -166,7 +169,11 @@ fn is_address(text: &str) -> bool {
     }
 }
 
-fn within(key: &'static str, given: u64, range: RangeInclusive<u64>) -> Result<u64, ConfigError> {
+pub(super) fn within(
+    key: &'static str,
+    given: u64,
+    range: RangeInclusive<u64>,
+) -> Result<u64, ConfigError> {
     if range.contains(&given) {
         return Ok(given);
     }

@@ -100,7 +100,7 @@ impl From<InboxError> for Problem {
 impl From<TwinError> for Problem {
     fn from(error: TwinError) -> Self {
         let status = match &error {
-            TwinError::Unfit(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            TwinError::Unfit(_) | TwinError::Reserved => StatusCode::UNPROCESSABLE_ENTITY,
             TwinError::Disk { source, .. } => {
                 tracing::error!(error = %source, "the twin cannot be kept");
                 StatusCode::INSUFFICIENT_STORAGE

@@ -51,6 +51,9 @@ fn lines(status: &Value) -> String {
     if let Some(product) = status.pointer("/product").and_then(Value::as_str) {
         pairs.insert(0, ("product", product.to_owned()));
     }
+    if let Some(ssh) = status.pointer("/ssh").filter(|ssh| !ssh.is_null()) {
+        pairs.push(("ssh", switched(ssh)));
+    }
     let rungs = status.pointer("/link/ladder").and_then(Value::as_array);
     for rung in rungs.into_iter().flatten() {
         let reason = rung.get("reason").and_then(Value::as_str);
@@ -166,6 +169,20 @@ fn neighbours(status: &Value) -> Vec<(&'static str, String)> {
         pairs.push(("to be enrolled anew", forked));
     }
     pairs
+}
+
+/// How the SSH switch is.
+fn switched(ssh: &Value) -> String {
+    let state = text(ssh, "/state");
+    match state.as_str() {
+        "on" => format!(
+            "on until {}, by {}, connections: {}",
+            text(ssh, "/until"),
+            text(ssh, "/by"),
+            text(ssh, "/connections")
+        ),
+        _ => state,
+    }
 }
 
 /// What stands there, as text; `-` when nothing does.
