@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::process::Hub;
 
 /// An agent that listens.
-struct Agent {
+pub(crate) struct Agent {
     process: Ends,
     socket: PathBuf,
     config: PathBuf,
@@ -21,12 +21,17 @@ struct Agent {
 impl Agent {
     /// Starts one in this folder, for the hub at that port, and waits until it listens.
     fn start(folder: &Path, port: u16, token: &str) -> Self {
+        // What is on the machine's own networks is none of a test's business.
+        Self::start_with(folder, port, token, "[names]\nmdns = false\n")
+    }
+
+    /// As [`Agent::start`], with further tables of its configuration.
+    pub(crate) fn start_with(folder: &Path, port: u16, token: &str, more: &str) -> Self {
         let (socket, config) = (folder.join("agent.sock"), folder.join("agent.toml"));
         std::fs::write(folder.join("token"), token).unwrap();
         let text = format!(
             "hub = 'http://127.0.0.1:{port}'\ntoken-file = '{0}/token'\ndata = '{0}/agent'\n\
-             [proxy]\nurl = 'none'\n[local]\nsocket = '{0}/agent.sock'\n\
-             [names]\nmdns = false\n",
+             [proxy]\nurl = 'none'\n[local]\nsocket = '{0}/agent.sock'\n{more}",
             folder.display()
         );
         std::fs::write(&config, text).unwrap();
@@ -53,13 +58,18 @@ impl Agent {
         }
     }
 
-    fn kill(mut self) {
+    /// The file of its configuration.
+    pub(crate) fn config(&self) -> &Path {
+        &self.config
+    }
+
+    pub(crate) fn kill(mut self) {
         self.process.0.kill().unwrap();
         self.process.0.wait().unwrap();
     }
 
     /// Tells it to go, and waits until it has gone.
-    fn terminate(mut self) -> std::process::ExitStatus {
+    pub(crate) fn terminate(mut self) -> std::process::ExitStatus {
         let id = self.process.0.id().to_string();
         let told = Command::new("kill").args(["-TERM", &id]).status();
         assert!(told.unwrap().success());
@@ -84,7 +94,7 @@ impl Agent {
         text
     }
 
-    fn json(&self, path: &str) -> Json {
+    pub(crate) fn json(&self, path: &str) -> Json {
         serde_json::from_str(&self.curl(&[], path)).unwrap()
     }
 
@@ -240,7 +250,7 @@ fn what_is_logged_comes_through_the_agent_and_its_status_says_that_it_is_connect
     hears(&hub, "devices/till/logs?after=0", "paper is out");
     let status = Command::new(env!("CARGO_BIN_EXE_outgate"))
         .args(["agent", "status", "--json", "--config"])
-        .arg(&agent.config)
+        .arg(agent.config())
         .output()
         .unwrap();
     let shown: Json = serde_json::from_slice(&status.stdout).unwrap();

@@ -13,6 +13,8 @@ mod firebase;
 mod forwarding;
 #[cfg(feature = "peers")]
 mod mosquitto;
+#[cfg(feature = "namespaces")]
+mod on_site;
 #[cfg(feature = "peers")]
 mod openssl;
 mod process;

@@ -52,6 +52,16 @@ const BUS_RULES: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus
 </busconfig>
 "#;
 
+/// How avahi is, on that bus.
+const AVAHI_STATE: [&str; 6] = [
+    "dbus-send",
+    "--system",
+    "--print-reply",
+    "--dest=org.freedesktop.Avahi",
+    "/",
+    "org.freedesktop.Avahi.Server.GetState",
+];
+
 /// Runs the test that calls this on a machine of its own, the device, that is on a network with a
 /// neighbour.
 pub(crate) fn on_a_cable<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
@@ -89,7 +99,13 @@ impl Neighbour {
         let mut daemon = Command::new("avahi-daemon");
         daemon.args(["--no-drop-root", "--no-chroot", "--no-rlimits"]);
         daemon.args(["-f", "/run/avahi.conf"]);
-        Self::with(daemon, &["avahi-browse", "--all", "--terminate"]).await
+        let neighbour = Self::with(daemon, &AVAHI_STATE).await;
+        // It answers before it is sure of its name, which is when it runs.
+        eventually("its name", async || {
+            ask(&AVAHI_STATE).await.1.contains("int32 2")
+        })
+        .await;
+        neighbour
     }
 
     /// One with systemd-resolved, on a machine that is called so.

@@ -7,8 +7,8 @@ use time::format_description::well_known::Rfc3339;
 use super::words::{Words, filled};
 use crate::queue::{Level, Priority};
 use crate::status::{
-    Clock, Link, LinkState, Neighbours, Network, Page, PageKind, Queue, Rung, RungState, Status,
-    Trouble,
+    Claim, Clock, Limit, Link, LinkState, Neighbours, Network, Page, PageKind, Ping, Queue, Rung,
+    RungState, Status, Trouble,
 };
 
 /// The connection, and how each transport did here.
@@ -139,10 +139,41 @@ pub(super) fn network(network: &Network, words: &Words) -> Markup {
             dl {
                 (pair(words.name_servers, &list(&network.name_servers, words)))
                 (pair(words.proxy, &html! { (network.proxy.as_deref().unwrap_or(words.none)) }))
-                (pair(words.names, &list(&network.names, words)))
+                (pair(words.names, &names(network, words)))
+                (pair(words.pings, &pings(&network.ping, words)))
             }
         },
     )
+}
+
+/// The device's names, and the one that it was to have where that is somebody else's.
+fn names(network: &Network, words: &Words) -> Markup {
+    let naming = &network.naming;
+    let is_lost = [naming.mdns, naming.llmnr]
+        .iter()
+        .any(|claim| matches!(claim, Claim::Renamed | Claim::Taken));
+    let lost = naming.wanted.as_deref().filter(|_| is_lost);
+    html! {
+        (list(&network.names, words))
+        @if let Some(name) = lost {
+            p { span.bad { (filled(words.name_taken, "name", name)) } }
+        }
+    }
+}
+
+/// The bound on pings, in units that need no words.
+fn pings(ping: &Ping, words: &Words) -> Markup {
+    let rate = ping.rate.as_deref().unwrap_or_default();
+    let units = [("second", "s"), ("minute", "min"), ("hour", "h")];
+    let rate = units.iter().fold(rate.to_owned(), |rate, (unit, short)| {
+        rate.replace(unit, short)
+    });
+    let (class, text) = match ping.limit {
+        Limit::Off => ("", words.pings_unbounded),
+        Limit::On => ("good", words.pings_bounded),
+        Limit::Failed => ("bad", words.pings_failed),
+    };
+    html! { span class=(class) { (filled(text, "rate", &rate)) } }
 }
 
 /// The other devices of the site.

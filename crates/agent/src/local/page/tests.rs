@@ -71,7 +71,7 @@ fn a_version_that_is_none_is_named() {
 }
 
 /// Some of what the page says in each language.
-const SAID: [(&str, [&str; 4]); 4] = [
+const SAID: [(&str, [&str; 6]); 4] = [
     (
         "sv",
         [
@@ -79,6 +79,8 @@ const SAID: [(&str, [&str; 4]); 4] = [
             "inte ansluten",
             "Namnservrar",
             "0.250 s efter",
+            "cube tillhör en annan enhet här",
+            "högst 1/s",
         ],
     ),
     (
@@ -88,6 +90,8 @@ const SAID: [(&str, [&str; 4]); 4] = [
             "ikke tilkoblet",
             "Navnetjenere",
             "0.250 s etter",
+            "cube tilhører en annen enhet her",
+            "høyst 1/s",
         ],
     ),
     (
@@ -97,6 +101,8 @@ const SAID: [(&str, [&str; 4]); 4] = [
             "nicht verbunden",
             "Nameserver",
             "0.250 s nach",
+            "cube gehört hier einem anderen Gerät",
+            "höchstens 1/s",
         ],
     ),
     (
@@ -106,6 +112,8 @@ const SAID: [(&str, [&str; 4]); 4] = [
             "not connected",
             "Name servers",
             "0.250 s behind",
+            "cube belongs to another device here",
+            "at most 1/s",
         ],
     ),
 ];

@@ -126,6 +126,16 @@ pub(super) struct Words {
     pub(super) proxy: &'static str,
     /// Label.
     pub(super) names: &'static str,
+    /// Beside them: `{name}` is somebody else's.
+    pub(super) name_taken: &'static str,
+    /// Label.
+    pub(super) pings: &'static str,
+    /// There is no bound on them.
+    pub(super) pings_unbounded: &'static str,
+    /// There is one, `{rate}`.
+    pub(super) pings_bounded: &'static str,
+    /// There should be one, `{rate}`.
+    pub(super) pings_failed: &'static str,
     /// Heading.
     pub(super) neighbours: &'static str,
     /// Label.

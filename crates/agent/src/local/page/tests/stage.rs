@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::inbox::Inbox;
 use crate::queue::{Limits, MachineClock, Queue};
-use crate::status::{Board, LinkState, Neighbours, Rung, RungState};
+use crate::status::{Board, Claim, Limit, LinkState, Neighbours, Rung, RungState};
 use crate::twin::Twin;
 
 /// What would run if any of it became an element.
@@ -122,6 +122,10 @@ fn happen(device: &Device) {
         status.network.name_servers = vec!["192.0.2.53".to_owned()];
         status.network.proxy = Some("http://proxy:3128".to_owned());
         status.network.names = vec!["cube-7.local".to_owned()];
+        status.network.naming.wanted = Some("cube".to_owned());
+        status.network.naming.mdns = Claim::Renamed;
+        status.network.ping.limit = Limit::On;
+        status.network.ping.rate = Some("1/second".to_owned());
         status.neighbours = Some(Neighbours {
             roster: 4,
             there: vec!["till-2".to_owned()],
