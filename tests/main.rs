@@ -19,6 +19,8 @@ mod demo;
 mod device;
 #[cfg(all(feature = "peers", feature = "namespaces"))]
 mod dhcp;
+#[cfg(feature = "peers")]
+mod diagnostics_page;
 mod documents;
 mod echo;
 mod hub;

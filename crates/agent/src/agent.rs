@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use outgate_probe::{Counted, PathConfig, Proxying, Roots, RootsError};
 use outgate_signalr_client::{BadUrl, Token};
@@ -13,6 +14,7 @@ use outgate_wire::agent::PATH;
 use thiserror::Error;
 use tokio::task::JoinSet;
 
+use crate::chain::chain;
 use crate::clock::{self, Keeper};
 use crate::config::Config;
 use crate::conversation;
@@ -25,7 +27,7 @@ use crate::lan::ping::{Bound, Ping};
 use crate::lan::surroundings;
 use crate::link::driver::{self, Driven, Plan};
 use crate::link::{Settings, network};
-use crate::local::page::Pages;
+use crate::local::page::{Pages, Way};
 use crate::local::ssh::{self, Switch};
 use crate::local::{ListenError, Local};
 use crate::product::{DEVICE, Product, ReadManifest};
@@ -41,6 +43,10 @@ const MAX_TOKEN: u64 = 1_024;
 
 /// The most bytes of a file of certificates.
 const MAX_PEM: u64 = 1 << 20;
+
+/// How long a probe of a check from the page waits for one address, as `outgate check` does unless
+/// something else is said.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What worked on which network.
 const NETWORKS: &str = "networks.json";
@@ -116,7 +122,7 @@ impl Agent {
         let clock = Keeper::new(clock::Plan::new(
             config.clock.clone(),
             &config.data,
-            dates,
+            Arc::clone(&dates),
             board.clone(),
         ));
         let membership = membership(config, &board)?;
@@ -125,7 +131,8 @@ impl Agent {
         let address = local.address();
         let product = config.product.as_ref();
         let product = product.map(|product| Product::new(product, manifest));
-        let opened = Pages::open(&config.page, product.as_ref(), &device);
+        let way = way(config, &proxying);
+        let opened = Pages::open(config, product.clone(), way, &device, &dates);
         let pages = opened.addresses();
         let driven = driver::start(plan(config, proxying, &device, &clock)?)?;
         let mut tasks = JoinSet::new();
@@ -262,7 +269,7 @@ fn plan(
     Ok(Plan {
         hub: format!("{}{PATH}", config.hub.trim_end_matches('/')),
         way: PathConfig {
-            roots: roots(config)?,
+            roots: roots(config, Counted::Given)?,
             proxying,
             clock: Arc::new(clock.clone()),
             ..PathConfig::default()
@@ -277,6 +284,20 @@ fn plan(
     })
 }
 
+/// How a check from the page goes, as `outgate agent doctor` does.
+fn way(config: &Config, proxying: &Proxying) -> Way {
+    let (config, proxying) = (config.clone(), proxying.clone());
+    Arc::new(move || {
+        let roots = roots(&config, Counted::All).map_err(|error| chain(&error))?;
+        Ok(PathConfig {
+            roots,
+            proxying: proxying.clone(),
+            timeout: CHECK_TIMEOUT,
+            ..PathConfig::default()
+        })
+    })
+}
+
 /// Read anew for each connection, so that another token needs no restart.
 fn token(path: &Path) -> io::Result<Token> {
     let text = String::from_utf8(disk::read(path, MAX_TOKEN)?).map_err(io::Error::other)?;
@@ -288,13 +309,14 @@ fn token(path: &Path) -> io::Result<Token> {
     Ok(Token::new(text.to_owned()))
 }
 
-/// Whom the link trusts: the given authority and nobody else, or whom the machine does.
-fn roots(config: &Config) -> Result<Roots, StartError> {
+/// Whom the link trusts: the given authority, and beside it those that `counted` says, or whom the
+/// machine does.
+fn roots(config: &Config, counted: Counted) -> Result<Roots, StartError> {
     let Some(path) = &config.authority else {
         return Ok(Roots::with_system());
     };
     let pem = disk::read(path, MAX_PEM).map_err(|source| file(path, source))?;
-    let roots = Roots::with_system().counting(Counted::Given).give_pem(&pem);
+    let roots = Roots::with_system().counting(counted).give_pem(&pem);
     roots.map_err(|source| StartError::Authority {
         path: path.clone(),
         source,

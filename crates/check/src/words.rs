@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use crate::cause::{Cause, CauseKind, Owner, Troubled};
 use crate::inspection::{Inspection, maker};
+use crate::report::Verdict;
 
 /// The most names that a sentence lists.
 const MAX_LISTED: usize = 4;
@@ -58,6 +59,17 @@ impl Language {
             Self::En => &en::WORDS,
             Self::Nb => &nb::WORDS,
             Self::Sv => &sv::WORDS,
+        }
+    }
+
+    /// What a verdict says, as a reader of this language says it.
+    pub fn verdict(self, verdict: Verdict) -> &'static str {
+        let words = self.words();
+        match verdict {
+            Verdict::Pass => words.verdict_pass,
+            Verdict::Warn => words.verdict_warn,
+            Verdict::Incomplete => words.verdict_incomplete,
+            Verdict::Fail => words.verdict_fail,
         }
     }
 

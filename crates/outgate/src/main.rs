@@ -16,6 +16,7 @@ mod remote;
 mod signals;
 mod site;
 mod table;
+mod terminal;
 
 use std::process::ExitCode;
 

@@ -4,42 +4,57 @@
 //! nobody who is not near. [`doors`] says where they are, [`lan`] who is near, [`host`] by which
 //! names they are asked for.
 
+mod attempts;
+mod check;
+pub mod code;
 mod doors;
+mod examination;
 mod frame;
 mod guard;
 mod host;
+pub mod kept;
 mod lan;
+mod login;
+pub mod password;
 mod sections;
 #[cfg(test)]
 mod tests;
 mod tongue;
+mod visits;
 mod words;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::serve::Listener;
 use axum::{Extension, Router, middleware};
 use http::{HeaderMap, StatusCode, header};
 use maud::html;
-use serde::Deserialize;
+use parking_lot::Mutex;
 use time::OffsetDateTime;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use self::attempts::Attempts;
+pub use self::check::Way;
+use self::check::{Checks, Examiner};
 use self::doors::Door;
 use self::frame::View;
+use self::visits::Visits;
 use super::seats::Seats;
 use super::serving::{self, Bounds};
 use crate::chain::chain;
-use crate::config;
+use crate::config::{self, Config};
 use crate::device::Device;
 use crate::product::Product;
+use crate::queue::MachineClock;
 use crate::status::{self, PageKind, PagePlace, Trouble};
 
 /// Colours keep a contrast of at least 4.5 to 1 (WCAG 2.2, 1.4.3), in light and dark.
@@ -63,21 +78,38 @@ struct Site {
     machine: Option<String>,
     /// What people call the product.
     product: Option<String>,
+    /// The agent's folder.
+    folder: PathBuf,
+    clock: Arc<MachineClock>,
+    /// The check, where the product is known.
+    checks: Option<Checks>,
+    attempts: Mutex<Attempts>,
+    visits: Mutex<Visits>,
+    /// Who may compare a password.
+    verifying: Semaphore,
 }
 
 /// The places where the pages are.
 #[derive(Debug)]
 pub struct Pages {
     open: Vec<(PageKind, TcpListener)>,
+    examiner: Option<Examiner>,
     site: Arc<Site>,
 }
 
 impl Pages {
-    /// Opens the pages where the configuration or the product's manifest says. What cannot be opened
+    /// Opens the pages where the configuration or the product's manifest says; a check goes by `way`.
+    /// What cannot be opened
     /// stands on the board, and the agent goes on without.
     #[must_use]
-    pub fn open(config: &config::Page, product: Option<&Product>, device: &Device) -> Self {
-        let doors = doors::doors(config, product).unwrap_or_else(|error| {
+    pub fn open(
+        config: &Config,
+        product: Option<Product>,
+        way: Way,
+        device: &Device,
+        clock: &Arc<MachineClock>,
+    ) -> Self {
+        let doors = doors::doors(&config.page, product.as_ref()).unwrap_or_else(|error| {
             note(device, chain(&error));
             Vec::new()
         });
@@ -112,14 +144,26 @@ impl Pages {
             };
             device.board.write(|status| status.page = Some(page));
         }
-        let named = product.and_then(|product| product.name().ok());
+        let named = product.as_ref().and_then(|product| product.name().ok());
+        let check = product.map(|product| check::of(product, way));
+        let (checks, examiner) = check.unzip();
         let site = Arc::new(Site {
             device: device.clone(),
-            config: config.clone(),
+            config: config.page.clone(),
             machine: host::machine(),
             product: named,
+            folder: config.data.clone(),
+            clock: Arc::clone(clock),
+            checks,
+            attempts: Mutex::default(),
+            visits: Mutex::default(),
+            verifying: Semaphore::new(1),
         });
-        Self { open, site }
+        Self {
+            open,
+            examiner,
+            site,
+        }
     }
 
     /// Where they are.
@@ -133,6 +177,9 @@ impl Pages {
     /// Serves them. It ends when it is dropped.
     pub async fn serve(self) {
         let mut serving = JoinSet::new();
+        if let Some(examiner) = self.examiner {
+            serving.spawn(examiner.serve());
+        }
         for (kind, listener) in self.open {
             let router = router(kind, Arc::clone(&self.site));
             let near = Near {
@@ -191,7 +238,15 @@ impl Listener for Near {
 }
 
 fn router(kind: PageKind, site: Arc<Site>) -> Router {
-    Router::new()
+    let everything = match kind {
+        PageKind::Diagnostics => Router::new()
+            .route("/check", get(examination::show).post(examination::order))
+            .route("/check/report", get(examination::report))
+            .route("/login", get(login::form).post(login::enter))
+            .route("/logout", post(login::leave)),
+        PageKind::Connector => Router::new(),
+    };
+    everything
         .route("/", get(show))
         .route("/page.css", get(style))
         .fallback(missing)
@@ -204,25 +259,12 @@ fn router(kind: PageKind, site: Arc<Site>) -> Router {
         .with_state(site)
 }
 
-/// What a link says of the language.
-#[derive(Debug, Default, Deserialize)]
-struct Asked {
-    lang: Option<String>,
-}
-
-fn view(asked: &Asked, headers: &HeaderMap) -> View {
-    let (language, chosen) = tongue::of(asked.lang.as_deref(), headers);
-    View { language, chosen }
-}
-
 /// `GET /`.
 async fn show(
     State(site): State<Arc<Site>>,
     Extension(kind): Extension<PageKind>,
-    Query(asked): Query<Asked>,
-    headers: HeaderMap,
+    view: View,
 ) -> Response {
-    let view = view(&asked, &headers);
     let words = view.words();
     let status = site.device.status();
     let title = match kind {
@@ -244,6 +286,9 @@ async fn show(
                 @if let Some(neighbours) = &status.neighbours {
                     (sections::neighbours(neighbours, words))
                 }
+                @if let Some(checks) = &site.checks {
+                    (examination::summary(&view, &checks.state()))
+                }
                 (sections::troubles(status.troubles.iter(), words))
             }
             PageKind::Connector => {
@@ -253,7 +298,7 @@ async fn show(
         }
         (sections::versions(&status, status.page.as_ref(), words))
     };
-    view.page(StatusCode::OK, site.product.as_deref(), title, &body)
+    view.page(StatusCode::OK, title, &body)
 }
 
 /// `GET /page.css`.
@@ -262,15 +307,8 @@ async fn style() -> Response {
     (kind, STYLE).into_response()
 }
 
-async fn missing(
-    State(site): State<Arc<Site>>,
-    Query(asked): Query<Asked>,
-    headers: HeaderMap,
-) -> Response {
-    let view = view(&asked, &headers);
-    let body = html! { p { a href="/" { (view.words().diagnostics) } } };
-    let title = view.words().missing;
-    view.page(StatusCode::NOT_FOUND, site.product.as_deref(), title, &body)
+async fn missing(view: View) -> Response {
+    guard::missing(&view)
 }
 
 /// A cookie of a request.

@@ -54,12 +54,13 @@ pub fn html(report: &Report, product: &str, masked: bool) -> String {
 }
 
 fn lead(report: &Report, words: &Words, masked: bool) -> Markup {
-    let (class, verdict) = match report.verdict {
-        Verdict::Pass => ("good", words.verdict_pass),
-        Verdict::Warn => ("doubt", words.verdict_warn),
-        Verdict::Incomplete => ("open", words.verdict_incomplete),
-        Verdict::Fail => ("bad", words.verdict_fail),
+    let class = match report.verdict {
+        Verdict::Pass => "good",
+        Verdict::Warn => "doubt",
+        Verdict::Incomplete => "open",
+        Verdict::Fail => "bad",
     };
+    let verdict = report.heading.language.verdict(report.verdict);
     let heading = &report.heading;
     let version = filled(words.version, |blank| match blank {
         "version" if heading.version == NEWEST => Some(words.newest),

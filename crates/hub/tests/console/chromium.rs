@@ -184,7 +184,8 @@ impl Chromium {
         }
     }
 
-    async fn ask(&mut self, method: &str, arguments: Value) -> Value {
+    /// Asks the browser for something of its protocol.
+    pub(crate) async fn ask(&mut self, method: &str, arguments: Value) -> Value {
         self.number += 1;
         let number = self.number;
         let mut request = json!({"id": number, "method": method, "params": arguments});

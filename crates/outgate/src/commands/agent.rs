@@ -1,6 +1,7 @@
 //! `outgate agent`.
 
 mod doctor;
+mod entry;
 mod local;
 mod service;
 mod status;
@@ -52,6 +53,10 @@ enum Act {
     Status(status::StatusArgs),
     /// Run the check from here, by the agent's own settings.
     Doctor(doctor::DoctorArgs),
+    /// Make a one-time code for the page on site.
+    Code(entry::CodeArgs),
+    /// Set the password of the page on site.
+    Password(entry::PasswordArgs),
 }
 
 /// Where the configuration is.
@@ -74,6 +79,8 @@ impl AgentArgs {
             Act::Run(run) => run.run(),
             Act::Status(status) => status.run(),
             Act::Doctor(doctor) => doctor.run(),
+            Act::Code(code) => code.run(),
+            Act::Password(password) => password.run(),
         }
     }
 }

@@ -1,20 +1,53 @@
 //! The frame of every page.
 
-use axum::response::{IntoResponse, Response};
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Query};
+use axum::response::{IntoResponse as _, Response};
+use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use maud::{DOCTYPE, Markup, html};
 use outgate_check::Language;
+use serde::Deserialize;
 
-use super::tongue;
 use super::words::{self, Words};
+use super::{Site, login, tongue};
 
 /// How a request is to be answered.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct View {
     /// The language of the answer.
     pub(super) language: Language,
     /// Whether it was chosen by this very request.
-    pub(super) chosen: bool,
+    chosen: bool,
+    /// Whether whoever asks is logged in.
+    pub(super) is_in: bool,
+    /// What people call the product.
+    product: Option<String>,
+}
+
+/// What a link says of the language.
+#[derive(Debug, Default, Deserialize)]
+struct Asked {
+    lang: Option<String>,
+}
+
+impl FromRequestParts<Arc<Site>> for View {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Infallible> {
+        // A query that cannot be read chooses no language.
+        let asked = Query::<Asked>::from_request_parts(parts, site).await;
+        let lang = asked.ok().and_then(|Query(asked)| asked.lang);
+        let (language, chosen) = tongue::of(lang.as_deref(), &parts.headers);
+        Ok(Self {
+            language,
+            chosen,
+            is_in: login::is_in(site, &parts.headers),
+            product: site.product.clone(),
+        })
+    }
 }
 
 impl View {
@@ -23,15 +56,8 @@ impl View {
     }
 
     /// A page of a title and a body.
-    pub(super) fn page(
-        &self,
-        status: StatusCode,
-        product: Option<&str>,
-        title: &str,
-        body: &Markup,
-    ) -> Response {
-        let page = self.framed(product, title, body);
-        let mut response = (status, page).into_response();
+    pub(super) fn page(&self, status: StatusCode, title: &str, body: &Markup) -> Response {
+        let mut response = (status, self.framed(title, body)).into_response();
         if self.chosen
             && let Ok(kept) = HeaderValue::try_from(tongue::kept(self.language))
         {
@@ -40,8 +66,9 @@ impl View {
         response
     }
 
-    fn framed(&self, product: Option<&str>, title: &str, body: &Markup) -> Markup {
+    fn framed(&self, title: &str, body: &Markup) -> Markup {
         let words = self.words();
+        let product = self.product.as_deref();
         html! {
             (DOCTYPE)
             html lang=(self.language.tag()) {
@@ -59,6 +86,11 @@ impl View {
                     header.top {
                         a.brand href="/" { (product.unwrap_or("Outgate")) }
                         (self.languages())
+                        @if self.is_in {
+                            form.logout method="post" action="/logout" {
+                                button type="submit" { (words.logout) }
+                            }
+                        }
                     }
                     main #main tabindex="-1" {
                         h1 { (title) }

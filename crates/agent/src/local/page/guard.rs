@@ -7,7 +7,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use maud::html;
 
+use super::frame::View;
 use super::{Site, host};
 use crate::local::serving::Peer;
 
@@ -49,6 +51,13 @@ pub(super) async fn guard(State(site): State<Arc<Site>>, request: Request, next:
         .entry(header::CONTENT_SECURITY_POLICY)
         .or_insert(HeaderValue::from_static(POLICY));
     response
+}
+
+/// In place of a page that is not there.
+pub(super) fn missing(view: &View) -> Response {
+    let words = view.words();
+    let body = html! { p { a href="/" { (words.back) } } };
+    view.page(StatusCode::NOT_FOUND, words.missing, &body)
 }
 
 fn refusal(site: &Site, request: &Request) -> Option<(StatusCode, &'static str)> {

@@ -59,6 +59,14 @@ fn rung_row(rung: &Rung, words: &Words) -> [Markup; 3] {
 pub(super) fn clock(clock: &Clock, words: &Words) -> Markup {
     let trusted = if clock.trusted { words.yes } else { words.no };
     let now = OffsetDateTime::now_utc();
+    let asked = clock.asked.iter().map(|one| {
+        [
+            html! { (one.source) },
+            html! { (one.answered.join(", ")) },
+            html! { span lang="en" { (one.refused.join("; ")) } },
+        ]
+    });
+    let columns = [words.clock_source, words.clock_answered, words.reason];
     section(
         "clock",
         words.clock,
@@ -73,6 +81,7 @@ pub(super) fn clock(clock: &Clock, words: &Words) -> Markup {
                     (pair(words.clock_offset, &html! { (wrong_by(offset, words)) }))
                 }
             }
+            @if !clock.asked.is_empty() { (table(words.clock_asked, columns, asked)) }
             @if !clock.trusted { p.hint { (words.clock_doubt) } }
         },
     )

@@ -94,6 +94,10 @@ pub(super) struct Words {
     pub(super) clock_behind: &'static str,
     /// How wrong it was; {time}.
     pub(super) clock_ahead: &'static str,
+    /// Caption.
+    pub(super) clock_asked: &'static str,
+    /// Heading of a column.
+    pub(super) clock_answered: &'static str,
     /// Notice.
     pub(super) clock_doubt: &'static str,
     /// Heading.
@@ -178,6 +182,50 @@ pub(super) struct Words {
     pub(super) turned_away: &'static str,
     /// Who came last; {address}.
     pub(super) last_from: &'static str,
+    /// Heading.
+    pub(super) check: &'static str,
+    /// What the check is.
+    pub(super) check_lead: &'static str,
+    /// Button.
+    pub(super) check_run: &'static str,
+    /// Link.
+    pub(super) check_login: &'static str,
+    /// How the check is.
+    pub(super) check_never: &'static str,
+    /// How the check is; {done}, {of}.
+    pub(super) check_running: &'static str,
+    /// How the check is; {why}.
+    pub(super) check_failed: &'static str,
+    /// Label.
+    pub(super) check_result: &'static str,
+    /// Link.
+    pub(super) check_show: &'static str,
+    /// Link.
+    pub(super) check_report: &'static str,
+    /// Caption.
+    pub(super) check_causes: &'static str,
+    /// In place of causes.
+    pub(super) check_no_causes: &'static str,
+    /// Heading of a column.
+    pub(super) owner: &'static str,
+    /// Heading of a column.
+    pub(super) act: &'static str,
+    /// Label.
+    pub(super) started: &'static str,
+    /// Link.
+    pub(super) back: &'static str,
+    /// Title and button.
+    pub(super) login: &'static str,
+    /// Button.
+    pub(super) logout: &'static str,
+    /// Label.
+    pub(super) login_secret: &'static str,
+    /// Where a code comes from, before a command.
+    pub(super) login_where: &'static str,
+    /// Notice.
+    pub(super) login_wrong: &'static str,
+    /// Notice; {n}.
+    pub(super) login_slow: &'static str,
     /// Title.
     pub(super) missing: &'static str,
 }

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::inbox::Inbox;
-use crate::queue::{Limits, MachineClock, Queue};
+use crate::queue::{Limits, Queue};
 use crate::status::{Board, Claim, Limit, LinkState, Neighbours, Rung, RungState};
 use crate::twin::Twin;
 
@@ -41,15 +41,18 @@ impl Stage {
 
     pub(super) fn at(diagnostics: SocketAddr, connector: SocketAddr) -> Self {
         let folder = TempDir::new().unwrap();
-        let config = config::Page {
-            listen: Some(vec![diagnostics]),
-            connector_listen: Some(vec![connector]),
-            hosts: vec!["cube.factory.example".to_owned()],
-            ..config::Page::default()
-        };
+        let text = format!(
+            "hub = 'https://hub.example'\ntoken-file = 'token'\ndata = '{}'\n[page]\n\
+             listen = ['{diagnostics}']\nconnector-listen = ['{connector}']\n\
+             hosts = ['cube.factory.example']\n",
+            folder.path().display()
+        );
+        let config = Config::parse(&text).unwrap();
         let device = device(folder.path());
         happen(&device);
-        let pages = Pages::open(&config, None, &device);
+        let clock = Arc::new(MachineClock::new().unwrap());
+        let way: Way = Arc::new(|| Err("there is no way".to_owned()));
+        let pages = Pages::open(&config, None, way, &device, &clock);
         let addresses = pages.addresses();
         let serving = tokio::spawn(pages.serve());
         // Another test may have done so.
