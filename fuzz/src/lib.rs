@@ -25,6 +25,7 @@ mod rtp;
 mod signalr;
 mod signalr_connection;
 mod signed_http;
+mod signed_time;
 mod sip;
 mod ssh;
 mod stun;
@@ -53,6 +54,7 @@ pub use self::rtp::rtp_packet;
 pub use self::signalr::{signalr_answer, signalr_events, signalr_message};
 pub use self::signalr_connection::signalr_connection;
 pub use self::signed_http::signed_http;
+pub use self::signed_time::signed_time;
 pub use self::sip::sip_message;
 pub use self::ssh::{ssh_identification, ssh_key, ssh_packet};
 pub use self::stun::stun_message;
@@ -94,6 +96,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("signalr_events", signalr_events),
     ("signalr_message", signalr_message),
     ("signed_http", signed_http),
+    ("signed_time", signed_time),
     ("sip_message", sip_message),
     ("ssh_identification", ssh_identification),
     ("ssh_key", ssh_key),

@@ -119,12 +119,8 @@ impl Agent {
         let queue = Queue::open(&config.data, config.queue.into(), Arc::clone(&dates) as _)?;
         let twin = Twin::open(&config.data)?;
         let board = Board::new(config.product.as_ref().map(ToString::to_string));
-        let clock = Keeper::new(clock::Plan::new(
-            config.clock.clone(),
-            &config.data,
-            Arc::clone(&dates),
-            board.clone(),
-        ));
+        let to_hub = to_hub(config, proxying.clone())?;
+        let clock = keeper(config, &to_hub, &dates, &board);
         let membership = membership(config, &board)?;
         let device = Device::new(queue, Inbox::default(), twin, board).among(membership);
         let local = Local::listen(&config.local, &config.data).await?;
@@ -134,7 +130,7 @@ impl Agent {
         let way = way(config, &proxying);
         let opened = Pages::open(config, product.clone(), way, &device, &dates);
         let pages = opened.addresses();
-        let driven = driver::start(plan(config, proxying, &device, &clock)?)?;
+        let driven = driver::start(plan(config, to_hub, &device, &clock)?)?;
         let mut tasks = JoinSet::new();
         if let Some(membership) = device.membership.clone() {
             tasks.spawn(membership.run());
@@ -257,7 +253,7 @@ fn file(path: &Path, source: io::Error) -> StartError {
 
 fn plan(
     config: &Config,
-    proxying: Proxying,
+    way: PathConfig,
     device: &Device,
     clock: &Keeper,
 ) -> Result<Plan, StartError> {
@@ -269,10 +265,8 @@ fn plan(
     Ok(Plan {
         hub: format!("{}{PATH}", config.hub.trim_end_matches('/')),
         way: PathConfig {
-            roots: roots(config, Counted::Given)?,
-            proxying,
             clock: Arc::new(clock.clone()),
-            ..PathConfig::default()
+            ..way
         },
         token: Arc::new(move || token(&token_file)),
         settings: Settings::default(),
@@ -295,6 +289,39 @@ fn way(config: &Config, proxying: &Proxying) -> Way {
             timeout: CHECK_TIMEOUT,
             ..PathConfig::default()
         })
+    })
+}
+
+/// The way to the hub, by the machine's own clock.
+fn to_hub(config: &Config, proxying: Proxying) -> Result<PathConfig, StartError> {
+    Ok(PathConfig {
+        roots: roots(config, Counted::Given)?,
+        proxying,
+        ..PathConfig::default()
+    })
+}
+
+/// Who keeps the time, by the way to the hub where nobody else tells it.
+fn keeper(config: &Config, way: &PathConfig, dates: &Arc<MachineClock>, board: &Board) -> Keeper {
+    Keeper::new(clock::Plan {
+        hub: hub_that_signs(config, way),
+        ..clock::Plan::new(
+            config.clock.clone(),
+            &config.data,
+            Arc::clone(dates),
+            board.clone(),
+        )
+    })
+}
+
+/// The hub, if somebody has pinned who vouches for it: nobody else's certificate may be judged
+/// without its dates.
+fn hub_that_signs(config: &Config, way: &PathConfig) -> Option<clock::Hub> {
+    let is_pinned = config.authority.is_some() || !config.clock.pins.is_empty();
+    (is_pinned && config.hub.starts_with("https:")).then(|| clock::Hub {
+        url: config.hub.clone(),
+        way: way.clone(),
+        pins: config.clock.pins.clone(),
     })
 }
 

@@ -10,6 +10,7 @@ mod ask;
 mod keeper;
 mod kept;
 mod leases;
+mod signed;
 #[cfg(test)]
 mod tests;
 mod timekeeper;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 pub use self::keeper::{Keeper, Plan};
+pub use self::signed::Hub;
 pub use self::timekeeper::Timekeeper;
 
 /// Further apart than this, a clock counts as wrong: certificates and tokens begin to fail about there.
@@ -66,6 +68,8 @@ pub enum Source {
     Dhcp,
     /// The NTP servers that are configured.
     Configured,
+    /// The hub, by a time that it has signed.
+    Signed,
 }
 
 impl Source {
@@ -75,6 +79,7 @@ impl Source {
         match self {
             Self::Dhcp => "dhcp",
             Self::Configured => "configured",
+            Self::Signed => "hub-signed",
         }
     }
 }
@@ -86,6 +91,19 @@ pub enum Teller {
     Server(Source, String),
     /// The hub, over a connection that it has proved to be its own.
     Hub,
+    /// The hub, by its signature.
+    Signed,
+}
+
+impl Teller {
+    /// Whether it has proved to be who it says.
+    #[must_use]
+    pub fn is_hub(&self) -> bool {
+        match self {
+            Self::Server(..) => false,
+            Self::Hub | Self::Signed => true,
+        }
+    }
 }
 
 impl std::fmt::Display for Teller {
@@ -93,6 +111,7 @@ impl std::fmt::Display for Teller {
         match self {
             Self::Server(source, server) => write!(f, "{} {server}", source.name()),
             Self::Hub => f.write_str("hub"),
+            Self::Signed => f.write_str(Source::Signed.name()),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use outgate_signalr_client::{CallError, Client, State};
 use outgate_wire::agent::{
     ALIVE, Alive, Answer, Blob, CALL, COMMAND, Call, Command, DELIVER, DESIRED, LOG, NEIGHBOUR_KEY,
-    NEIGHBOURS, REPORT, ROSTER, Reached, Settlement, Standing, TWIN,
+    NEIGHBOURS, REPORT, ROSTER, Reached, Settlement, Standing, TIME_KEY, TWIN,
 };
 use serde_json::Value;
 use thiserror::Error;
@@ -136,6 +136,11 @@ async fn converse(client: &Client, device: &Device, clock: &Keeper) {
         tracing::debug!(%error, "the hub does not say what time it has");
         false
     });
+    match client.invoke::<String>(TIME_KEY, ()).await {
+        Ok(key) => clock.on_hub_key(&key),
+        // One of an older version has none.
+        Err(error) => tracing::debug!(%error, "the hub does not say by what it signs the time"),
+    }
     let wait = if told { TIME_EVERY } else { AGAIN_FIRST };
     tokio::join!(
         until_over(device, "queue", || send(client, device)),

@@ -29,6 +29,7 @@ mod site;
 mod site_authority;
 mod ssh;
 mod text;
+mod time_key;
 mod token;
 mod vault;
 
@@ -68,6 +69,7 @@ pub use service::Service;
 pub use site::{MAX_TITLE, Site};
 pub use site_authority::{MAX_SITE_AUTHORITIES, SiteAuthority};
 pub use ssh::{SSH_CERTIFICATE_LIFE, SshCertificate};
+pub use time_key::TimeKey;
 pub use vault::Vault;
 
 pub(crate) use device::seen_by as device_seen_by;
@@ -100,6 +102,7 @@ pub struct Identity {
     vault: Arc<Vault>,
     cache: Arc<Cache>,
     authority: Arc<Authority>,
+    time_key: Arc<TimeKey>,
     refusals: Arc<Rates<OperatorId>>,
     /// By what was asked for: [`enrol::Asked`].
     wrong_proofs: Arc<Rates<enrol::Asked>>,
@@ -130,6 +133,7 @@ impl Identity {
             folder: Arc::new(folder.to_owned()),
             cache: Arc::default(),
             authority: Arc::new(Authority::open(folder, clock.now())?),
+            time_key: Arc::new(TimeKey::open(folder)?),
             wrong_proofs: Arc::new(Rates::new(REFUSED_ENROLMENTS, clock.clone())),
             refused_enrolments: Arc::new(Rates::new(REFUSED_ENROLMENTS, clock.clone())),
             refusals: Arc::new(Rates::new(REFUSALS, clock.clone())),
@@ -144,5 +148,11 @@ impl Identity {
     #[must_use]
     pub fn vault(&self) -> &Vault {
         &self.vault
+    }
+
+    /// By what the hub signs what time it is.
+    #[must_use]
+    pub fn time_key(&self) -> &TimeKey {
+        &self.time_key
     }
 }

@@ -5,6 +5,7 @@ mod idle;
 pub(crate) mod origins;
 mod patient;
 mod streams;
+mod time;
 pub(crate) mod websocket;
 mod whoami;
 
@@ -68,6 +69,7 @@ pub(crate) fn router(state: &crate::State, dialects: Router) -> Router {
         .merge(crate::api::router(state.clone()))
         .merge(crate::console::router(state.clone()))
         .merge(whoami::router(state.core.clock.clone()))
+        .merge(time::router(state.core.clone()))
         .merge(for_devices)
         .layer(RequestBodyTimeoutLayer::new(BODY_MOVES_WITHIN))
         .layer(middleware::from_fn_with_state(

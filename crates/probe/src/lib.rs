@@ -43,7 +43,7 @@ pub use evidence::{
     SignalREvidence, SignalRTransportEvidence, SipEvidence, SshEvidence, StartTls, StunEvidence,
     TlsEnds, TlsEvidence, Trouble, Unit, WebSocketEvidence, WhoamiEvidence, XmppEvidence,
 };
-pub use open::open;
+pub use open::{Shown, open, open_untimed};
 pub use outgate_pac::{Script, ScriptError};
 pub use path::{
     ConnectTo, ConnectToError, Counted, DEFAULT_TIMEOUT, DohUrl, DohUrlError, Login, LoginError,

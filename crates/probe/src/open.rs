@@ -1,7 +1,7 @@
 //! A connection for the product itself, the way that a check goes: proxies and their script, names,
 //! trust. Of several addresses the first that answers wins (RFC 8305).
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::SystemTime};
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use outgate_wire::happy_eyeballs::Race;
@@ -30,10 +30,72 @@ pub async fn open(
     path: &Path,
     secure: bool,
 ) -> Result<impl AsyncRead + AsyncWrite + Send + Unpin + use<>, Trouble> {
+    let when = if secure { When::Now } else { When::Never };
+    let (stream, _) = open_when(ask, path, when).await?;
+    Ok(stream)
+}
+
+/// Opens a connection with TLS for HTTP/1.1, as [`open`] does, on a machine that does not know what
+/// time it is: the certificate must be right in everything else, and valid at one time at least that
+/// is not before `from`. It is for nothing but finding out that time, at which [`Shown::is_valid_at`]
+/// then judges the certificate.
+///
+/// # Errors
+/// What keeps the product from its server at whatever time from `from` on.
+pub async fn open_untimed(
+    ask: &Ask,
+    path: &Path,
+    from: SystemTime,
+) -> Result<(impl AsyncRead + AsyncWrite + Send + Unpin + use<>, Shown), Trouble> {
+    let (stream, shown) = open_when(ask, path, When::From(from)).await?;
+    let no_certificate = || Trouble::Local {
+        what: "a connection without a certificate".to_owned(),
+    };
+    let shown = shown.ok_or_else(no_certificate)?;
+    let path = path.clone();
+    Ok((stream, Shown { shown, path }))
+}
+
+/// The certificate of a server to which a connection is open.
+#[derive(Debug)]
+pub struct Shown {
+    shown: tls::Shown,
+    path: Path,
+}
+
+impl Shown {
+    /// Judges it at this time, by the ordinary rules.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn is_valid_at(&self, at: SystemTime) -> Result<(), Trouble> {
+        match self.shown.failure_at(&self.path, at) {
+            Some(trouble) => Err(trouble),
+            None => Ok(()),
+        }
+    }
+}
+
+/// When a certificate must be valid.
+#[derive(Clone, Copy)]
+enum When {
+    /// There is none.
+    Never,
+    /// Now, by the path's clock.
+    Now,
+    /// At some time from then on.
+    From(SystemTime),
+}
+
+async fn open_when(
+    ask: &Ask,
+    path: &Path,
+    when: When,
+) -> Result<(BoxedStream, Option<tls::Shown>), Trouble> {
     let mut why = Trouble::NoAddress;
     for hop in path.hops(ask).await? {
-        match open_through(ask, path, hop.as_ref(), secure).await {
-            Ok(stream) => return Ok(stream),
+        match open_through(ask, path, hop.as_ref(), when).await {
+            Ok(opened) => return Ok(opened),
             Err(stop) if families::leads_nowhere(&stop.trouble) => why = stop.trouble,
             Err(stop) => return Err(stop.trouble),
         }
@@ -45,8 +107,8 @@ async fn open_through(
     ask: &Ask,
     path: &Path,
     hop: Option<&Proxy>,
-    secure: bool,
-) -> Result<BoxedStream, Stop> {
+    when: When,
+) -> Result<(BoxedStream, Option<tls::Shown>), Stop> {
     let located = families::locate(ask, path, hop).await?;
     let of = |family| located.reachable(family, path);
     let targets = [of(Family::V4), of(Family::V6)];
@@ -54,13 +116,18 @@ async fn open_through(
         return Err(located.why_unreachable().into());
     }
     let (mut run, stream) = first(ask, path, targets).await?;
-    if !secure {
-        return Ok(stream);
+    if let When::Never = when {
+        return Ok((stream, None));
     }
     let secured = tls::secure(&mut run, stream, &[b"http/1.1"]).await?;
-    match secured.doubt {
-        Some(doubt) if doubt.outcome == Outcome::Fail => Err(doubt),
-        Some(_) | None => Ok(Box::new(secured.stream)),
+    let failure = match when {
+        When::Never => None,
+        When::Now => secured.doubt.filter(|it| it.outcome == Outcome::Fail),
+        When::From(from) => secured.shown.failure_from(path, from).map(Stop::from),
+    };
+    match failure {
+        Some(failure) => Err(failure),
+        None => Ok((Box::new(secured.stream), Some(secured.shown))),
     }
 }
 

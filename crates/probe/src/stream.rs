@@ -234,7 +234,7 @@ pub(crate) async fn open_tls_for(run: &mut Run<'_>, alpn: &[&[u8]]) -> Result<Op
     let stream = connect(run).await?;
     let secured = tls::secure(run, stream, alpn).await?;
     match secured.doubt {
-        Some(doubt) if doubt.outcome == Outcome::Fail && !is_about_dates(&doubt.trouble) => {
+        Some(doubt) if doubt.outcome == Outcome::Fail && !tls::is_about_dates(&doubt.trouble) => {
             Err(doubt)
         }
         doubt => Ok(Opened {
@@ -242,11 +242,4 @@ pub(crate) async fn open_tls_for(run: &mut Run<'_>, alpn: &[&[u8]]) -> Result<Op
             doubt,
         }),
     }
-}
-
-fn is_about_dates(trouble: &Trouble) -> bool {
-    matches!(
-        trouble,
-        Trouble::CertificateExpired { .. } | Trouble::CertificateNotYetValid { .. }
-    )
 }

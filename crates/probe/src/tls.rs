@@ -12,7 +12,7 @@ mod legacy;
 mod segments;
 mod witness;
 
-use std::{error::Error, net::IpAddr, sync::Arc};
+use std::{error::Error, net::IpAddr, sync::Arc, time::SystemTime};
 
 use rustls::{
     ClientConfig, ProtocolVersion,
@@ -29,7 +29,7 @@ pub(crate) use failure::{read_trouble, tls_error};
 
 use crate::{
     ask::{Host, TlsAsk, TlsVersion, Trust},
-    evidence::{ExpectedTrust, PhaseName, TlsEvidence, Trouble},
+    evidence::{ExpectedTrust, Outcome, PhaseName, TlsEvidence, Trouble},
     path::{Path, Roots},
     run::{Run, Stop},
     stream::BoxedStream,
@@ -98,6 +98,52 @@ pub(crate) struct Secured {
     pub(crate) stream: TlsStream<BoxedStream>,
     /// What is wrong with the server's certificate.
     pub(crate) doubt: Option<Stop>,
+    /// What it showed.
+    pub(crate) shown: Shown,
+}
+
+/// A chain of certificates as a server showed it, for whoever judges it by another time.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    chain: Vec<CertificateDer<'static>>,
+    name: ServerName<'static>,
+    ask: TlsAsk,
+}
+
+impl Shown {
+    /// What is wrong with it at this time, by the ordinary rules.
+    pub(crate) fn failure_at(&self, path: &Path, at: SystemTime) -> Option<Trouble> {
+        let judge = &path.tls().judge;
+        let judgement = judge.judge(&self.chain, &self.name, &self.ask, at);
+        let failed = judgement
+            .doubt
+            .filter(|doubt| doubt.outcome == Outcome::Fail);
+        failed.map(|doubt| doubt.trouble)
+    }
+
+    /// What is wrong with it at every time from this one on; its dates only if nothing else is.
+    pub(crate) fn failure_from(&self, path: &Path, from: SystemTime) -> Option<Trouble> {
+        let starts = judge::starts(&self.chain).into_iter();
+        let times = [from]
+            .into_iter()
+            .chain(starts.filter(|start| *start > from));
+        let mut worst: Option<Trouble> = None;
+        for at in times {
+            let failure = self.failure_at(path, at)?;
+            if worst.as_ref().is_none_or(is_about_dates) {
+                worst = Some(failure);
+            }
+        }
+        worst
+    }
+}
+
+/// Whether it is a certificate's dates.
+pub(crate) fn is_about_dates(trouble: &Trouble) -> bool {
+    matches!(
+        trouble,
+        Trouble::CertificateExpired { .. } | Trouble::CertificateNotYetValid { .. }
+    )
 }
 
 /// Makes the handshake and judges it. What was seen stands in the attempt's evidence even if it
@@ -138,6 +184,11 @@ pub(crate) async fn secure(
             Ok(Secured {
                 stream,
                 doubt: judgement.doubt,
+                shown: Shown {
+                    chain,
+                    name,
+                    ask: run.ask.tls.clone(),
+                },
             })
         }
         Err(error) => {

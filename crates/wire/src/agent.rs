@@ -2,8 +2,9 @@
 //! has. Both ends are Outgate's own; a device that speaks SignalR by itself has the simpler methods
 //! of the hubs that are configured.
 //!
-//! The agent calls [`ALIVE`], [`DELIVER`], [`LOG`], [`TWIN`], [`REPORT`] and [`SSH_AUTHORITY`], and about
-//! its neighbours [`NEIGHBOURS`] and [`NEIGHBOUR_KEY`]; the hub calls [`COMMAND`], [`CALL`], [`DESIRED`] and [`ROSTER`].
+//! The agent calls [`ALIVE`], [`TIME_KEY`], [`DELIVER`], [`LOG`], [`TWIN`], [`REPORT`] and
+//! [`SSH_AUTHORITY`], and about its neighbours [`NEIGHBOURS`] and [`NEIGHBOUR_KEY`]; the hub calls
+//! [`COMMAND`], [`CALL`], [`DESIRED`] and [`ROSTER`].
 
 mod neighbours;
 
@@ -22,6 +23,9 @@ pub const PATH: &str = "/agent";
 
 /// Answers [`Alive`]. Whoever is answered has a connection that carries something both ways.
 pub const ALIVE: &str = "Alive";
+/// Answers the public key by which the hub signs what time it is ([`crate::signed_time`]), in base 64
+/// with padding.
+pub const TIME_KEY: &str = "TimeKey";
 /// Takes a [`Delivery`] and answers how far it has come ([`Reached`]), once that is on the disk.
 pub const DELIVER: &str = "Deliver";
 /// Takes a [`Delivery`] of requests as OTLP has them for logs, each the payload of an entry in

@@ -21,6 +21,7 @@ pub mod merge_patch;
 pub mod ntp;
 pub mod otlp;
 pub mod rtp;
+pub mod signed_time;
 pub mod sip;
 pub mod ssh;
 pub mod stun;

@@ -10,6 +10,9 @@ use outgate_probe::{
 use outgate_wire::ntp::PORT;
 use time::OffsetDateTime;
 
+use outgate_wire::signed_time::KEY_LEN;
+
+use super::signed::{self, Hub};
 use super::{Heard, Reading, Source, leases};
 use crate::config;
 use crate::queue::up;
@@ -24,6 +27,17 @@ pub(super) struct Asking {
     pub(super) resolver: ResolverChoice,
     /// Where this machine's DHCP client keeps its leases: `/`.
     pub(super) root: PathBuf,
+    /// The hub, if it can prove itself to a machine that does not know what time it is.
+    pub(super) hub: Option<Hub>,
+}
+
+/// What is known when a source is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known {
+    /// The time that is over for certain.
+    pub(super) from: OffsetDateTime,
+    /// By what the hub signs.
+    pub(super) key: Option<[u8; KEY_LEN]>,
 }
 
 impl Asking {
@@ -31,14 +45,34 @@ impl Asking {
     pub(super) fn sources(&self) -> Vec<Source> {
         let dhcp = self.clock.dhcp.then_some(Source::Dhcp);
         let configured = (!self.clock.servers.is_empty()).then_some(Source::Configured);
-        dhcp.into_iter().chain(configured).collect()
+        let signed = self.hub.is_some().then_some(Source::Signed);
+        dhcp.into_iter().chain(configured).chain(signed).collect()
     }
 
     /// Asks a source, within seconds.
-    pub(super) async fn ask(&self, source: Source) -> Heard {
+    pub(super) async fn ask(&self, source: Source, known: Known) -> Heard {
         match source {
             Source::Dhcp => self.dhcp().await,
             Source::Configured => self.servers(self.clock.servers.clone()).await,
+            Source::Signed => self.signed(known).await,
+        }
+    }
+
+    async fn signed(&self, known: Known) -> Heard {
+        let asked = match (&self.hub, &known.key) {
+            (None, _) => Err("the hub's authority is not pinned".to_owned()),
+            (_, None) => Err("the hub's key is not known yet: clock.hub-key".to_owned()),
+            (Some(hub), Some(key)) => signed::ask(hub, key, known.from).await,
+        };
+        match asked {
+            Ok(reading) => Heard {
+                readings: vec![reading],
+                silent: Vec::new(),
+            },
+            Err(why) => Heard {
+                readings: Vec::new(),
+                silent: vec![format!("the hub: {why}")],
+            },
         }
     }
 

@@ -7,13 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use outgate_probe::{ResolverChoice, Trouble, WallClock};
+use outgate_wire::signed_time::key;
 use parking_lot::Mutex;
 use rustix::time::{ClockId, Timespec, clock_settime};
 use time::OffsetDateTime;
 use tokio::sync::{Notify, mpsc};
 
-use super::ask::Asking;
+use super::ask::{Asking, Known};
 use super::kept::{Kept, Place};
+use super::signed::Hub;
 use super::words::{moment, side, span};
 use super::{
     CLOCK_WRONG, Heard, Machine, OUT_OF_DATE, Output, Source, Timekeeper, WRONG, earliest,
@@ -41,6 +43,7 @@ struct Inner {
     dates: Arc<MachineClock>,
     board: Board,
     place: Place,
+    kept: Mutex<Kept>,
     look: Box<Look>,
     set: Option<Box<Set>>,
     /// Whether it was shown that the clock cannot be set.
@@ -63,6 +66,9 @@ pub struct Plan<'a> {
     pub resolver: ResolverChoice,
     /// Below which this machine's DHCP client keeps its leases: `/`.
     pub root: PathBuf,
+    /// The hub, if it can prove itself to a machine that does not know what time it is: over TLS, by
+    /// an authority of its own or a pinned key.
+    pub hub: Option<Hub>,
     /// The agent's folder.
     pub data: &'a Path,
     /// What the queue dates by; it is told the time.
@@ -90,6 +96,7 @@ impl<'a> Plan<'a> {
             clock,
             resolver: ResolverChoice::System,
             root: PathBuf::from("/"),
+            hub: None,
             data,
             dates,
             board,
@@ -115,6 +122,7 @@ impl Keeper {
         let asking = Asking {
             resolver: plan.resolver,
             root: plan.root,
+            hub: plan.hub,
             clock: plan.clock,
         };
         let kept = place.read();
@@ -127,6 +135,7 @@ impl Keeper {
             dates: plan.dates,
             board: plan.board,
             place,
+            kept: Mutex::new(kept),
             look: plan.look,
             unset: AtomicBool::new(false),
             dated: Mutex::default(),
@@ -144,9 +153,10 @@ impl Keeper {
         loop {
             for (round, source) in std::mem::take(&mut *self.0.rounds.lock()) {
                 let (asking, tell) = (self.0.asking.clone(), tell.clone());
+                let known = self.known();
                 tokio::spawn(async move {
                     // Whoever asked may have ended.
-                    let _ = tell.send((round, asking.ask(source).await)).await;
+                    let _ = tell.send((round, asking.ask(source, known).await)).await;
                 });
             }
             let due = self.0.timekeeper.lock().poll_timeout();
@@ -166,6 +176,20 @@ impl Keeper {
     #[must_use]
     pub fn hub(&self, now: OffsetDateTime, error: Duration) -> bool {
         self.with(|timekeeper, machine| timekeeper.handle_hub(now, error, machine))
+    }
+
+    /// The hub says by what it signs what time it is, over a connection that it has proved to be its
+    /// own.
+    pub fn on_hub_key(&self, text: &str) {
+        if key(text).is_none() {
+            tracing::warn!("the hub's key for signed time is none");
+            return;
+        }
+        let mut kept = self.0.kept.lock();
+        if kept.hub_key.as_deref() != Some(text) {
+            kept.hub_key = Some(text.to_owned());
+            self.0.place.write(&kept);
+        }
     }
 
     /// The device is on another network.
@@ -226,6 +250,14 @@ impl Keeper {
         self.0.timekeeper.lock().now((self.0.look)())
     }
 
+    fn known(&self) -> Known {
+        let told = || key(self.0.kept.lock().hub_key.as_deref()?);
+        Known {
+            from: self.0.timekeeper.lock().floor(),
+            key: self.0.asking.clock.hub_key.or_else(told),
+        }
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut Timekeeper, Machine) -> T) -> T {
         let mut timekeeper = self.0.timekeeper.lock();
         let machine = (self.0.look)();
@@ -236,7 +268,8 @@ impl Keeper {
             self.do_it(output, &mut timekeeper);
         }
         if happened {
-            self.show(&timekeeper, machine);
+            // It may have been set.
+            self.show(&timekeeper, (self.0.look)());
             self.0.news.notify_one();
         }
         result
@@ -250,9 +283,11 @@ impl Keeper {
                 tracing::debug!(by = %told.by, error, "somebody has told the time");
                 self.0.dates.set_began(told.began);
             }
-            Output::Keep(newest) => self.0.place.write(&Kept {
-                newest: Some(newest),
-            }),
+            Output::Keep(newest) => {
+                let mut kept = self.0.kept.lock();
+                kept.newest = Some(newest);
+                self.0.place.write(&kept);
+            }
             Output::Set => self.set(timekeeper),
             Output::Retry => self.0.retry.notify_one(),
             Output::Wrong { offset_millis, by } => {

@@ -19,6 +19,8 @@ pub(super) struct Kept {
     /// The newest time that the hub has confirmed.
     #[serde(with = "time::serde::rfc3339::option")]
     pub(super) newest: Option<OffsetDateTime>,
+    /// By what the hub signs what time it is, as it has told itself: a public key in base 64.
+    pub(super) hub_key: Option<String>,
 }
 
 /// Where it is kept.
@@ -78,6 +80,7 @@ mod tests {
         assert_eq!(place.read(), Kept::default());
         let kept = Kept {
             newest: Some(OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap()),
+            hub_key: Some("key".to_owned()),
         };
         place.write(&kept);
         assert_eq!(place.read(), kept);

@@ -198,7 +198,7 @@ impl Timekeeper {
         };
         let mut believable = Vec::new();
         for reading in &heard.readings {
-            match self.objection(reading, machine) {
+            match self.objection(source, reading, machine) {
                 None => believable.push(reading.clone()),
                 Some(why) => column.refused.push(why),
             }
@@ -217,7 +217,10 @@ impl Timekeeper {
                 let told = Told {
                     began: reading.began,
                     error: reading.error,
-                    by: Teller::Server(source, reading.server),
+                    by: match source {
+                        Source::Signed => Teller::Signed,
+                        Source::Dhcp | Source::Configured => Teller::Server(source, reading.server),
+                    },
                     at: machine.up,
                 };
                 self.believe(told, machine);
@@ -253,7 +256,7 @@ impl Timekeeper {
     pub fn handle_dates(&mut self, machine: Machine) {
         let from = match self.told.as_ref().map(|told| &told.by) {
             // Then it is the certificate.
-            Some(Teller::Hub) => return,
+            Some(Teller::Hub | Teller::Signed) => return,
             Some(Teller::Server(source, _)) => {
                 let at = self.sources.iter().position(|known| known == source);
                 at.map_or(0, |at| at + 1)
@@ -321,7 +324,7 @@ impl Timekeeper {
     /// Goes by this from now on.
     fn believe(&mut self, told: Told, machine: Machine) {
         let before = self.now(machine);
-        let is_hub = told.by == Teller::Hub;
+        let is_hub = told.by.is_hub();
         let earliest = told.began + machine.up - told.error;
         self.told = Some(told.clone());
         self.outputs.push_back(Output::Told(told));
@@ -343,9 +346,12 @@ impl Timekeeper {
     }
 
     /// Why a server is not believed, if it is not.
-    fn objection(&self, reading: &Reading, machine: Machine) -> Option<String> {
-        self.objection_to_age(reading, machine)
-            .or_else(|| self.objection_by_hub(reading, machine))
+    fn objection(&self, source: Source, reading: &Reading, machine: Machine) -> Option<String> {
+        let by_hub = || match source {
+            Source::Signed => None,
+            Source::Dhcp | Source::Configured => self.objection_by_hub(reading, machine),
+        };
+        self.objection_to_age(reading, machine).or_else(by_hub)
     }
 
     /// No time is believed that is over.
@@ -362,7 +368,7 @@ impl Timekeeper {
 
     /// Nor one that differs from what the hub has said in this run of the machine.
     fn objection_by_hub(&self, reading: &Reading, machine: Machine) -> Option<String> {
-        let hub = self.told.as_ref().filter(|told| told.by == Teller::Hub)?;
+        let hub = self.told.as_ref().filter(|told| told.by.is_hub())?;
         let drift = machine.up.saturating_sub(hub.at) * DRIFT / 1_000_000;
         let apart = (reading.began - hub.began).unsigned_abs();
         (apart > NEAR + drift + reading.error + hub.error).then(|| {
@@ -376,7 +382,7 @@ impl Timekeeper {
 
     fn heard_the_hub(&self, up: Duration) -> bool {
         let told = self.told.as_ref();
-        told.is_some_and(|told| told.by == Teller::Hub && up.saturating_sub(told.at) < HUB_LASTS)
+        told.is_some_and(|told| told.by.is_hub() && up.saturating_sub(told.at) < HUB_LASTS)
     }
 
     /// Begins to ask, unless somebody is being asked; soon, if that was just done.

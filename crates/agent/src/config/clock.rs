@@ -4,12 +4,16 @@ use serde::Deserialize;
 
 use outgate_probe::Host;
 use outgate_wire::ntp::PORT;
+use outgate_wire::signed_time::{KEY_LEN, key};
 
 use super::ConfigError;
 use super::file::wrong;
 
 /// The most time servers.
 pub const MAX_SERVERS: usize = 8;
+
+/// The most pinned keys.
+const MAX_PINS: usize = 8;
 
 /// Who is asked what time it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +22,10 @@ pub struct Clock {
     pub dhcp: bool,
     /// The NTP servers that are asked after those, and their ports.
     pub servers: Vec<(Host, u16)>,
+    /// By what the hub signs what time it is, if that is configured: an Ed25519 public key.
+    pub hub_key: Option<[u8; KEY_LEN]>,
+    /// SHA-256 of public keys, of which one must be in the hub's chain where it signs what time it is.
+    pub pins: Vec<[u8; 32]>,
     /// Whether the machine's own clock is set, too.
     pub set: bool,
 }
@@ -27,6 +35,8 @@ pub struct Clock {
 pub(super) struct WrittenClock {
     dhcp: Option<bool>,
     servers: Vec<String>,
+    hub_key: Option<String>,
+    pins: Vec<String>,
     set: bool,
 }
 
@@ -46,9 +56,44 @@ impl WrittenClock {
         Ok(Clock {
             dhcp: self.dhcp.unwrap_or(true),
             servers,
+            hub_key: hub_key(self.hub_key.as_deref())?,
+            pins: pins(&self.pins)?,
             set: self.set,
         })
     }
+}
+
+fn hub_key(text: Option<&str>) -> Result<Option<[u8; KEY_LEN]>, ConfigError> {
+    match text.map(key) {
+        None => Ok(None),
+        Some(Some(key)) => Ok(Some(key)),
+        Some(None) => wrong("clock.hub-key", "an Ed25519 public key in base 64"),
+    }
+}
+
+fn pins(texts: &[String]) -> Result<Vec<[u8; 32]>, ConfigError> {
+    let pins: Option<Vec<_>> = texts.iter().map(|text| pin(text)).collect();
+    match pins {
+        Some(pins) if pins.len() <= MAX_PINS => Ok(pins),
+        Some(_) | None => {
+            let right = format!("a list of at most {MAX_PINS} SHA-256 in hexadecimal");
+            wrong("clock.pins", &right)
+        }
+    }
+}
+
+/// Thirty-two bytes in hexadecimal.
+fn pin(text: &str) -> Option<[u8; 32]> {
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+        return None;
+    };
+    let byte = |pair: &[u8; 2]| {
+        let digits = std::str::from_utf8(pair).ok()?;
+        let hex = pair.iter().all(u8::is_ascii_hexdigit);
+        u8::from_str_radix(digits, 16).ok().filter(|_| hex)
+    };
+    let bytes: Option<Vec<u8>> = pairs.iter().map(byte).collect();
+    bytes?.try_into().ok()
 }
 
 /// A name or an address, with a port or without.
@@ -71,6 +116,20 @@ fn server(text: &str) -> Option<(Host, u16)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pin_is_thirty_two_bytes_in_hexadecimal() {
+        assert_eq!(pin(&"0f".repeat(32)), Some([15; 32]));
+        for text in [
+            "",
+            "0f",
+            &"+f".repeat(32),
+            &"0f".repeat(33),
+            &"\u{e5}".repeat(32),
+        ] {
+            assert_eq!(pin(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn a_time_server_is_a_name_or_an_address_with_a_port_or_without() {

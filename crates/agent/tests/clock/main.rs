@@ -2,12 +2,15 @@
 
 #![cfg(test)]
 
+#[cfg(all(feature = "peers", feature = "namespaces"))]
+mod dhcp;
 #[cfg(feature = "peers")]
 mod peers;
 #[expect(dead_code, reason = "other tests look at where its data lies")]
 #[path = "../../../hub/tests/running/hub.rs"]
 mod running;
 mod servers;
+mod signed;
 #[path = "../../../hub/tests/running/site.rs"]
 mod site;
 #[expect(dead_code, reason = "other tests do more with the link")]

@@ -28,8 +28,8 @@ fn chrony(folder: &TempDir, source: &str) -> (Program, SocketAddr) {
 }
 
 /// Whether it answers at all.
-fn answers(at: SocketAddr) -> bool {
-    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+pub(crate) fn answers(at: SocketAddr) -> bool {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
     let wait = std::time::Duration::from_millis(100);
     socket.set_read_timeout(Some(wait)).unwrap();
     let asked = socket.send_to(&Request::new(1).encode(), at);

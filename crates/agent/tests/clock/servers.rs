@@ -80,19 +80,26 @@ impl Server {
     }
 }
 
-/// Who keeps the time on a machine whose clock is wrong, and may ask these servers.
-pub(crate) fn keeper(folder: &Path, board: &Board, servers: &[SocketAddr], wrong: Wrong) -> Keeper {
+/// What keeps the time on a machine whose clock is wrong, and may ask these servers.
+pub(crate) fn plan<'a>(
+    folder: &'a Path,
+    board: &Board,
+    servers: &[SocketAddr],
+    wrong: Wrong,
+) -> Plan<'a> {
     let clock = Clock {
         dhcp: false,
         servers: servers
             .iter()
             .map(|at| (Host::Address(at.ip()), at.port()))
             .collect(),
+        hub_key: None,
+        pins: Vec::new(),
         set: false,
     };
     let dates = Arc::new(MachineClock::new().unwrap());
     let boot = dates.clone();
-    Keeper::new(Plan {
+    Plan {
         resolver: ResolverChoice::At(Vec::new()),
         earliest: OffsetDateTime::now_utc() - time::Duration::days(365),
         look: Box::new(move || {
@@ -103,7 +110,12 @@ pub(crate) fn keeper(folder: &Path, board: &Board, servers: &[SocketAddr], wrong
             }
         }),
         ..Plan::new(clock, folder, dates, board.clone())
-    })
+    }
+}
+
+/// Who keeps it.
+pub(crate) fn keeper(folder: &Path, board: &Board, servers: &[SocketAddr], wrong: Wrong) -> Keeper {
+    Keeper::new(plan(folder, board, servers, wrong))
 }
 
 /// Keeps the time until this is dropped.

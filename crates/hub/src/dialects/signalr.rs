@@ -207,6 +207,7 @@ impl Served {
                 .calls_waiting_max(agent::PARALLEL_CALLS)
                 .protocols([Protocol::Json])
                 .on(wire::ALIVE, agent::alive)
+                .on(wire::TIME_KEY, agent::time_key)
                 .on(wire::DELIVER, agent::deliver)
                 .on(wire::LOG, agent::log)
                 .on(wire::TWIN, methods::twin)

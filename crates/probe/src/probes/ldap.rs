@@ -103,7 +103,9 @@ async fn attempt_tls(run: &mut Run<'_>) -> Result<(), Stop> {
 }
 
 async fn over_tls(run: &mut Run<'_>, stream: BoxedStream) -> Result<(), Stop> {
-    let Secured { mut stream, doubt } = tls::secure(run, stream, &[]).await?;
+    let Secured {
+        mut stream, doubt, ..
+    } = tls::secure(run, stream, &[]).await?;
     let trusted = doubt
         .as_ref()
         .is_none_or(|doubt| doubt.outcome != Outcome::Fail);

@@ -70,7 +70,9 @@ async fn attempt(run: &mut Run<'_>) -> Result<(), Stop> {
     run.phase(PhaseName::StartTls, start_tls(&mut stream))
         .await?;
     run.to_tls = Some(|stream, ask, address| to_tls(stream, ask, address).boxed());
-    let Secured { mut stream, doubt } = tls::secure(run, stream, &[]).await?;
+    let Secured {
+        mut stream, doubt, ..
+    } = tls::secure(run, stream, &[]).await?;
     let trusted = doubt
         .as_ref()
         .is_none_or(|doubt| doubt.outcome != Outcome::Fail);

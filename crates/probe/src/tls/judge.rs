@@ -335,6 +335,16 @@ fn verifier(
     Ok(WebPkiServerVerifier::builder_with_provider(roots, provider.clone()).build()?)
 }
 
+/// When each certificate begins to be valid: at one of these times a chain is that ever is.
+pub(super) fn starts(chain: &[CertificateDer<'_>]) -> Vec<SystemTime> {
+    let seconds = chain.iter().map(|der| window(der).0);
+    let times = seconds.filter_map(|at| {
+        let since_1970 = Duration::from_secs(at);
+        SystemTime::UNIX_EPOCH.checked_add(since_1970)
+    });
+    times.collect()
+}
+
 fn window(der: &CertificateDer<'_>) -> (u64, u64) {
     let Ok((_, certificate)) = X509Certificate::from_der(der) else {
         return (0, u64::MAX);

@@ -17,6 +17,7 @@ use outgate_core::logs::NewLogs;
 use outgate_signalr_server::{Args, Connection, Extension, HubError, InvokeError, State};
 use outgate_wire::agent::{self as wire, Blob};
 use outgate_wire::otlp::Encoding;
+use outgate_wire::signed_time::key_text;
 
 use super::guest::Guest;
 use super::values::told;
@@ -92,6 +93,13 @@ pub(super) async fn ssh_authority(
     Ok(wire::SshAuthority {
         authority: authority.to_string(),
     })
+}
+
+/// `TimeKey()`: by what the hub signs what time it is, for a device whose clock is too wrong for
+/// certificates the next time.
+pub(super) async fn time_key(State(hub): State<Arc<Shared>>) -> Result<String, HubError> {
+    hub.metrics.signalr_invoked(NAME, Direction::In, 1);
+    Ok(key_text(&hub.core.identity.time_key().public()))
 }
 
 /// `Deliver(delivery)`: keeps what is new of it. One that comes too soon after others waits for

@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use clap::{Args, FromArgMatches as _};
 use outgate_agent::config::Config;
 
-use super::Place;
+use super::{Place, local, status};
 use crate::commands::check::CheckArgs;
-use crate::output::Failure;
+use crate::output::{Failure, say};
+use crate::remote::wait;
 
 /// `outgate agent doctor`: the check from here, by the agent's own settings.
 #[derive(Args)]
@@ -25,6 +26,11 @@ pub(super) struct DoctorArgs {
 impl DoctorArgs {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let config = self.place.read()?;
+        // One that does not run knows nothing.
+        let told = wait(local::status(&config)).ok();
+        if let Some(wrong) = told.as_ref().and_then(status::clock_wrong) {
+            say(&wrong);
+        }
         let mut words = words(&config)?;
         words.extend(self.options);
         let command = CheckArgs::augment_args(clap::Command::new("outgate agent doctor"));

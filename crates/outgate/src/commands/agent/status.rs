@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use outgate_agent::clock::WRONG;
 use serde_json::Value;
 
 use super::{Place, local};
@@ -91,19 +92,39 @@ fn lines(status: &Value) -> String {
 
 /// Who has told the time, and what that says of the machine's own clock.
 fn clock(status: &Value) -> String {
-    let offset = status
-        .pointer("/clock/offset_millis")
-        .and_then(Value::as_i64);
-    let Some(offset) = offset else {
+    let Some(offset) = offset(status) else {
         return format!(
             "nobody has told the time; not before {}",
             text(status, "/clock/not_before")
         );
     };
-    let side = if offset < 0 { "ahead" } else { "behind" };
-    let seconds = Duration::from_millis(offset.unsigned_abs()).as_secs_f64();
     let source = text(status, "/clock/source");
-    format!("told by {source}; the machine's own is {seconds:.3} s {side}")
+    format!("told by {source}; the machine's own is {}", side(offset))
+}
+
+/// What a check from here should be read with, if the agent knows that the machine's clock is wrong.
+pub(super) fn clock_wrong(status: &Value) -> Option<String> {
+    let offset = offset(status)?;
+    if Duration::from_millis(offset.unsigned_abs()) <= WRONG {
+        return None;
+    }
+    let (side, source) = (side(offset), text(status, "/clock/source"));
+    Some(format!(
+        "this machine's clock is {side}, says the agent by {source}; the agent goes by the right \
+         time, this check by the machine's, as other programs do"
+    ))
+}
+
+fn offset(status: &Value) -> Option<i64> {
+    let offset = status.pointer("/clock/offset_millis");
+    offset.and_then(Value::as_i64)
+}
+
+/// Which side of the right time the machine's clock is on.
+fn side(offset_millis: i64) -> String {
+    let seconds = Duration::from_millis(offset_millis.unsigned_abs()).as_secs_f64();
+    let side = if offset_millis < 0 { "ahead" } else { "behind" };
+    format!("{seconds:.3} s {side}")
 }
 
 /// What the device is to whoever is on its networks.
