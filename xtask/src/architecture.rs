@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::package;
 use crate::report;
 use crate::run;
 use crate::workspace::Workspace;
@@ -24,17 +25,11 @@ const SOURCE_FOLDERS: [&str; 4] = ["crates", "fuzz", "tests", "xtask"];
 pub(crate) fn show(workspace: &Workspace) -> Result<bool> {
     let mut findings = arrows::check(&workspace.packages);
     for package in arrows::WITHOUT_INPUT_OR_OUTPUT {
-        let tree = run::quietly(workspace.cargo().args([
-            "tree",
-            "--edges",
-            "normal",
-            "--prefix",
-            "none",
-            "--package",
-            package,
-        ]))?;
+        let tree = tree(workspace, package, &[])?;
         findings.extend(arrows::check_tree(package, &tree));
     }
+    let agent = tree(workspace, "outgate", &package::FEATURES)?;
+    findings.extend(arrows::check_agent(&agent));
     for package in &workspace.packages {
         let manifest = read(&package.manifest)?;
         findings.extend(sources::check_lints(&package.name, &manifest));
@@ -42,6 +37,17 @@ pub(crate) fn show(workspace: &Workspace) -> Result<bool> {
     let files = rust_files(&workspace.root)?;
     findings.extend(sources::check(&files));
     Ok(report::findings("architecture", &findings))
+}
+
+/// What a package needs, with these features, a line each.
+fn tree(workspace: &Workspace, package: &str, features: &[&str]) -> Result<String> {
+    run::quietly(
+        workspace
+            .cargo()
+            .args(["tree", "--edges", "normal", "--prefix", "none"])
+            .args(["--package", package])
+            .args(features),
+    )
 }
 
 /// Every Rust file of ours with its text, by its path from the root.

@@ -17,6 +17,7 @@ usage: cargo xtask COMMAND
                               left out and why (with CI=true leaving anything out is a failure)
   ci [--only STEP]            formatting, lints, documentation, licences, then all the tests
   peers                       installs the programs and clients that the tests talk to
+  package                     the agent built alone, and its Debian package
   architecture                the invariants of ARCHITECTURE.md
   licences                    licences, sources and duplicates of the dependencies
   fuzz TARGET [--seconds N]   replays the corpus of a fuzz target, then explores
@@ -27,7 +28,7 @@ usage: cargo xtask COMMAND
                               committed ones
   openapi [--check]           writes the OpenAPI documents of the APIs, or checks them
 
-steps: format lints documentation licences architecture peers tests fuzz book";
+steps: format lints documentation licences architecture peers package tests fuzz book";
 
 /// What the user asked for.
 #[derive(Debug, PartialEq)]
@@ -68,6 +69,7 @@ pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Invocation> {
             Ok(Invocation::Steps(Selection::only(Step::named(step)?)))
         }
         ["peers"] => Ok(Invocation::Peers),
+        ["package"] => Ok(Invocation::Steps(Selection::only(Step::Package))),
         ["architecture"] => Ok(Invocation::Architecture),
         ["licences"] => Ok(Invocation::Licences),
         ["fuzz", target] => Ok(fuzz(target, FUZZ_SECONDS)),

@@ -6,6 +6,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result};
 
+use crate::package::Package;
 use crate::peers::Peers;
 use crate::report::say;
 use crate::run;
@@ -15,6 +16,7 @@ use crate::workspace::Workspace;
 /// The features that packages declare for tests with needs of their own.
 const PEERS: &str = "peers";
 const NAMESPACES: &str = "namespaces";
+const PACKAGED: &str = "packaged";
 
 /// How many tests passed, failed and were ignored.
 #[derive(Debug, Default, PartialEq)]
@@ -51,11 +53,20 @@ impl fmt::Display for Counts {
 /// # Errors
 ///
 /// When Cargo cannot be started.
-pub(crate) fn run(workspace: &Workspace, peers: &Peers, counts: &mut Counts) -> Result<Verdict> {
+pub(crate) fn run(
+    workspace: &Workspace,
+    peers: &Peers,
+    package: &Package,
+    counts: &mut Counts,
+) -> Result<Verdict> {
     let (features, left_out) = features(
         [
             (workspace.with_feature(PEERS), peers.lack_any()),
             (workspace.with_feature(NAMESPACES), peers.lack_namespaces()),
+            (
+                workspace.with_feature(PACKAGED),
+                package.lack().or_else(|| peers.lack_any()),
+            ),
         ]
         .into_iter(),
     );
@@ -67,6 +78,7 @@ pub(crate) fn run(workspace: &Workspace, peers: &Peers, counts: &mut Counts) -> 
         command.args(["--features", feature]);
     }
     peers.lend_to(&mut command);
+    package.lend_to(&mut command);
     say(run::line(&command));
     let mut child = command
         .stdin(Stdio::null())

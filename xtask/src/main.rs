@@ -10,6 +10,7 @@ mod book;
 mod cargo_tests;
 mod fuzz;
 mod licences;
+mod package;
 mod peers;
 mod report;
 mod run;

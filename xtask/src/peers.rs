@@ -2,8 +2,9 @@
 //!
 //! Debian packages are installed only where no command of theirs works yet, and daemons are
 //! unpacked below the target folder instead, so that no service starts on anybody's machine.
-//! Python and Node packages live in folders of their own there.
+//! Python, Node and Cargo packages live in folders of their own there.
 
+mod cargo;
 mod debian;
 mod folder;
 mod node;
@@ -106,8 +107,13 @@ impl Peers {
         self.folder.join("python/bin").join(name)
     }
 
+    /// A program that crates.io has.
+    pub(crate) fn cargo_program(&self, name: &str) -> PathBuf {
+        self.folder.join("cargo/bin").join(name)
+    }
+
     /// Why something that needs all of `wanted` cannot run, or `None` when it can.
-    /// The Python and Node packages go by `python` and `node`.
+    /// The Python, Node and Cargo packages go by `python`, `node` and `cargo`.
     pub(crate) fn lack(&self, wanted: &[&str]) -> Option<String> {
         let lacking = self
             .missing
@@ -162,6 +168,7 @@ pub(crate) fn prepare(workspace: &Workspace) -> Peers {
     for (what, outcome) in [
         ("python", python::prepare(&peers.folder, &peers.around.path)),
         ("node", node::prepare(&peers.folder, &peers.around.path)),
+        ("cargo", cargo::prepare(&peers.folder)),
     ] {
         if let Err(error) = outcome {
             peers.missing.push(Missing {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::cargo_tests::Counts;
+use crate::package::{self, Package};
 use crate::peers::{self, Peers};
 use crate::report::{complain, heading, say, seconds};
 use crate::workspace::{Workspace, is_ci};
@@ -25,6 +26,8 @@ pub(crate) enum Step {
     Architecture,
     /// Installing what the tests talk to.
     Peers,
+    /// The agent's Debian package.
+    Package,
     /// `cargo test`, with the features whose needs are met.
     Tests,
     /// Each fuzz target for a short while.
@@ -34,13 +37,14 @@ pub(crate) enum Step {
 }
 
 /// All steps in the order in which they run: the quick ones first.
-const ALL: [Step; 9] = [
+const ALL: [Step; 10] = [
     Step::Format,
     Step::Lints,
     Step::Documentation,
     Step::Licences,
     Step::Architecture,
     Step::Peers,
+    Step::Package,
     Step::Tests,
     Step::Fuzz,
     Step::Book,
@@ -56,6 +60,7 @@ impl Step {
             Self::Licences => "licences",
             Self::Architecture => "architecture",
             Self::Peers => "peers",
+            Self::Package => "package",
             Self::Tests => "tests",
             Self::Fuzz => "fuzz",
             Self::Book => "book",
@@ -77,7 +82,7 @@ impl Step {
     }
 
     fn uses_peers(self) -> bool {
-        matches!(self, Self::Tests | Self::Fuzz | Self::Book)
+        matches!(self, Self::Package | Self::Tests | Self::Fuzz | Self::Book)
     }
 }
 
@@ -96,6 +101,7 @@ impl Selection {
         Self(vec![
             Step::Architecture,
             Step::Peers,
+            Step::Package,
             Step::Tests,
             Step::Fuzz,
             Step::Book,
@@ -157,6 +163,12 @@ impl Verdict {
     }
 }
 
+/// What steps make for those after them.
+struct Prepared {
+    peers: Peers,
+    package: Package,
+}
+
 struct Row {
     step: Step,
     verdict: Verdict,
@@ -170,15 +182,19 @@ struct Row {
 /// None of its own: a step that cannot be carried out counts as failed.
 pub(crate) fn run(workspace: &Workspace, selection: &Selection) -> Result<bool> {
     let mut rows = Vec::new();
-    let mut peers = Peers::none(workspace);
+    let mut prepared = Prepared {
+        peers: Peers::none(workspace),
+        package: Package::none(),
+    };
     let mut counts = Counts::default();
     for &step in selection.steps() {
         heading(step.name());
         let started = Instant::now();
-        let verdict = carry_out(step, workspace, &mut peers, &mut counts).unwrap_or_else(|error| {
-            complain(&error);
-            Verdict::Failed
-        });
+        let verdict =
+            carry_out(step, workspace, &mut prepared, &mut counts).unwrap_or_else(|error| {
+                complain(&error);
+                Verdict::Failed
+            });
         let took = started.elapsed();
         say(format_args!(
             "--- {}: {} after {}",
@@ -198,7 +214,7 @@ pub(crate) fn run(workspace: &Workspace, selection: &Selection) -> Result<bool> 
 fn carry_out(
     step: Step,
     workspace: &Workspace,
-    peers: &mut Peers,
+    prepared: &mut Prepared,
     counts: &mut Counts,
 ) -> Result<Verdict> {
     match step {
@@ -214,12 +230,16 @@ fn carry_out(
         Step::Licences => licences::show(workspace).map(Verdict::of),
         Step::Architecture => architecture::show(workspace).map(Verdict::of),
         Step::Peers => {
-            *peers = peers::prepare(workspace);
-            Ok(peers.verdict())
+            prepared.peers = peers::prepare(workspace);
+            Ok(prepared.peers.verdict())
         }
-        Step::Tests => cargo_tests::run(workspace, peers, counts),
-        Step::Fuzz => fuzz::smoke(workspace, peers),
-        Step::Book => book::build(workspace, peers),
+        Step::Package => {
+            prepared.package = package::make(workspace, &prepared.peers)?;
+            Ok(prepared.package.verdict())
+        }
+        Step::Tests => cargo_tests::run(workspace, &prepared.peers, &prepared.package, counts),
+        Step::Fuzz => fuzz::smoke(workspace, &prepared.peers),
+        Step::Book => book::build(workspace, &prepared.peers),
     }
 }
 
@@ -238,7 +258,7 @@ fn lints(workspace: &Workspace) -> std::process::Command {
         .args(["clippy", "--workspace", "--all-targets"])
         .args(locked());
     // The code behind every feature but `libfuzzer`, which compiles C++ and adds no Rust.
-    for feature in ["peers", "namespaces", "targets"] {
+    for feature in ["peers", "namespaces", "packaged", "targets"] {
         for enabled in workspace.with_feature(feature) {
             command.args(["--features", &enabled]);
         }

@@ -133,6 +133,18 @@ const RUNTIMES: [&str; 8] = [
     "tokio",
 ];
 
+/// What a build of the agent alone must not have, however far down.
+const NOT_FOR_DEVICES: [&str; 8] = [
+    "outgate-client",
+    "outgate-core",
+    "outgate-door",
+    "outgate-hub",
+    "outgate-lab",
+    "outgate-signalr-server",
+    "outgate-standin",
+    "outgate-testbed",
+];
+
 /// The arrows between packages that are not allowed.
 pub(super) fn check(packages: &[Package]) -> Vec<String> {
     let mut findings = Vec::new();
@@ -157,15 +169,24 @@ pub(super) fn check(packages: &[Package]) -> Vec<String> {
 
 /// The runtimes in what `cargo tree --prefix none` says of `package`.
 pub(super) fn check_tree(package: &str, tree: &str) -> Vec<String> {
+    found(package, tree, &RUNTIMES)
+}
+
+/// What devices have no use for in what `cargo tree --prefix none` says of the agent alone.
+pub(super) fn check_agent(tree: &str) -> Vec<String> {
+    found("an agent alone", tree, &NOT_FOR_DEVICES)
+}
+
+fn found(whose: &str, tree: &str, refused: &[&str]) -> Vec<String> {
     let names = tree
         .lines()
         .filter_map(|line| line.split_whitespace().next());
-    let mut found: Vec<&str> = names.filter(|name| RUNTIMES.contains(name)).collect();
+    let mut found: Vec<&str> = names.filter(|name| refused.contains(name)).collect();
     found.sort_unstable();
     found.dedup();
     found
         .iter()
-        .map(|name| format!("{package} may not need {name}, not even indirectly"))
+        .map(|name| format!("{whose} may not need {name}, not even indirectly"))
         .collect()
 }
 
@@ -208,6 +229,15 @@ mod tests {
         assert_eq!(
             check_tree("outgate-wire", tree),
             ["outgate-wire may not need tokio, not even indirectly"]
+        );
+    }
+
+    #[test]
+    fn an_agent_that_brings_the_lab_along_is_found() {
+        let tree = "outgate v0.1.0 (/w)\noutgate-agent v0.1.0 (/w)\noutgate-lab v0.1.0 (/w)\n";
+        assert_eq!(
+            check_agent(tree),
+            ["an agent alone may not need outgate-lab, not even indirectly"]
         );
     }
 
