@@ -7,9 +7,9 @@ use clap::{Args, FromArgMatches as _};
 use outgate_agent::config::Config;
 
 use super::{Place, local, status};
+use crate::answer::wait;
 use crate::commands::check::CheckArgs;
 use crate::output::{Failure, say};
-use crate::remote::wait;
 
 /// `outgate agent doctor`: the check from here, by the agent's own settings.
 #[derive(Args)]
