@@ -121,6 +121,53 @@ fn a_page_of_another_name_that_leads_here_is_told_nothing() {
     });
 }
 
+/// Has OpenSSH's server where an agent looks for it, and a key that counts.
+const SERVER: &str = "
+    mkdir -p -m 755 /run/sshd /run/place
+    grep -q '^sshd:' /etc/passwd || echo 'sshd:x:990:65534::/run/sshd:/bin/false' >> /etc/passwd
+    ssh-keygen -q -t ed25519 -N '' -f /run/place/own
+    printf '#!/bin/sh\\nLD_LIBRARY_PATH=%s exec %s \"$@\"\\n' \
+        \"$LD_LIBRARY_PATH\" \"$(command -v sshd)\" > /run/place/sshd
+    chmod 755 /run/place/sshd
+";
+
+#[test]
+fn who_is_logged_in_switches_ssh_on_and_off_and_nobody_else_does() {
+    on_site(|machine| {
+        machine.shell(SERVER).unwrap();
+        let agent = Agent::start(
+            "[page]\nlisten = ['127.0.0.1:0']\n[ssh]\nusers = ['root']\n\
+             keys = '/run/place/own.pub'\nhub-certificates = false\nmax-minutes = 60\n\
+             listen = ['127.0.0.1:0']\nprogram = '/run/place/sshd'\n",
+            &[],
+        );
+        let at = agent.url("diagnostics").to_owned();
+        let on = "switch=on&minutes=5";
+        let (status, said) = post(&["--data", on], &at, "/ssh");
+        assert!(status == 303 && said.contains("/login"), "{said}");
+        assert_eq!(agent.status()["ssh"]["state"], "off");
+        let jar = agent.folder.path().join("jar").display().to_string();
+        let kept = ["--cookie", &jar, "--cookie-jar", &jar, "--data"];
+        let send = |form: &str, path: &str| post(&[&kept[..], &[form]].concat(), &at, path);
+        assert_eq!(send(&format!("secret={}", agent.code()), "/login").0, 303);
+        let (status, said) = send("switch=on&minutes=61", "/ssh");
+        assert!(status == 409 && said.contains("1 to 60 minutes"), "{said}");
+        assert_eq!(agent.status()["ssh"]["state"], "off");
+        let (status, said) = send(on, "/ssh");
+        assert!(status == 303 && said.contains("/#ssh"), "{said}");
+        let ssh = &agent.status()["ssh"];
+        assert_eq!(ssh["state"], "on");
+        assert_eq!(ssh["by"], "the diagnostics page, from 127.0.0.1");
+        let page = curl(&["--cookie", &jar], &at).1;
+        assert!(
+            page.contains("switched on") && page.contains("Switch SSH off"),
+            "{page}"
+        );
+        assert_eq!(send("switch=off", "/ssh").0, 303);
+        assert_eq!(agent.status()["ssh"]["state"], "off");
+    });
+}
+
 #[test]
 fn an_agent_that_may_not_have_port_80_goes_on_and_says_what_to_do() {
     on_site(|_| {

@@ -143,7 +143,7 @@ impl Agent {
             let clock = clock.clone();
             async move { clock.keep().await }
         });
-        tasks.spawn(opened.serve());
+        tasks.spawn(opened.serve(ssh.clone()));
         tasks.spawn(surroundings::watch(
             config.proxy.url.clone(),
             device.board.clone(),

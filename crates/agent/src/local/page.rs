@@ -16,6 +16,7 @@ pub mod kept;
 mod lan;
 mod login;
 pub mod password;
+mod remote;
 mod sections;
 #[cfg(test)]
 mod tests;
@@ -53,6 +54,7 @@ use super::serving::{self, Bounds};
 use crate::chain::chain;
 use crate::config::{self, Config};
 use crate::device::Device;
+use crate::local::ssh::Switch;
 use crate::product::Product;
 use crate::queue::MachineClock;
 use crate::status::{self, PageKind, PagePlace, Trouble};
@@ -87,6 +89,8 @@ struct Site {
     visits: Mutex<Visits>,
     /// Who may compare a password.
     verifying: Semaphore,
+    /// The SSH switch, if the device has one.
+    ssh: Option<Switch>,
 }
 
 /// The places where the pages are.
@@ -94,13 +98,12 @@ struct Site {
 pub struct Pages {
     open: Vec<(PageKind, TcpListener)>,
     examiner: Option<Examiner>,
-    site: Arc<Site>,
+    site: Site,
 }
 
 impl Pages {
     /// Opens the pages where the configuration or the product's manifest says; a check goes by `way`.
-    /// What cannot be opened
-    /// stands on the board, and the agent goes on without.
+    /// What cannot be opened stands on the board, and the agent goes on without.
     #[must_use]
     pub fn open(
         config: &Config,
@@ -147,7 +150,7 @@ impl Pages {
         let named = product.as_ref().and_then(|product| product.name().ok());
         let check = product.map(|product| check::of(product, way));
         let (checks, examiner) = check.unzip();
-        let site = Arc::new(Site {
+        let site = Site {
             device: device.clone(),
             config: config.page.clone(),
             machine: host::machine(),
@@ -158,7 +161,8 @@ impl Pages {
             attempts: Mutex::default(),
             visits: Mutex::default(),
             verifying: Semaphore::new(1),
-        });
+            ssh: None,
+        };
         Self {
             open,
             examiner,
@@ -174,17 +178,18 @@ impl Pages {
             .collect()
     }
 
-    /// Serves them. It ends when it is dropped.
-    pub async fn serve(self) {
+    /// Serves them, with the SSH switch if the device has one. It ends when it is dropped.
+    pub async fn serve(self, ssh: Option<Switch>) {
+        let site = Arc::new(Site { ssh, ..self.site });
         let mut serving = JoinSet::new();
         if let Some(examiner) = self.examiner {
             serving.spawn(examiner.serve());
         }
         for (kind, listener) in self.open {
-            let router = router(kind, Arc::clone(&self.site));
+            let router = router(kind, Arc::clone(&site));
             let near = Near {
                 listener,
-                site: Arc::clone(&self.site),
+                site: Arc::clone(&site),
             };
             serving.spawn(async move {
                 serving::serve(Seats::new(near), router, BOUNDS, |from| Some(*from)).await;
@@ -243,7 +248,8 @@ fn router(kind: PageKind, site: Arc<Site>) -> Router {
             .route("/check", get(examination::show).post(examination::order))
             .route("/check/report", get(examination::report))
             .route("/login", get(login::form).post(login::enter))
-            .route("/logout", post(login::leave)),
+            .route("/logout", post(login::leave))
+            .route("/ssh", post(remote::switch)),
         PageKind::Connector => Router::new(),
     };
     everything
@@ -288,6 +294,9 @@ async fn show(
                 }
                 @if let Some(checks) = &site.checks {
                     (examination::summary(&view, &checks.state()))
+                }
+                @if let Some(ssh) = &status.ssh {
+                    (remote::summary(&view, ssh))
                 }
                 (sections::troubles(status.troubles.iter(), words))
             }

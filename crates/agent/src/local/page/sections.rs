@@ -320,7 +320,7 @@ pub(super) fn table<const N: usize>(
     }
 }
 
-fn list(entries: &[String], words: &Words) -> Markup {
+pub(super) fn list(entries: &[String], words: &Words) -> Markup {
     html! {
         @if entries.is_empty() {
             (words.none)

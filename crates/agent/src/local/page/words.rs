@@ -214,6 +214,34 @@ pub(super) struct Words {
     pub(super) started: &'static str,
     /// Link.
     pub(super) back: &'static str,
+    /// Heading.
+    pub(super) ssh: &'static str,
+    /// How the switch is.
+    pub(super) ssh_off: &'static str,
+    /// How the switch is.
+    pub(super) ssh_on: &'static str,
+    /// How the switch is.
+    pub(super) ssh_ending: &'static str,
+    /// Label.
+    pub(super) ssh_until: &'static str,
+    /// Label.
+    pub(super) ssh_by: &'static str,
+    /// Label.
+    pub(super) ssh_connections: &'static str,
+    /// Label.
+    pub(super) ssh_users: &'static str,
+    /// Label.
+    pub(super) ssh_host_key: &'static str,
+    /// Label; {n}.
+    pub(super) ssh_minutes: &'static str,
+    /// Button.
+    pub(super) ssh_switch_on: &'static str,
+    /// Button.
+    pub(super) ssh_switch_off: &'static str,
+    /// Link.
+    pub(super) ssh_login: &'static str,
+    /// Notice; {why}.
+    pub(super) ssh_failed: &'static str,
     /// Title and button.
     pub(super) login: &'static str,
     /// Button.

@@ -54,7 +54,7 @@ impl Stage {
         let way: Way = Arc::new(|| Err("there is no way".to_owned()));
         let pages = Pages::open(&config, None, way, &device, &clock);
         let addresses = pages.addresses();
-        let serving = tokio::spawn(pages.serve());
+        let serving = tokio::spawn(pages.serve(None));
         // Another test may have done so.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
