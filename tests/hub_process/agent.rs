@@ -27,10 +27,22 @@ impl Agent {
 
     /// As [`Agent::start`], with further tables of its configuration.
     pub(crate) fn start_with(folder: &Path, port: u16, token: &str, more: &str) -> Self {
+        let hub = format!("hub = 'http://127.0.0.1:{port}'\n");
+        Self::start_at(folder, &hub, token, more, &[])
+    }
+
+    /// As [`Agent::start`], for a hub, with further tables and in this environment.
+    pub(crate) fn start_at(
+        folder: &Path,
+        hub: &str,
+        token: &str,
+        more: &str,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let (socket, config) = (folder.join("agent.sock"), folder.join("agent.toml"));
         std::fs::write(folder.join("token"), token).unwrap();
         let text = format!(
-            "hub = 'http://127.0.0.1:{port}'\ntoken-file = '{0}/token'\ndata = '{0}/agent'\n\
+            "{hub}token-file = '{0}/token'\ndata = '{0}/agent'\n\
              [proxy]\nurl = 'none'\n[local]\nsocket = '{0}/agent.sock'\n{more}",
             folder.display()
         );
@@ -39,6 +51,7 @@ impl Agent {
         let mut process = Command::new(env!("CARGO_BIN_EXE_outgate"))
             .args(["agent", "run", "--config"])
             .arg(&config)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -107,14 +120,14 @@ impl Agent {
         (serde_json::from_str(twin).unwrap(), tag.to_owned())
     }
 
-    fn says(&self, name: &str) {
+    pub(crate) fn says(&self, name: &str) {
         self.curl(&["--data", "x"], &format!("/device/events/{name}"));
     }
 }
 
 /// The names of the first events that the hub has, as soon as there are so many. Of each it is told
 /// when it was said, also of what was said before anybody knew what time it was.
-fn events(hub: &Hub, number: usize) -> Vec<String> {
+pub(crate) fn events(hub: &Hub, number: usize) -> Vec<String> {
     let (mut names, mut after) = (Vec::new(), 0);
     while names.len() < number {
         let part = hub.ask("GET", &format!("events?after={after}&wait=30"), &Json::Null);

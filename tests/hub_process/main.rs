@@ -19,3 +19,5 @@ mod on_site;
 mod openssl;
 mod process;
 mod publisher;
+#[cfg(feature = "peers")]
+mod wrong_clock;

@@ -18,13 +18,15 @@ mod site;
 mod stage;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use outgate_agent::clock::{CLOCK_WRONG, Keeper};
+use outgate_agent::clock::{CLOCK_WRONG, Keeper, Plan};
+use outgate_agent::config::Clock;
 use outgate_agent::link::driver::start;
 use outgate_agent::status::{Board, LinkState};
 use outgate_probe::Roots;
 
-use self::servers::{Server, Wrong, keep, keeper, shown};
+use self::servers::{Server, Wrong, keep, keeper, plan, shown};
 use self::stage::{Stage, client, exercise};
 
 const YEAR: i64 = 365 * 86_400;
@@ -147,4 +149,60 @@ fn five_years_ahead(
     plan.way.clock = Arc::new(keeper.clone());
     plan.clock = Some(keeper.clone());
     (plan, keeper)
+}
+
+/// A machine a year ahead whose clock can be set, or not, and how often that was tried.
+async fn setting(wanted: bool, allowed: bool) -> (Keeper, outgate_agent::status::Status, usize) {
+    let server = Server::start(Wrong::Nothing).await;
+    let (folder, board) = (tempfile::tempdir().unwrap(), Board::new(None));
+    let plan = plan(folder.path(), &board, &[server.address], Wrong::By(YEAR));
+    let right = Arc::new(AtomicUsize::new(0));
+    let (look, is_set) = (plan.look, right.clone());
+    let tried = right.clone();
+    let keeper = Keeper::new(Plan {
+        clock: Clock {
+            set: wanted,
+            ..plan.clock
+        },
+        look: Box::new(move || {
+            let mut machine = look();
+            if allowed && is_set.load(Ordering::Relaxed) > 0 {
+                machine.wall -= time::Duration::seconds(YEAR);
+            }
+            machine
+        }),
+        set: Box::new(move |_| {
+            tried.fetch_add(1, Ordering::Relaxed);
+            match allowed {
+                true => Ok(()),
+                false => Err(std::io::ErrorKind::PermissionDenied.into()),
+            }
+        }),
+        ..plan
+    });
+    let _keeping = keep(&keeper);
+    let status = shown(&board, |status| status.clock.trusted).await;
+    (keeper, status, right.load(Ordering::Relaxed))
+}
+
+#[tokio::test]
+async fn the_machines_clock_is_set_where_that_is_wanted_and_what_forbids_it_is_said() {
+    let (keeper, status, tried) = setting(true, true).await;
+    assert_eq!((tried, off(&keeper)), (1, 0));
+    assert!(
+        status.clock.offset_millis.unwrap().abs() < 2_000,
+        "{status:?}"
+    );
+
+    let (keeper, status, tried) = setting(true, false).await;
+    assert_eq!((tried, off(&keeper)), (1, 0));
+    let said = status
+        .troubles
+        .iter()
+        .filter(|it| it.text.contains("CAP_SYS_TIME"));
+    assert_eq!(said.count(), 1);
+    assert!(status.clock.offset_millis.unwrap() < -YEAR * 900);
+
+    let (keeper, _, tried) = setting(false, true).await;
+    assert_eq!((tried, off(&keeper)), (0, 0));
 }
