@@ -7,7 +7,9 @@ use outgate_agent::lan::names::{Names, Offer};
 use outgate_agent::status::{Board, Claim};
 use outgate_wire::llmnr::Label;
 
-use crate::stage::{DEVICE, NEIGHBOUR, Neighbour, ask, eventually, on_a_cable, shell, shown};
+use crate::stage::{
+    AVAHI, DEVICE, NEIGHBOUR, Neighbour, Place, ask, ask_at, eventually, on_a_cable, shell, shown,
+};
 
 /// A device called `cube`, with a diagnostics page and another.
 fn cube(board: &Board) -> Names {
@@ -127,6 +129,73 @@ fn a_network_that_comes_later_is_followed() {
         assert_eq!(status.network.names, ["cube.local"]);
         shell("ip link set e0 down");
         shown(&board, |it| it.network.names.is_empty()).await;
+        names.stop().await;
+    });
+}
+
+/// Tells everybody of 60,000 hosts, of which nobody has asked.
+const FLOOD: &str = "
+import socket, struct, time
+out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+out.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+out.bind(('10.77.0.2', 5353))
+out.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton('10.77.0.2'))
+for packet in range(2000):
+    records = b''
+    for host in range(30):
+        name = b'%04x%02x' % (packet, host)
+        records += bytes([len(name)]) + name + b'\\5local\\0' + struct.pack('>HHIH', 1, 0x8001, 4500, 4)
+        records += bytes([10, 77, 0, 9])
+    # As fast as it is heard.
+    time.sleep(0.001)
+    out.sendto(struct.pack('>6H', 0, 0x8400, 0, 30, 0, 0) + records, ('224.0.0.251', 5353))
+";
+
+#[test]
+fn who_floods_the_network_does_not_fill_the_agents_memory() {
+    on_a_cable(|| async {
+        let board = Board::new(None);
+        let names = cube(&board);
+        shown(&board, |it| it.network.naming.mdns == Claim::Held).await;
+        let (done, said) = ask(&["python3", "-c", FLOOD]).await;
+        assert!(done, "{said}");
+        let status = shown(&board, |it| it.network.naming.mdns == Claim::Failed).await;
+        let told = &status.troubles[0].text;
+        assert!(told.contains("flooded"), "{told}");
+        names.stop().await;
+    });
+}
+
+#[test]
+fn an_avahi_of_the_same_machine_and_the_agent_do_not_take_the_name_from_each_other() {
+    on_a_cable(|| async {
+        let _avahi = Neighbour::avahi_at(Place::Device, "cube").await;
+        let board = Board::new(None);
+        let names = cube(&board);
+        let status = shown(&board, |it| !it.network.names.is_empty()).await;
+        assert_eq!(
+            status.network.names,
+            ["cube.local"],
+            "{:?}",
+            status.troubles
+        );
+        // What the agent has announced avahi has heard before it answers this.
+        let query = ["avahi-browse", "--terminate", "--parsable", "_outgate._tcp"];
+        eventually("the device", async || {
+            ask_at(Place::Device, &query).await.1.contains(";cube;")
+        })
+        .await;
+        let name = "org.freedesktop.Avahi.Server.GetHostName";
+        let name = [
+            "dbus-send",
+            "--system",
+            "--print-reply=literal",
+            AVAHI,
+            "/",
+            name,
+        ];
+        assert_eq!(ask_at(Place::Device, &name).await.1.trim(), "cube");
+        assert_eq!(board.status().network.names, ["cube.local"]);
         names.stop().await;
     });
 }

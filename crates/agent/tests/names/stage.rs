@@ -52,12 +52,14 @@ const BUS_RULES: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus
 </busconfig>
 "#;
 
-/// How avahi is, on that bus.
+/// Where avahi is, on that bus.
+pub(crate) const AVAHI: &str = "--dest=org.freedesktop.Avahi";
+/// How it is.
 const AVAHI_STATE: [&str; 6] = [
     "dbus-send",
     "--system",
     "--print-reply",
-    "--dest=org.freedesktop.Avahi",
+    AVAHI,
     "/",
     "org.freedesktop.Avahi.Server.GetState",
 ];
@@ -83,6 +85,13 @@ pub(crate) fn shell(script: &str) {
     assert!(done.success(), "{script}");
 }
 
+/// One of the two machines.
+#[derive(Clone, Copy)]
+pub(crate) enum Place {
+    Device,
+    Neighbour,
+}
+
 /// Programs that run at the neighbour, and end with this.
 pub(crate) struct Neighbour {
     _programs: Vec<Ends>,
@@ -91,6 +100,11 @@ pub(crate) struct Neighbour {
 impl Neighbour {
     /// One with avahi, which calls itself so.
     pub(crate) async fn avahi(name: &str) -> Self {
+        Self::avahi_at(Place::Neighbour, name).await
+    }
+
+    /// As [`Neighbour::avahi`], but for where it runs.
+    pub(crate) async fn avahi_at(place: Place, name: &str) -> Self {
         let configuration = format!(
             "[server]\nhost-name={name}\nuse-ipv4=yes\nuse-ipv6=yes\nallow-interfaces=e0\n\
              [publish]\npublish-workstation=no\npublish-hinfo=no\n"
@@ -99,10 +113,10 @@ impl Neighbour {
         let mut daemon = Command::new("avahi-daemon");
         daemon.args(["--no-drop-root", "--no-chroot", "--no-rlimits"]);
         daemon.args(["-f", "/run/avahi.conf"]);
-        let neighbour = Self::with(daemon, &AVAHI_STATE).await;
+        let neighbour = Self::with(place, daemon, &AVAHI_STATE).await;
         // It answers before it is sure of its name, which is when it runs.
         eventually("its name", async || {
-            ask(&AVAHI_STATE).await.1.contains("int32 2")
+            ask_at(place, &AVAHI_STATE).await.1.contains("int32 2")
         })
         .await;
         neighbour
@@ -117,21 +131,26 @@ impl Neighbour {
         let mut daemon = Command::new("unshare");
         let named = format!("hostname {name}; exec {}", program.display());
         daemon.args(["--uts", "sh", "-ec", &named]);
-        let neighbour = Self::with(daemon, &["resolvectl", "llmnr", "e0", "yes"]).await;
+        let neighbour = Self::with(
+            Place::Neighbour,
+            daemon,
+            &["resolvectl", "llmnr", "e0", "yes"],
+        )
+        .await;
         let (done, said) = ask(&["resolvectl", "mdns", "e0", "yes"]).await;
         assert!(done, "{said}");
         neighbour
     }
 
     /// One with this daemon, that is asked over a bus and is there once `ready` says so.
-    async fn with(daemon: Command, ready: &[&str]) -> Self {
+    async fn with(place: Place, daemon: Command, ready: &[&str]) -> Self {
         fs::write("/run/bus/rules", BUS_RULES).unwrap();
         let mut bus = Command::new("dbus-daemon");
         bus.args(["--config-file=/run/bus/rules", "--nofork", "--nopidfile"]);
-        let mut programs = vec![start(bus)];
+        let mut programs = vec![start(place, bus)];
         eventually("the bus", async || fs::exists("/run/bus/socket").unwrap()).await;
-        programs.push(start(daemon));
-        eventually("the daemon", async || ask(ready).await.0).await;
+        programs.push(start(place, daemon));
+        eventually("the daemon", async || ask_at(place, ready).await.0).await;
         Self {
             _programs: programs,
         }
@@ -144,8 +163,8 @@ fn resolved() -> PathBuf {
     program.ancestors().nth(3).unwrap().to_owned()
 }
 
-/// The same command at the neighbour.
-fn there(command: &Command) -> Command {
+/// The same command on that machine.
+fn at(place: Place, command: &Command) -> Command {
     let mut libraries = resolved()
         .join("usr/lib/x86_64-linux-gnu/systemd")
         .into_os_string();
@@ -153,9 +172,14 @@ fn there(command: &Command) -> Command {
         libraries.push(":");
         libraries.push(others);
     }
-    let mut there = Command::new("ip");
+    let mut there = match place {
+        Place::Device => Command::new("env"),
+        Place::Neighbour => Command::new("ip"),
+    };
+    if let Place::Neighbour = place {
+        there.args(["netns", "exec", "neighbour"]);
+    }
     there
-        .args(["netns", "exec", "neighbour"])
         .arg(command.get_program())
         .args(command.get_args())
         .env("DBUS_SYSTEM_BUS_ADDRESS", BUS)
@@ -164,16 +188,21 @@ fn there(command: &Command) -> Command {
 }
 
 /// Its log goes where the test's does.
-fn start(command: Command) -> Ends {
-    Ends(there(&command).stdin(Stdio::null()).spawn().unwrap())
+fn start(place: Place, command: Command) -> Ends {
+    Ends(at(place, &command).stdin(Stdio::null()).spawn().unwrap())
 }
 
 /// Runs a client at the neighbour to its end: whether it succeeded, and what it wrote.
 pub(crate) async fn ask(words: &[&str]) -> (bool, String) {
+    ask_at(Place::Neighbour, words).await
+}
+
+/// As [`ask`], but for where it runs.
+pub(crate) async fn ask_at(place: Place, words: &[&str]) -> (bool, String) {
     let (program, arguments) = words.split_first().unwrap();
     let mut command = Command::new(program);
     command.args(arguments);
-    let (status, said) = run(&mut there(&command).into()).await.unwrap();
+    let (status, said) = run(&mut at(place, &command).into()).await.unwrap();
     (status.success(), said)
 }
 
