@@ -1,7 +1,7 @@
 //! The pages on site: how the agent is, for whoever stands beside the device.
 //!
 //! They are rendered here, work without JavaScript, load nothing from elsewhere, and are shown to
-//! nobody who is not near. [`doors`] says where they are, [`lan`] who is near, [`host`] by which
+//! nobody who is not near. `doors` says where they are, `lan` who is near, `host` by which
 //! names they are asked for.
 
 mod attempts;
