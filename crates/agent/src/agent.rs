@@ -14,6 +14,7 @@ use outgate_wire::agent::PATH;
 use thiserror::Error;
 use tokio::task::JoinSet;
 
+use crate::assets::{Assets, Hub};
 use crate::chain::chain;
 use crate::clock::{self, Keeper};
 use crate::config::Config;
@@ -130,11 +131,11 @@ impl Agent {
         let way = way(config, &proxying);
         let opened = Pages::open(config, product.clone(), way, &device, &dates);
         let pages = opened.addresses();
-        let driven = driver::start(plan(config, to_hub, &device, &clock)?)?;
+        let plan = plan(config, to_hub, &device, &clock)?;
+        let device = holding(config, &plan, device)?;
+        let driven = driver::start(plan)?;
         let mut tasks = JoinSet::new();
-        if let Some(membership) = device.membership.clone() {
-            tasks.spawn(membership.run());
-        }
+        meet(&device, &driven, &mut tasks);
         let (ssh, current) = (config.ssh.as_ref(), driven.current());
         let ssh = ssh::start(ssh, &config.data, (&device, &clock), current, &mut tasks);
         tasks.spawn(local.serve(device.clone()));
@@ -237,6 +238,30 @@ fn membership(config: &Config, board: &Board) -> Result<Option<Membership>, Star
     let settings = config.neighbours.clone();
     let opened = settings.map(|settings| Membership::open(&config.data, settings, board.clone()));
     Ok(opened.transpose()?)
+}
+
+/// Has the device be among its neighbours, where it has a place.
+fn meet(device: &Device, _driven: &Driven, tasks: &mut JoinSet<()>) {
+    if let Some(membership) = device.membership.clone() {
+        tasks.spawn(membership.run());
+    }
+}
+
+/// The device with the files that it should hold, which its neighbours are given too.
+fn holding(config: &Config, plan: &Plan, device: Device) -> Result<Device, StartError> {
+    let (membership, board) = (device.membership.clone(), device.board.clone());
+    let hub = Hub {
+        at: config.hub.clone(),
+        way: plan.way.clone(),
+        token: plan.token.clone(),
+    };
+    let most = config.assets.bytes;
+    let assets = Assets::open(&config.data, most, hub, membership.clone(), board);
+    let assets = assets.map_err(|source| file(&config.data, source))?;
+    if let Some(membership) = membership {
+        membership.give(assets.for_neighbours());
+    }
+    Ok(device.holding(assets))
 }
 
 fn make_folder(path: &Path) -> Result<(), StartError> {

@@ -1,5 +1,6 @@
 //! What the agent is told: one file, in TOML.
 
+mod assets;
 mod clock;
 mod file;
 mod names;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+pub use self::assets::Assets;
 pub use self::clock::{Clock, MAX_SERVERS};
 use self::file::File;
 pub use self::names::Names;
@@ -61,6 +63,8 @@ pub struct Config {
     pub neighbours: Option<Neighbours>,
     /// The SSH switch, where the device has one.
     pub ssh: Option<Ssh>,
+    /// How much is kept of the files that the device should hold.
+    pub assets: Assets,
 }
 
 /// Which proxy the way to the hub goes through, in the words of `outgate check`.

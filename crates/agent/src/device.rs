@@ -10,6 +10,7 @@ use outgate_wire::agent::{Answer, Call, Command, Settlement};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::assets::Assets;
 use crate::inbox::{Inbox, InboxError};
 use crate::lan::membership::Membership;
 use crate::queue::{Entry, Position, Queue, QueueError};
@@ -35,6 +36,8 @@ pub struct Device {
     pub(crate) board: Board,
     /// Its place among the other devices of the site, if it is one of several.
     pub(crate) membership: Option<Membership>,
+    /// The files that it should hold.
+    pub(crate) assets: Option<Assets>,
 }
 
 impl Device {
@@ -47,6 +50,7 @@ impl Device {
             twin,
             board,
             membership: None,
+            assets: None,
         }
     }
 
@@ -54,6 +58,15 @@ impl Device {
     #[must_use]
     pub fn among(self, membership: Option<Membership>) -> Self {
         Self { membership, ..self }
+    }
+
+    /// With the files that it should hold.
+    #[must_use]
+    pub fn holding(self, assets: Assets) -> Self {
+        Self {
+            assets: Some(assets),
+            ..self
+        }
     }
 
     /// Says something: an event or a log. Once this returns it is on the disk, and the hub has it

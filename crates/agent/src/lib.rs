@@ -6,12 +6,14 @@
 //! column of and the local page and API read.
 
 pub mod agent;
+pub mod assets;
 mod chain;
 pub mod clock;
 pub mod config;
 pub mod conversation;
 pub mod device;
 mod disk;
+mod files;
 pub mod inbox;
 pub mod lan;
 pub mod link;

@@ -3,6 +3,7 @@
 //!
 //! Everything here is plain data: a reader needs nothing of the parts themselves.
 
+mod assets;
 mod clock;
 mod naming;
 mod neighbours;
@@ -18,6 +19,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
+pub use self::assets::Assets;
 pub use self::clock::{Clock, TimeSource};
 pub use self::naming::{Claim, Naming};
 pub use self::neighbours::Neighbours;
@@ -46,6 +48,8 @@ pub struct Status {
     pub network: Network,
     /// The other devices of the site, where it is one of several.
     pub neighbours: Option<Neighbours>,
+    /// What is kept of the files that the device should hold.
+    pub assets: Assets,
     /// The page on site, where there is to be one.
     pub page: Option<Page>,
     /// The SSH switch, where the device has one.
@@ -172,6 +176,7 @@ impl Board {
             queue: Queue::default(),
             network: Network::default(),
             neighbours: None,
+            assets: Assets::default(),
             page: None,
             ssh: None,
             troubles: VecDeque::new(),

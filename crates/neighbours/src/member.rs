@@ -210,6 +210,12 @@ impl Member {
         self.seen.keys()
     }
 
+    /// Who of them has a way of its own to the hub.
+    pub fn linked(&self) -> impl Iterator<Item = &MemberId> {
+        let linked = self.seen.iter().filter(|(_, seen)| seen.uplink);
+        linked.map(|(id, _)| id)
+    }
+
     /// Whose log goes two ways: their disks were put back, and they are to be enrolled anew under
     /// other names.
     pub fn forked(&self) -> impl Iterator<Item = &MemberId> {

@@ -9,11 +9,11 @@ use serde::Deserialize;
 
 use super::clock::WrittenClock;
 use super::names::WrittenNames;
-use super::neighbours;
 use super::page::WrittenPage;
 use super::ping::WrittenPing;
 use super::ssh::{self, WrittenSsh};
 use super::{Config, ConfigError, DEFAULT_DATA, Local, Product, Proxy, Queue};
+use super::{assets, neighbours};
 
 const MEBIBYTE: u64 = 1024 * 1024;
 const HOUR: u64 = 3_600;
@@ -48,6 +48,8 @@ pub(super) struct File {
     ping: WrittenPing,
     neighbours: Option<neighbours::Written>,
     ssh: Option<WrittenSsh>,
+    #[serde(default)]
+    assets: assets::Written,
 }
 
 #[derive(Debug, Deserialize)]
@@ -103,6 +105,7 @@ impl File {
             page: self.page.checked()?,
             names: self.names.checked()?,
             ping: self.ping.checked(),
+            assets: self.assets.checked()?,
             neighbours: self
                 .neighbours
                 .map(neighbours::Written::checked)

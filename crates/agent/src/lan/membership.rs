@@ -7,7 +7,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use outgate_neighbours::{Roster, RosterError, prove_key};
@@ -20,7 +20,7 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
-use super::neighbours::{Key, Neighbours, Settings, StartError};
+use super::neighbours::{Files, Key, Neighbours, Settings, StartError};
 use crate::chain::chain;
 use crate::config;
 use crate::disk;
@@ -103,6 +103,8 @@ struct Inner {
     writing: Mutex<()>,
     place: watch::Sender<Option<Place>>,
     running: watch::Sender<Option<Arc<Neighbours>>>,
+    /// Who has files for the others.
+    files: OnceLock<Files>,
     board: Board,
 }
 
@@ -130,6 +132,7 @@ impl Membership {
             place: watch::Sender::new(place),
             running: watch::Sender::new(None),
             folder,
+            files: OnceLock::new(),
             board,
         })))
     }
@@ -138,6 +141,12 @@ impl Membership {
     #[must_use]
     pub fn running(&self) -> watch::Receiver<Option<Arc<Neighbours>>> {
         self.0.running.subscribe()
+    }
+
+    /// Has the others be given files; said once, before [`Self::run`].
+    pub fn give(&self, files: Files) {
+        // Who says it again has said the same.
+        let _ = self.0.files.set(files);
     }
 
     /// What is to be shown to the hub, unless it knows the device's key.
@@ -258,6 +267,7 @@ impl Membership {
             listen: config.listen,
             known: config.known.clone(),
             search: config.search.clone(),
+            files: self.0.files.get().cloned(),
         };
         Neighbours::start(settings, self.0.board.clone()).await
     }

@@ -18,7 +18,7 @@ use outgate_signed_http::{KeyError, Signer, VerifyingKey};
 use outgate_store::OpenError;
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 mod address;
@@ -26,6 +26,7 @@ mod call;
 mod disk;
 mod driver;
 mod envelope;
+mod file;
 mod search;
 mod serve;
 #[cfg(test)]
@@ -33,7 +34,11 @@ mod tests;
 
 use crate::status::Board;
 
+pub(crate) use self::call::Unsaid;
 use self::driver::Command;
+use self::envelope::NotHeard;
+pub use self::file::{Files, Wanted};
+use crate::files::Coming;
 
 /// Most addresses of others that are configured.
 pub const KNOWN_MAX: usize = 256;
@@ -91,6 +96,8 @@ pub struct Settings {
     /// One address of each network that is searched for others while some are missing: its 254
     /// neighbours by the last number, at the port of `listen`. At most [`SEARCHED_MAX`].
     pub search: Vec<IpAddr>,
+    /// Who has files for other members, if somebody does.
+    pub files: Option<Files>,
 }
 
 /// Why a device is not among its neighbours.
@@ -141,6 +148,8 @@ pub struct View {
     pub known: Vector,
     /// Who else is there.
     pub there: Vec<MemberId>,
+    /// Who of them has a way of its own to the hub.
+    pub linked: Vec<MemberId>,
     /// Who coordinates, and by which term.
     pub coordinator: Option<Fence>,
     /// What was refused since the start, and how often.
@@ -154,7 +163,7 @@ pub struct View {
 pub struct Neighbours {
     commands: mpsc::Sender<Command>,
     view: watch::Receiver<View>,
-    address: SocketAddr,
+    site: Arc<serve::Site>,
     /// Ended when this is dropped.
     tasks: JoinSet<()>,
 }
@@ -186,7 +195,10 @@ impl Neighbours {
             addresses: address::Addresses::of(&kept),
             own: address,
             commands: commands.clone(),
+            files: settings.files.clone(),
+            giving: Semaphore::new(file::GIVEN_MAX),
         });
+        let known = Arc::clone(&site);
         let mut tasks = JoinSet::new();
         let (seen, view) = watch::channel(View::default());
         tasks.spawn(serve::serve(listener, Arc::clone(&site)));
@@ -201,7 +213,7 @@ impl Neighbours {
         Ok(Self {
             commands,
             view,
-            address,
+            site: known,
             tasks,
         })
     }
@@ -214,7 +226,7 @@ impl Neighbours {
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.site.own
     }
 
     /// How things stand, and every change of it.
@@ -275,6 +287,19 @@ impl Neighbours {
         let command = Command::Change(Box::new(command));
         self.commands.send(command).await.map_err(|_| Stopped)?;
         answered.await.map_err(|_| Stopped)
+    }
+
+    /// A file of a member's, as it comes; what it is, is for its digest to show.
+    ///
+    /// # Errors
+    /// [`Unsaid`].
+    pub(crate) async fn fetch(&self, member: &MemberId, wanted: &Wanted) -> Result<Coming, Unsaid> {
+        file::fetch(member, wanted, &self.site).await
+    }
+
+    /// Counts that a member sent another file than it was asked for.
+    pub(crate) fn count_other_file(&self) {
+        self.site.envelope.count(&NotHeard::OtherFile);
     }
 
     /// Says whether this device has a way of its own to the hub.

@@ -1,6 +1,7 @@
 //! What the device's software can ask. It is what a device asks a hub over plain HTTP, so software
 //! that was made for the one can be pointed to the other; and beside that calls and the status.
 
+mod assets;
 mod document;
 mod parameters;
 mod site;
@@ -58,6 +59,7 @@ fn described() -> OpenApiRouter<Device> {
         .routes(routes!(calls))
         .routes(routes!(answer))
         .merge(site::described())
+        .merge(assets::described())
 }
 
 async fn nothing() -> Problem {

@@ -19,6 +19,8 @@ pub struct Neighbours {
     pub members: Vec<String>,
     /// Who of them is there.
     pub there: Vec<String>,
+    /// Who of those has a way of its own to the hub.
+    pub linked: Vec<String>,
     /// Who coordinates, if somebody does.
     pub coordinator: Option<String>,
     /// What was refused since the start, and how often.

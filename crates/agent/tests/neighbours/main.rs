@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod cut;
 #[expect(dead_code, reason = "other tests look at where its data lies")]
 #[path = "../../../hub/tests/running/hub.rs"]
 mod running;
@@ -11,10 +12,13 @@ mod till;
 
 use std::collections::BTreeSet;
 
+use outgate_agent::status::Neighbours;
+use outgate_core::assets::NewAsset;
 use outgate_core::identity::Actor;
 use reqwest::Method;
 use serde_json::json;
 
+use self::cut::Way;
 use self::running::Running;
 use self::till::{Folder, Till, hub};
 
@@ -199,4 +203,87 @@ async fn no_number_is_given_twice_at_a_site_also_after_a_restart() {
         tills.insert(0, folders[0].start(&[]).await);
     }
     assert_eq!(given.len(), 2 * 2 * 3 * 25);
+}
+
+/// Makes a file at the hub that the site's devices should hold, and gives its address and digest.
+async fn asset(hub: &Running, name: &str, content: &[u8]) -> (String, String) {
+    let new = NewAsset {
+        name: name.parse().unwrap(),
+        site: None,
+        content_type: "image/png".to_owned(),
+    };
+    let (assets, actor) = (&hub.core().assets, Actor::hub());
+    let incoming = assets.begin(&actor, &new).await.unwrap();
+    let content = bytes::Bytes::copy_from_slice(content);
+    let incoming = incoming.take(content).await.unwrap();
+    let whole = incoming.finish().await.unwrap();
+    let digest = assets
+        .put(&actor, new, whole)
+        .await
+        .unwrap()
+        .digest
+        .to_string();
+    (format!("/assets/{digest}/{name}"), digest)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_of_the_hub_is_fetched_once_a_site_also_for_who_has_no_link() {
+    let hub = hub().await;
+    let logo: Vec<u8> = (0..300_000_u32).map(|it| (it % 251) as u8).collect();
+    let (url, digest) = asset(&hub, "images/logo.png", &logo).await;
+    let (mut folders, mut tills) = (Vec::new(), Vec::new());
+    for number in 1..=3 {
+        let token = hub.device(&format!("till-{number}")).await;
+        folders.push(Folder::new(&hub, &token));
+    }
+    let way = folders[2].by_a_way().await;
+    for folder in &folders {
+        let known: Vec<_> = tills.iter().map(Till::address).collect();
+        tills.push(folder.start(&known).await);
+    }
+    for till in &tills {
+        till.is_linked().await;
+        till.shows(|column| column.linked.len() == 2).await;
+    }
+    let list = tills[0].ask(Method::GET, "/assets", "").await.1;
+    assert_eq!(list["assets"][0]["url"], url);
+    for till in &tills {
+        assert_eq!(till.file(&url).await, (200, logo.clone()));
+    }
+    // Once more from the folder.
+    assert_eq!(tills[0].file(&url).await, (200, logo));
+    let count = |tills: &[Till]| {
+        let fetched = tills.iter().map(Till::fetched);
+        fetched.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    };
+    assert_eq!(count(&tills), (1, 2));
+
+    drop(way);
+    let (later, _) = asset(&hub, "menu.json", b"[]").await;
+    tills[2].is_cut_off().await;
+    let before = tills[2].fetched();
+    assert_eq!(tills[2].file(&later).await, (200, b"[]".to_vec()));
+    assert_eq!(tills[2].fetched(), (before.0, before.1 + 1));
+    assert_eq!(tills[2].ask(Method::GET, "/assets", "").await.0, 503);
+    let unknown = format!("/assets/{}/x", "0".repeat(64));
+    assert_eq!(tills[2].file(&unknown).await.0, 503);
+    assert_eq!(tills[1].file(&unknown).await.0, 404);
+
+    // Who has no link is not deceived by who has another file under that digest.
+    for (till, folder) in tills.drain(..).zip(&folders) {
+        till.stop().await;
+        folder.spoil(&digest);
+    }
+    drop(hub);
+    folders[2].lose(&digest);
+    let first = folders[0].start(&[]).await;
+    let third = folders[2].start(&[first.address()]).await;
+    third.shows(|column| column.there.len() == 1).await;
+    assert_eq!(third.file(&url).await.0, 503);
+    let refused = |column: &Neighbours| {
+        column
+            .refused
+            .contains_key("another file than was asked for")
+    };
+    third.shows(refused).await;
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use outgate_agent::agent::Agent;
 use outgate_agent::config::Config;
-use outgate_agent::status::{Neighbours, Status};
+use outgate_agent::status::{LinkState, Neighbours, Status};
 use outgate_probe::{ProxyChoice, Proxying};
 use outgate_testbed::PATIENCE;
 use reqwest::Method;
@@ -15,6 +15,7 @@ use serde_json::Value as Json;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
+use crate::cut::Way;
 use crate::running::Running;
 
 const OPEN: &str = "
@@ -50,6 +51,26 @@ impl Folder {
     pub(crate) fn turn_to(&mut self, hub: &Running, token: &str) {
         self.hub = hub.hub.listening()[0].address;
         fs::write(self.folder.path().join("token"), token).unwrap();
+    }
+
+    /// Has the device go to the hub by a way that can be cut.
+    pub(crate) async fn by_a_way(&mut self) -> Way {
+        let way = Way::to(self.hub).await;
+        self.hub = way.address;
+        way
+    }
+
+    /// Writes something else into a file that the device keeps.
+    pub(crate) fn spoil(&self, digest: &str) {
+        let kept = self.folder.path().join("agent/assets").join(digest);
+        assert!(kept.is_file());
+        fs::write(kept, "something else").unwrap();
+    }
+
+    /// Loses a file that the device keeps.
+    pub(crate) fn lose(&self, digest: &str) {
+        let kept = self.folder.path().join("agent/assets").join(digest);
+        fs::remove_file(kept).unwrap();
     }
 
     /// Starts the agent, which finds others at these addresses, and waits until it listens for them.
@@ -110,6 +131,26 @@ impl Till {
         (status, serde_json::from_str(&text).unwrap_or_default())
     }
 
+    /// A file that the device should hold, as its software gets it.
+    pub(crate) async fn file(&self, url: &str) -> (u16, Vec<u8>) {
+        let answer = self
+            .client
+            .get(format!("http://agent{url}"))
+            .send()
+            .await
+            .unwrap();
+        (
+            answer.status().as_u16(),
+            answer.bytes().await.unwrap().to_vec(),
+        )
+    }
+
+    /// How many files came from the hub, and from neighbours.
+    pub(crate) fn fetched(&self) -> (u64, u64) {
+        let assets = self.agent.device().status().assets;
+        (assets.from_hub, assets.from_neighbours)
+    }
+
     /// What the site shares of this, as soon as it is what is wanted.
     pub(crate) async fn shares(&self, of: &str, wanted: impl Fn(&Json) -> bool) -> Json {
         let mut tag = String::new();
@@ -136,6 +177,18 @@ impl Till {
     pub(crate) async fn has_trouble(&self, text: &str) {
         let shown = |status: &Status| status.troubles.iter().any(|it| it.text.contains(text));
         self.status(shown).await;
+    }
+
+    /// Waits until the hub has answered.
+    pub(crate) async fn is_linked(&self) {
+        let up = |status: &Status| status.link.state == LinkState::Connected;
+        self.status(up).await;
+    }
+
+    /// Waits until it is noticed that the hub is away.
+    pub(crate) async fn is_cut_off(&self) {
+        let down = |status: &Status| status.link.state != LinkState::Connected;
+        self.status(down).await;
     }
 
     async fn status(&self, shown: impl Fn(&Status) -> bool) -> Status {

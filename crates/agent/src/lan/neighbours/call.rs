@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use super::driver::Command;
 use super::envelope::{CHALLENGE, MEMBER, NotHeard, PATH, ROSTER_PATH, SITE};
 use super::serve::Site;
+use crate::files::Coming;
 
 /// So long a connection may take to stand: on a local network it is there at once or not at all.
 const CONNECT_MAX: Duration = Duration::from_millis(500);
@@ -27,15 +28,20 @@ const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// Why nothing was said, or nothing was heard.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unsaid {
+pub(crate) enum Unsaid {
+    /// Not reached in time.
     #[error("not reached in time")]
     Late,
+    /// Not reached.
     #[error(transparent)]
     Connect(#[from] std::io::Error),
+    /// The connection broke off.
     #[error(transparent)]
     Http(#[from] hyper::Error),
+    /// Somebody else is there.
     #[error("somebody else is there")]
     Another,
+    /// It did not answer as members do.
     #[error("nothing that is signed")]
     Declined,
     #[error(transparent)]
@@ -43,12 +49,12 @@ pub(super) enum Unsaid {
 }
 
 /// A connection to a member.
-struct Line {
+pub(super) struct Line {
     address: SocketAddr,
     requests: SendRequest<Full<Bytes>>,
     challenge: HeaderValue,
     /// Ended when this is dropped.
-    _task: JoinSet<()>,
+    task: JoinSet<()>,
 }
 
 impl Line {
@@ -75,8 +81,37 @@ impl Line {
             address,
             requests,
             challenge: HeaderValue::from_static("none"),
-            _task: task,
+            task,
         })
+    }
+
+    /// To this member, if it says to be there.
+    pub(super) async fn to(
+        member: &MemberId,
+        address: SocketAddr,
+        own: IpAddr,
+    ) -> Result<Self, Unsaid> {
+        let mut line = Self::open(address, own).await?;
+        let (_, there) = line.who().await?;
+        if there != *member {
+            return Err(Unsaid::Another);
+        }
+        Ok(line)
+    }
+
+    /// What is to be shown to the other end.
+    pub(super) fn challenge(&self) -> &HeaderValue {
+        &self.challenge
+    }
+
+    /// The other end wants another challenge to be shown.
+    pub(super) fn shows(&mut self, challenge: &HeaderValue) {
+        self.challenge = challenge.clone();
+    }
+
+    /// A body that comes over this line, which serves for nothing else then.
+    pub(super) fn coming(self, body: Incoming) -> Coming {
+        Coming::new(body, self.task)
     }
 
     /// Learns who says to be there, and the challenge to be shown to it.
@@ -94,7 +129,7 @@ impl Line {
         Ok((site.clone(), member))
     }
 
-    async fn send(
+    pub(super) async fn send(
         &mut self,
         method: Method,
         path: &str,
@@ -159,11 +194,7 @@ async fn reach(
     let mut last = Unsaid::Late;
     for address in site.addresses.of_member(to) {
         let said = async {
-            let mut new = Line::open(address, site.own.ip()).await?;
-            let (_, member) = new.who().await?;
-            if member != *to {
-                return Err(Unsaid::Another);
-            }
+            let mut new = Line::to(to, address, site.own.ip()).await?;
             let answer = say(to, message, &mut new, site).await?;
             Ok((new, answer))
         };
@@ -196,7 +227,9 @@ async fn say(
     let content = message.to_bytes();
     // Once more where the challenge was another one by now.
     for _ in 0..2 {
-        let asked = site.envelope.request(to, line.challenge.clone(), &content);
+        let asked = site
+            .envelope
+            .request(PATH, to, line.challenge.clone(), &content);
         let response = line
             .send(Method::POST, PATH, asked.clone(), content.clone())
             .await?;
@@ -225,7 +258,7 @@ async fn say(
 }
 
 /// Reads the end of a response without content.
-async fn nothing(body: Incoming) -> Result<(), Unsaid> {
+pub(super) async fn nothing(body: Incoming) -> Result<(), Unsaid> {
     let read = Limited::new(body, 0).collect().await;
     read.map(|_| ()).map_err(|_| Unsaid::Declined)
 }

@@ -26,6 +26,9 @@ pub(super) const PATH: &str = "/neighbours/v1";
 /// Where rosters are posted to, by anybody.
 pub(super) const ROSTER_PATH: &str = "/neighbours/v1/roster";
 
+/// Where it is said which file is wanted.
+pub(super) const FILE_PATH: &str = "/neighbours/v1/file";
+
 pub(super) const SITE: HeaderName = HeaderName::from_static("outgate-site");
 /// Whom a request is for.
 const TO: HeaderName = HeaderName::from_static("outgate-to");
@@ -72,6 +75,10 @@ pub(super) enum NotHeard {
     Stale,
     #[error("no message")]
     Unreadable,
+    #[error("another file than it was asked for")]
+    OtherFile,
+    #[error("a former member")]
+    Former,
 }
 
 impl NotHeard {
@@ -85,6 +92,8 @@ impl NotHeard {
             Self::Replayed(_) => "seen before",
             Self::Stale => "made for a challenge that is over",
             Self::Unreadable => "no message",
+            Self::Former => "it was revoked",
+            Self::OtherFile => "another file than was asked for",
         }
     }
 }
@@ -186,9 +195,10 @@ impl Envelope {
         door.challenge.clone()
     }
 
-    /// The fields of a request to `to`, signed.
+    /// The fields of a request to `to` at a path, signed.
     pub(super) fn request(
         &self,
+        path: &str,
         to: &MemberId,
         challenge: HeaderValue,
         content: &[u8],
@@ -199,7 +209,7 @@ impl Envelope {
         fields.insert(TO, value(to.as_str()));
         fields.insert(PORT, self.port.clone());
         fields.insert(CHALLENGE, challenge);
-        let request = request(&fields);
+        let request = request(path, &fields);
         let signed = self.sign(&Message::Request(request), &self.of_requests);
         if let Some(signed) = signed {
             signed.put(&mut fields);
@@ -207,13 +217,14 @@ impl Envelope {
         fields
     }
 
-    /// Whether a request is new, and signed by somebody for this member.
+    /// Whether a request at a path is new, and signed by somebody for this member.
     pub(super) fn open_request(
         &self,
+        path: &str,
         fields: &HeaderMap,
         content: &[u8],
     ) -> Result<Heard, NotHeard> {
-        let message = Message::Request(request(fields));
+        let message = Message::Request(request(path, fields));
         let verified = self.verify(&message, &self.of_requests, true)?;
         check_content(fields, content).map_err(|_| NotHeard::Changed)?;
         if fields.get(SITE) != Some(&self.site) || fields.get(TO) != Some(&self.me) {
@@ -254,7 +265,7 @@ impl Envelope {
         let response = Message::Response(Response {
             status,
             fields: &fields,
-            request: Some(request(asked)),
+            request: Some(request(PATH, asked)),
         });
         if let Some(signed) = self.sign(&response, &self.of_responses) {
             signed.put(&mut fields);
@@ -274,7 +285,7 @@ impl Envelope {
         let message = Message::Response(Response {
             status,
             fields,
-            request: Some(request(asked)),
+            request: Some(request(PATH, asked)),
         });
         let verified = self.verify(&message, &self.of_responses, false)?;
         if verified.keyid == from.as_str() {
@@ -326,12 +337,12 @@ impl Envelope {
     }
 }
 
-fn request(fields: &HeaderMap) -> Request<'_> {
+fn request<'a>(path: &'a str, fields: &'a HeaderMap) -> Request<'a> {
     Request {
         method: "POST",
         scheme: "http",
         authority: "",
-        path: PATH,
+        path,
         query: None,
         fields,
     }

@@ -19,7 +19,9 @@ use tokio::task::JoinSet;
 
 use super::address::Addresses;
 use super::driver::Command;
-use super::envelope::{CHALLENGE, Envelope, MEMBER, NotHeard, PATH, ROSTER_PATH, SITE};
+use super::envelope::{CHALLENGE, Envelope, FILE_PATH, MEMBER, NotHeard, PATH, ROSTER_PATH, SITE};
+use super::file::{self, FETCH_MAX, Files, Wanted};
+use crate::files::Outgoing;
 
 /// Most connections at a time: two of each member, and strangers.
 const CONNECTIONS_MAX: usize = 160;
@@ -38,6 +40,9 @@ pub(super) struct Site {
     /// Where this device listens.
     pub(super) own: SocketAddr,
     pub(super) commands: mpsc::Sender<Command>,
+    /// Who has files for others, if somebody does, and room to give them.
+    pub(super) files: Option<Files>,
+    pub(super) giving: Semaphore,
 }
 
 /// Serves until dropped.
@@ -65,7 +70,11 @@ pub(super) async fn serve(listener: TcpListener, site: Arc<Site>) {
 async fn connection(stream: TcpStream, from: SocketAddr, site: Arc<Site>) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request: Request<Incoming>| async {
-        let answer = tokio::time::timeout(REQUEST_MAX, answer(request, from, &site)).await;
+        let most = match request.uri().path() {
+            FILE_PATH => FETCH_MAX,
+            _ => REQUEST_MAX,
+        };
+        let answer = tokio::time::timeout(most, answer(request, from, &site)).await;
         Ok::<_, Infallible>(answer.unwrap_or_else(|_| empty(StatusCode::REQUEST_TIMEOUT)))
     });
     let connection = http1::Builder::new()
@@ -77,11 +86,7 @@ async fn connection(stream: TcpStream, from: SocketAddr, site: Arc<Site>) {
     let _ = connection.await;
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    from: SocketAddr,
-    site: &Site,
-) -> Response<Full<Bytes>> {
+async fn answer(request: Request<Incoming>, from: SocketAddr, site: &Site) -> Response<Outgoing> {
     let (head, body) = request.into_parts();
     let content = Limited::new(body, MESSAGE_MAX_BYTES);
     let Ok(content) = content.collect().await.map(|whole| whole.to_bytes()) else {
@@ -98,19 +103,52 @@ async fn answer(
             Ok(said) => signed(site, StatusCode::OK, &head.headers, said),
             Err(why) => {
                 site.envelope.count(&why);
-                let status = match why {
-                    NotHeard::Stale => StatusCode::CONFLICT,
-                    NotHeard::Unreadable => StatusCode::BAD_REQUEST,
-                    NotHeard::Signature(_)
-                    | NotHeard::Changed
-                    | NotHeard::Misdirected
-                    | NotHeard::Replayed(_) => return empty(StatusCode::UNAUTHORIZED),
-                };
-                signed(site, status, &head.headers, Vec::new())
+                match status(&why) {
+                    StatusCode::UNAUTHORIZED => empty(StatusCode::UNAUTHORIZED),
+                    status => signed(site, status, &head.headers, Vec::new()),
+                }
+            }
+        },
+        (&Method::POST, FILE_PATH, None) => match wanted(&head.headers, &content, site) {
+            Ok(wanted) => file::give(wanted, site).await,
+            Err(why) => {
+                site.envelope.count(&why);
+                let mut response = empty(status(&why));
+                let challenge = site.envelope.challenge();
+                response.headers_mut().insert(CHALLENGE, challenge);
+                response
             }
         },
         _ => empty(StatusCode::NOT_FOUND),
     }
+}
+
+fn status(why: &NotHeard) -> StatusCode {
+    match why {
+        NotHeard::Stale => StatusCode::CONFLICT,
+        NotHeard::Unreadable => StatusCode::BAD_REQUEST,
+        NotHeard::Signature(_)
+        | NotHeard::Changed
+        | NotHeard::Misdirected
+        | NotHeard::OtherFile
+        | NotHeard::Former
+        | NotHeard::Replayed(_) => StatusCode::UNAUTHORIZED,
+    }
+}
+
+/// Which file a member wants that may have it.
+fn wanted(fields: &http::HeaderMap, content: &[u8], site: &Site) -> Result<Wanted, NotHeard> {
+    let heard = site.envelope.open_request(FILE_PATH, fields, content)?;
+    if !site
+        .envelope
+        .roster()
+        .members
+        .iter()
+        .any(|member| member.id == heard.from)
+    {
+        return Err(NotHeard::Former);
+    }
+    Wanted::from_bytes(content).ok_or(NotHeard::Unreadable)
 }
 
 async fn hear(
@@ -119,7 +157,7 @@ async fn hear(
     address: SocketAddr,
     site: &Site,
 ) -> Result<Vec<u8>, NotHeard> {
-    let heard = site.envelope.open_request(fields, content)?;
+    let heard = site.envelope.open_request(PATH, fields, content)?;
     let message = Message::from_bytes(content).map_err(|_| NotHeard::Unreadable)?;
     let (answer, answered) = oneshot::channel();
     let command = Command::Heard {
@@ -136,7 +174,7 @@ async fn hear(
 }
 
 /// Who is here, for those who look for members; nothing that is to be believed.
-fn who(site: &Site) -> Response<Full<Bytes>> {
+fn who(site: &Site) -> Response<Outgoing> {
     let mut response = empty(StatusCode::OK);
     let (of, me) = site.envelope.names();
     let fields = response.headers_mut();
@@ -151,9 +189,9 @@ fn signed(
     status: StatusCode,
     asked: &http::HeaderMap,
     content: Vec<u8>,
-) -> Response<Full<Bytes>> {
+) -> Response<Outgoing> {
     let fields = site.envelope.response(status, asked, &content);
-    let mut response = Response::new(Full::new(Bytes::from(content)));
+    let mut response = Response::new(whole(content));
     *response.status_mut() = status;
     *response.headers_mut() = fields;
     let octets = HeaderValue::from_static("application/octet-stream");
@@ -163,8 +201,13 @@ fn signed(
     response
 }
 
-fn empty(status: StatusCode) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
+pub(super) fn empty(status: StatusCode) -> Response<Outgoing> {
+    let mut response = Response::new(whole(Vec::new()));
     *response.status_mut() = status;
     response
+}
+
+fn whole(content: Vec<u8>) -> Outgoing {
+    let content = Full::new(Bytes::from(content));
+    content.map_err(|never| match never {}).boxed_unsync()
 }

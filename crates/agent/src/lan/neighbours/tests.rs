@@ -78,6 +78,7 @@ fn place(number: u8) -> Place {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         known: Vec::new(),
         search: Vec::new(),
+        files: None,
     };
     Place { folder, settings }
 }
@@ -264,7 +265,7 @@ async fn what_is_changed_replayed_foreign_unsigned_or_old_is_refused_and_counted
     let elsewhere = Envelope::new(&elsewhere, 1, &open(&of_three())).unwrap();
     let fields = signed(&elsewhere, &till, &beat).await;
     refuses(&fields, &beat, 401, "for another site or member").await;
-    let fields = second.request(&id(3), challenge(&till).await, &beat);
+    let fields = second.request(PATH, &id(3), challenge(&till).await, &beat);
     refuses(&fields, &beat, 401, "for another site or member").await;
 
     let mut stranger = place(2).settings;
@@ -280,7 +281,7 @@ async fn what_is_changed_replayed_foreign_unsigned_or_old_is_refused_and_counted
 
     refuses(&HeaderMap::new(), &beat, 401, "not signed as it must be").await;
     let old = HeaderValue::from_static("from-yesterday");
-    let fields = second.request(&id(1), old, &beat);
+    let fields = second.request(PATH, &id(1), old, &beat);
     refuses(&fields, &beat, 409, "made for a challenge that is over").await;
     let fields = signed(&second, &till, b"nonsense").await;
     refuses(&fields, b"nonsense", 400, "no message").await;
@@ -304,8 +305,8 @@ fn a_response_is_believed_of_whom_was_asked_and_for_this_request_only() {
     let envelope =
         |number: u8| Envelope::new(&place(number).settings, 1, &open(&of_three())).unwrap();
     let (one, other, third) = (envelope(1), envelope(2), envelope(3));
-    let asked = one.request(&id(2), other.challenge(), b"asked");
-    let asked_before = one.request(&id(2), other.challenge(), b"asked");
+    let asked = one.request(PATH, &id(2), other.challenge(), b"asked");
+    let asked_before = one.request(PATH, &id(2), other.challenge(), b"asked");
     let ok = StatusCode::OK;
     let answer = other.response(ok, &asked, b"answer");
     assert_eq!(one.open_response(&id(2), ok, &answer, &asked), Ok(()));
@@ -338,7 +339,7 @@ fn beat(epoch: u64) -> Vec<u8> {
 }
 
 async fn signed(by: &Envelope, to: &Neighbours, content: &[u8]) -> HeaderMap {
-    by.request(&id(1), challenge(to).await, content)
+    by.request(PATH, &id(1), challenge(to).await, content)
 }
 
 async fn challenge(of: &Neighbours) -> HeaderValue {
