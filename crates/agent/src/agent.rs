@@ -33,6 +33,7 @@ use crate::local::ssh::{self, Switch};
 use crate::local::{ListenError, Local};
 use crate::product::{DEVICE, Product, ReadManifest};
 use crate::queue::{MachineClock, OpenFailed, Queue, look_after};
+use crate::relay;
 use crate::status::{Board, PageKind};
 use crate::twin::{Twin, TwinError};
 
@@ -241,8 +242,10 @@ fn membership(config: &Config, board: &Board) -> Result<Option<Membership>, Star
 }
 
 /// Has the device be among its neighbours, where it has a place.
-fn meet(device: &Device, _driven: &Driven, tasks: &mut JoinSet<()>) {
+fn meet(device: &Device, driven: &Driven, tasks: &mut JoinSet<()>) {
     if let Some(membership) = device.membership.clone() {
+        membership.hand_on(relay::hand_on(driven.current()));
+        tasks.spawn(relay::carry(device.clone()));
         tasks.spawn(membership.run());
     }
 }

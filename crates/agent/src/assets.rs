@@ -4,7 +4,7 @@
 //! `kept` is the folder, `hub` asks the hub.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -40,7 +40,7 @@ pub const FILE_MAX: u64 = 256 << 20;
 /// The most bytes of the list: that many files with the longest names.
 pub const LIST_MAX: u64 = 16 << 20;
 
-/// So many files are fetched at a time; who asks for more waits.
+/// So many files are fetched from the hub at a time; who asks for more waits.
 const FETCHED_MAX: usize = 4;
 
 /// The SHA-256 of a file, by which it is known.
@@ -67,6 +67,9 @@ pub enum AssetError {
     Disk(#[source] io::Error),
 }
 
+/// Who is at what, one after the other for the same.
+type Turns = Mutex<BTreeMap<Digest, Arc<tokio::sync::Mutex<()>>>>;
+
 /// Files that the device should hold. Cloned freely; all clones are the same.
 #[derive(Clone, Debug)]
 pub struct Assets(Arc<Inner>);
@@ -77,8 +80,10 @@ struct Inner {
     kept: Kept,
     membership: Option<Membership>,
     board: Board,
-    /// What is being fetched: whoever asks for the same waits.
-    under_way: Mutex<BTreeMap<Digest, Arc<tokio::sync::Mutex<()>>>>,
+    /// What this device's software waits for, and what is fetched from the hub: whoever wants the same
+    /// waits. They are two, so that neighbours who ask each other do not wait for each other.
+    asked: Turns,
+    fetched: Turns,
     room: Semaphore,
 }
 
@@ -100,7 +105,8 @@ impl Assets {
             kept,
             membership,
             board,
-            under_way: Mutex::default(),
+            asked: Mutex::default(),
+            fetched: Mutex::default(),
             room: Semaphore::new(FETCHED_MAX),
         };
         inner.show(|_| {});
@@ -160,7 +166,7 @@ impl Assets {
     /// # Errors
     /// [`AssetError`].
     pub async fn file(&self, digest: Digest, name: &str) -> Result<File, AssetError> {
-        self.once(digest, || async {
+        self.once(&self.0.asked, digest, || async {
             let wanted = Wanted {
                 digest: digest.0,
                 name: name.to_owned(),
@@ -202,51 +208,59 @@ impl Assets {
     /// What neighbours are given: what is kept, or what this device can fetch from the hub itself.
     #[must_use]
     pub fn for_neighbours(&self) -> Files {
-        let assets = self.clone();
+        // The neighbours must not keep alive what keeps them alive.
+        let assets = Arc::downgrade(&self.0);
         Files::new(move |wanted: Wanted| -> BoxFuture<'static, Option<File>> {
-            let assets = assets.clone();
+            let assets = assets.upgrade();
             Box::pin(async move {
+                let assets = Self(assets?);
                 let digest = Digest(wanted.digest);
                 let is_up = assets.0.board.status().link.state == LinkState::Connected;
                 if !is_up {
                     return assets.0.kept.file(digest);
                 }
-                let from_hub = || assets.from_hub(digest, &wanted.name);
-                assets.once(digest, from_hub).await.ok()
+                assets.from_hub(digest, &wanted.name).await.ok()?;
+                assets.0.kept.file(digest)
             })
         })
     }
 
     /// What is kept, or what is after it was fetched: once, however many ask.
-    async fn once<F>(&self, digest: Digest, fetch: impl FnOnce() -> F) -> Result<File, AssetError>
+    async fn once<F>(
+        &self,
+        turns: &Turns,
+        digest: Digest,
+        fetch: impl FnOnce() -> F,
+    ) -> Result<File, AssetError>
     where
         F: Future<Output = Result<(), AssetError>>,
     {
         if let Some(file) = self.0.kept.file(digest) {
             return Ok(file);
         }
-        let turn = Arc::clone(self.0.under_way.lock().entry(digest).or_default());
+        let turn = Arc::clone(turns.lock().entry(digest).or_default());
         let fetched = {
             let _turn = turn.lock().await;
             match self.0.kept.file(digest) {
                 Some(file) => return Ok(file),
-                None => {
-                    let _place = self.0.room.acquire().await;
-                    fetch().await
-                }
+                None => fetch().await,
             }
         };
         // Those who waited have their own hold of it, and it is made anew if more come.
-        self.0.under_way.lock().remove(&digest);
+        turns.lock().remove(&digest);
         fetched?;
         self.0.kept.file(digest).ok_or(AssetError::TooLarge)
     }
 
     async fn from_hub(&self, digest: Digest, name: &str) -> Result<(), AssetError> {
-        let body = self.0.hub.file(digest, name).await?;
-        self.0.kept.take(digest, body).await?;
-        self.0.show(|column| column.from_hub += 1);
-        Ok(())
+        let fetch = || async {
+            let _place = self.0.room.acquire().await;
+            let body = self.0.hub.file(digest, name).await?;
+            self.0.kept.take(digest, body).await?;
+            self.0.show(|column| column.from_hub += 1);
+            Ok(())
+        };
+        self.once(&self.0.fetched, digest, fetch).await.map(drop)
     }
 
     async fn from_neighbour(

@@ -20,5 +20,6 @@ pub mod link;
 pub mod local;
 pub mod product;
 pub mod queue;
+mod relay;
 pub mod status;
 pub mod twin;

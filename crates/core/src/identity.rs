@@ -60,7 +60,9 @@ pub use device::{DEFAULT_POLICY, Device, DeviceFilter, DeviceState};
 pub use enrol::{Enrolled, Enrolment, MAX_SKEW, enrolment_text};
 pub use fleet_key::{FleetKey, MAX_FLEET_KEY_LIFE, MAX_NETWORKS, MAX_USES, NewFleetKey};
 pub use listing::{Listed, MAX_PAGE, Page};
-pub use neighbours::{KEY_EVERY, Neighbour, Place, ROSTER_LASTS, RosterMember, SiteRoster};
+pub use neighbours::{
+    KEY_EVERY, Neighbour, Place, ROSTER_LASTS, Relayed, RosterMember, SiteRoster,
+};
 pub use operator::{FirstOperator, Operator};
 pub use principal::{Actor, Principal, Role, Scope};
 pub use revocation::Revoked;

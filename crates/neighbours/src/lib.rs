@@ -21,6 +21,7 @@ mod name;
 mod number;
 mod record;
 mod roster;
+mod seal;
 mod shared;
 mod uplink;
 
@@ -39,6 +40,7 @@ pub use roster::{
     Former, Listed, MEMBERS_MAX, NotBelieved, ROLES_MAX, ROSTER_MAX_BYTES, Roster, RosterError,
     Trust,
 };
+pub use seal::{SEAL_BYTES, SEAL_NONCE_BYTES, Seal, relayed_is_by, sign_relayed};
 pub use shared::{
     EditError, GIVE_MAX_BYTES, GIVE_MAX_ENTRIES, Give, KEPT_MAX, LIVE_MAX_BYTES, NotTaken,
     SNAPSHOT_MAX_BYTES, Shared, Taken, Vector,

@@ -3,8 +3,8 @@
 //! of the hubs that are configured.
 //!
 //! The agent calls [`ALIVE`], [`TIME_KEY`], [`DELIVER`], [`LOG`], [`TWIN`], [`REPORT`] and
-//! [`SSH_AUTHORITY`], and about its neighbours [`NEIGHBOURS`] and [`NEIGHBOUR_KEY`]; the hub calls
-//! [`COMMAND`], [`CALL`], [`DESIRED`] and [`ROSTER`].
+//! [`SSH_AUTHORITY`], and about its neighbours [`NEIGHBOURS`], [`NEIGHBOUR_KEY`] and [`RELAY`]; the
+//! hub calls [`COMMAND`], [`CALL`], [`DESIRED`] and [`ROSTER`].
 
 mod neighbours;
 
@@ -16,7 +16,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub use self::neighbours::{NEIGHBOUR_KEY, NEIGHBOURS, NeighbourKey, Place, ROSTER, Standing};
+pub use self::neighbours::{
+    HandedOn, NEIGHBOUR_KEY, NEIGHBOURS, NeighbourKey, Passed, Place, RELAY, ROSTER, Relayed,
+    Standing,
+};
 
 /// Where the agent finds the hub.
 pub const PATH: &str = "/agent";

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use outgate_neighbours::{Roster, RosterError, prove_key};
+use outgate_neighbours::{Roster, RosterError, Seal, prove_key, sign_relayed};
 use outgate_signed_http::{KeyError, Signer, VerifyingKey};
 use outgate_wire::agent::{self as wire, Blob};
 use parking_lot::Mutex;
@@ -20,7 +20,7 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
-use super::neighbours::{Files, Key, Neighbours, Settings, StartError};
+use super::neighbours::{Files, Key, Neighbours, Relay, Settings, StartError};
 use crate::chain::chain;
 use crate::config;
 use crate::disk;
@@ -87,6 +87,7 @@ struct Place {
     name: String,
     site_key: Blob,
     roster: Blob,
+    seal: Blob,
 }
 
 /// The device's place among its neighbours. Cloned freely; all clones are the same.
@@ -105,6 +106,8 @@ struct Inner {
     running: watch::Sender<Option<Arc<Neighbours>>>,
     /// Who has files for the others.
     files: OnceLock<Files>,
+    /// Who hands on what the others say.
+    relay: OnceLock<Relay>,
     board: Board,
 }
 
@@ -133,6 +136,7 @@ impl Membership {
             running: watch::Sender::new(None),
             folder,
             files: OnceLock::new(),
+            relay: OnceLock::new(),
             board,
         })))
     }
@@ -147,6 +151,24 @@ impl Membership {
     pub fn give(&self, files: Files) {
         // Who says it again has said the same.
         let _ = self.0.files.set(files);
+    }
+
+    /// Has what the others say be handed on; said once, before [`Self::run`].
+    pub fn hand_on(&self, relay: Relay) {
+        // Who says it again has said the same.
+        let _ = self.0.relay.set(relay);
+    }
+
+    /// How the device seals what another is to hand on, and its name; nothing before the hub has said.
+    pub(crate) fn seal(&self) -> Option<(Seal, String)> {
+        let place = self.0.place.borrow().clone()?;
+        let seal = Seal::new(&place.site, &place.name, &place.seal.0)?;
+        Some((seal, place.name))
+    }
+
+    /// The device's signature of what another is to hand on.
+    pub(crate) fn sign_relayed(&self, sealed: &[u8]) -> Result<[u8; 64], MembershipError> {
+        Ok(sign_relayed(sealed, &self.0.key.signer_of("")?))
     }
 
     /// What is to be shown to the hub, unless it knows the device's key.
@@ -178,6 +200,7 @@ impl Membership {
             name: told.name,
             site_key: told.site_key,
             roster: told.roster,
+            seal: told.seal,
         };
         let new = place.open()?;
         let before = self.0.place.borrow().clone();
@@ -268,6 +291,7 @@ impl Membership {
             known: config.known.clone(),
             search: config.search.clone(),
             files: self.0.files.get().cloned(),
+            relay: self.0.relay.get().cloned(),
         };
         Neighbours::start(settings, self.0.board.clone()).await
     }

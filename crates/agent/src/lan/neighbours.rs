@@ -27,6 +27,7 @@ mod disk;
 mod driver;
 mod envelope;
 mod file;
+mod relay;
 mod search;
 mod serve;
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub(crate) use self::call::Unsaid;
 use self::driver::Command;
 use self::envelope::NotHeard;
 pub use self::file::{Files, Wanted};
+pub use self::relay::Relay;
 use crate::files::Coming;
 
 /// Most addresses of others that are configured.
@@ -98,6 +100,8 @@ pub struct Settings {
     pub search: Vec<IpAddr>,
     /// Who has files for other members, if somebody does.
     pub files: Option<Files>,
+    /// Who hands on what other members say to the hub, if somebody does.
+    pub relay: Option<Relay>,
 }
 
 /// Why a device is not among its neighbours.
@@ -150,6 +154,8 @@ pub struct View {
     pub there: Vec<MemberId>,
     /// Who of them has a way of its own to the hub.
     pub linked: Vec<MemberId>,
+    /// Through whom this device reaches the hub, while it has no way of its own.
+    pub through: Option<MemberId>,
     /// Who coordinates, and by which term.
     pub coordinator: Option<Fence>,
     /// What was refused since the start, and how often.
@@ -197,6 +203,8 @@ impl Neighbours {
             commands: commands.clone(),
             files: settings.files.clone(),
             giving: Semaphore::new(file::GIVEN_MAX),
+            relay: settings.relay.clone(),
+            relaying: Semaphore::new(relay::RELAYED_AT_ONCE),
         });
         let known = Arc::clone(&site);
         let mut tasks = JoinSet::new();
@@ -295,6 +303,14 @@ impl Neighbours {
     /// [`Unsaid`].
     pub(crate) async fn fetch(&self, member: &MemberId, wanted: &Wanted) -> Result<Coming, Unsaid> {
         file::fetch(member, wanted, &self.site).await
+    }
+
+    /// Has a member hand something on to the hub, and gives what that answers.
+    ///
+    /// # Errors
+    /// [`Unsaid`].
+    pub(crate) async fn relay(&self, member: &MemberId, said: Vec<u8>) -> Result<Vec<u8>, Unsaid> {
+        relay::through(member, &said, &self.site).await
     }
 
     /// Counts that a member sent another file than it was asked for.

@@ -21,6 +21,8 @@ pub struct Neighbours {
     pub there: Vec<String>,
     /// Who of those has a way of its own to the hub.
     pub linked: Vec<String>,
+    /// Through whom what the device says goes to the hub, while it has no way of its own.
+    pub through: Option<String>,
     /// Who coordinates, if somebody does.
     pub coordinator: Option<String>,
     /// What was refused since the start, and how often.

@@ -14,11 +14,12 @@ use std::collections::BTreeSet;
 
 use outgate_agent::status::Neighbours;
 use outgate_core::assets::NewAsset;
-use outgate_core::identity::Actor;
+use outgate_core::events::EventFilter;
+use outgate_core::identity::{Actor, Scope};
+use outgate_testbed::PATIENCE;
 use reqwest::Method;
 use serde_json::json;
 
-use self::cut::Way;
 use self::running::Running;
 use self::till::{Folder, Till, hub};
 
@@ -286,4 +287,72 @@ async fn a_file_of_the_hub_is_fetched_once_a_site_also_for_who_has_no_link() {
             .contains_key("another file than was asked for")
     };
     third.shows(refused).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_no_link_speaks_through_a_neighbour_as_itself_in_order_and_once() {
+    let hub = hub().await;
+    let (mut folders, mut tills) = (Vec::new(), Vec::new());
+    for number in 1..=3 {
+        let token = hub.device(&format!("till-{number}")).await;
+        folders.push(Folder::new(&hub, &token));
+    }
+    let way = folders[2].by_a_way().await;
+    for folder in &folders {
+        let known: Vec<_> = tills.iter().map(Till::address).collect();
+        tills.push(folder.start(&known).await);
+    }
+    for till in &tills {
+        till.is_linked().await;
+        till.shows(|column| column.linked.len() == 2).await;
+    }
+    tills[2].says("sale/1").await;
+    heard(&hub, 1).await;
+    drop(way);
+    tills[2].is_cut_off().await;
+    tills[2].shows(|column| column.through.is_some()).await;
+    for number in 2..=20 {
+        tills[2].says(&format!("sale/{number}")).await;
+    }
+    let expected: Vec<_> = (1..=20)
+        .map(|it| ("till-3".to_owned(), format!("sale/{it}")))
+        .collect();
+    assert_eq!(heard(&hub, 20).await, expected);
+    // Through another one, when the first is away.
+    let through = tills[2]
+        .shows(|column| column.through.is_some())
+        .await
+        .through
+        .unwrap();
+    let other = if through == "till-1" { 0 } else { 1 };
+    tills.remove(other).stop().await;
+    let third = &tills[1];
+    third
+        .shows(|column| column.through.as_ref().is_some_and(|it| *it != through))
+        .await;
+    third.says("sale/21").await;
+    let all = heard(&hub, 21).await;
+    assert_eq!(all[20], ("till-3".to_owned(), "sale/21".to_owned()));
+    assert_eq!(all.len(), 21);
+}
+
+/// Whose events the hub has, and their names, as soon as there are so many.
+async fn heard(hub: &Running, number: usize) -> Vec<(String, String)> {
+    let all = EventFilter {
+        scope: Scope::All,
+        device: None,
+        prefix: None,
+    };
+    let events = &hub.core().events;
+    let mut newest = events.newest();
+    loop {
+        newest.mark_unchanged();
+        let found = events.after(&all, 0, 1_000).await.unwrap().events;
+        if found.len() >= number {
+            let named = found.into_iter().map(|it| (it.device.to_string(), it.name));
+            return named.collect();
+        }
+        let changed = tokio::time::timeout(PATIENCE, newest.changed()).await;
+        changed.unwrap_or_else(|_| panic!("{found:?}")).unwrap();
+    }
 }

@@ -131,6 +131,14 @@ impl Till {
         (status, serde_json::from_str(&text).unwrap_or_default())
     }
 
+    /// Says something.
+    pub(crate) async fn says(&self, name: &str) {
+        let said = self
+            .ask(Method::POST, &format!("/device/events/{name}"), "x")
+            .await;
+        assert_eq!(said.0, 204);
+    }
+
     /// A file that the device should hold, as its software gets it.
     pub(crate) async fn file(&self, url: &str) -> (u16, Vec<u8>) {
         let answer = self

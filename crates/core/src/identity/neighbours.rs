@@ -12,15 +12,18 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use self::keys::Kept;
+pub use self::relay::Relayed;
 use super::{Actor, Identity, Vault, device, site};
 use crate::announcement::Announcement;
 use crate::audit;
 use crate::clock::Timestamp;
 use crate::id::{DeviceId, SiteId};
 use crate::refusal::Refusal;
+use crate::secret::Secret;
 use crate::sessions::{Pass, Selector, Sessions, Signal};
 
 mod keys;
+mod relay;
 mod roster;
 
 /// For how long a member is believed without a newer roster: as long as a site may do without the
@@ -57,6 +60,9 @@ CREATE TABLE neighbour_keys (
     key BLOB NOT NULL,
     since INTEGER NOT NULL,
     ended INTEGER,
+    -- The secret for what others hand on, and how far that is counted.
+    relay BLOB NOT NULL,
+    relayed INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (site, name),
     UNIQUE (site, key)
 ) STRICT;
@@ -71,7 +77,7 @@ END;
 ";
 
 /// How a device stands among its neighbours.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Neighbour {
     /// Its site.
     pub site: SiteId,
@@ -82,7 +88,7 @@ pub struct Neighbour {
 }
 
 /// A device's place among its neighbours.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Place {
     /// The name by which they know it.
     pub name: String,
@@ -92,6 +98,8 @@ pub struct Place {
     pub site_key: [u8; 32],
     /// The roster, signed with the site's key.
     pub roster: Vec<u8>,
+    /// The secret under which the device seals what another is to hand on.
+    pub seal: Secret,
 }
 
 /// Which devices of a site know each other.
@@ -132,11 +140,11 @@ impl Identity {
     /// ended; as the store.
     pub async fn neighbour(&self, pass: Pass) -> Result<Neighbour, Refusal> {
         let device = pass.device()?.clone();
-        let (now, its) = (self.clock.now(), device.clone());
+        let (now, its, vault) = (self.clock.now(), device.clone(), self.vault.clone());
         let (found, is_good) = self
             .store
             .read(move |connection| {
-                let found = standing(connection, its)?;
+                let found = standing(connection, &vault, its)?;
                 let is_good = roster::is_good(connection, &found.site, now)?;
                 Ok((found, is_good))
             })
@@ -148,7 +156,7 @@ impl Identity {
         let work = move |connection: &Connection, vault: &Vault| {
             pass.check()?;
             let renewed = roster::renew(connection, vault, &found.site, now)?;
-            Ok((standing(connection, device)?, renewed))
+            Ok((standing(connection, vault, device)?, renewed))
         };
         self.renewing(work).await
     }
@@ -181,7 +189,7 @@ impl Identity {
                     "being known by a key without a proof of it",
                 ));
             }
-            let taken = take(connection, &known.site, &device, key, now)?;
+            let taken = take((connection, vault), &known.site, &device, key, now)?;
             let renewed = match taken {
                 Some(name) => {
                     let (act, on) = ("device.neighbour-key", device::on(&device));
@@ -191,7 +199,7 @@ impl Identity {
                 }
                 None => None,
             };
-            Ok((standing(connection, device)?, renewed))
+            Ok((standing(connection, vault, device)?, renewed))
         };
         self.renewing(work).await
     }
@@ -254,7 +262,7 @@ fn news(sessions: &Sessions, sites: Vec<SiteId>) -> Announcement<impl FnMut() + 
 
 /// Gives a device the key, and returns its name by it, if that changes anything.
 fn take(
-    connection: &Connection,
+    (connection, vault): (&Connection, &Vault),
     site: &SiteId,
     device: &DeviceId,
     key: [u8; 32],
@@ -304,24 +312,33 @@ fn take(
         since: now,
         ended: None,
     };
-    keys::put(connection, &kept)?;
+    let secret = relay::make_secret(vault, (site, &name))?;
+    keys::put(connection, &kept, &secret)?;
     keys::forget_oldest(connection, site)?;
     Ok(Some(name))
 }
 
-fn standing(connection: &Connection, device: DeviceId) -> Result<Neighbour, Refusal> {
+fn standing(
+    connection: &Connection,
+    vault: &Vault,
+    device: DeviceId,
+) -> Result<Neighbour, Refusal> {
     let site = device::known(connection, &device)?.site;
     let keys = keys::of_device(connection, &device)?;
     let current = keys
         .into_iter()
         .find(|one| one.ended.is_none() && one.site == site);
     let place = match current {
-        Some(key) => roster::signed(connection, &site)?.map(|signed| Place {
-            name: key.name,
-            key: key.key,
-            site_key: signed.public,
-            roster: signed.bytes,
-        }),
+        Some(key) => {
+            let seal = relay::secret(connection, vault, &site, &key.name)?;
+            roster::signed(connection, &site)?.map(|signed| Place {
+                name: key.name,
+                key: key.key,
+                site_key: signed.public,
+                roster: signed.bytes,
+                seal,
+            })
+        }
         None => None,
     };
     Ok(Neighbour {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use outgate_core::Refusal;
 use outgate_core::identity::{Actor, KEY_EVERY, Neighbour, Place, ROSTER_LASTS, Scope};
 use outgate_core::sessions::{Session, Signal};
-use outgate_neighbours::{NotBelieved, Roster, prove_key};
+use outgate_neighbours::{NotBelieved, Roster, Seal, prove_key, sign_relayed};
 use outgate_signed_http::{Signer, VerifyingKey};
 
 use crate::hub::{Hub, id};
@@ -70,7 +70,7 @@ async fn devices_of_a_site_that_have_shown_a_key_are_in_its_roster_and_are_told_
     let hub = Hub::with_device("shop", "till-1").await;
     hub.add_device("shop", "till-2").await;
     let [one, two] = [session(&hub, "till-1").await, session(&hub, "till-2").await];
-    assert_eq!(standing(&hub, &one).await.place, None);
+    assert!(standing(&hub, &one).await.place.is_none());
     let first = show(&hub, &one, "till-1", 1).await.unwrap().place.unwrap();
     assert_eq!(names(&open("shop", &first)), (vec!["till-1"], vec![]));
     assert!(matches!(one.signal().await, Signal::Roster));
@@ -165,7 +165,7 @@ async fn a_device_and_an_operator_are_told_of_their_own_site_only() {
     hub.add_device("bar", "till-9").await;
     let other = session(&hub, "till-9").await;
     let found = standing(&hub, &other).await;
-    assert_eq!((found.site, found.place), (id("bar"), None));
+    assert_eq!((found.site, found.place.is_none()), (id("bar"), true));
     // By a proof for another site nobody gets in anywhere.
     let shown = show(&hub, &other, "till-9", 9).await;
     assert!(matches!(shown, Err(Refusal::Forbidden { .. })), "{shown:?}");
@@ -201,7 +201,8 @@ async fn a_roster_is_made_anew_long_before_its_end_and_the_key_outlives_a_restar
     let (hub, sessions) = two().await;
     let before = standing(&hub, &sessions[0]).await.place.unwrap();
     hub.core.clock.advance(Duration::from_secs(86_400));
-    assert_eq!(standing(&hub, &sessions[0]).await.place.unwrap(), before);
+    let same = standing(&hub, &sessions[0]).await.place.unwrap();
+    assert_eq!(same.roster, before.roster);
     drop(sessions);
     let hub = hub.restarted();
     hub.core.clock.advance(ROSTER_LASTS / 2);
@@ -211,4 +212,64 @@ async fn a_roster_is_made_anew_long_before_its_end_and_the_key_outlives_a_restar
     let (before, after) = (open("shop", &before), open("shop", &after));
     assert!(after.epoch > before.epoch);
     assert!(after.members[0].not_after > before.members[0].not_after);
+}
+
+#[tokio::test]
+async fn what_a_device_says_through_another_is_its_own_and_unread_and_counts_once() {
+    let (hub, [one, two]) = two().await;
+    let place = standing(&hub, &two).await.place.unwrap();
+    let seal = Seal::new("shop", "till-2", place.seal.expose()).unwrap();
+    let sealed = seal.ask([1; 12], b"sold").unwrap();
+    let identity = &hub.core.identity;
+    let hand_on = async |by: &Session, name: &str, sealed: &[u8], key: u8| {
+        let signature = sign_relayed(sealed, &signer(key)).to_vec();
+        let name = name.to_owned();
+        identity
+            .relayed(by.pass(), name, sealed.to_vec(), signature)
+            .await
+    };
+    let relayed = hand_on(&one, "till-2", &sealed, 2).await.unwrap();
+    assert_eq!(relayed.said, b"sold");
+    let answer = relayed.answer(b"kept").unwrap();
+    assert_eq!(seal.answered(&sealed, &answer).unwrap(), b"kept");
+    assert_eq!(identity.count_relayed(&relayed, 7).await.unwrap(), Ok(()));
+    assert_eq!(identity.count_relayed(&relayed, 7).await.unwrap(), Err(7));
+    assert_eq!(identity.count_relayed(&relayed, 8).await.unwrap(), Ok(()));
+    let pass = hub
+        .core
+        .stand_in(&relayed.credential, "relay")
+        .await
+        .unwrap();
+    assert_eq!(pass.device().unwrap(), &id("till-2"));
+
+    let forbidden = |handed| matches!(handed, Err(Refusal::Forbidden { .. }));
+    assert!(
+        forbidden(hand_on(&one, "till-2", &sealed, 1).await),
+        "not its signature"
+    );
+    assert!(
+        forbidden(hand_on(&one, "till-1", &sealed, 1).await),
+        "not its secret"
+    );
+    assert!(
+        forbidden(hand_on(&one, "till-9", &sealed, 2).await),
+        "nobody"
+    );
+    hub.add_site("bar").await;
+    hub.add_device("bar", "till-9").await;
+    let elsewhere = session(&hub, "till-9").await;
+    assert!(
+        forbidden(hand_on(&elsewhere, "till-2", &sealed, 2).await),
+        "of another site"
+    );
+    drop(two);
+    identity
+        .revoke_device(&hub.admin, &id("till-2"))
+        .await
+        .unwrap();
+    assert!(
+        forbidden(hand_on(&one, "till-2", &sealed, 2).await),
+        "revoked"
+    );
+    assert!(matches!(pass.check(), Err(Refusal::Revoked)));
 }

@@ -150,6 +150,7 @@ const LOOKS: [&str; 18] = [
     "sites",
     "site",
     "authorities",
+    "roster",
     "letters",
     "sessions",
 ];

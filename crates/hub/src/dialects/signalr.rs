@@ -215,6 +215,7 @@ impl Served {
                 .on(wire::NEIGHBOURS, neighbours::standing)
                 .on(wire::NEIGHBOUR_KEY, neighbours::key)
                 .on(wire::SSH_AUTHORITY, agent::ssh_authority)
+                .on(wire::RELAY, neighbours::relay)
         })
     }
 

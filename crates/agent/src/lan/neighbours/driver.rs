@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use outgate_neighbours::{Member, MemberId, Message, Moment, Output, Write};
+use outgate_neighbours::{Member, MemberId, Message, Moment, Output, Way, Write};
 use outgate_store::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -178,6 +178,10 @@ impl Driver {
 
     /// Shows how things stand, and lets the others know of a new roster.
     fn show(&mut self) {
+        let through = match self.member.way(now()) {
+            Way::Through(id) => Some(id),
+            Way::Own | Way::None => None,
+        };
         let roster = self.member.trust().roster();
         if self.roster != roster.epoch {
             self.roster = roster.epoch;
@@ -190,7 +194,7 @@ impl Driver {
             .map(|(why, count)| (why.to_string(), count))
             .collect();
         for (why, count) in self.site.envelope.refused() {
-            refused.insert(why.to_owned(), count);
+            *refused.entry(why.to_owned()).or_default() += count;
         }
         let view = View {
             roster: roster.epoch,
@@ -201,6 +205,7 @@ impl Driver {
             known: self.member.shared().vector(),
             there: self.member.there().cloned().collect(),
             linked: self.member.linked().cloned().collect(),
+            through,
             coordinator: self.member.coordinator(now()).cloned(),
             refused,
             forked: self.member.forked().cloned().collect(),
@@ -226,6 +231,7 @@ impl Driver {
             members: names(&view.members),
             there: names(&view.there),
             linked: names(&view.linked),
+            through: view.through.as_ref().map(ToString::to_string),
             coordinator: coordinator.map(|fence| fence.holder.to_string()),
             refused: view.refused.clone(),
             forked: names(&view.forked),

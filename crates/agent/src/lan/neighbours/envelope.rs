@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use outgate_neighbours::{MemberId, Roster};
+use outgate_neighbours::{MemberId, NotBelieved, Roster};
 use outgate_signed_http::{
     Component, Cover, Message, Nonces, Policy, Refused, Replayed, Request, Response, Signer,
     VerifyingKey, check_content, content_digest,
@@ -28,6 +28,8 @@ pub(super) const ROSTER_PATH: &str = "/neighbours/v1/roster";
 
 /// Where it is said which file is wanted.
 pub(super) const FILE_PATH: &str = "/neighbours/v1/file";
+/// Where it is said what is for the hub.
+pub(super) const RELAY_PATH: &str = "/neighbours/v1/relay";
 
 pub(super) const SITE: HeaderName = HeaderName::from_static("outgate-site");
 /// Whom a request is for.
@@ -62,7 +64,7 @@ const ANY_TIME: Duration = Duration::from_secs(200 * 365 * 86_400);
 
 /// Why a message is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NotHeard {
+pub(crate) enum NotHeard {
     #[error("not signed, or not as it must be: {0}")]
     Signature(#[from] Refused),
     #[error("changed on the way")]
@@ -77,8 +79,8 @@ pub(super) enum NotHeard {
     Unreadable,
     #[error("another file than it was asked for")]
     OtherFile,
-    #[error("a former member")]
-    Former,
+    #[error(transparent)]
+    NotBelieved(#[from] NotBelieved),
 }
 
 impl NotHeard {
@@ -92,7 +94,9 @@ impl NotHeard {
             Self::Replayed(_) => "seen before",
             Self::Stale => "made for a challenge that is over",
             Self::Unreadable => "no message",
-            Self::Former => "it was revoked",
+            Self::NotBelieved(NotBelieved::Revoked) => "it was revoked",
+            Self::NotBelieved(NotBelieved::Expired) => "its membership is over",
+            Self::NotBelieved(NotBelieved::Unknown) => "signed by nobody of this site",
             Self::OtherFile => "another file than was asked for",
         }
     }

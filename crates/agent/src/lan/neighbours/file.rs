@@ -19,8 +19,6 @@ use crate::files::{Coming, Outgoing, outgoing};
 const DIGEST: usize = 32;
 /// The most bytes of a name, as of the hub's.
 const NAME_MAX: usize = 1024;
-/// The most bytes of what says which file is wanted.
-pub(super) const WANTED_MAX_BYTES: usize = DIGEST + NAME_MAX;
 /// So long a member may take until a file begins to come: it may have to fetch it first.
 pub(super) const FETCH_MAX: Duration = Duration::from_secs(300);
 /// So many files are given at a time.
@@ -101,7 +99,7 @@ pub(super) async fn fetch(to: &MemberId, wanted: &Wanted, site: &Site) -> Result
     for address in site.addresses.of_member(to) {
         let asked = async {
             let line = Line::to(to, address, site.own.ip()).await?;
-            ask(line, to, wanted, site).await
+            ask(line, (to, FILE_PATH), &wanted.to_bytes(), site).await
         };
         match tokio::time::timeout(FETCH_MAX, asked).await {
             Ok(Ok(coming)) => return Ok(coming),
@@ -112,20 +110,20 @@ pub(super) async fn fetch(to: &MemberId, wanted: &Wanted, site: &Site) -> Result
     Err(last)
 }
 
-async fn ask(
+/// Asks a member something at a path of its own, over a line that serves for nothing else.
+pub(super) async fn ask(
     mut line: Line,
-    to: &MemberId,
-    wanted: &Wanted,
+    (to, path): (&MemberId, &str),
+    content: &[u8],
     site: &Site,
 ) -> Result<Coming, Unsaid> {
-    let content = wanted.to_bytes();
     // Once more where the challenge was another one by now.
     for _ in 0..2 {
-        let fields: HeaderMap =
-            site.envelope
-                .request(FILE_PATH, to, line.challenge().clone(), &content);
+        let fields: HeaderMap = site
+            .envelope
+            .request(path, to, line.challenge().clone(), content);
         let response = line
-            .send(Method::POST, FILE_PATH, fields, content.clone())
+            .send(Method::POST, path, fields, content.to_vec())
             .await?;
         let (head, body) = response.into_parts();
         match head.status {

@@ -18,9 +18,12 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::address::Addresses;
-use super::driver::Command;
-use super::envelope::{CHALLENGE, Envelope, FILE_PATH, MEMBER, NotHeard, PATH, ROSTER_PATH, SITE};
+use super::driver::{Command, now};
+use super::envelope::{
+    CHALLENGE, Envelope, FILE_PATH, MEMBER, NotHeard, PATH, RELAY_PATH, ROSTER_PATH, SITE,
+};
 use super::file::{self, FETCH_MAX, Files, Wanted};
+use super::relay::{self, RELAY_MAX, RELAYED_MAX_BYTES, Relay};
 use crate::files::Outgoing;
 
 /// Most connections at a time: two of each member, and strangers.
@@ -43,6 +46,9 @@ pub(super) struct Site {
     /// Who has files for others, if somebody does, and room to give them.
     pub(super) files: Option<Files>,
     pub(super) giving: Semaphore,
+    /// Who hands on what others say to the hub, if somebody does, and room for that.
+    pub(super) relay: Option<Relay>,
+    pub(super) relaying: Semaphore,
 }
 
 /// Serves until dropped.
@@ -72,6 +78,7 @@ async fn connection(stream: TcpStream, from: SocketAddr, site: Arc<Site>) {
     let service = service_fn(|request: Request<Incoming>| async {
         let most = match request.uri().path() {
             FILE_PATH => FETCH_MAX,
+            RELAY_PATH => RELAY_MAX,
             _ => REQUEST_MAX,
         };
         let answer = tokio::time::timeout(most, answer(request, from, &site)).await;
@@ -88,7 +95,15 @@ async fn connection(stream: TcpStream, from: SocketAddr, site: Arc<Site>) {
 
 async fn answer(request: Request<Incoming>, from: SocketAddr, site: &Site) -> Response<Outgoing> {
     let (head, body) = request.into_parts();
-    let content = Limited::new(body, MESSAGE_MAX_BYTES);
+    // Before anything of it is read: it may be long, and of anybody.
+    let (_place, most) = match head.uri.path() {
+        RELAY_PATH => match site.relaying.try_acquire() {
+            Ok(place) => (Some(place), RELAYED_MAX_BYTES),
+            Err(_) => return empty(StatusCode::SERVICE_UNAVAILABLE),
+        },
+        _ => (None, MESSAGE_MAX_BYTES),
+    };
+    let content = Limited::new(body, most);
     let Ok(content) = content.collect().await.map(|whole| whole.to_bytes()) else {
         return empty(StatusCode::PAYLOAD_TOO_LARGE);
     };
@@ -111,14 +126,14 @@ async fn answer(request: Request<Incoming>, from: SocketAddr, site: &Site) -> Re
         },
         (&Method::POST, FILE_PATH, None) => match wanted(&head.headers, &content, site) {
             Ok(wanted) => file::give(wanted, site).await,
-            Err(why) => {
-                site.envelope.count(&why);
-                let mut response = empty(status(&why));
-                let challenge = site.envelope.challenge();
-                response.headers_mut().insert(CHALLENGE, challenge);
-                response
-            }
+            Err(why) => declined(&why, site),
         },
+        (&Method::POST, RELAY_PATH, None) => {
+            match by_member(RELAY_PATH, &head.headers, &content, site) {
+                Ok(()) => relay::hand_on(content.to_vec(), site).await,
+                Err(why) => declined(&why, site),
+            }
+        }
         _ => empty(StatusCode::NOT_FOUND),
     }
 }
@@ -131,24 +146,36 @@ fn status(why: &NotHeard) -> StatusCode {
         | NotHeard::Changed
         | NotHeard::Misdirected
         | NotHeard::OtherFile
-        | NotHeard::Former
+        | NotHeard::NotBelieved(_)
         | NotHeard::Replayed(_) => StatusCode::UNAUTHORIZED,
     }
 }
 
 /// Which file a member wants that may have it.
 fn wanted(fields: &http::HeaderMap, content: &[u8], site: &Site) -> Result<Wanted, NotHeard> {
-    let heard = site.envelope.open_request(FILE_PATH, fields, content)?;
-    if !site
-        .envelope
-        .roster()
-        .members
-        .iter()
-        .any(|member| member.id == heard.from)
-    {
-        return Err(NotHeard::Former);
-    }
+    by_member(FILE_PATH, fields, content, site)?;
     Wanted::from_bytes(content).ok_or(NotHeard::Unreadable)
+}
+
+fn declined(why: &NotHeard, site: &Site) -> Response<Outgoing> {
+    site.envelope.count(why);
+    let mut response = empty(status(why));
+    let challenge = site.envelope.challenge();
+    response.headers_mut().insert(CHALLENGE, challenge);
+    response
+}
+
+/// Whether a request is by somebody who belongs to the site now.
+fn by_member(
+    path: &str,
+    fields: &http::HeaderMap,
+    content: &[u8],
+    site: &Site,
+) -> Result<(), NotHeard> {
+    let heard = site.envelope.open_request(path, fields, content)?;
+    let roster = site.envelope.roster();
+    roster.member(&heard.from, now().wall / 1_000)?;
+    Ok(())
 }
 
 async fn hear(
@@ -207,7 +234,7 @@ pub(super) fn empty(status: StatusCode) -> Response<Outgoing> {
     response
 }
 
-fn whole(content: Vec<u8>) -> Outgoing {
+pub(super) fn whole(content: Vec<u8>) -> Outgoing {
     let content = Full::new(Bytes::from(content));
     content.map_err(|never| match never {}).boxed_unsync()
 }

@@ -79,6 +79,7 @@ fn place(number: u8) -> Place {
         known: Vec::new(),
         search: Vec::new(),
         files: None,
+        relay: None,
     };
     Place { folder, settings }
 }

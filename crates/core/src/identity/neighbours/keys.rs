@@ -80,7 +80,8 @@ pub(super) fn end(
 }
 
 /// Has the device be known by a key, which it may have had before.
-pub(super) fn put(connection: &Connection, kept: &Kept) -> Result<(), Refusal> {
+/// With a secret, unless it had one.
+pub(super) fn put(connection: &Connection, kept: &Kept, secret: &[u8]) -> Result<(), Refusal> {
     let Kept {
         site,
         name,
@@ -92,11 +93,11 @@ pub(super) fn put(connection: &Connection, kept: &Kept) -> Result<(), Refusal> {
     } = kept;
     connection
         .prepare_cached(
-            "INSERT INTO neighbour_keys (site, name, device, number, key, since)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+            "INSERT INTO neighbour_keys (site, name, device, number, key, since, relay)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
              ON CONFLICT (site, key) DO UPDATE SET since = excluded.since, ended = NULL",
         )?
-        .execute((site, name, device, number, key, since))?;
+        .execute((site, name, device, number, key, since, secret))?;
     Ok(())
 }
 

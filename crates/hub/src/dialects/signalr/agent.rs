@@ -14,6 +14,7 @@ use outgate_core::commands::{Command, Settlement};
 use outgate_core::events::NewEvent;
 use outgate_core::events::streams::Stretch;
 use outgate_core::logs::NewLogs;
+use outgate_core::sessions::Pass;
 use outgate_signalr_server::{Args, Connection, Extension, HubError, InvokeError, State};
 use outgate_wire::agent::{self as wire, Blob};
 use outgate_wire::otlp::Encoding;
@@ -110,9 +111,18 @@ pub(super) async fn deliver(
     State(hub): State<Arc<Shared>>,
 ) -> Result<wire::Reached, HubError> {
     hub.metrics.signalr_invoked(NAME, Direction::In, 1);
+    take_events(&hub, &|| Ok(guest.session()?.pass()), delivery).await
+}
+
+/// Keeps what is new of a delivery, by the right to act that there is then.
+pub(super) async fn take_events(
+    hub: &Shared,
+    pass: &(dyn Fn() -> Result<Pass, Refusal> + Sync),
+    delivery: wire::Delivery,
+) -> Result<wire::Reached, HubError> {
     let stretch = stretch(delivery);
     let reached = loop {
-        let pass = guest.session().map_err(told)?.pass();
+        let pass = pass().map_err(told)?;
         match hub.core.events.append_stretch(pass, stretch.clone()).await {
             Err(Refusal::Limited { retry_after, .. }) => {
                 tracing::trace!(dialect = VIA, "a delivery waits for its turn");
@@ -136,13 +146,22 @@ pub(super) async fn log(
     State(hub): State<Arc<Shared>>,
 ) -> Result<wire::Reached, HubError> {
     hub.metrics.signalr_invoked(NAME, Direction::In, 1);
+    take_logs(&hub, &|| Ok(guest.session()?.pass()), delivery).await
+}
+
+/// Keeps what is logged, by the right to act that there is then.
+pub(super) async fn take_logs(
+    hub: &Shared,
+    pass: &(dyn Fn() -> Result<Pass, Refusal> + Sync),
+    delivery: wire::Delivery,
+) -> Result<wire::Reached, HubError> {
     let mut reached = wire::Reached {
         place: 0,
         refused: Vec::new(),
     };
     for entry in delivery.entries.into_iter().take(wire::MAX_ENTRIES) {
         match read_logs(entry.content_type, entry.payload).await? {
-            Ok(logs) => match keep_logs(&hub, &guest, logs, reached.place == 0).await {
+            Ok(logs) => match keep_logs(hub, pass, logs, reached.place == 0).await {
                 Ok(()) => {}
                 // What is kept is told, so that it does not come again.
                 Err(_) if reached.place > 0 => return Ok(reached),
@@ -180,13 +199,12 @@ async fn read_logs(
 /// Keeps logs. Those that come too soon after others wait for their turn, if they may.
 async fn keep_logs(
     hub: &Shared,
-    guest: &Guest,
+    pass: &(dyn Fn() -> Result<Pass, Refusal> + Sync),
     logs: NewLogs,
     may_wait: bool,
 ) -> Result<(), Refusal> {
     loop {
-        let pass = guest.session()?.pass();
-        match hub.core.logs.append(pass, logs.clone()).await {
+        match hub.core.logs.append(pass()?, logs.clone()).await {
             Err(Refusal::Limited { retry_after, .. }) if may_wait => {
                 tokio::time::sleep(retry_after).await;
             }

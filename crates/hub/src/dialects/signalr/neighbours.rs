@@ -12,6 +12,9 @@ use super::values::told;
 use super::{Shared, agent};
 use crate::metrics::Direction;
 
+/// What is said through a neighbour comes over this.
+const RELAYED: &str = "relay";
+
 /// The most bytes of a proof; the right ones have 64.
 const MAX_PROOF: usize = 64;
 
@@ -44,6 +47,45 @@ pub(super) async fn key(
     set.map(shown).map_err(told)
 }
 
+/// `Relay(relayed)`: what a neighbour of the device says through it, which is that one's own.
+pub(super) async fn relay(
+    Args((relayed,)): Args<(wire::Relayed,)>,
+    Extension(guest): Extension<Guest>,
+    State(hub): State<Arc<Shared>>,
+) -> Result<Blob, HubError> {
+    hub.metrics.signalr_invoked(agent::NAME, Direction::In, 1);
+    let by = guest.session().map_err(told)?.pass();
+    let (sealed, signature) = (relayed.sealed.0, relayed.signature.0);
+    let identity = &hub.core.identity;
+    let heard = identity.relayed(by, relayed.name, sealed, signature).await;
+    let heard = heard.map_err(told)?;
+    let passed: wire::Passed = serde_json::from_slice(&heard.said)
+        .map_err(|_| told(Refusal::invalid("sealed", "what a device says, in JSON")))?;
+    let counted = identity.count_relayed(&heard, passed.counter).await;
+    let handed = match counted.map_err(told)? {
+        Ok(()) => {
+            let pass = hub.core.stand_in(&heard.credential, RELAYED).await;
+            let pass = pass.map_err(told)?;
+            let pass = || Ok(pass.clone());
+            let reached = match passed.logs {
+                true => agent::take_logs(&hub, &pass, passed.delivery).await?,
+                false => agent::take_events(&hub, &pass, passed.delivery).await?,
+            };
+            wire::HandedOn {
+                counter: passed.counter,
+                reached: Some(reached),
+            }
+        }
+        Err(counter) => wire::HandedOn {
+            counter,
+            reached: None,
+        },
+    };
+    let said = serde_json::to_vec(&handed)
+        .map_err(|_| told(Refusal::Internal("an answer cannot be written")))?;
+    heard.answer(&said).map(Blob).map_err(told)
+}
+
 /// Tells an agent its roster.
 pub(super) fn tell(connection: &Connection, place: Place) {
     // Who has gone asks when it comes again.
@@ -59,6 +101,7 @@ fn shown(neighbour: Neighbour) -> wire::Standing {
             key: Blob(place.key.to_vec()),
             site_key: Blob(place.site_key.to_vec()),
             roster: Blob(place.roster),
+            seal: Blob(place.seal.expose().to_vec()),
         }),
     }
 }

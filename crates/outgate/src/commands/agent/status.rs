@@ -181,6 +181,9 @@ fn neighbours(status: &Value) -> Vec<(&'static str, String)> {
         ("there", or_nobody(names("/there"))),
         ("coordinator", text(column, "/coordinator")),
     ];
+    if let Some(through) = column.pointer("/through").and_then(Value::as_str) {
+        pairs.push(("reaches the hub", format!("through {through}")));
+    }
     let refused = column.pointer("/refused").and_then(Value::as_object);
     for (why, count) in refused.into_iter().flatten() {
         pairs.push(("refused", format!("{count}: {why}")));
