@@ -154,10 +154,10 @@ impl Assets {
         let list = list.and_then(|list| serde_json::from_slice::<List>(&list).ok());
         let digest = digest.to_string();
         let held = list.into_iter().flat_map(|list| list.assets);
-        let its = held
+        let mut its = held
             .filter(|held| held.sha256 == digest)
             .map(|held| held.content_type);
-        its.last()
+        its.next()
             .unwrap_or_else(|| "application/octet-stream".to_owned())
     }
 
@@ -181,12 +181,12 @@ impl Assets {
             }
             for id in &asked {
                 if let Some(neighbours) = &neighbours
-                    && self.from_neighbour(neighbours, id, &wanted).await.is_ok()
+                    && self.ask_neighbour(neighbours, id, &wanted).await.is_ok()
                 {
                     return Ok(());
                 }
             }
-            let why = match self.from_hub(digest, name).await {
+            let why = match self.ask_hub(digest, name).await {
                 Ok(()) => return Ok(()),
                 Err(why @ (AssetError::TooLarge | AssetError::Disk(_))) => return Err(why),
                 Err(why) => why,
@@ -195,7 +195,7 @@ impl Assets {
             if let Some(neighbours) = &neighbours {
                 let there = neighbours.view().borrow().there.clone();
                 for id in there.iter().filter(|id| !asked.contains(id)) {
-                    if self.from_neighbour(neighbours, id, &wanted).await.is_ok() {
+                    if self.ask_neighbour(neighbours, id, &wanted).await.is_ok() {
                         return Ok(());
                     }
                 }
@@ -219,7 +219,7 @@ impl Assets {
                 if !is_up {
                     return assets.0.kept.file(digest);
                 }
-                assets.from_hub(digest, &wanted.name).await.ok()?;
+                assets.ask_hub(digest, &wanted.name).await.ok()?;
                 assets.0.kept.file(digest)
             })
         })
@@ -252,7 +252,7 @@ impl Assets {
         self.0.kept.file(digest).ok_or(AssetError::TooLarge)
     }
 
-    async fn from_hub(&self, digest: Digest, name: &str) -> Result<(), AssetError> {
+    async fn ask_hub(&self, digest: Digest, name: &str) -> Result<(), AssetError> {
         let fetch = || async {
             let _place = self.0.room.acquire().await;
             let body = self.0.hub.file(digest, name).await?;
@@ -263,7 +263,7 @@ impl Assets {
         self.once(&self.0.fetched, digest, fetch).await.map(drop)
     }
 
-    async fn from_neighbour(
+    async fn ask_neighbour(
         &self,
         neighbours: &Neighbours,
         id: &outgate_neighbours::MemberId,

@@ -90,7 +90,10 @@ impl Folder {
         let agent = Agent::start(&Config::parse(&text).unwrap(), direct, no_manifest).await;
         // Another test may have done so.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder().no_proxy();
+        // Nothing is left open that would keep the agent's parts when it stops.
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .pool_max_idle_per_host(0);
         let client = client.unix_socket(self.folder.path().join("sock"));
         let mut till = Till {
             agent: agent.unwrap(),

@@ -27,13 +27,14 @@ pub(super) const RELAYED_AT_ONCE: usize = 2;
 
 /// Who hands on what other members say.
 #[derive(Clone)]
-pub struct Relay(Arc<dyn Fn(Vec<u8>) -> BoxFuture<'static, Option<Vec<u8>>> + Send + Sync>);
+pub struct Relay(Arc<dyn Fn(Vec<u8>) -> Answered + Send + Sync>);
+
+/// What the hub answers, if it does.
+pub(super) type Answered = BoxFuture<'static, Option<Vec<u8>>>;
 
 impl Relay {
     /// Hands on as this does; nothing is answered where there is no way.
-    pub fn new(
-        hand_on: impl Fn(Vec<u8>) -> BoxFuture<'static, Option<Vec<u8>>> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn new(hand_on: impl Fn(Vec<u8>) -> Answered + Send + Sync + 'static) -> Self {
         Self(Arc::new(hand_on))
     }
 }
