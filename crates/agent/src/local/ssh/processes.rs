@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 /// The most that are looked for: more than a person starts.
@@ -40,11 +42,21 @@ impl Processes {
         Self(held)
     }
 
-    /// Kills those that are still there.
-    pub(super) fn kill(self) {
-        for process in self.0 {
+    /// Kills those that are still there, and waits on this thread until none is, for as long as
+    /// `within`.
+    pub(super) fn kill(&self, within: Duration) {
+        for process in &self.0 {
             // It may have ended by itself.
             let _ = pidfd_send_signal(process, Signal::KILL);
+        }
+        let until = Instant::now() + within;
+        for process in &self.0 {
+            let left = until.saturating_duration_since(Instant::now());
+            if let Ok(left) = Timespec::try_from(left) {
+                // It can be read once the process has ended (pidfd_open(2)).
+                let mut ended = [PollFd::new(process, PollFlags::IN)];
+                let _ = poll(&mut ended, Some(&left));
+            }
         }
     }
 }
@@ -90,7 +102,7 @@ mod tests {
         said.read_line(&mut line).unwrap();
         let grandchild: u32 = line.trim().parse().unwrap();
         assert_eq!(parent(grandchild), Some(child.id()));
-        Processes::below(child.id()).kill();
+        Processes::below(child.id()).kill(Duration::from_secs(60));
         assert_eq!(child.wait().unwrap().signal(), Some(9));
         // The grandchild had the other end of the pipe.
         assert_eq!(said.read_line(&mut line).unwrap(), 0);

@@ -201,7 +201,8 @@ Subsystem sftp internal-sftp
         // It has lost its connection, and ends what it has begun.
         let ended = tokio::time::timeout(GRACE, child.wait()).await;
         if let Some(processes) = processes {
-            processes.kill();
+            // It waits; one that the kernel holds up ends later.
+            let _ = tokio::task::spawn_blocking(move || processes.kill(GRACE)).await;
         }
         if ended.is_err() {
             child.kill().await?;
