@@ -9,6 +9,8 @@ use outgate_testbed::Ends;
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
+#[cfg(feature = "peers")]
+use crate::openssl::{P256, request};
 use crate::process::Hub;
 
 /// An agent that listens.
@@ -39,10 +41,17 @@ impl Agent {
         more: &str,
         environment: &[(&str, &str)],
     ) -> Self {
-        let (socket, config) = (folder.join("agent.sock"), folder.join("agent.toml"));
         std::fs::write(folder.join("token"), token).unwrap();
+        let token = folder.join("token");
+        let lines = format!("{hub}token-file = '{}'\n", token.display());
+        Self::start_by(folder, &lines, more, environment)
+    }
+
+    /// Starts one that is told by these lines where the hub is, and what it shows there.
+    fn start_by(folder: &Path, lines: &str, more: &str, environment: &[(&str, &str)]) -> Self {
+        let (socket, config) = (folder.join("agent.sock"), folder.join("agent.toml"));
         let text = format!(
-            "{hub}token-file = '{0}/token'\ndata = '{0}/agent'\n\
+            "{lines}data = '{0}/agent'\n\
              [proxy]\nurl = 'none'\n[local]\nsocket = '{0}/agent.sock'\n{more}",
             folder.display()
         );
@@ -272,4 +281,43 @@ fn what_is_logged_comes_through_the_agent_and_its_status_says_that_it_is_connect
         (Some(0), &json!("connected"))
     );
     assert!(agent.terminate().success());
+}
+
+#[cfg(feature = "peers")]
+#[test]
+fn a_device_whose_certificate_ended_while_it_was_away_comes_back_by_its_key() {
+    let folder = TempDir::new().unwrap();
+    // A hub of forty days ago, which gives a certificate for thirty.
+    let hub = Hub::start_when(folder.path(), "-40d");
+    hub.site("s");
+    hub.ask("POST", "devices", &json!({"id": "till", "site": "s"}));
+    let (key, request) = request(folder.path(), "till", P256);
+    let request = std::fs::read_to_string(request).unwrap();
+    let new = json!({"kind": "certificate", "request": request, "lasts": 30 * 86_400});
+    let made = hub.credential("till", &new);
+    let chain = folder.path().join("till.pem");
+    std::fs::write(&chain, made["given"]["certificate"].as_str().unwrap()).unwrap();
+    assert!(hub.terminate().success());
+
+    let hub = Hub::start_at(folder.path(), "", [0, 0]);
+    let lines = format!(
+        "hub = 'https://localhost:{}'\nauthority = '{}'\n\
+         certificate-file = '{}'\nkey-file = '{}'\n",
+        hub.tls_port,
+        hub.authority().display(),
+        chain.display(),
+        key.display(),
+    );
+    for name in ["first", "second"] {
+        let agent = Agent::start_by(folder.path(), &lines, "[names]\nmdns = false\n", &[]);
+        agent.says(name);
+        let number = if name == "first" { 1 } else { 2 };
+        assert_eq!(events(&hub, number).last().unwrap(), name);
+        assert!(agent.terminate().success());
+    }
+    // One was enough.
+    let kept = hub.ask("GET", "devices/till/credentials", &Json::Null);
+    let kept = kept["items"].as_array().unwrap();
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    assert_eq!(kept[1]["state"], "active");
 }

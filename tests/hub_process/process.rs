@@ -47,6 +47,22 @@ impl Hub {
         Self::start_at(folder, more, [0, 0])
     }
 
+    /// As [`Hub::start`], at a time that is so far off, in the words of faketime.
+    #[cfg(feature = "peers")]
+    pub(crate) fn start_when(folder: &Path, clock: &str) -> Self {
+        // What faketime would start is not its own process, and would outlive it.
+        let library = Command::new("faketime")
+            .args(["-f", clock, "printenv", "LD_PRELOAD"])
+            .output()
+            .expect("faketime is installed by `cargo xtask test`");
+        let library = String::from_utf8(library.stdout).expect("a path");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_outgate"));
+        command
+            .env("LD_PRELOAD", library.trim())
+            .env("FAKETIME", clock);
+        Self::listening(folder, begin_by(command, folder, CONFIGURATION))
+    }
+
     /// As [`Hub::start`], with more in its configuration, at these ports.
     pub(crate) fn start_at(folder: &Path, more: &str, [plain, tls]: [u16; 2]) -> Self {
         let listen = CONFIGURATION
@@ -165,10 +181,14 @@ pub(crate) fn begin(folder: &Path) -> Ends {
 }
 
 fn begin_with(folder: &Path, text: &str) -> Ends {
+    begin_by(Command::new(env!("CARGO_BIN_EXE_outgate")), folder, text)
+}
+
+fn begin_by(mut command: Command, folder: &Path, text: &str) -> Ends {
     let configuration = folder.join("hub.toml");
     std::fs::write(&configuration, text).expect("a configuration");
     let log = std::fs::File::create(folder.join("hub.log")).expect("a log");
-    let process = Command::new(env!("CARGO_BIN_EXE_outgate"))
+    let process = command
         .args(["hub", "--config"])
         .arg(configuration)
         .arg("--data")

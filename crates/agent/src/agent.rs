@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outgate_probe::{Counted, PathConfig, Proxying, Roots, RootsError};
-use outgate_signalr_client::{BadUrl, Token};
+use outgate_signalr_client::BadUrl;
 use outgate_wire::agent::PATH;
 use thiserror::Error;
 use tokio::task::JoinSet;
@@ -32,16 +32,15 @@ use crate::local::page::{Pages, Way};
 use crate::local::ssh::{self, Switch};
 use crate::local::{ListenError, Local};
 use crate::product::{DEVICE, Product, ReadManifest};
+use crate::proof::{Proof, ProofError};
 use crate::queue::{MachineClock, OpenFailed, Queue, look_after};
 use crate::relay;
+use crate::renewal::Renewal;
 use crate::status::{Board, PageKind};
 use crate::twin::{Twin, TwinError};
 
 /// Only the agent may look into its folder.
 const MODE: u32 = 0o700;
-
-/// The most bytes of a token.
-const MAX_TOKEN: u64 = 1_024;
 
 /// The most bytes of a file of certificates.
 const MAX_PEM: u64 = 1 << 20;
@@ -84,6 +83,9 @@ pub enum StartError {
     /// It cannot be found by the device's software.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// There is nothing that the device could prove itself by.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
     /// The hub's address is none.
     #[error(transparent)]
     Hub(#[from] BadUrl),
@@ -134,8 +136,10 @@ impl Agent {
         let pages = opened.addresses();
         let plan = plan(config, to_hub, &device, &clock)?;
         let device = holding(config, &plan, device)?;
+        let renewal = renewal(config, &plan, &clock);
         let driven = driver::start(plan)?;
         let mut tasks = JoinSet::new();
+        tasks.spawn(renewal.keep(driven.changer()));
         meet(&device, &driven, &mut tasks);
         let (ssh, current) = (config.ssh.as_ref(), driven.current());
         let ssh = ssh::start(ssh, &config.data, (&device, &clock), current, &mut tasks);
@@ -154,10 +158,7 @@ impl Agent {
             let (current, device) = (driven.current(), device.clone());
             async move { conversation::carry(current, &device, &clock).await }
         });
-        tasks.spawn({
-            let device = device.clone();
-            async move { look_after(&device.queue, &device.board).await }
-        });
+        tasks.spawn(tidy(device.clone()));
         let (names, ping) = site(config, product.as_ref(), &pages, &device.board);
         Ok(Self {
             device,
@@ -213,6 +214,11 @@ impl Agent {
     }
 }
 
+/// Keeps the queue within its bounds.
+async fn tidy(device: Device) {
+    look_after(&device.queue, &device.board).await;
+}
+
 /// What the device does on its networks for whoever is there.
 fn site(
     config: &Config,
@@ -256,7 +262,7 @@ fn holding(config: &Config, plan: &Plan, device: Device) -> Result<Device, Start
     let hub = Hub {
         at: config.hub.clone(),
         way: plan.way.clone(),
-        token: plan.token.clone(),
+        shows: Arc::clone(&plan.shows),
     };
     let most = config.assets.bytes;
     let assets = Assets::open(&config.data, most, hub, membership.clone(), board);
@@ -285,9 +291,9 @@ fn plan(
     device: &Device,
     clock: &Keeper,
 ) -> Result<Plan, StartError> {
+    let proof = Proof::of(config);
     // So that a file that is not there is told now, and not each time that it is needed.
-    token(&config.token_file).map_err(|source| file(&config.token_file, source))?;
-    let token_file = config.token_file.clone();
+    proof.read()?;
     let its = device.clone();
     let proxy = config.proxy.url.clone();
     Ok(Plan {
@@ -296,7 +302,7 @@ fn plan(
             clock: Arc::new(clock.clone()),
             ..way
         },
-        token: Arc::new(move || token(&token_file)),
+        shows: Arc::new(move || proof.read()),
         settings: Settings::default(),
         prepare: Arc::new(move |client| conversation::listen(client, &its)),
         network: Arc::new(move || network::here(proxy.as_deref())),
@@ -353,15 +359,15 @@ fn hub_that_signs(config: &Config, way: &PathConfig) -> Option<clock::Hub> {
     })
 }
 
-/// Read anew for each connection, so that another token needs no restart.
-fn token(path: &Path) -> io::Result<Token> {
-    let text = String::from_utf8(disk::read(path, MAX_TOKEN)?).map_err(io::Error::other)?;
-    let text = text.trim();
-    if text.is_empty() {
-        let why = "there is no token in it";
-        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+/// Another certificate in time, by the way of the link.
+fn renewal(config: &Config, plan: &Plan, clock: &Keeper) -> Renewal {
+    Renewal {
+        proof: Proof::of(config),
+        hub: config.hub.clone(),
+        way: plan.way.clone(),
+        clock: clock.clone(),
+        board: plan.board.clone(),
     }
-    Ok(Token::new(text.to_owned()))
 }
 
 /// Whom the link trusts: the given authority, and beside it those that `counted` says, or whom the

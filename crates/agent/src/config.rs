@@ -7,6 +7,7 @@ mod names;
 mod neighbours;
 mod page;
 mod ping;
+mod proof;
 mod ssh;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ pub use self::names::Names;
 pub use self::neighbours::Neighbours;
 pub use self::page::Page;
 pub use self::ping::Ping;
+pub use self::proof::Proof;
 pub use self::ssh::{Certificates, Ssh};
 
 /// The most bytes of a configuration file.
@@ -39,8 +41,8 @@ pub struct Config {
     pub hub: String,
     /// Who vouches for the hub, in PEM, when that is not the machine's own store.
     pub authority: Option<PathBuf>,
-    /// The file of the token that the device shows to the hub; only the agent may read it.
-    pub token_file: PathBuf,
+    /// What the device proves itself by at the hub.
+    pub proof: Proof,
     /// Which proxy the way to the hub goes through.
     pub proxy: Proxy,
     /// The folder in which everything lies that must outlive the agent.

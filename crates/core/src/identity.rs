@@ -19,6 +19,7 @@ mod neighbours;
 mod operator;
 mod pem;
 mod principal;
+mod renewal;
 mod request;
 mod revocation;
 mod rotation;
@@ -65,6 +66,7 @@ pub use neighbours::{
 };
 pub use operator::{FirstOperator, Operator};
 pub use principal::{Actor, Principal, Role, Scope};
+pub use renewal::MAX_ENDED;
 pub use revocation::Revoked;
 pub use rotation::MAX_OVERLAP;
 pub use service::Service;

@@ -9,6 +9,7 @@ mod login;
 pub mod mqtt;
 pub mod otlp;
 pub mod push;
+pub(crate) mod renewal;
 pub(crate) mod signalr;
 
 pub use document::document;

@@ -46,9 +46,9 @@ pub use evidence::{
 pub use open::{Shown, open, open_untimed};
 pub use outgate_pac::{Script, ScriptError};
 pub use path::{
-    ConnectTo, ConnectToError, Counted, DEFAULT_TIMEOUT, DohUrl, DohUrlError, Login, LoginError,
-    NoProxy, Path, PathConfig, PathError, Proxy, ProxyChoice, ProxyEnvironment, ProxyError,
-    ProxyKind, ProxyScript, Proxying, ResolverChoice, Roots, RootsError, Secrets, Source,
-    SourceError, SystemClock, WallClock,
+    ClientIdentity, ClientIdentityError, ConnectTo, ConnectToError, Counted, DEFAULT_TIMEOUT,
+    DohUrl, DohUrlError, Login, LoginError, NoProxy, Path, PathConfig, PathError, Proxy,
+    ProxyChoice, ProxyEnvironment, ProxyError, ProxyKind, ProxyScript, Proxying, ResolverChoice,
+    Roots, RootsError, Secrets, Source, SourceError, SystemClock, WallClock,
 };
 pub use registry::{Probe, Sent, probe_for, protocols};

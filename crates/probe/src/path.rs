@@ -1,5 +1,6 @@
 //! The way the product goes: detours, trust, resolver, patience and clock, shared by all probes.
 
+mod client_identity;
 mod connect_to;
 mod doh;
 mod echo_gate;
@@ -18,6 +19,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+pub use client_identity::{ClientIdentity, ClientIdentityError};
 pub(crate) use connect_to::normalised;
 pub use connect_to::{ConnectTo, ConnectToError};
 pub use doh::{DohUrl, DohUrlError};
@@ -77,6 +79,8 @@ pub struct PathConfig {
     pub timeout: Duration,
     /// The wall clock, against which certificates, time servers and `Date` headers are judged.
     pub clock: Arc<dyn WallClock>,
+    /// What servers are shown that ask for a certificate; proxies are shown nothing.
+    pub client_identity: Option<ClientIdentity>,
 }
 
 impl Default for PathConfig {
@@ -91,6 +95,7 @@ impl Default for PathConfig {
             second_opinion: None,
             timeout: DEFAULT_TIMEOUT,
             clock: Arc::new(SystemClock),
+            client_identity: None,
         }
     }
 }
@@ -186,6 +191,11 @@ impl Path {
     /// `None` where there is no way. Sends nothing.
     pub fn local_address(&self, far: IpAddr) -> Option<IpAddr> {
         self.inner.config.source.towards(far)
+    }
+
+    /// What servers are shown that ask for a certificate.
+    pub(crate) fn client_identity(&self) -> Option<ClientIdentity> {
+        self.inner.config.client_identity.clone()
     }
 
     /// What the wall clock says now.

@@ -155,7 +155,10 @@ pub(crate) async fn secure(
 ) -> Result<Secured, Stop> {
     let name = server_name(&run.ask.host, run.far_address())?;
     let path = run.path;
-    let witness = Arc::new(Witness::new(path.tls().provider.clone()));
+    let witness = Arc::new(Witness::new(
+        path.tls().provider.clone(),
+        path.client_identity(),
+    ));
     let config = path.tls().config(&witness, alpn)?;
     let connect = TlsConnector::from(Arc::new(config)).connect(name.clone(), stream);
     let start = Instant::now();
@@ -207,7 +210,7 @@ pub(crate) async fn secure_to_proxy(
     phase: PhaseName,
 ) -> Result<BoxedStream, Stop> {
     let name = server_name(host, address)?;
-    let witness = Arc::new(Witness::new(path.tls().provider.clone()));
+    let witness = Arc::new(Witness::new(path.tls().provider.clone(), None));
     let config = path.tls().config(&witness, &[b"http/1.1"])?;
     let connector = TlsConnector::from(Arc::new(config));
     let start = Instant::now();

@@ -12,13 +12,14 @@ use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use outgate_probe::{Ask, Host, Path, PathConfig, Transport};
-use outgate_signalr_client::Token;
+use outgate_probe::{Path, PathConfig};
 use tokio::task::JoinSet;
 
 use super::{AssetError, Digest, LIST_MAX};
 use crate::chain::chain;
 use crate::files::Coming;
+use crate::hub_http::asked;
+use crate::proof::{ProofError, Shown};
 
 /// So long the hub may take until it begins to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
@@ -31,7 +32,7 @@ pub struct Hub {
     /// The way to it.
     pub way: PathConfig,
     /// What the device shows.
-    pub token: Arc<dyn Fn() -> io::Result<Token> + Send + Sync>,
+    pub shows: Arc<dyn Fn() -> Result<Shown, ProofError> + Send + Sync>,
 }
 
 impl fmt::Debug for Hub {
@@ -79,16 +80,17 @@ impl Hub {
         let uri: Uri = format!("{}{path}", self.at.trim_end_matches('/'))
             .parse()
             .map_err(io::Error::other)?;
-        let secure = uri.scheme_str() == Some("https");
-        let name = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-        let host = name
-            .parse()
-            .map_or_else(|_| Host::Name(name.to_owned()), Host::Address);
-        let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let protocol = if secure { "https" } else { "http" };
-        let ask = Ask::new(protocol, host, Some(port), Transport::Tcp);
+        let (ask, secure) = asked(&uri).map_err(io::Error::other)?;
+        let mut way = self.way.clone();
+        let token = match (self.shows)().map_err(io::Error::other)? {
+            Shown::Token(token) => Some(token),
+            Shown::Certificate(identity) => {
+                way.client_identity = Some(identity);
+                None
+            }
+        };
         // Of its own, since networks, name servers and proxies change.
-        let way = Path::new(self.way.clone()).map_err(|error| io::Error::other(chain(&error)))?;
+        let way = Path::new(way).map_err(|error| io::Error::other(chain(&error)))?;
         let stream = outgate_probe::open(&ask, &way, secure).await;
         let stream = stream.map_err(|trouble| io::Error::other(trouble.to_string()))?;
         let (mut requests, connection) = http1::handshake(TokioIo::new(stream))
@@ -102,13 +104,14 @@ impl Hub {
         let mut request = Request::new(Empty::<Bytes>::new());
         let authority = uri.authority().map(http::uri::Authority::as_str);
         let authority = HeaderValue::from_str(authority.unwrap_or_default());
-        let token = (self.token)()?;
-        let mut shown = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
-            .map_err(io::Error::other)?;
-        shown.set_sensitive(true);
         let fields = request.headers_mut();
         fields.insert(HOST, authority.map_err(io::Error::other)?);
-        fields.insert(AUTHORIZATION, shown);
+        if let Some(token) = token {
+            let mut shown = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
+                .map_err(io::Error::other)?;
+            shown.set_sensitive(true);
+            fields.insert(AUTHORIZATION, shown);
+        }
         *request.uri_mut() = uri
             .path_and_query()
             .map(|path| path.as_str())

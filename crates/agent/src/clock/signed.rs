@@ -5,17 +5,16 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper_util::rt::TokioIo;
-use outgate_probe::{Ask, Host, Path, PathConfig, Shown, Transport, Trust};
+use http_body_util::Empty;
+use outgate_probe::{Ask, Path, PathConfig, Shown, Trust};
 use outgate_wire::signed_time::{
     ANSWER_MAX, KEY_LEN, NONCE_LEN, PATH, SignedTime, nonce_text, signed,
 };
 use ring::signature::{ED25519, UnparsedPublicKey};
 use time::OffsetDateTime;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Reading, words::moment};
+use crate::hub_http::{self, exchange};
 use crate::queue::up;
 
 /// How long the hub may take to answer.
@@ -62,10 +61,13 @@ pub(super) async fn ask(
     getrandom::fill(&mut nonce).map_err(|error| error.to_string())?;
     let request = request(&uri, &nonce)?;
     let began = up();
-    let answered = tokio::time::timeout(PATIENCE, exchange(stream, request)).await;
-    let body = answered.map_err(|_| "the hub does not answer in time")??;
+    let answered = tokio::time::timeout(PATIENCE, exchange(stream, request, ANSWER_MAX)).await;
+    let answer = answered.map_err(|_| "the hub does not answer in time")??;
+    if answer.status() != StatusCode::OK {
+        return Err(format!("the hub answers {}", answer.status()));
+    }
     let ended = up();
-    let now = verified(&body, &nonce, key)?;
+    let now = verified(answer.body(), &nonce, key)?;
     is_valid_at(&shown, now)?;
     let took = ended.saturating_sub(began);
     Ok(Reading {
@@ -78,17 +80,10 @@ pub(super) async fn ask(
 
 /// The host and port, and who may vouch for it.
 fn asked(hub: &Hub, uri: &http::Uri) -> Result<Ask, String> {
-    if uri.scheme_str() != Some("https") {
+    let (mut ask, secure) = hub_http::asked(uri)?;
+    if !secure {
         return Err("the hub is on this machine, without TLS".to_owned());
     }
-    let host = uri.host().ok_or("the hub's address has no host")?;
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let host = match bare.parse() {
-        Ok(address) => Host::Address(address),
-        Err(_) => Host::Name(bare.to_owned()),
-    };
-    let port = uri.port_u16().unwrap_or(443);
-    let mut ask = Ask::new("https", host, Some(port), Transport::Tcp);
     if !hub.pins.is_empty() {
         ask.tls.trust = Trust::Pinned(hub.pins.clone());
     }
@@ -103,29 +98,6 @@ fn request(uri: &http::Uri, nonce: &[u8; NONCE_LEN]) -> Result<Request<Empty<Byt
         .header(header::HOST, authority)
         .body(Empty::new())
         .map_err(|error| error.to_string())
-}
-
-async fn exchange(
-    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    request: Request<Empty<Bytes>>,
-) -> Result<Bytes, String> {
-    let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-    let (mut sender, connection) = shaken.map_err(|error| error.to_string())?;
-    let asking = async {
-        let answer = sender.send_request(request).await;
-        let answer = answer.map_err(|error| error.to_string())?;
-        if answer.status() != StatusCode::OK {
-            return Err(format!("the hub answers {}", answer.status()));
-        }
-        let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
-        Ok(body.map_err(|error| error.to_string())?.to_bytes())
-    };
-    tokio::pin!(asking);
-    tokio::select! {
-        answered = &mut asking => answered,
-        // What has come before it ended is still there.
-        _ = connection => asking.await,
-    }
 }
 
 /// The time in an answer, if it is to this question and the hub's.

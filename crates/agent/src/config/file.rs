@@ -12,7 +12,7 @@ use super::names::WrittenNames;
 use super::page::WrittenPage;
 use super::ping::WrittenPing;
 use super::ssh::{self, WrittenSsh};
-use super::{Config, ConfigError, DEFAULT_DATA, Local, Product, Proxy, Queue};
+use super::{Config, ConfigError, DEFAULT_DATA, Local, Product, Proof, Proxy, Queue};
 use super::{assets, neighbours};
 
 const MEBIBYTE: u64 = 1024 * 1024;
@@ -29,7 +29,9 @@ const QUEUE_HOURS: u64 = 30 * 24;
 pub(super) struct File {
     hub: String,
     authority: Option<PathBuf>,
-    token_file: PathBuf,
+    token_file: Option<PathBuf>,
+    certificate_file: Option<PathBuf>,
+    key_file: Option<PathBuf>,
     data: Option<PathBuf>,
     product: Option<WrittenProduct>,
     #[serde(default)]
@@ -88,11 +90,12 @@ impl File {
         if !is_address(&self.hub) {
             return wrong("hub", "one like https://hub.example:8443");
         }
+        let proof = Proof::checked(self.token_file, self.certificate_file, self.key_file)?;
         Ok(Config {
             ssh: ssh::checked(self.ssh, self.data.as_deref())?,
             hub: self.hub,
             authority: self.authority,
-            token_file: self.token_file,
+            proof,
             proxy: self.proxy.checked()?,
             data: self.data.unwrap_or_else(|| DEFAULT_DATA.into()),
             product: self.product.map(|product| Product {

@@ -15,7 +15,7 @@ fn refused(text: &str) -> String {
 #[test]
 fn the_least_configuration_is_a_hub_and_a_token() {
     let config = Config::parse(LEAST).unwrap();
-    assert_eq!(config.token_file, PathBuf::from("token"));
+    assert_eq!(config.proof, Proof::Token("token".into()));
     assert_eq!(config.data, PathBuf::from(DEFAULT_DATA));
     assert_eq!(config.queue.bytes, 256 * 1024 * 1024);
     assert_eq!(config.local.socket, None);
@@ -47,8 +47,22 @@ fn a_device_goes_to_its_hub_over_tls_or_stays_on_its_machine() {
 }
 
 #[test]
-fn a_device_without_a_token_is_none() {
-    assert!(refused("hub = \"https://hub.example\"\n").contains("token-file"));
+fn a_device_has_a_token_or_a_certificate_with_its_key() {
+    let hub = "hub = \"https://hub.example\"\n";
+    for wrong in [
+        "",
+        "certificate-file = \"c\"\n",
+        "key-file = \"k\"\n",
+        "token-file = \"t\"\ncertificate-file = \"c\"\nkey-file = \"k\"\n",
+    ] {
+        assert_eq!(refused(&format!("{hub}{wrong}")), "token-file", "{wrong}");
+    }
+    let certificate = format!("{hub}certificate-file = \"c\"\nkey-file = \"k\"\n");
+    let proof = Proof::Certificate {
+        certificate: "c".into(),
+        key: "k".into(),
+    };
+    assert_eq!(Config::parse(&certificate).unwrap().proof, proof);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::driver::{Plan, Told};
 use super::way::Way;
 use super::{Dial, Down};
 use crate::chain::chain;
+use crate::proof::Shown;
 
 /// How long the client may be silent by itself: for ever, since the link asks, at times of its own.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -90,14 +91,18 @@ impl Climb {
 
 /// A client of the hub at a URL that connects once, by a way of its own.
 pub(super) fn client(plan: &Plan, hub: &str, rungs: &[Transport]) -> Result<Client, String> {
-    let path = Path::new(plan.way.clone()).map_err(|error| chain(&error))?;
-    let token = plan.token.clone();
-    let built = Client::builder(hub)
+    let mut way = plan.way.clone();
+    let mut builder = Client::builder(hub);
+    match (plan.shows)().map_err(|error| chain(&error))? {
+        Shown::Token(token) => builder = builder.token(token),
+        Shown::Certificate(identity) => way.client_identity = Some(identity),
+    }
+    let path = Path::new(way).map_err(|error| chain(&error))?;
+    let built = builder
         .connect(Way {
             path,
             clock: plan.clock.clone(),
         })
-        .token_factory(move || std::future::ready(token()))
         .transports_in_order(rungs)
         .retry(Policy::Never)
         .keep_alive(NEVER)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outgate_probe::PathConfig;
-use outgate_signalr_client::{BadUrl, Client, Token, Transport};
+use outgate_signalr_client::{BadUrl, Client, Transport};
 use outgate_wire::agent::Alive;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -18,6 +18,7 @@ use super::kept::Kept;
 use super::memory::Network;
 use super::{Dial, Down, Link, Output, Settings, column};
 use crate::clock::Keeper;
+use crate::proof::{ProofError, Shown};
 use crate::status::{Board, LinkState};
 
 /// How often it is looked whether the device is on another network.
@@ -33,7 +34,7 @@ pub struct Plan {
     /// The way to it: proxies, trust, resolver, clock.
     pub way: PathConfig,
     /// What the device shows; asked for before each connection, so that it may change.
-    pub token: Arc<dyn Fn() -> std::io::Result<Token> + Send + Sync>,
+    pub shows: Arc<dyn Fn() -> Result<Shown, ProofError> + Send + Sync>,
     /// What the link keeps to.
     pub settings: Settings,
     /// Has everything handled that the hub may call. Two connections may be up for a while, and the
@@ -56,6 +57,17 @@ pub struct Driven {
     tell: mpsc::Sender<Told>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
+}
+
+/// Tells that what the device shows has changed.
+#[derive(Debug)]
+pub(crate) struct Changer(mpsc::Sender<Told>);
+
+impl Changer {
+    pub(crate) async fn on_change(&self) {
+        // Whoever has ended needs to know nothing.
+        let _ = self.0.send(Told::Change).await;
+    }
 }
 
 /// What is told to the driver.
@@ -98,20 +110,23 @@ impl Driven {
 
     /// What the device shows has changed: whoever was refused tries again at once.
     pub async fn on_change(&self) {
-        // Whoever has ended needs to know nothing.
-        let _ = self.tell.send(Told::Change).await;
+        self.changer().on_change().await;
     }
 
     /// Tells again and again that what has failed for the dates of certificates may go well now.
     pub fn on_time(&self, clock: Keeper) -> impl Future<Output = ()> + Send + use<> {
-        let tell = self.tell.clone();
+        let changer = self.changer();
         async move {
             loop {
                 clock.retry().await;
-                // Whoever has ended needs to know nothing.
-                let _ = tell.send(Told::Change).await;
+                changer.on_change().await;
             }
         }
+    }
+
+    /// Who tells what [`Driven::on_change`] does.
+    pub(crate) fn changer(&self) -> Changer {
+        Changer(self.tell.clone())
     }
 
     /// Ends the connection in good order, within a few seconds.

@@ -8,6 +8,7 @@ use outgate_agent::link::Settings;
 use outgate_agent::link::beat::Bounds;
 use outgate_agent::link::driver::{Driven, Plan, start};
 use outgate_agent::link::memory::Network;
+use outgate_agent::proof::Shown;
 use outgate_agent::status::{Board, LinkState, RungState, Status};
 use outgate_core::identity::Actor;
 use outgate_probe::{PathConfig, ResolverChoice};
@@ -69,7 +70,10 @@ impl Stage {
                 resolver: ResolverChoice::At(Vec::new()),
                 ..PathConfig::default()
             },
-            token: Arc::new(move || Ok(Token::new(token.lock().unwrap().clone()))),
+            shows: Arc::new(move || {
+                let token = Token::new(token.lock().unwrap().clone());
+                Ok(Shown::Token(token))
+            }),
             settings: Settings {
                 hold: Duration::from_millis(200),
                 answer: Duration::from_secs(4),

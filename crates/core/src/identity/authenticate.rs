@@ -228,6 +228,14 @@ impl Held {
         }
     }
 
+    /// Who it made its holder up to its end, if that is over at `now`.
+    pub(super) fn judge_at_its_end(mut self, now: Timestamp) -> Result<Identified, Refusal> {
+        let end = self.expires.take();
+        let mut identified = self.judge(now)?;
+        identified.expires = end;
+        Ok(identified)
+    }
+
     /// Who it makes its holder at `now`.
     pub(super) fn judge(self, now: Timestamp) -> Result<Identified, Refusal> {
         match self.state {

@@ -1,5 +1,6 @@
 //! What a device's certificate says of itself, before anybody believes it.
 
+use rcgen::{PublicKeyData as _, SubjectPublicKeyInfo};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
@@ -25,6 +26,8 @@ pub(super) struct Leaf {
     pub(super) subject: String,
     /// Which devices it may be of: its common name first, then its other DNS names.
     pub(super) names: Vec<DeviceId>,
+    /// Its key: the whole subjectPublicKeyInfo in DER.
+    spki: Vec<u8>,
     not_before: Timestamp,
     /// Until when it is valid.
     pub(super) not_after: Timestamp,
@@ -45,11 +48,17 @@ impl Leaf {
             thumbprint: thumbprint(der),
             subject: subject(&certificate),
             names: names(&certificate),
+            spki: certificate.public_key().raw.to_vec(),
             not_before: Timestamp::from_millis(
                 validity.not_before.timestamp().saturating_mul(1_000),
             ),
             not_after: Timestamp::from_millis(validity.not_after.timestamp().saturating_mul(1_000)),
         })
+    }
+
+    /// Whether it is for this key.
+    pub(super) fn is_for(&self, key: &SubjectPublicKeyInfo) -> bool {
+        key.subject_public_key_info() == self.spki
     }
 
     /// Whether it is valid at `now`, by its own dates.

@@ -66,7 +66,7 @@ impl Identity {
     }
 
     /// Makes what is to take the place of `old`.
-    fn issue_successor(
+    pub(super) fn issue_successor(
         &self,
         connection: &Connection,
         device: &DeviceId,
@@ -198,14 +198,14 @@ fn retire(
 }
 
 /// Whether the hub's own authority has signed this certificate.
-fn is_ours(connection: &Connection, id: &CredentialId) -> Result<bool, Refusal> {
+pub(super) fn is_ours(connection: &Connection, id: &CredentialId) -> Result<bool, Refusal> {
     Ok(connection
         .prepare_cached("SELECT authority IS NULL FROM credentials WHERE id = ?1")?
         .query_row([id], |row| row.get(0))?)
 }
 
 /// Revokes what an earlier rotation of `id` made, if it has not been used.
-fn withdraw_pending(
+pub(super) fn withdraw_pending(
     connection: &Connection,
     id: &CredentialId,
     now: Timestamp,

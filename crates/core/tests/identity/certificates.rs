@@ -339,7 +339,7 @@ async fn hub_certificate(hub: &Hub, device: &str, lasts: Duration) -> Vec<Vec<u8
 }
 
 /// Pins the first certificate of `chain`.
-async fn pin(hub: &Hub, device: &str, chain: &[Vec<u8>]) -> Result<Issued, Refusal> {
+pub(crate) async fn pin(hub: &Hub, device: &str, chain: &[Vec<u8>]) -> Result<Issued, Refusal> {
     let mut thumbprint = [0; 32];
     let digest = ring::digest::digest(&ring::digest::SHA256, &chain[0]);
     thumbprint.copy_from_slice(digest.as_ref());
@@ -382,13 +382,17 @@ pub(crate) fn request() -> String {
     request.unwrap().pem().unwrap()
 }
 
-fn ders(pem: &str) -> Vec<Vec<u8>> {
+pub(crate) fn ders(pem: &str) -> Vec<Vec<u8>> {
     x509_parser::pem::Pem::iter_from_buffer(pem.as_bytes())
         .map(|block| block.unwrap().contents)
         .collect()
 }
 
-async fn show(hub: &Hub, chain: &[Vec<u8>], device: Option<&str>) -> Result<Identified, Refusal> {
+pub(crate) async fn show(
+    hub: &Hub,
+    chain: &[Vec<u8>],
+    device: Option<&str>,
+) -> Result<Identified, Refusal> {
     let device = device.map(id);
     let claim = Claim::Certificate {
         chain,

@@ -12,5 +12,6 @@ mod enrol;
 mod held;
 mod hub;
 mod neighbours;
+mod renewal;
 mod revoke;
 mod under_way;

@@ -44,6 +44,10 @@ struct Things {
     access_key: CredentialId,
 }
 
+/// A key in OpenSSH's form.
+const SSH_KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAsMdkif2SN11rTtuGJodebxeImPJwj0PSoAcb9GlvcQ test";
+
 macro_rules! operations {
     ($($name:ident: |$part:ident, $actor:ident, $things:ident| $run:expr;)*) => {
         [$((stringify!($name), |core: Core, $actor: Actor, $things: Things| {
@@ -58,7 +62,7 @@ macro_rules! operations {
 }
 
 /// Every operation by which an operator changes something.
-const OPERATIONS: [Operation; 40] = operations![
+const OPERATIONS: [Operation; 41] = operations![
     call: |c, a, _t| async {
         let (device, method) = (id("till-1"), "reboot".to_owned());
         let asked = c.calls.call(a, &device, method, String::new(), Bytes::new(), HOUR / 60);
@@ -101,6 +105,7 @@ const OPERATIONS: [Operation; 40] = operations![
         c.identity.rotate(a, &id("till-1"), &t.credential, None, HOUR).await?;
         c.webhooks.rotate(a, &t.webhook, HOUR).await
     };
+    sign_ssh: |c, a, _t| c.identity.sign_ssh(a, &id("till-1"), ("service", SSH_KEY), HOUR);
     create_service: |c, a, _t| c.identity.create_service(a, id("wms"), Scope::All);
     create_site: |c, a, _t| c.identity.create_site(a, id("mill"), "The mill".to_owned());
     rename_site: |c, a, _t| c.identity.rename_site(a, &id("shop"), "New".to_owned(), None);
@@ -132,7 +137,7 @@ const OPERATIONS: [Operation; 40] = operations![
 ];
 
 /// Those by which an operator only looks at something.
-const LOOKS: [&str; 18] = [
+const LOOKS: [&str; 19] = [
     "access_keys",
     // Whether an asset may be made, before anything of it is taken.
     "begin",

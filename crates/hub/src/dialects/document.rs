@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 use utoipa::openapi::OpenApi;
 
-use super::{assets, device, otlp, push};
+use super::{assets, device, otlp, push, renewal};
 use crate::api::{Frame, add_problems, framed, never_null, operations_mut};
 
 /// What the document begins with.
@@ -18,12 +18,13 @@ Devices enrol by `POST /api/enrol`, which is in the document of the hub's admini
 `/api/openapi.json`.";
 
 /// The groups of operations.
-const TAGS: [(&str, &str); 6] = [
+const TAGS: [(&str, &str); 7] = [
     ("twin", "What the device is wanted to be, and is"),
     ("events", "What the device says"),
     ("commands", "What the device is to do"),
     ("assets", "Files that the device holds a copy of"),
     ("logs", "What the device logs"),
+    ("certificate", "What the device proves itself by"),
     ("push", "How the device is reached while it is away"),
 ];
 
@@ -36,6 +37,7 @@ pub fn document() -> Value {
         assets::routes().into_openapi(),
         otlp::routes().into_openapi(),
         push::routes().into_openapi(),
+        renewal::routes().into_openapi(),
     ] {
         described.merge(part);
     }

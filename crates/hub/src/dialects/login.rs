@@ -13,11 +13,11 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use outgate_core::Core;
 use outgate_core::id::{DeviceId, ServiceId};
-use outgate_core::identity::{Claim, Identified, Principal};
+use outgate_core::identity::{Claim, Identified, Issued, Principal};
 use outgate_core::limits::Attempt;
 use outgate_core::refusal::Refusal;
 use outgate_core::secret::Secret;
-use outgate_door::Facts;
+use outgate_door::{Facts, TlsFacts};
 use zeroize::Zeroizing;
 
 /// What a service's user name begins with.
@@ -137,6 +137,29 @@ pub(crate) async fn anyone_over_http(
     anyone(core, Shown::Password(user, password), facts).await
 }
 
+/// Another certificate for the key of the one that is shown below, which may have ended.
+///
+/// # Errors
+/// [`Refusal::Limited`] when too many logins from there have failed; what
+/// [`outgate_core::identity::Identity::renew`] refuses with.
+pub(crate) async fn renewed(core: &Core, facts: &Facts, request: &str) -> Result<Issued, Refusal> {
+    let tls = facts.tls.as_ref().ok_or(Refusal::Unauthenticated)?;
+    if tls.client_chain.is_empty() {
+        return Err(Refusal::Unauthenticated);
+    }
+    let attempt = Attempt::new(facts.peer.ip(), None);
+    core.failed_logins.check(&attempt)?;
+    let renewed = core.identity.renew(&chain_of(tls), request).await;
+    if let Err(Refusal::Unauthenticated) = &renewed {
+        core.failed_logins.count(&attempt)?;
+    }
+    renewed
+}
+
+fn chain_of(tls: &TlsFacts) -> Vec<Vec<u8>> {
+    tls.client_chain.iter().map(|der| der.to_vec()).collect()
+}
+
 fn no_operator(identified: Identified) -> Result<Identified, Refusal> {
     match &identified.principal {
         Principal::Device { .. } | Principal::Service { .. } => Ok(identified),
@@ -188,7 +211,7 @@ async fn by_certificate(core: &Core, user: &str, facts: &Facts) -> Result<Identi
     if tls.client_chain.is_empty() {
         return Err(Refusal::Unauthenticated);
     }
-    let chain: Vec<Vec<u8>> = tls.client_chain.iter().map(|der| der.to_vec()).collect();
+    let chain = chain_of(tls);
     let device: Option<DeviceId> = if user.is_empty() {
         None
     } else {

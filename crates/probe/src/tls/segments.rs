@@ -59,7 +59,7 @@ fn certificates_come<'a>(
 ) -> Result<impl Future<Output = bool> + Send + use<'a>, Stop> {
     let way = Way::of(run)?.in_segments(SEGMENT);
     let (ask, to_tls, address) = (run.ask, run.to_tls, run.far_address());
-    let witness = Arc::new(Witness::new(run.path.tls().provider.clone()));
+    let witness = Arc::new(Witness::new(run.path.tls().provider.clone(), None));
     let connector = TlsConnector::from(Arc::new(run.path.tls().config(&witness, alpn)?));
     let name = name.clone();
     Ok(async move {

@@ -17,6 +17,7 @@ use rustls::{
 };
 
 use super::CHAIN_MAX;
+use crate::path::ClientIdentity;
 
 /// What a server showed and asked for during one handshake.
 #[derive(Debug)]
@@ -24,12 +25,15 @@ pub(super) struct Witness {
     provider: Arc<CryptoProvider>,
     chain: Mutex<Vec<CertificateDer<'static>>>,
     client_certificate_asked: AtomicBool,
+    /// What a server is shown that asks for a certificate.
+    identity: Option<ClientIdentity>,
 }
 
 impl Witness {
-    pub(super) fn new(provider: Arc<CryptoProvider>) -> Self {
+    pub(super) fn new(provider: Arc<CryptoProvider>, identity: Option<ClientIdentity>) -> Self {
         Self {
             provider,
+            identity,
             chain: Mutex::default(),
             client_certificate_asked: AtomicBool::new(false),
         }
@@ -43,6 +47,7 @@ impl Witness {
             .clone()
     }
 
+    /// Whether the server asked for a certificate and was shown none.
     pub(super) fn client_certificate_asked(&self) -> bool {
         self.client_certificate_asked.load(Ordering::Relaxed)
     }
@@ -94,8 +99,10 @@ impl ServerCertVerifier for Witness {
 
 impl ResolvesClientCert for Witness {
     fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        self.client_certificate_asked.store(true, Ordering::Relaxed);
-        None
+        if self.identity.is_none() {
+            self.client_certificate_asked.store(true, Ordering::Relaxed);
+        }
+        self.identity.as_ref().map(ClientIdentity::certified)
     }
 
     /// Says yes, so that a server's wish is heard at all.
