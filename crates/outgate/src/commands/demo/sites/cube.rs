@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::device::Device;
+use super::device::{Device, UNHEARD};
 use super::{Site, Stage};
 use crate::commands::demo::step::{PATIENCE, Step, step, within};
 
@@ -21,7 +21,13 @@ const CUBE: &str = "cube";
 const LAPTOP: &str = "laptop";
 
 /// The flows of the product that a technician's check finds in order.
-const TO_PASS: [&str; 3] = ["diagnostics-page", "connector-page", "ping-in"];
+const TO_PASS: [&str; 5] = [
+    "diagnostics-page",
+    "connector-page",
+    "mdns",
+    "llmnr",
+    "ping-in",
+];
 
 /// The site.
 pub(super) const SITE: Site = Site {
@@ -37,7 +43,7 @@ const KIND: &str = "application/json";
 
 /// Plays the factory.
 pub(super) async fn play(stage: &Stage<'_>) -> anyhow::Result<Vec<Step>> {
-    let cube = Device::start(stage, NAME, CUBE, configuration(stage)).await?;
+    let cube = Device::start(stage, NAME, CUBE, &configuration(stage)).await?;
     let cube = Cube { stage, cube };
     Ok(vec![
         step("link", "connects, outbound only", cube.link()).await,
@@ -61,12 +67,13 @@ pub(super) async fn play(stage: &Stage<'_>) -> anyhow::Result<Vec<Step>> {
 }
 
 /// The gateway's own: on the ports of its product where it has an address to itself.
-fn configuration(stage: &Stage<'_>) -> &'static str {
+fn configuration(stage: &Stage<'_>) -> String {
+    let product = "[product]\nprofile = 'homag-cube'\n";
     if stage.ground.address(NAME, CUBE).is_some() {
-        return "[product]\nprofile = 'homag-cube'\n";
+        return format!("{product}[names]\nhost = 'cube'\nllmnr = true\n[ping]\nlimit = true\n");
     }
-    "[product]\nprofile = 'homag-cube'\n\
-     [page]\nlisten = ['127.0.0.1:0']\nconnector-listen = ['127.0.0.1:0']\n"
+    let page = "[page]\nlisten = ['127.0.0.1:0']\nconnector-listen = ['127.0.0.1:0']\n";
+    format!("{product}{UNHEARD}{page}")
 }
 
 struct Cube<'a> {
@@ -110,10 +117,16 @@ impl Cube<'_> {
         let Some(address) = self.stage.ground.address(NAME, CUBE) else {
             return self.shown().await;
         };
+        let named = |status: &Value| {
+            status["network"]["names"] == json!(["cube", "cube.local"])
+                && status["network"]["ping"]["limit"] == "on"
+        };
+        self.cube.is(named).await?;
         let mut check = Command::from(self.stage.ground.program(NAME, LAPTOP)?);
         check
             .args(["check", "homag-cube", "--from", "technician", "--json"])
             .args(["--connect-to", &format!("device::{address}:")])
+            .args(["--sample", "224.0.0.252=cube.local"])
             .kill_on_drop(true);
         let report = check.output().await.context("failed to start a check")?;
         let report: Value = serde_json::from_slice(&report.stdout)

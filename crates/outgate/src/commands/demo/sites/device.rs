@@ -23,6 +23,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long the device's software waits for a call, in seconds.
 const WAIT: u32 = 20;
 
+/// What an agent is told that is not to be heard on the machine's own networks.
+pub(super) const UNHEARD: &str = "[names]\nmdns = false\n";
+
 /// A device.
 pub(super) struct Device {
     pub(super) id: &'static str,
@@ -111,6 +114,25 @@ impl Device {
         }
     }
 
+    /// Sets a field of what the site shares.
+    pub(super) async fn shares(&self, of: &str, field: &str, what: &Value) -> anyhow::Result<()> {
+        let path = format!("/site/state/{of}/{field}");
+        self.ask(Method::PUT, &path, Some(what)).await?;
+        Ok(())
+    }
+
+    /// Waits until it reads that in a field of what the site shares.
+    pub(super) async fn reads(&self, of: &str, field: &str, what: &Value) -> anyhow::Result<()> {
+        let path = format!("/site/state?of={of}");
+        loop {
+            let shared = self.ask(Method::GET, &path, None).await?;
+            if shared["state"][of]["fields"][field]["payload"] == *what {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// Waits until the agent is connected, and gives the transport over which it is.
     pub(super) async fn is_connected(&self) -> anyhow::Result<String> {
         let status = self.is(|status| status["link"]["state"] == "connected");
@@ -146,13 +168,13 @@ impl Device {
     }
 }
 
-/// The agent's configuration. A demo on loopback is not to be heard on the machine's own networks.
+/// The agent's configuration.
 fn configuration(folder: &Path, authority: &Path, hub: std::net::SocketAddr, more: &str) -> String {
     let (folder, authority) = (folder.display(), authority.display());
     format!(
         "hub = 'https://{hub}'\nauthority = '{authority}'\ntoken-file = '{folder}/token'\n\
          data = '{folder}/data'\n[proxy]\nurl = 'none'\n[local]\nsocket = '{folder}/agent.sock'\n\
-         [names]\nmdns = false\n{more}"
+         {more}"
     )
 }
 

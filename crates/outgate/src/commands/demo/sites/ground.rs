@@ -94,6 +94,14 @@ impl Ground {
         }
     }
 
+    /// Pulls or plugs in a host's cable, where there are cables.
+    pub(super) fn plug(&self, site: &str, host: &str, plugged: bool) -> anyhow::Result<()> {
+        if let Self::Town(town) = self {
+            town.plug(site, host, plugged)?;
+        }
+        Ok(())
+    }
+
     /// Cuts a site off from the internet, or connects it again.
     pub(super) fn connect(&self, site: &str, connected: bool) -> anyhow::Result<()> {
         match self {
