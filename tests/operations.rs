@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use outgate_standin::Authority;
 use serde_json::Value as Json;
 
+use crate::administration::SSH_KEY;
 use crate::device::Device;
 use crate::documents::root;
 use crate::hub::Hub;
@@ -181,6 +182,8 @@ fn devices(hub: &Hub) {
     assert!(hub.run("logs till-2 --since 1h").status.success());
     hub.get("device policy till-2 own-subtree");
     hub.get("device authority");
+    std::fs::write(hub.file("id.pub"), SSH_KEY).expect("a file");
+    hub.get("device ssh-certificate till-2 --user service --key id.pub");
     let issued = hub.get("device credential till-2 --token test");
     let credential = text(&issued["issued"][0]["credential"]["id"]);
     let token = text(&issued["issued"][0]["given"]["token"]);

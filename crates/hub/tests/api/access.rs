@@ -27,10 +27,15 @@ fn body(operation: &str) -> Value {
         "advance_consumer" => json!({"place": 0}),
         "put_asset" => json!("a logo"),
         "add_authority" => json!({"certificate": ""}),
+        "sign_ssh_certificate" => json!({"account": "service", "key": SSH_KEY, "lasts": 60}),
         without if WITHOUT_BODY.contains(&without) => Value::Null,
         other => panic!("{other} is new: say what its body is"),
     }
 }
+
+/// A public key in OpenSSH's form.
+const SSH_KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAsMdkif2SN11rTtuGJodebxeImPJwj0PSoAcb9GlvcQ test";
 
 /// Writing operations that take no body.
 const WITHOUT_BODY: [&str; 20] = [
