@@ -47,6 +47,8 @@ pub struct Timekeeper {
     /// What the disk has of that.
     kept: OffsetDateTime,
     told: Option<Told>,
+    /// What the hub has told last in this run.
+    hub: Option<Told>,
     state: State,
     round: u64,
     /// When the last round began.
@@ -65,8 +67,14 @@ pub struct Timekeeper {
 
 #[derive(Debug)]
 enum State {
-    Asking { at: usize },
-    Waiting { until: Duration },
+    Asking {
+        at: usize,
+    },
+    /// From then on the sources are asked, from this one on.
+    Waiting {
+        until: Duration,
+        from: usize,
+    },
 }
 
 impl Timekeeper {
@@ -84,7 +92,11 @@ impl Timekeeper {
             floor: kept.map_or(earliest, |kept| kept.max(earliest)),
             kept: kept.unwrap_or(OffsetDateTime::UNIX_EPOCH),
             told: None,
-            state: State::Waiting { until: machine.up },
+            hub: None,
+            state: State::Waiting {
+                until: machine.up,
+                from: 0,
+            },
             round: 0,
             asked: None,
             wait: SOON,
@@ -162,20 +174,20 @@ impl Timekeeper {
         let look = self.looked + LOOK_EVERY;
         match self.state {
             State::Asking { .. } => look,
-            State::Waiting { until } => look.min(until),
+            State::Waiting { until, .. } => look.min(until),
         }
     }
 
     /// The machine's clocks say this by now.
     pub fn handle_timeout(&mut self, machine: Machine) {
         self.look(machine);
-        if let State::Waiting { until } = self.state
+        if let State::Waiting { until, from } = self.state
             && until <= machine.up
         {
             if self.heard_the_hub(machine.up) {
                 self.wait_for(AGAIN, machine.up);
             } else {
-                self.begin(0, machine.up);
+                self.begin(from, machine.up);
             }
         }
     }
@@ -327,6 +339,10 @@ impl Timekeeper {
         let is_hub = told.by.is_hub();
         let earliest = told.began + machine.up - told.error;
         self.told = Some(told.clone());
+        if is_hub {
+            // Kept whoever tells the time later: what differs from it is not believed.
+            self.hub = Some(told.clone());
+        }
         self.outputs.push_back(Output::Told(told));
         // Nobody has proved to be an NTP server, and one that is years ahead would shut out the right
         // time for ever.
@@ -368,7 +384,7 @@ impl Timekeeper {
 
     /// Nor one that differs from what the hub has said in this run of the machine.
     fn objection_by_hub(&self, reading: &Reading, machine: Machine) -> Option<String> {
-        let hub = self.told.as_ref().filter(|told| told.by.is_hub())?;
+        let hub = self.hub.as_ref()?;
         let drift = machine.up.saturating_sub(hub.at) * DRIFT / 1_000_000;
         let apart = (reading.began - hub.began).unsigned_abs();
         (apart > NEAR + drift + reading.error + hub.error).then(|| {
@@ -381,19 +397,24 @@ impl Timekeeper {
     }
 
     fn heard_the_hub(&self, up: Duration) -> bool {
-        let told = self.told.as_ref();
-        told.is_some_and(|told| told.by.is_hub() && up.saturating_sub(told.at) < HUB_LASTS)
+        let hub = self.hub.as_ref();
+        hub.is_some_and(|hub| up.saturating_sub(hub.at) < HUB_LASTS)
     }
 
     /// Begins to ask, unless somebody is being asked; soon, if that was just done.
     fn begin_if_quiet(&mut self, from: usize, up: Duration) {
-        let State::Waiting { until } = self.state else {
+        let State::Waiting {
+            until,
+            from: postponed,
+        } = self.state
+        else {
             return;
         };
         match self.asked.map(|asked| asked + BETWEEN) {
             Some(earliest) if up < earliest => {
                 self.state = State::Waiting {
                     until: until.min(earliest),
+                    from: from.max(postponed),
                 };
             }
             Some(_) | None => self.begin(from, up),
@@ -416,7 +437,10 @@ impl Timekeeper {
     }
 
     fn wait_for(&mut self, wait: Duration, up: Duration) {
-        self.state = State::Waiting { until: up + wait };
+        self.state = State::Waiting {
+            until: up + wait,
+            from: 0,
+        };
     }
 }
 
