@@ -4,6 +4,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::ConfigError;
@@ -29,6 +30,9 @@ const MAX_USER: usize = 32;
 /// The most addresses to listen on.
 const MAX_ADDRESSES: usize = 4;
 
+/// The most networks that are named.
+const MAX_NETWORKS: usize = 16;
+
 /// The SSH switch, where a device has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ssh {
@@ -42,6 +46,8 @@ pub struct Ssh {
     pub most: Duration,
     /// Where it listens then.
     pub listen: Vec<SocketAddr>,
+    /// Networks from which it is reached beside those that the device is a part of.
+    pub networks: Vec<IpNet>,
     /// Whether who is logged in may have connections forwarded.
     pub forwarding: bool,
     /// OpenSSH's server.
@@ -69,6 +75,8 @@ pub(super) struct WrittenSsh {
     authority: Option<PathBuf>,
     max_minutes: Option<u64>,
     listen: Option<Vec<SocketAddr>>,
+    #[serde(default)]
+    networks: Vec<IpNet>,
     #[serde(default)]
     forwarding: bool,
     program: Option<PathBuf>,
@@ -116,6 +124,13 @@ impl WrittenSsh {
         if !(1..=MAX_ADDRESSES).contains(&listen.len()) {
             return wrong("ssh.listen", "1 to 4 addresses, as [\"192.0.2.7:22\"]");
         }
+        let is_network = |network: &IpNet| network.prefix_len() > 0;
+        if self.networks.len() > MAX_NETWORKS || !self.networks.iter().all(is_network) {
+            return wrong(
+                "ssh.networks",
+                "at most 16 networks of the site, and not the whole internet",
+            );
+        }
         let minutes = self.max_minutes.unwrap_or(MAX_MINUTES);
         let minutes = within("ssh.max-minutes", minutes, 1..=12 * 60)?;
         Ok(Ssh {
@@ -124,6 +139,7 @@ impl WrittenSsh {
             certificates,
             most: Duration::from_secs(minutes * MINUTE),
             listen,
+            networks: self.networks,
             forwarding: self.forwarding,
             program,
         })
@@ -218,6 +234,7 @@ mod tests {
             ("ssh.max-minutes", "max-minutes = 0"),
             ("ssh.max-minutes", "max-minutes = 721"),
             ("ssh.listen", "listen = []"),
+            ("ssh.networks", "networks = [\"0.0.0.0/0\"]"),
         ] {
             let refused = parse(&format!("users = [\"u\"]\n{text}"));
             assert_eq!(refused.unwrap_err(), key, "{text}");

@@ -7,13 +7,13 @@
 mod attempts;
 mod check;
 pub mod code;
-mod doors;
+pub(crate) mod doors;
 mod examination;
 mod frame;
 mod guard;
 mod host;
 pub mod kept;
-mod lan;
+pub(crate) mod lan;
 mod login;
 pub mod password;
 mod remote;
@@ -88,7 +88,7 @@ struct Site {
     attempts: Mutex<Attempts>,
     visits: Mutex<Visits>,
     /// Who may compare a password.
-    verifying: Semaphore,
+    verifying: Arc<Semaphore>,
     /// The SSH switch, if the device has one.
     ssh: Option<Switch>,
 }
@@ -160,7 +160,7 @@ impl Pages {
             checks,
             attempts: Mutex::default(),
             visits: Mutex::default(),
-            verifying: Semaphore::new(1),
+            verifying: Arc::new(Semaphore::new(1)),
             ssh: None,
         };
         Self {

@@ -77,7 +77,7 @@ fn everywhere(port: u16) -> SocketAddr {
 
 /// Listens there; where every address is meant, over both versions of IP, or over IPv4 alone on a
 /// machine without the other.
-pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     match bind(address) {
         Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED => {
             bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())))

@@ -8,7 +8,7 @@ use nix::net::if_::InterfaceFlags;
 
 /// Whether somebody is near: on this machine, on a network that it is a part of, or on one that the
 /// configuration names.
-pub(super) fn is_near(peer: IpAddr, own: &[IpNet], further: &[IpNet]) -> bool {
+pub(crate) fn is_near(peer: IpAddr, own: &[IpNet], further: &[IpNet]) -> bool {
     let peer = peer.to_canonical();
     peer.is_loopback()
         || own
@@ -19,7 +19,7 @@ pub(super) fn is_near(peer: IpAddr, own: &[IpNet], further: &[IpNet]) -> bool {
 
 /// The networks that this machine is a part of. One that leads to a single other end (a tunnel, a
 /// modem) is none of the site's.
-pub(super) fn own() -> Vec<IpNet> {
+pub(crate) fn own() -> Vec<IpNet> {
     let found = match getifaddrs() {
         Ok(found) => found,
         Err(error) => {

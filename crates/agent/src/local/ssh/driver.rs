@@ -18,6 +18,7 @@ use super::{SwitchError, said};
 use crate::chain::chain;
 use crate::clock::Keeper;
 use crate::device::Device;
+use crate::local::page::{doors, lan};
 use crate::status::{self, SshState, Trouble};
 
 /// The most connections at a time. One takes a process, and whoever has not logged in is given half a
@@ -135,7 +136,7 @@ impl Driver {
         self.sshd.prepare().await?;
         let mut listeners = Vec::new();
         for address in &self.sshd.config().listen {
-            let listening = TcpListener::bind(address).await;
+            let listening = doors::listen(*address);
             let listener = listening.map_err(|source| SwitchError::listen(*address, source))?;
             listeners.push(listener);
         }
@@ -159,6 +160,12 @@ impl Driver {
 
     /// Lets somebody speak with OpenSSH's server, if there is room.
     fn admit(&mut self, stream: TcpStream, from: SocketAddr) {
+        if !lan::is_near(from.ip(), &lan::own(), &self.sshd.config().networks) {
+            self.note(&format!(
+                "{from} was sent away: it is not on the local network"
+            ));
+            return;
+        }
         if self.connections.len() >= MAX_CONNECTIONS {
             self.note(&format!(
                 "{from} was sent away: there are {MAX_CONNECTIONS} connections"

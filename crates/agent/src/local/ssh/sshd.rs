@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use tokio::io::{AsyncRead, AsyncReadExt as _, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt as _, copy};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
@@ -26,6 +26,8 @@ use crate::config::{self, Certificates};
 /// Its files in the folder.
 const CONFIGURATION: &str = "sshd_config";
 const HOST_KEY: &str = "host_key";
+/// The same while it is made.
+const NEW_KEY: &str = "host_key.new";
 const HOST_KEY_PUBLIC: &str = "host_key.pub";
 
 /// Where it wants a folder that is empty, when it is run by root; Debian's is made with its service,
@@ -101,11 +103,19 @@ impl Sshd {
     }
 
     async fn make_key(&self, key: &Path) -> Result<(), SwitchError> {
+        // Beside its place, so that it is there whole or not at all, whenever the power fails.
+        let new = self.folder.join(NEW_KEY);
+        let _ = fs::remove_file(&new);
         let mut command = Command::new("ssh-keygen");
         command.args(["-q", "-t", "ed25519", "-N", "", "-C", "outgate", "-f"]);
-        let made = within(command.arg(key)).await;
+        let made = within(command.arg(&new)).await;
         match made {
-            Ok(made) if made.status.success() => Ok(()),
+            Ok(made) if made.status.success() => {
+                let public = self.folder.join(HOST_KEY_PUBLIC);
+                let placed = place(&self.folder.join(format!("{NEW_KEY}.pub")), &public);
+                let placed = placed.and_then(|()| place(&new, key));
+                placed.map_err(|source| SwitchError::Folder(Arc::new(source)))
+            }
             Ok(made) => Err(SwitchError::Server(said(&made))),
             Err(error) => Err(SwitchError::Server(format!(
                 "ssh-keygen, which makes its key, does not start: {error}"
@@ -227,8 +237,16 @@ Subsystem sftp internal-sftp
     }
 }
 
+/// Puts a file that was made beside its place there, and on the disk.
+fn place(made: &Path, at: &Path) -> io::Result<()> {
+    fs::File::open(made)?.sync_all()?;
+    fs::rename(made, at)?;
+    at.parent()
+        .map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
+}
+
 /// Carries what both ends say. When that is to be over, gives the processes of the session, and both
-/// have lost their connection.
+/// have lost their connection; likewise when the other end has gone.
 async fn carry(
     child: &mut Child,
     mut stream: TcpStream,
@@ -241,14 +259,18 @@ async fn carry(
         let _ = over.wait_for(|over| *over).await;
         number.map(Processes::below)
     };
-    let mut carrying = pin!(copy_bidirectional(&mut stream, &mut ours));
+    let ((mut heard, mut told), (mut said, mut asked)) = (stream.split(), ours.split());
+    let mut up = pin!(copy(&mut heard, &mut asked));
+    let mut down = pin!(copy(&mut said, &mut told));
     tokio::select! {
-        // It is a connection that was cut then; there is nothing to be done about it.
-        _ = &mut carrying => None,
+        // Looked at before it learns that nobody is there any more: what it leaves behind then has
+        // no parent by which it would be found.
+        _ = &mut up => number.map(Processes::below),
+        _ = &mut down => None,
         processes = is_over => processes,
         _ = child.wait() => {
             // For its last words.
-            let _ = tokio::time::timeout(GRACE, &mut carrying).await;
+            let _ = tokio::time::timeout(GRACE, &mut down).await;
             None
         }
     }
