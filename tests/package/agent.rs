@@ -3,6 +3,7 @@
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::Instant;
 
 use outgate_testbed::Ends;
 use serde_json::{Value as Json, json};
@@ -117,7 +118,10 @@ impl<'a> Agent<'a> {
 
     /// Waits until systemd has heard something that begins so.
     pub(crate) fn says(&self, beginning: &str) {
-        while !self.hears().starts_with(beginning) {}
+        let give_up = Instant::now() + PATIENCE;
+        while !self.hears().starts_with(beginning) {
+            assert!(Instant::now() < give_up, "{beginning}: {}", self.log());
+        }
     }
 
     /// Tells it to go, and waits until it has gone.

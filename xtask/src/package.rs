@@ -73,9 +73,12 @@ pub(crate) fn make(workspace: &Workspace, peers: &Peers) -> Result<Package> {
     if let Some(reason) = peers.lack(&NEEDS) {
         return Ok(Package::Missing(reason));
     }
+    let moment = moment(&workspace.root)?;
     run::shown(
         workspace
             .cargo()
+            // The agent knows by it that it cannot be earlier.
+            .env("SOURCE_DATE_EPOCH", &moment)
             .args(["build", "--package", "outgate", "--profile", PROFILE])
             .args(FEATURES)
             .args(locked()),
@@ -91,7 +94,6 @@ pub(crate) fn make(workspace: &Workspace, peers: &Peers) -> Result<Package> {
     run::quietly(Command::new("gzip").arg("-9nf").arg(built.join("NOTICES")))?;
     let folder = workspace.target.join("package");
     fs::create_dir_all(&folder).with_context(|| format!("failed to make {}", folder.display()))?;
-    let moment = moment(&workspace.root)?;
     let [first, second] = ["outgate-agent.deb", "outgate-agent-again.deb"].map(|name| {
         let file = folder.join(name);
         let mut cargo_deb = Command::new(peers.cargo_program("cargo-deb"));

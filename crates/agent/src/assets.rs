@@ -188,7 +188,9 @@ impl Assets {
             }
             let why = match self.ask_hub(digest, name).await {
                 Ok(()) => return Ok(()),
-                Err(why @ (AssetError::TooLarge | AssetError::Disk(_))) => return Err(why),
+                Err(why @ (AssetError::Unknown | AssetError::TooLarge | AssetError::Disk(_))) => {
+                    return Err(why);
+                }
                 Err(why) => why,
             };
             // Somebody may have it from before.

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use zeroize::Zeroizing;
 
+use crate::chain::chain;
 use crate::config::{self, Config};
 use crate::disk;
 
@@ -115,7 +116,7 @@ impl Proof {
     }
 
     /// The certificate that is shown, if it is one: the configured one, or that which the hub has
-    /// given for the same key, whichever ends later.
+    /// given for the same key, whichever is newer.
     pub(crate) fn held(&self) -> Result<Option<Held>, ProofError> {
         let config::Proof::Certificate { certificate, key } = &self.kind else {
             return Ok(None);
@@ -125,10 +126,13 @@ impl Proof {
             return Ok(Some(given));
         }
         Ok(Some(match read(&self.renewed, key) {
-            Ok(renewed) if renewed.life.until > given.life.until => renewed,
-            // Of another key, which has been replaced since then.
-            Ok(_) | Err(ProofError::Certificate { .. }) => given,
-            Err(error) => return Err(error),
+            Ok(renewed) if renewed.life.from > given.life.from => renewed,
+            Ok(_) => given,
+            // Of another key, which has been replaced since then, or of no use.
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "the renewed certificate is not used");
+                given
+            }
         }))
     }
 }

@@ -20,6 +20,8 @@ use crate::status::LinkState;
 
 /// How often it is looked for a neighbour with a way while there is none, or none that took it.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How long to wait at most after what was not handed on; twice as long each time.
+const WAIT_MAX: Duration = Duration::from_secs(300);
 
 /// Why a neighbour did not hand something on.
 #[derive(Debug, Error)]
@@ -77,6 +79,7 @@ pub(crate) async fn carry(device: Device) {
 /// Sends what waits, what matters most first, for ever.
 async fn send(device: &Device, membership: &Membership, counter: &mut i64) -> Infallible {
     let mut tally = device.queue.tally();
+    let mut wait = LOOK_EVERY;
     loop {
         tally.borrow_and_update();
         let neighbours = membership.running().borrow().clone();
@@ -89,7 +92,7 @@ async fn send(device: &Device, membership: &Membership, counter: &mut i64) -> In
             continue;
         };
         match send_through(device, membership, (&neighbours, &id), counter).await {
-            Ok(true) => {}
+            Ok(true) => wait = LOOK_EVERY,
             Ok(false) => {
                 // Until there is more, or another way to look for.
                 let _ = tokio::time::timeout(LOOK_EVERY, tally.changed()).await;
@@ -97,7 +100,8 @@ async fn send(device: &Device, membership: &Membership, counter: &mut i64) -> In
             Err(error) => {
                 let error = crate::chain::chain(&error);
                 tracing::debug!(%id, error, "not handed on");
-                tokio::time::sleep(LOOK_EVERY).await;
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(WAIT_MAX);
             }
         }
     }

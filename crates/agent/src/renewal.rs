@@ -60,11 +60,14 @@ impl Renewal {
     pub(crate) async fn keep(self, link: Changer) {
         let mut board = self.board.watch();
         let mut wait = WAIT_MIN;
+        // Whether there is one that the link has not been refused with yet.
+        let mut is_fresh = false;
         loop {
             let next = match self.look().await {
                 Ok(Looked::NotDue) => LOOK_EVERY,
                 Ok(Looked::Renewed) => {
                     wait = WAIT_MIN;
+                    is_fresh = true;
                     link.on_change().await;
                     LOOK_EVERY
                 }
@@ -77,7 +80,12 @@ impl Renewal {
             };
             tokio::select! {
                 () = tokio::time::sleep(next) => {}
-                () = refused(&mut board) => {}
+                () = refused(&mut board) => {
+                    // A link that stands goes on by the one before, until that is over.
+                    if std::mem::take(&mut is_fresh) {
+                        link.on_change().await;
+                    }
+                }
             }
         }
     }

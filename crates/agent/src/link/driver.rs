@@ -235,7 +235,7 @@ impl Driver {
             Told::Down(dial, ended) => {
                 // One that was closed meanwhile is of no interest.
                 if self.climbs.remove(&dial).is_some() {
-                    self.note(&ended);
+                    self.note(dial, &ended);
                     self.let_go_of(dial);
                     self.link.handle_down(dial, ended.down, now);
                 }
@@ -244,9 +244,12 @@ impl Driver {
         }
     }
 
-    fn note(&mut self, ended: &climb::Ended) {
+    fn note(&mut self, dial: Dial, ended: &climb::Ended) {
         self.reasons.extend(ended.tried.iter().cloned());
-        if ended.down != Down::Closed {
+        // That a better rung still does not lead anywhere is shown on the ladder, and is no trouble as
+        // long as another carries everything.
+        let is_beside = self.used.is_some_and(|used| used != dial);
+        if ended.down != Down::Closed && !is_beside {
             column::trouble(&self.plan, &ended.why);
         }
     }

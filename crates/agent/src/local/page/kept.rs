@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::Path;
 
 use tempfile::NamedTempFile;
@@ -20,7 +20,8 @@ pub fn write(path: &Path, folder: &Path, content: &[u8]) -> io::Result<()> {
     file.as_file().sync_all()?;
     let owner = fs::metadata(folder)?;
     if file.as_file().metadata()?.uid() != owner.uid() {
-        chown(file.path(), Some(owner.uid()), Some(owner.gid()))?;
+        // By the open file: its owner could put something else at its path.
+        fchown(file.as_file(), Some(owner.uid()), Some(owner.gid()))?;
     }
     file.persist(path)?;
     Ok(())

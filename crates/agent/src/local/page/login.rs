@@ -99,11 +99,15 @@ async fn is_right(site: &Site, secret: Zeroizing<String>) -> bool {
             return false;
         }
     };
-    // One at a time: each takes a processor for a while.
-    let Ok(_turn) = site.verifying.acquire().await else {
+    // One at a time, also of those whose asker has gone: each takes a processor for a while.
+    let Ok(turn) = Arc::clone(&site.verifying).acquire_owned().await else {
         return false;
     };
-    let verifying = tokio::task::spawn_blocking(move || password.is(&secret));
+    let verifying = tokio::task::spawn_blocking(move || {
+        let is_it = password.is(&secret);
+        drop(turn);
+        is_it
+    });
     verifying.await.unwrap_or(false)
 }
 

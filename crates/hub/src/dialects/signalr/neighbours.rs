@@ -1,6 +1,7 @@
 //! What an agent and the hub say about the device's neighbours.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use outgate_core::Refusal;
 use outgate_core::identity::{Neighbour, Place};
@@ -47,6 +48,9 @@ pub(super) async fn key(
     set.map(shown).map_err(told)
 }
 
+/// How long the hub may take for what a neighbour hands on.
+const TAKEN_WITHIN: Duration = Duration::from_secs(20);
+
 /// `Relay(relayed)`: what a neighbour of the device says through it, which is that one's own.
 pub(super) async fn relay(
     Args((relayed,)): Args<(wire::Relayed,)>,
@@ -67,10 +71,20 @@ pub(super) async fn relay(
             let pass = hub.core.stand_in(&heard.credential, RELAYED).await;
             let pass = pass.map_err(told)?;
             let pass = || Ok(pass.clone());
-            let reached = match passed.logs {
-                true => agent::take_logs(&hub, &pass, passed.delivery).await?,
-                false => agent::take_events(&hub, &pass, passed.delivery).await?,
+            let taking = async {
+                match passed.logs {
+                    true => agent::take_logs(&hub, &pass, passed.delivery).await,
+                    false => agent::take_events(&hub, &pass, passed.delivery).await,
+                }
             };
+            // Whoever says too much waits at home, and not in the place of others.
+            let taken = tokio::time::timeout(TAKEN_WITHIN, taking).await;
+            let reached = taken.map_err(|_| {
+                told(Refusal::Limited {
+                    what: "what neighbours hand on",
+                    retry_after: TAKEN_WITHIN,
+                })
+            })??;
             wire::HandedOn {
                 counter: passed.counter,
                 reached: Some(reached),

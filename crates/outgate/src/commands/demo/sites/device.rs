@@ -23,8 +23,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long the device's software waits for a call, in seconds.
 const WAIT: u32 = 20;
 
-/// What an agent is told that is not to be heard on the machine's own networks.
-pub(super) const UNHEARD: &str = "[names]\nmdns = false\n";
+/// What an agent is told that is to be heard on no network of the machine's own.
+pub(super) const UNHEARD: &str = "[names]\nmdns = false\n[clock]\ndhcp = false\n";
 
 /// A device.
 pub(super) struct Device {
