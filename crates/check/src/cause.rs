@@ -173,6 +173,12 @@ pub enum CauseKind {
 }
 
 impl CauseKind {
+    /// The kind of a trouble by itself, without what other lanes would show.
+    #[must_use]
+    pub fn of(trouble: &Trouble) -> Self {
+        key(trouble, String::new(), String::new()).0
+    }
+
     /// Every kind there is.
     pub const ALL: &'static [Self] = &[
         Self::ClockWrong,

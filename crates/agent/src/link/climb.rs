@@ -1,8 +1,10 @@
 //! One way up to the hub, and the connection that comes of it: a client of SignalR that connects once.
 
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
+use outgate_check::CauseKind;
 use outgate_probe::Path;
 use outgate_signalr_client::{CallError, Cause, Client, Policy, State, Transport};
 use outgate_wire::agent::{ALIVE, Alive};
@@ -10,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::driver::{Plan, Told};
-use super::way::Way;
+use super::way::{self, Way};
 use super::{Dial, Down};
 use crate::chain::chain;
 use crate::proof::Shown;
@@ -30,6 +32,8 @@ pub(super) struct Ended {
     pub(super) down: Down,
     /// What happened, with nothing secret in it.
     pub(super) why: String,
+    /// The kind of its cause, if it was the way to the hub that failed.
+    pub(super) cause: Option<CauseKind>,
     /// The transports that have not led to the hub, and why.
     pub(super) tried: Vec<(Transport, String)>,
 }
@@ -136,16 +140,19 @@ impl Ended {
         Self {
             down: Down::Failed { retry_after: None },
             why,
+            cause: None,
             tried: Vec::new(),
         }
     }
 
     fn of(cause: &Cause, was_up: bool) -> Self {
         let tried = tried(cause);
+        let mut causes = iter::once(cause).chain(tried.iter().map(|(_, cause)| &**cause));
         let reason = |(transport, cause): &(Transport, Arc<Cause>)| (*transport, chain(&**cause));
         Self {
             down: down(cause, was_up),
             why: chain(cause),
+            cause: causes.find_map(|cause| way::cause(cause)),
             tried: tried.iter().map(reason).collect(),
         }
     }

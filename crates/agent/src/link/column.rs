@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
+use outgate_check::CauseKind;
 use outgate_signalr_client::Transport;
 use time::OffsetDateTime;
 
+use super::climb::Ended;
 use super::driver::Plan;
 use super::{Doing, Link};
 use crate::clock::Keeper;
@@ -60,14 +62,21 @@ fn state(doing: Doing) -> LinkState {
     }
 }
 
+/// The key of a kind of cause, as a check tells it.
+fn key(kind: CauseKind) -> String {
+    let key = serde_json::to_value(kind).ok();
+    key.and_then(|key| key.as_str().map(str::to_owned))
+        .unwrap_or_default()
+}
+
 /// Notes why there is no connection.
-pub(super) fn trouble(plan: &Plan, why: &str) {
+pub(super) fn trouble(plan: &Plan, ended: &Ended) {
     let clock = plan.clock.as_ref();
     let (cause, clocks) = clock.and_then(Keeper::cause).unzip();
     plan.board.trouble(Trouble {
         at: clock.map_or_else(OffsetDateTime::now_utc, Keeper::time),
         part: "link",
-        text: format!("{why}{}", clocks.unwrap_or_default()),
-        cause: cause.map(str::to_owned),
+        text: format!("{}{}", ended.why, clocks.unwrap_or_default()),
+        cause: cause.map(str::to_owned).or_else(|| ended.cause.map(key)),
     });
 }

@@ -250,7 +250,7 @@ impl Driver {
         // long as another carries everything.
         let is_beside = self.used.is_some_and(|used| used != dial);
         if ended.down != Down::Closed && !is_beside {
-            column::trouble(&self.plan, &ended.why);
+            column::trouble(&self.plan, ended);
         }
     }
 

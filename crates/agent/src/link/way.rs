@@ -2,12 +2,40 @@
 //! names and certificates.
 
 use std::io;
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use outgate_check::CauseKind;
 use outgate_probe::{Ask, Host, Path, Transport, Trouble};
 use outgate_signalr_client::connect::{Authority, Connect, Stream};
+use thiserror::Error;
 
 use crate::clock::Keeper;
+
+/// Why there is no way to the hub.
+#[derive(Debug, Error)]
+#[error("{text}")]
+struct Unreached {
+    text: String,
+    /// The kind of its cause, as a check of this one lane has it.
+    cause: CauseKind,
+}
+
+/// The kind of cause of what failed, if it was the way to the hub that did.
+pub(super) fn cause(error: &(dyn std::error::Error + 'static)) -> Option<CauseKind> {
+    let mut error = Some(error);
+    while let Some(one) = error {
+        let shared = one.downcast_ref::<Arc<io::Error>>().map(|shared| &**shared);
+        let system = shared.or_else(|| one.downcast_ref());
+        let inner = system.and_then(io::Error::get_ref);
+        let unreached = inner.and_then(|inner| inner.downcast_ref::<Unreached>());
+        if let Some(unreached) = unreached {
+            return Some(unreached.cause);
+        }
+        error = one.source();
+    }
+    None
+}
 
 /// The way of one climb. The next one has its own, since networks, name servers and proxies change.
 pub(super) struct Way {
@@ -18,11 +46,15 @@ pub(super) struct Way {
 
 impl Way {
     /// What happened, and by which clock that is so.
-    fn why(&self, trouble: &Trouble) -> String {
+    fn unreached(&self, trouble: &Trouble) -> Unreached {
         let clock = self.clock.as_ref();
-        match clock.and_then(|clock| clock.on_trouble(trouble)) {
+        let text = match clock.and_then(|clock| clock.on_trouble(trouble)) {
             Some(clock) => format!("{trouble}; {clock}"),
             None => trouble.to_string(),
+        };
+        Unreached {
+            text,
+            cause: CauseKind::of(trouble),
         }
     }
 }
@@ -37,7 +69,7 @@ impl Connect for Way {
                 .map_or_else(|_| Host::Name(to.host.clone()), Host::Address);
             let ask = Ask::new(protocol, host, Some(to.port), Transport::Tcp);
             let opened = outgate_probe::open(&ask, &self.path, to.secure).await;
-            let stream = opened.map_err(|trouble| io::Error::other(self.why(&trouble)))?;
+            let stream = opened.map_err(|trouble| io::Error::other(self.unreached(&trouble)))?;
             Ok(Box::new(stream) as Box<dyn Stream>)
         })
     }

@@ -174,6 +174,8 @@ async fn a_hub_whose_certificate_nobody_vouches_for_is_told_by_that() {
     let status = stage.shown(|status| !status.troubles.is_empty()).await;
     let text = &status.troubles[0].text;
     assert!(text.contains("certificate"), "{text}");
+    let cause = status.troubles[0].cause.as_deref();
+    assert_eq!(cause, Some("certificate-untrusted"));
     link.stop().await;
     let authority = stage.running.hub.own_authority().unwrap();
     let authority = fs::read(authority).unwrap();
