@@ -87,6 +87,18 @@ struct Inner {
     room: Semaphore,
 }
 
+/// Takes a file from those under way, also when who asked for it has gone.
+struct Forgotten<'a> {
+    turns: &'a Turns,
+    digest: Digest,
+}
+
+impl Drop for Forgotten<'_> {
+    fn drop(&mut self) {
+        self.turns.lock().remove(&self.digest);
+    }
+}
+
 impl Assets {
     /// With what is kept in the agent's folder `data`, at most `most` bytes.
     ///
@@ -125,7 +137,8 @@ impl Assets {
                 let written = tokio::task::spawn_blocking(move || disk::write(&path, &told));
                 match written.await {
                     Ok(Ok(())) => {}
-                    Ok(Err(error)) => return Err(AssetError::Disk(error)),
+                    // It is known all the same, as long as the hub tells it.
+                    Ok(Err(error)) => tracing::warn!(%error, "the list of files is not kept"),
                     Err(_) => return Err(AssetError::Unreached(None)),
                 }
                 return Ok(list);
@@ -241,6 +254,8 @@ impl Assets {
             return Ok(file);
         }
         let turn = Arc::clone(turns.lock().entry(digest).or_default());
+        // Those who wait have their own hold of it, and it is made anew if more come.
+        let _forgotten = Forgotten { turns, digest };
         let fetched = {
             let _turn = turn.lock().await;
             match self.0.kept.file(digest) {
@@ -248,8 +263,6 @@ impl Assets {
                 None => fetch().await,
             }
         };
-        // Those who waited have their own hold of it, and it is made anew if more come.
-        turns.lock().remove(&digest);
         fetched?;
         self.0.kept.file(digest).ok_or(AssetError::TooLarge)
     }

@@ -172,16 +172,19 @@ impl Keeper {
 
     /// Makes the table where there is none, and shows what came of it.
     async fn look(&self) {
-        let is_there = self.mark.exists() && nft(&format!("list table {TABLE}\n")).await.is_ok();
+        let table = table(self.bound);
+        // One of an agent that was killed may have another rate.
+        let is_mine = std::fs::read_to_string(&self.mark).is_ok_and(|made| made == table);
+        let is_there = is_mine && nft(&format!("list table {TABLE}\n")).await.is_ok();
         if is_there {
             return self.show(Limit::On, None);
         }
         // Before the table is there, so that it is never there without the mark.
-        if let Err(error) = std::fs::write(&self.mark, TABLE) {
+        if let Err(error) = std::fs::write(&self.mark, &table) {
             let text = format!("the agent's folder cannot be written: {}", chain(&error));
             return self.show(Limit::Failed, Some(text));
         }
-        match nft(&table(self.bound)).await {
+        match nft(&table).await {
             Ok(()) => self.show(Limit::On, None),
             Err(refused) => {
                 let _ = std::fs::remove_file(&self.mark);
