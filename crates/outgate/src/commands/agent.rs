@@ -2,7 +2,7 @@
 
 mod doctor;
 mod entry;
-mod local;
+pub(crate) mod local;
 mod service;
 mod status;
 

@@ -18,7 +18,7 @@ const MAX_TOKEN: usize = 256;
 pub(super) async fn status(config: &Config) -> Result<Value, Failure> {
     let builder = reqwest::Client::builder()
         // Nothing leaves the machine: there is no TLS, and no proxy.
-        .tls_backend_preconfigured(no_tls()?)
+        .tls_backend_preconfigured(no_tls().map_err(Failure::Internal)?)
         .no_proxy()
         .timeout(std::time::Duration::from_secs(10));
     let built = |builder: reqwest::ClientBuilder| {
@@ -58,12 +58,12 @@ pub(super) async fn status(config: &Config) -> Result<Value, Failure> {
     read.map_err(Failure::Refused)
 }
 
-fn no_tls() -> Result<ClientConfig, Failure> {
+/// A client's settings where there is no TLS.
+pub(crate) fn no_tls() -> anyhow::Result<ClientConfig> {
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let versions = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .context("failed to set up TLS");
+        .context("failed to set up TLS")?;
     let roots = RootCertStore::empty();
-    let config = versions.map_err(Failure::Internal)?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
+    Ok(versions.with_root_certificates(roots).with_no_client_auth())
 }

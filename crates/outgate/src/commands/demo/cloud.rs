@@ -122,7 +122,7 @@ impl Cloud {
 }
 
 /// Writes a file that only its owner may read.
-fn private(file: &std::path::Path, text: &str) -> anyhow::Result<()> {
+pub(super) fn private(file: &std::path::Path, text: &str) -> anyhow::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut open = std::fs::OpenOptions::new();

@@ -2,10 +2,8 @@
 //! its socket.
 
 use std::fs::{self, File};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -15,6 +13,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use super::Stage;
+use crate::commands::agent::local::no_tls;
+use crate::commands::demo::cloud::private;
 use crate::commands::demo::day::furnish;
 
 /// How often it is looked how the agent is.
@@ -194,21 +194,5 @@ async fn listens(agent: &mut Child, folder: &Path) -> anyhow::Result<()> {
 /// HTTP that has no TLS and goes by no proxy: to a socket, or on this machine.
 fn client() -> anyhow::Result<reqwest::ClientBuilder> {
     let client = reqwest::Client::builder();
-    Ok(client.tls_backend_preconfigured(without_tls()?).no_proxy())
-}
-
-fn without_tls() -> anyhow::Result<rustls::ClientConfig> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider);
-    let config = config.with_safe_default_protocol_versions()?;
-    let config = config.with_root_certificates(rustls::RootCertStore::empty());
-    Ok(config.with_no_client_auth())
-}
-
-fn private(file: &Path, text: &str) -> anyhow::Result<()> {
-    use std::io::Write as _;
-    let mut open = fs::OpenOptions::new();
-    let mut file = open.create_new(true).write(true).mode(0o600).open(file)?;
-    file.write_all(text.as_bytes())?;
-    Ok(())
+    Ok(client.tls_backend_preconfigured(no_tls()?).no_proxy())
 }
