@@ -211,13 +211,47 @@ fn devices(hub: &Hub) {
     assert!(refused.contains("[push.fcm]"), "{refused}");
     hub.get("twin get till-2");
     hub.get(r#"twin set till-2 {"volume":3}"#);
+    files(hub);
+    hub.get("device revoke till-2 --yes");
+    hub.get("device restore till-2 --keep-credentials");
+    hub.get("device revoke till-2 --yes");
+    let keys = hub.get("device restore till-2");
+    assert_eq!(keys["issued"][1]["credential"]["label"], "secondary");
+    std::fs::write(hub.file("cards.csv"), "card,hours\n17,3\n").expect("a file");
+    hub.get("live load cards cards.csv --key card --site lund");
+    assert_eq!(hub.get("live list")["tables"][0]["rows"], 1);
+    hub.get("live drop cards --site lund --yes");
+}
+
+/// What devices hold a copy of, and their drop folders.
+fn files(hub: &Hub) {
     std::fs::write(hub.file("logo.png"), "a logo").expect("a file");
     hub.get("asset add logo.png --name images/logo.png --site lund");
     let listed = hub.get("asset list");
     assert_eq!(listed["assets"][0]["content_type"], "image/png");
     hub.get("asset remove images/logo.png --site lund --yes");
-    hub.get("device revoke till-2 --yes");
-    hub.get("device restore till-2");
+    let sent = hub.get("file send till-2 logo.png --name pictures/logo.png --for 1h");
+    let grant = sent["file"]["grant"]["id"].as_str().expect("a name");
+    let command = sent["file"]["command"].as_str().expect("a name");
+    let told = hub.get(&format!("command show till-2 {command}"));
+    // What is in it is for the device alone.
+    assert_eq!(told["command"]["name"], "file.download");
+    assert!(!told.to_string().contains("sig="));
+    let listed = hub.get("file list till-2");
+    assert_eq!(listed["files"][0]["name"], "pictures/logo.png");
+    hub.get("file get till-2 pictures/logo.png --to got.png");
+    let got = std::fs::read_to_string(hub.file("got.png"));
+    assert_eq!(got.expect("a file"), "a logo");
+    hub.get(&format!("file revoke till-2 {grant}"));
+    hub.get("file request till-2 logs/today.txt");
+    let granted = hub.get("file grant till-2 logs/today.txt write --for 1h");
+    let url = granted["file"]["url"].as_str().expect("an address");
+    assert!(url.contains("/files/till-2/logs/today.txt?"), "{url}");
+    let refused = hub.fails("file grant till-2 logs/today.txt write --for 31d", 2);
+    assert!(refused.contains("30 days"), "{refused}");
+    let grants = hub.get("file grants till-2");
+    assert_eq!(grants["grants"].as_array().map(Vec::len), Some(3));
+    hub.get("file delete till-2 pictures/logo.png --yes");
 }
 
 /// Who gets events, and in which way.

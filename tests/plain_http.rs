@@ -202,7 +202,7 @@ fn who_is_revoked_is_let_in_no_more_and_a_poll_that_hangs_ends() {
         assert_eq!(shop.fetch(&token, "/device/twin", &[]).status, 401);
         let event = shop.fetch(&token, "/device/events/x", &["--data", "x"]);
         assert_eq!(event.status, 401);
-        shop.hub.get("device restore till-1");
+        shop.hub.get("device restore till-1 --keep-credentials");
     }
 }
 
@@ -219,7 +219,9 @@ fn nobody_but_the_device_itself_comes_in() {
     let service = text(&service["made"]["issued"]["given"]["token"]);
     let operator = std::fs::read_to_string(shop.hub.file("data/operator.token")).expect("a token");
     let post = ["--request", "POST"];
-    let patch = ["--request", "PATCH", "--data", "{}"];
+    // Who is refused over HTTP/2 has the stream closed before all is sent (RFC 9113 §8.1), and curl
+    // 7.88 may then lose the answer.
+    let patch = ["--http1.1", "--request", "PATCH", "--data", "{}"];
     let asked: [(&str, &[&str]); 5] = [
         ("/device/twin", &[]),
         ("/device/twin/reported", &patch),

@@ -62,8 +62,11 @@ impl Shop {
 impl Got {
     /// What curl printed, head and body.
     pub(crate) fn of(output: Output) -> Self {
+        let why = String::from_utf8_lossy(&output.stderr);
         let said = String::from_utf8(output.stdout).expect("text");
-        let (head, body) = said.split_once("\r\n\r\n").expect("a head");
+        let Some((head, body)) = said.split_once("\r\n\r\n") else {
+            panic!("no head but {said:?}: {why}")
+        };
         let status = head.split(' ').nth(1).expect("a status");
         Self {
             status: status.parse().expect("a number"),

@@ -4,6 +4,8 @@
 //! committed corpora through them on any compiler; the programs in `fuzz_targets` hand them to
 //! libFuzzer (`cargo xtask fuzz TARGET`).
 
+mod aws;
+mod azure;
 mod challenge;
 mod dhcp;
 mod dhcp6;
@@ -16,6 +18,7 @@ mod jwt;
 mod ldap;
 mod llmnr;
 mod manifest;
+mod mender;
 mod mqtt;
 mod neighbours;
 mod ntp;
@@ -29,10 +32,13 @@ mod signed_time;
 mod sip;
 mod ssh;
 mod stun;
+mod table;
 mod tls;
 mod whoami;
 mod xmpp;
 
+pub use self::aws::{aws_policy, aws_signature};
+pub use self::azure::{azure_device, azure_provisioning, azure_sas, azure_service, azure_storage};
 pub use self::challenge::challenges;
 pub use self::dhcp::dhcp_reply;
 pub use self::dhcp6::dhcp6_reply;
@@ -45,8 +51,9 @@ pub use self::jwt::jwt;
 pub use self::ldap::ldap_message;
 pub use self::llmnr::llmnr_message;
 pub use self::manifest::manifest;
+pub use self::mender::{mender_artifact, mender_request};
 pub use self::mqtt::{mqtt_connection, mqtt_packet};
-pub use self::neighbours::{neighbours_message, neighbours_roster};
+pub use self::neighbours::{neighbours_message, neighbours_relayed, neighbours_roster};
 pub use self::ntp::ntp_reply;
 pub use self::otlp::{otlp_json, otlp_protobuf};
 pub use self::proxy_script::proxy_script_answer;
@@ -58,6 +65,7 @@ pub use self::signed_time::signed_time;
 pub use self::sip::sip_message;
 pub use self::ssh::{ssh_identification, ssh_key, ssh_packet};
 pub use self::stun::stun_message;
+pub use self::table::table;
 pub use self::tls::tls_server_record;
 pub use self::whoami::whoami_answer;
 pub use self::xmpp::xmpp_opening;
@@ -68,6 +76,13 @@ pub type Target = fn(&[u8]);
 /// Every target by its name, which is that of its file in `fuzz_targets` and of its folder in
 /// `corpus`.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("aws_policy", aws_policy),
+    ("aws_signature", aws_signature),
+    ("azure_device", azure_device),
+    ("azure_provisioning", azure_provisioning),
+    ("azure_sas", azure_sas),
+    ("azure_service", azure_service),
+    ("azure_storage", azure_storage),
     ("challenges", challenges),
     ("dhcp6_reply", dhcp6_reply),
     ("dhcp_reply", dhcp_reply),
@@ -82,9 +97,12 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("ldap_message", ldap_message),
     ("llmnr_message", llmnr_message),
     ("manifest", manifest),
+    ("mender_artifact", mender_artifact),
+    ("mender_request", mender_request),
     ("mqtt_connection", mqtt_connection),
     ("mqtt_packet", mqtt_packet),
     ("neighbours_message", neighbours_message),
+    ("neighbours_relayed", neighbours_relayed),
     ("neighbours_roster", neighbours_roster),
     ("ntp_reply", ntp_reply),
     ("proxy_script_answer", proxy_script_answer),
@@ -102,6 +120,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("ssh_key", ssh_key),
     ("ssh_packet", ssh_packet),
     ("stun_message", stun_message),
+    ("table", table),
     ("tls_server_record", tls_server_record),
     ("whoami_answer", whoami_answer),
     ("xmpp_opening", xmpp_opening),

@@ -1,12 +1,17 @@
 //! Whoever is on the local network may send a roster, and a member whose key was stolen anything.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::time::Instant;
 
 use outgate_neighbours::{
-    Identity, Listed, Member, MemberId, Message, Moment, Output, Roster, SiteId, Unreadable,
+    Identity, Listed, Member, MemberId, Message, Moment, Output, Roster, SEAL_BYTES,
+    SEAL_NONCE_BYTES, Seal, SiteId, Unreadable,
 };
 use outgate_signed_http::{KeyError, Signer};
+use outgate_wire::agent::{HandedOn, Passed, Relayed};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// Reads `data` as a signed roster, and as one that the site's key signed indeed.
 ///
@@ -53,6 +58,41 @@ pub fn neighbours_message(data: &[u8]) {
         member.handle_message(&other, message.clone(), now);
         let outputs: Vec<Output> = std::iter::from_fn(|| member.poll_output()).collect();
         assert!(outputs.len() <= 3, "{outputs:?}");
+    }
+}
+
+/// Reads `data` as what a member has another hand on to the hub, and as what is in it once that is
+/// opened: what the member says, and what the hub answers.
+///
+/// # Panics
+///
+/// When a promise of the crates is broken: a panic of its own, something that nobody can have sealed,
+/// or that is not the same when it is written anew.
+pub fn neighbours_relayed(data: &[u8]) {
+    same_again::<Relayed>(data);
+    same_again::<Passed>(data);
+    same_again::<HandedOn>(data);
+    let Some(seal) = Seal::new("shop-1", "till-1", &[7; SEAL_BYTES]) else {
+        return;
+    };
+    assert!(seal.asked(data).is_none());
+    assert!(seal.answered(b"asked", data).is_none());
+    let nonce = [9; SEAL_NONCE_BYTES];
+    let Some(sealed) = seal.ask(nonce, data) else {
+        return;
+    };
+    assert_eq!(seal.asked(&sealed).as_deref(), Some(data));
+    assert!(seal.answered(data, &sealed).is_none());
+    let answer = seal.answer(nonce, &sealed, data);
+    let opened = answer.and_then(|answer| seal.answered(&sealed, &answer));
+    assert_eq!(opened.as_deref(), Some(data));
+}
+
+/// What can be read is the same after it was written.
+fn same_again<T: Serialize + DeserializeOwned + PartialEq + Debug>(data: &[u8]) {
+    if let Ok(read) = serde_json::from_slice::<T>(data) {
+        let again = serde_json::to_vec(&read).and_then(|text| serde_json::from_slice(&text));
+        assert_eq!(again.ok(), Some(read));
     }
 }
 

@@ -1,11 +1,11 @@
-//! The same with other people's inspectors and proxies: sslsplit and squid.
+//! The same with other people's inspectors and proxies: sslsplit, squid and mitmproxy.
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use outgate_testbed::{Program, free, installed, squid};
+use outgate_testbed::{MITMPROXY_CA, Program, free, installed, mitmdump, squid};
 use tempfile::TempDir;
 
 use super::Vendor;
@@ -157,3 +157,32 @@ fn a_squid_that_opens_tls_is_found_out_where_its_authority_is_trusted() {
     let found = vendor.check(&proxy, &[vendor.ca()], &[]);
     assert_eq!(found.told(), ("fail", "different", vec!["tls-inspected"]));
 }
+
+#[test]
+fn a_mitmproxy_is_found_out_and_named_whether_it_is_trusted_or_not() {
+    let (vendor, company) = (Vendor::new(), Company::new());
+    let address = free().unwrap();
+    let mut command = mitmdump(company.folder.path(), address, RESOLVES).unwrap();
+    command.arg("--ssl-insecure");
+    let _program = company.start(&mut command, address);
+    let proxy = format!("--proxy=http://{address}");
+    let authority = company.folder.path().join(MITMPROXY_CA);
+    for (trusted, outcome) in [
+        (&[vendor.ca(), authority][..], "warn"),
+        (&[vendor.ca()], "fail"),
+    ] {
+        let found = vendor.check(&proxy, trusted, &[]);
+        assert_eq!(found.told(), (outcome, "different", vec!["tls-inspected"]));
+        let cause = &found.0["causes"][0];
+        let subject = cause["subject"].as_str().unwrap();
+        assert!(subject.contains("CN=mitmproxy"), "{subject}");
+        let text = cause["what"].as_str().unwrap();
+        assert!(text.contains("(mitmproxy)"), "{text}");
+    }
+}
+
+/// Where the hub of the tests lies.
+const RESOLVES: &str = r#"
+def server_connect(data):
+    data.server.address = ("127.0.0.1", data.server.address[1])
+"#;

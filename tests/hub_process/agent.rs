@@ -4,6 +4,8 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use outgate_testbed::Ends;
 use serde_json::{Value as Json, json};
@@ -12,6 +14,9 @@ use tempfile::TempDir;
 #[cfg(feature = "peers")]
 use crate::openssl::{P256, request};
 use crate::process::Hub;
+
+/// The longest that one may take until it listens: sixteen may be starting beside each other.
+const START_MAX: Duration = Duration::from_secs(300);
 
 /// An agent that listens.
 pub(crate) struct Agent {
@@ -41,14 +46,27 @@ impl Agent {
         more: &str,
         environment: &[(&str, &str)],
     ) -> Self {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_outgate"));
+        program.envs(environment.iter().copied());
+        Self::start_as(program, folder, hub, token, more)
+    }
+
+    /// As [`Agent::start_at`], by a command that is this program somewhere else.
+    pub(crate) fn start_as(
+        program: Command,
+        folder: &Path,
+        hub: &str,
+        token: &str,
+        more: &str,
+    ) -> Self {
         std::fs::write(folder.join("token"), token).unwrap();
         let token = folder.join("token");
         let lines = format!("{hub}token-file = '{}'\n", token.display());
-        Self::start_by(folder, &lines, more, environment)
+        Self::start_by(program, folder, &lines, more)
     }
 
     /// Starts one that is told by these lines where the hub is, and what it shows there.
-    fn start_by(folder: &Path, lines: &str, more: &str, environment: &[(&str, &str)]) -> Self {
+    fn start_by(mut program: Command, folder: &Path, lines: &str, more: &str) -> Self {
         let (socket, config) = (folder.join("agent.sock"), folder.join("agent.toml"));
         let text = format!(
             "{lines}data = '{0}/agent'\n\
@@ -57,27 +75,36 @@ impl Agent {
         );
         std::fs::write(&config, text).unwrap();
         let log = std::fs::File::create(folder.join("agent.log")).unwrap();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_outgate"))
+        let mut process = program
             .args(["agent", "run", "--config"])
             .arg(&config)
-            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let listens = lines
-            .by_ref()
-            .map_while(Result::ok)
-            .any(|line| line.starts_with("listening on"));
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let process = Ends(process);
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut lines = lines.map_while(Result::ok);
+            // Nobody may wait for it any more.
+            let _ = tell.send(lines.any(|line| line.starts_with("listening on")));
+        });
+        let listens = told.recv_timeout(START_MAX).unwrap_or(false);
         let told = std::fs::read_to_string(folder.join("agent.log")).unwrap();
         assert!(listens, "the agent does not listen: {told}");
         Self {
-            process: Ends(process),
+            process,
             socket,
             config,
         }
+    }
+
+    /// Where the device's software speaks to it.
+    #[cfg(feature = "namespaces")]
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
     }
 
     /// The file of its configuration.
@@ -309,7 +336,8 @@ fn a_device_whose_certificate_ended_while_it_was_away_comes_back_by_its_key() {
         key.display(),
     );
     for name in ["first", "second"] {
-        let agent = Agent::start_by(folder.path(), &lines, "[names]\nmdns = false\n", &[]);
+        let program = Command::new(env!("CARGO_BIN_EXE_outgate"));
+        let agent = Agent::start_by(program, folder.path(), &lines, "[names]\nmdns = false\n");
         agent.says(name);
         let number = if name == "first" { 1 } else { 2 };
         assert_eq!(events(&hub, number).last().unwrap(), name);

@@ -11,6 +11,8 @@ mod drain;
 mod firebase;
 #[cfg(feature = "peers")]
 mod forwarding;
+#[cfg(feature = "namespaces")]
+mod members;
 #[cfg(feature = "peers")]
 mod mosquitto;
 #[cfg(feature = "namespaces")]
@@ -19,5 +21,6 @@ mod on_site;
 mod openssl;
 mod process;
 mod publisher;
+mod storm;
 #[cfg(feature = "peers")]
 mod wrong_clock;

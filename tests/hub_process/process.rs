@@ -31,7 +31,6 @@ pub(crate) struct Hub {
     /// Everything without TLS.
     pub(crate) port: u16,
     /// Everything with it.
-    #[cfg(feature = "peers")]
     pub(crate) tls_port: u16,
 }
 
@@ -93,7 +92,6 @@ impl Hub {
             process,
             folder: folder.to_owned(),
             port: ports[0],
-            #[cfg(feature = "peers")]
             tls_port: ports[1],
         }
     }
@@ -150,7 +148,6 @@ impl Hub {
     }
 
     /// What its certificate is trusted by.
-    #[cfg(feature = "peers")]
     pub(crate) fn authority(&self) -> PathBuf {
         self.folder.join("data/tls/ca.pem")
     }

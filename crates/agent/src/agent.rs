@@ -37,6 +37,7 @@ use crate::queue::{MachineClock, OpenFailed, Queue, look_after};
 use crate::relay;
 use crate::renewal::Renewal;
 use crate::status::{Board, PageKind};
+use crate::transfers;
 use crate::twin::{Twin, TwinError};
 
 /// Only the agent may look into its folder.
@@ -126,7 +127,8 @@ impl Agent {
         let to_hub = to_hub(config, proxying.clone())?;
         let clock = keeper(config, &to_hub, &dates, &board);
         let membership = membership(config, &board)?;
-        let device = Device::new(queue, Inbox::default(), twin, board).among(membership);
+        let inbox = Inbox::open(queue.clone()).await;
+        let device = Device::new(queue, inbox, twin, board).among(membership);
         let local = Local::listen(&config.local, &config.data).await?;
         let address = local.address();
         let product = config.product.as_ref();
@@ -136,11 +138,15 @@ impl Agent {
         let pages = opened.addresses();
         let plan = plan(config, to_hub, &device, &clock)?;
         let device = holding(config, &plan, device)?;
+        let transfers = transfers::keep(device.clone(), config.files.clone(), hub(config, &plan));
         let renewal = renewal(config, &plan, &clock);
         let driven = driver::start(plan)?;
         let mut tasks = JoinSet::new();
         tasks.spawn(renewal.keep(driven.changer()));
         meet(&device, &driven, &mut tasks);
+        if let Some(assets) = device.assets.clone() {
+            tasks.spawn(assets.hold());
+        }
         let (ssh, current) = (config.ssh.as_ref(), driven.current());
         let ssh = ssh::start(ssh, &config.data, (&device, &clock), current, &mut tasks);
         tasks.spawn(local.serve(device.clone()));
@@ -159,6 +165,7 @@ impl Agent {
             async move { conversation::carry(current, &device, &clock).await }
         });
         tasks.spawn(tidy(device.clone()));
+        tasks.spawn(transfers);
         let (names, ping) = site(config, product.as_ref(), &pages, &device.board);
         Ok(Self {
             device,
@@ -259,18 +266,22 @@ fn meet(device: &Device, driven: &Driven, tasks: &mut JoinSet<()>) {
 /// The device with the files that it should hold, which its neighbours are given too.
 fn holding(config: &Config, plan: &Plan, device: Device) -> Result<Device, StartError> {
     let (membership, board) = (device.membership.clone(), device.board.clone());
-    let hub = Hub {
-        at: config.hub.clone(),
-        way: plan.way.clone(),
-        shows: Arc::clone(&plan.shows),
-    };
-    let most = config.assets.bytes;
+    let (hub, most) = (hub(config, plan), config.assets.bytes);
     let assets = Assets::open(&config.data, most, hub, membership.clone(), board);
     let assets = assets.map_err(|source| file(&config.data, source))?;
     if let Some(membership) = membership {
         membership.give(assets.for_neighbours());
     }
     Ok(device.holding(assets))
+}
+
+/// Where the hub is, for what is asked beside the link.
+fn hub(config: &Config, plan: &Plan) -> Hub {
+    Hub {
+        at: config.hub.clone(),
+        way: plan.way.clone(),
+        shows: Arc::clone(&plan.shows),
+    }
 }
 
 fn make_folder(path: &Path) -> Result<(), StartError> {

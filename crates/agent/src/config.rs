@@ -3,6 +3,7 @@
 mod assets;
 mod clock;
 mod file;
+mod files;
 mod names;
 mod neighbours;
 mod page;
@@ -21,6 +22,7 @@ use thiserror::Error;
 pub use self::assets::Assets;
 pub use self::clock::{Clock, MAX_SERVERS};
 use self::file::File;
+pub use self::files::Files;
 pub use self::names::Names;
 pub use self::neighbours::Neighbours;
 pub use self::page::Page;
@@ -67,6 +69,8 @@ pub struct Config {
     pub ssh: Option<Ssh>,
     /// How much is kept of the files that the device should hold.
     pub assets: Assets,
+    /// Which files it fetches and sends by itself when the hub asks.
+    pub files: Files,
 }
 
 /// Which proxy the way to the hub goes through, in the words of `outgate check`.

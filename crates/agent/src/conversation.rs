@@ -19,8 +19,7 @@ use crate::clock::Keeper;
 use crate::device::Device;
 use crate::lan::membership::MembershipError;
 use crate::queue::{Kind, MAX_BATCH, QueueError, deliveries};
-use crate::status::Trouble;
-use crate::twin::{Halves, TwinError};
+use crate::twin::{Halves, Twin, TwinError};
 
 /// How long it is waited after the hub did not take something; it doubles.
 const AGAIN_FIRST: Duration = Duration::from_secs(2);
@@ -142,8 +141,10 @@ async fn converse(client: &Client, device: &Device, clock: &Keeper) {
         Err(error) => tracing::debug!(%error, "the hub does not say by what it signs the time"),
     }
     let wait = if told { TIME_EVERY } else { AGAIN_FIRST };
+    let events = watch::Sender::new(Events::Waiting);
     tokio::join!(
-        until_over(device, "queue", || send(client, device)),
+        until_over(device, "queue", || say(client, device, &events)),
+        until_over(device, "queue", || log(client, device, events.subscribe())),
         until_over(device, "twin", || compare(client, device)),
         until_over(device, "clock", || keep_time(client, clock, wait)),
         until_over(device, "neighbours", || meet(client, device)),
@@ -228,38 +229,73 @@ fn note(device: &Device, part: &'static str, error: &(dyn std::error::Error + 's
         error = text,
         "the hub or the disk did not take something"
     );
-    device.board.trouble(Trouble {
-        at: OffsetDateTime::now_utc(),
-        part,
-        text,
-        cause: None,
-    });
+    device.board.note(part, text);
 }
 
-/// Sends what waits, what matters most first, for ever.
-async fn send(client: &Client, device: &Device) -> Result<Infallible, Stopped> {
-    let queue = &device.queue;
-    let mut tally = queue.tally();
+/// Whether there are events for the hub that it may take now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Events {
+    /// There are, or there may be.
+    Waiting,
+    /// There are none, or it does not take them.
+    None,
+}
+
+/// Sends the events that wait, what matters most first, for ever.
+async fn say(
+    client: &Client,
+    device: &Device,
+    events: &watch::Sender<Events>,
+) -> Result<Infallible, Stopped> {
+    let mut tally = device.queue.tally();
     loop {
         tally.borrow_and_update();
-        let batch = queue.batch(MAX_BATCH).await?;
-        if batch.is_empty() {
+        events.send_replace(Events::Waiting);
+        let sent = send(client, device, Kind::Event).await;
+        if !matches!(sent, Ok(true)) {
+            events.send_replace(Events::None);
+        }
+        if !sent? {
             // The queue goes only with the device.
             let _ = tally.changed().await;
-            continue;
-        }
-        for stretch in deliveries(&batch) {
-            let method = match stretch.kind {
-                Kind::Event => DELIVER,
-                Kind::Log => LOG,
-            };
-            let reached: Reached = client.invoke(method, (&stretch.delivery,)).await?;
-            for refused in &reached.refused {
-                note(device, "queue", &NeverTaken(refused.why.clone()));
-            }
-            queue.reached(&stretch, &reached).await?;
         }
     }
+}
+
+/// Sends the logs that wait whenever there are no events, for ever. A hub that does not take them, or
+/// not so soon, has the events all the same.
+async fn log(
+    client: &Client,
+    device: &Device,
+    mut events: watch::Receiver<Events>,
+) -> Result<Infallible, Stopped> {
+    let mut tally = device.queue.tally();
+    loop {
+        tally.borrow_and_update();
+        // Whoever says whether there are any goes only with this.
+        let _ = events.wait_for(|events| *events == Events::None).await;
+        if !send(client, device, Kind::Log).await? {
+            let _ = tally.changed().await;
+        }
+    }
+}
+
+/// Sends what is next of a kind; tells whether there was anything.
+async fn send(client: &Client, device: &Device, kind: Kind) -> Result<bool, Stopped> {
+    let queue = &device.queue;
+    let batch = queue.batch_of(kind, MAX_BATCH).await?;
+    let method = match kind {
+        Kind::Event => DELIVER,
+        Kind::Log => LOG,
+    };
+    for stretch in deliveries(&batch) {
+        let reached: Reached = client.invoke(method, (&stretch.delivery,)).await?;
+        for refused in &reached.refused {
+            note(device, "queue", &NeverTaken(refused.why.clone()));
+        }
+        queue.reached(&stretch, &reached).await?;
+    }
+    Ok(!batch.is_empty())
 }
 
 /// Something that the hub will never take.
@@ -271,18 +307,27 @@ struct NeverTaken(String);
 async fn compare(client: &Client, device: &Device) -> Result<Infallible, Stopped> {
     let twin = &device.twin;
     let mut said = twin.said();
-    let asked = twin.told();
-    let hub: Halves = client.invoke(TWIN, ()).await?;
-    twin.compare(hub, asked)?;
+    ask_twin(client, twin).await?;
     loop {
         said.borrow_and_update();
         while let Some(unheard) = twin.unheard() {
-            let version = client.invoke(REPORT, (unheard.patch.clone(),)).await?;
-            twin.heard(unheard, version)?;
+            let (patch, version) = (unheard.patch.clone(), unheard.version);
+            match client.invoke(REPORT, (patch, version)).await? {
+                Some(version) => twin.heard(unheard, version)?,
+                // What was said over another connection has come meanwhile.
+                None => ask_twin(client, twin).await?,
+            }
         }
         // The twin goes only with the device.
         let _ = said.changed().await;
     }
+}
+
+/// Asks the hub what it has.
+async fn ask_twin(client: &Client, twin: &Twin) -> Result<(), Stopped> {
+    let asked = twin.told();
+    let hub: Halves = client.invoke(TWIN, ()).await?;
+    Ok(twin.compare(hub, asked)?)
 }
 
 /// Asks where the device stands among its neighbours, and shows its key where the hub does not know

@@ -101,12 +101,13 @@ impl Device {
         self.waited(wait, Inbox::commands).await
     }
 
-    /// Says what has become of a command.
+    /// Says what has become of a command. Once this returns it is on the disk, and the hub has it
+    /// when it can.
     ///
     /// # Errors
     /// As [`Inbox::settle`].
-    pub fn settle(&self, command: &str, how: Settlement) -> Result<(), InboxError> {
-        self.inbox.settle(command, how)
+    pub async fn settle(&self, command: &str, how: Settlement) -> Result<(), InboxError> {
+        self.inbox.settle(command, how).await
     }
 
     /// The calls that are not answered, as [`Device::commands`].

@@ -2,7 +2,8 @@
 //! and calls to answer while somebody waits.
 //!
 //! A command outlives the connection over which it came: the hub tells it again over the next one,
-//! by the same name, and what has been settled meanwhile is said at once.
+//! by the same name, and what has been settled meanwhile is said at once. That is kept on the disk,
+//! so that a command which is done is not done again because the agent was started anew.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,15 +15,17 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::{oneshot, watch};
 
-/// The most settlements, and answers, that are remembered for what the hub will tell again.
-pub const MAX_SETTLED: usize = 64;
+use crate::queue::{MAX_SETTLED, Queue, QueueError};
+
+/// The most answers that are remembered for what the hub will tell again.
+pub const MAX_ANSWERED: usize = 64;
 
 /// The most commands and calls that wait at a time, each; the hub is told of more that there is no
 /// room.
 pub const MAX_WAITING: usize = 64;
 
 /// Why something cannot be settled or answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, Error)]
 pub enum InboxError {
     /// Nobody waits for it (any more).
     #[error("nobody waits for that: it has another name, or its time is over")]
@@ -30,6 +33,9 @@ pub enum InboxError {
     /// It was settled otherwise before.
     #[error("it was settled otherwise before")]
     Otherwise,
+    /// It cannot be kept; it is not settled.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
 }
 
 /// What waits for the device's software. Cloned freely; all clones are the same.
@@ -39,6 +45,10 @@ pub struct Inbox(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     waiting: Mutex<Waiting>,
+    /// Where it is kept what was settled; nowhere in some tests.
+    queue: Option<Queue>,
+    /// Held while something is settled, so that what is kept is what the hub is told.
+    settling: tokio::sync::Mutex<()>,
     /// Goes up with each command and call.
     news: watch::Sender<u64>,
 }
@@ -69,10 +79,7 @@ struct PendingCall {
 
 impl Default for Inbox {
     fn default() -> Self {
-        Self(Arc::new(Inner {
-            waiting: Mutex::default(),
-            news: watch::Sender::new(0),
-        }))
+        Self::with(VecDeque::new(), None)
     }
 }
 
@@ -93,6 +100,28 @@ impl Waiting {
 }
 
 impl Inbox {
+    /// An inbox with what was settled before, which is kept in `queue`. Where that cannot be read it
+    /// is begun anew: a command may then be done again.
+    pub async fn open(queue: Queue) -> Self {
+        let settled = queue.settled().await.unwrap_or_else(|error| {
+            tracing::error!(%error, "what was settled cannot be read");
+            Vec::new()
+        });
+        Self::with(settled.into(), Some(queue))
+    }
+
+    fn with(settled: VecDeque<(String, Settlement)>, queue: Option<Queue>) -> Self {
+        Self(Arc::new(Inner {
+            waiting: Mutex::new(Waiting {
+                settled,
+                ..Waiting::default()
+            }),
+            queue,
+            settling: tokio::sync::Mutex::default(),
+            news: watch::Sender::new(0),
+        }))
+    }
+
     /// Takes a command of the hub's; what is received is what has become of it, or nothing when
     /// there is no room. Whoever drops the receiver does not want to know; the command stays until
     /// it is settled or its time is over.
@@ -183,31 +212,52 @@ impl Inbox {
         waiting.calls.iter().map(|one| one.what.clone()).collect()
     }
 
-    /// Settles a command, also while the hub is away: it is told when it asks again, as long as the
-    /// agent runs. The same again is the same.
+    /// Settles a command, also while the hub is away: it is told when it asks again. That is on the
+    /// disk when this returns. The same again is the same.
     ///
     /// # Errors
     /// [`InboxError`].
-    pub fn settle(&self, id: &str, how: Settlement) -> Result<(), InboxError> {
+    pub async fn settle(&self, id: &str, how: Settlement) -> Result<(), InboxError> {
+        let _settling = self.0.settling.lock().await;
+        if self.waits_to_be_settled(id, how)? {
+            // One that is abandoned comes again, and is not settled.
+            if how != Settlement::Abandoned
+                && let Some(queue) = &self.0.queue
+            {
+                queue.keep_settled(id, how).await?;
+            }
+            self.settled(id, how);
+        }
+        Ok(())
+    }
+
+    /// Whether a command waits for that, and was not settled so before.
+    fn waits_to_be_settled(&self, id: &str, how: Settlement) -> Result<bool, InboxError> {
+        let waiting = self.0.waiting.lock();
+        match waiting.settled.iter().find(|(settled, _)| settled == id) {
+            Some((_, before)) if *before == how => return Ok(false),
+            Some(_) => return Err(InboxError::Otherwise),
+            None => {}
+        }
+        let waits = waiting.commands.iter().any(|one| one.what.id == id);
+        if waits {
+            Ok(true)
+        } else {
+            Err(InboxError::Gone)
+        }
+    }
+
+    /// Says what has become of a command, which may have gone meanwhile.
+    fn settled(&self, id: &str, how: Settlement) {
         let mut waiting = self.0.waiting.lock();
-        if let Some((_, before)) = waiting.settled.iter().find(|(settled, _)| settled == id) {
-            let same = *before == how;
-            return if same {
-                Ok(())
-            } else {
-                Err(InboxError::Otherwise)
-            };
+        if how != Settlement::Abandoned {
+            remember(&mut waiting.settled, (id.to_owned(), how), MAX_SETTLED);
         }
         let at = waiting.commands.iter().position(|one| one.what.id == id);
-        let pending = at.and_then(|at| waiting.commands.remove(at));
-        let pending = pending.ok_or(InboxError::Gone)?;
-        // One that is abandoned comes again, and is not settled.
-        if how != Settlement::Abandoned {
-            remember(&mut waiting.settled, (pending.what.id, how));
+        if let Some(pending) = at.and_then(|at| waiting.commands.remove(at)) {
+            // When the hub cannot hear it, it asks again.
+            let _ = pending.reply.send(how);
         }
-        // When the hub cannot hear it, it asks again.
-        let _ = pending.reply.send(how);
-        Ok(())
     }
 
     /// Answers a call.
@@ -229,7 +279,11 @@ impl Inbox {
         if !heard {
             return Err(InboxError::Gone);
         }
-        remember(&mut waiting.answered, (pending.what.id, answer));
+        remember(
+            &mut waiting.answered,
+            (pending.what.id, answer),
+            MAX_ANSWERED,
+        );
         Ok(())
     }
 
@@ -245,8 +299,8 @@ impl Inbox {
 }
 
 /// Remembers one more, and forgets the oldest if there are too many.
-fn remember<T>(remembered: &mut VecDeque<T>, one: T) {
-    if remembered.len() >= MAX_SETTLED {
+fn remember<T>(remembered: &mut VecDeque<T>, one: T, most: usize) {
+    if remembered.len() >= most {
         remembered.pop_front();
     }
     remembered.push_back(one);
@@ -257,6 +311,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use outgate_wire::agent::Blob;
+    use tempfile::TempDir;
 
     use super::*;
 
@@ -285,52 +340,48 @@ mod tests {
         inbox.commands().into_iter().map(|one| one.id).collect()
     }
 
-    #[test]
-    fn a_command_waits_until_it_is_settled_and_the_hub_learns_how() {
+    #[tokio::test]
+    async fn a_command_waits_until_it_is_settled_and_the_hub_learns_how() {
         let inbox = Inbox::default();
         let news = inbox.news();
         let mut first = inbox.command(command("a"));
         let mut second = inbox.command(command("b"));
         assert!(news.has_changed().unwrap());
         assert_eq!(ids(&inbox), ["a", "b"]);
-        inbox.settle("b", Settlement::Rejected).unwrap();
+        inbox.settle("b", Settlement::Rejected).await.unwrap();
         assert_eq!(second.try_recv(), Ok(Settlement::Rejected));
         assert_eq!(ids(&inbox), ["a"]);
         first.try_recv().unwrap_err();
-        assert_eq!(
-            inbox.settle("c", Settlement::Completed),
-            Err(InboxError::Gone)
-        );
+        let refused = inbox.settle("c", Settlement::Completed).await;
+        assert!(matches!(refused, Err(InboxError::Gone)), "{refused:?}");
     }
 
-    #[test]
-    fn what_was_settled_while_the_hub_was_away_is_said_when_it_asks_again() {
+    #[tokio::test]
+    async fn what_was_settled_while_the_hub_was_away_is_said_when_it_asks_again() {
         let inbox = Inbox::default();
         let first = inbox.command(command("a"));
-        inbox.settle("a", Settlement::Completed).unwrap();
+        inbox.settle("a", Settlement::Completed).await.unwrap();
         drop(first);
         let mut again = inbox.command(command("a"));
         assert_eq!(again.try_recv(), Ok(Settlement::Completed));
         assert!(ids(&inbox).is_empty());
-        inbox.settle("a", Settlement::Completed).unwrap();
-        assert_eq!(
-            inbox.settle("a", Settlement::Rejected),
-            Err(InboxError::Otherwise)
-        );
+        inbox.settle("a", Settlement::Completed).await.unwrap();
+        let refused = inbox.settle("a", Settlement::Rejected).await;
+        assert!(matches!(refused, Err(InboxError::Otherwise)), "{refused:?}");
     }
 
-    #[test]
-    fn what_was_abandoned_comes_again() {
+    #[tokio::test]
+    async fn what_was_abandoned_comes_again() {
         let inbox = Inbox::default();
         let mut first = inbox.command(command("a"));
-        inbox.settle("a", Settlement::Abandoned).unwrap();
+        inbox.settle("a", Settlement::Abandoned).await.unwrap();
         assert_eq!(first.try_recv(), Ok(Settlement::Abandoned));
         let _again = inbox.command(command("a"));
         assert_eq!(ids(&inbox), ["a"]);
     }
 
-    #[test]
-    fn a_command_outlives_its_connection_until_its_time_is_over_and_a_call_does_not() {
+    #[tokio::test]
+    async fn a_command_outlives_its_connection_until_its_time_is_over_and_a_call_does_not() {
         let inbox = Inbox::default();
         let mut over = command("over");
         over.expires = "2001-01-01T00:00:00Z".to_owned();
@@ -342,7 +393,7 @@ mod tests {
         assert!(inbox.calls().is_empty());
         drop(told);
         assert_eq!(ids(&inbox), ["a"]);
-        inbox.settle("a", Settlement::Completed).unwrap();
+        inbox.settle("a", Settlement::Completed).await.unwrap();
         let mut again = inbox.command(command("a"));
         assert_eq!(again.try_recv(), Ok(Settlement::Completed));
     }
@@ -393,11 +444,12 @@ mod tests {
         inbox.answer("2", answer.clone()).unwrap();
         assert_eq!(two.try_recv(), Ok(answer.clone()));
         one.try_recv().unwrap_err();
-        assert_eq!(inbox.answer("2", answer), Err(InboxError::Gone));
+        let refused = inbox.answer("2", answer);
+        assert!(matches!(refused, Err(InboxError::Gone)), "{refused:?}");
     }
 
-    #[test]
-    fn no_more_waits_than_there_is_room_for() {
+    #[tokio::test]
+    async fn no_more_waits_than_there_is_room_for() {
         let inbox = Inbox::default();
         let kept: Vec<_> = (0..=MAX_WAITING)
             .map(|number| inbox.command(command(&number.to_string())))
@@ -406,14 +458,49 @@ mod tests {
         let mut last = kept.into_iter().last().unwrap();
         assert_eq!(last.try_recv(), Err(oneshot::error::TryRecvError::Closed));
         for number in 0..MAX_WAITING {
-            inbox
-                .settle(&number.to_string(), Settlement::Completed)
-                .unwrap();
+            let number = number.to_string();
+            inbox.settle(&number, Settlement::Completed).await.unwrap();
         }
         let _fresh = inbox.command(command("fresh"));
-        inbox.settle("fresh", Settlement::Completed).unwrap();
+        inbox.settle("fresh", Settlement::Completed).await.unwrap();
         // The oldest is forgotten, so it would be done again.
         let _again = inbox.command(command("0"));
         assert_eq!(ids(&inbox), ["0"]);
+    }
+
+    #[tokio::test]
+    async fn what_was_settled_is_said_also_by_an_agent_that_was_started_anew() {
+        let folder = TempDir::new().unwrap();
+        let open = || {
+            let limits = crate::queue::Limits {
+                bytes: 1 << 20,
+                keep: std::time::Duration::from_secs(60),
+                reserve: 0,
+            };
+            let clock = Arc::new(crate::queue::MachineClock::new().unwrap());
+            Inbox::open(Queue::open(folder.path(), limits, clock).unwrap())
+        };
+        let inbox = open().await;
+        let ways = [Settlement::Completed, Settlement::Rejected];
+        for (number, how) in (0..=MAX_SETTLED).zip(ways.into_iter().cycle()) {
+            let id = number.to_string();
+            drop(inbox.command(command(&id)));
+            inbox.settle(&id, how).await.unwrap();
+        }
+        drop(inbox.command(command("abandoned")));
+        let abandoned = inbox.settle("abandoned", Settlement::Abandoned);
+        abandoned.await.unwrap();
+        drop(inbox);
+        let inbox = open().await;
+        for (number, how) in (0..=MAX_SETTLED).zip(ways.into_iter().cycle()).skip(1) {
+            let mut again = inbox.command(command(&number.to_string()));
+            assert_eq!(again.try_recv(), Ok(how), "{number}");
+        }
+        // The oldest is forgotten, and what was abandoned is to be done.
+        drop(inbox.command(command("0")));
+        drop(inbox.command(command("abandoned")));
+        assert_eq!(ids(&inbox), ["0", "abandoned"]);
+        let otherwise = inbox.settle("1", Settlement::Completed).await;
+        assert!(matches!(otherwise, Err(InboxError::Otherwise)));
     }
 }

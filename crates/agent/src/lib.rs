@@ -25,4 +25,5 @@ pub mod queue;
 mod relay;
 mod renewal;
 pub mod status;
+mod transfers;
 pub mod twin;

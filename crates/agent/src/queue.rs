@@ -5,8 +5,9 @@
 //! when the hub will never take it ([`Queue::give_up`]), or by the policy below; then it is
 //! counted, and the hub is told.
 //!
-//! **Order.** Entries that matter as much are delivered in the order in which [`Queue::push`] was
-//! first polled for them. What matters more overtakes what matters less.
+//! **Order.** Entries of one kind that matter as much are delivered in the order in which
+//! [`Queue::push`] was first polled for them. What matters more overtakes what matters less, and
+//! events need not wait for logs that the hub does not take ([`Queue::batch_of`]).
 //!
 //! **Twice.** What was sent and not settled before a connection broke is sent again, as the same
 //! [`EntryId`]. Entries of one queue that matter as much are a stream in which the number of that
@@ -29,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outgate_store::{Room, Space, Store};
-use outgate_wire::agent;
+use outgate_wire::agent::{self, Settlement};
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -44,6 +45,7 @@ mod moment;
 mod open;
 mod report;
 mod room;
+mod settled;
 mod table;
 mod tally;
 mod times;
@@ -60,6 +62,7 @@ pub use moment::{Boot, Clock, MachineClock, Moment};
 pub use open::OpenFailed;
 pub use outgate_store::OpenError;
 pub use report::REPORT;
+pub use settled::MAX_SETTLED;
 pub use tally::{Dropped, Level, Tally};
 
 use open::Opened;
@@ -86,6 +89,9 @@ const LOG: u64 = 4 << 20;
 /// The fewest.
 const LEAST_LOG: u64 = 256 << 10;
 
+/// So much of the disk is left free: what [`Limits::reserve`] is by default.
+pub(crate) const RESERVE: u64 = RESERVE_IN_LOGS * LOG;
+
 /// The reserve is so many times as large as the log, so that who settles has room for it when
 /// others have none.
 const RESERVE_IN_LOGS: u64 = 4;
@@ -107,7 +113,7 @@ impl From<config::Queue> for Limits {
         Self {
             bytes: queue.bytes,
             keep: queue.keep,
-            reserve: RESERVE_IN_LOGS * LOG,
+            reserve: RESERVE,
         }
     }
 }
@@ -135,13 +141,29 @@ struct Shared {
 #[derive(Default)]
 struct Given {
     /// Up to which number entries of each priority were given out to be sent.
-    upto: [u64; Priority::ALL.len()],
+    upto: [Upto; Priority::ALL.len()],
     /// When the hub was last told what was dropped, after the machine's start.
     reported: Option<Duration>,
 }
 
+/// The same, of each kind: they are given out apart.
+#[derive(Clone, Copy, Debug, Default)]
+struct Upto {
+    events: u64,
+    logs: u64,
+}
+
+impl Upto {
+    fn of(&mut self, kind: Kind) -> &mut u64 {
+        match kind {
+            Kind::Event => &mut self.events,
+            Kind::Log => &mut self.logs,
+        }
+    }
+}
+
 impl Given {
-    fn upto(&self, priority: Priority) -> u64 {
+    fn upto(&self, priority: Priority) -> Upto {
         let [background, ordinary, important] = self.upto;
         match priority {
             Priority::Background => background,
@@ -210,19 +232,44 @@ impl Queue {
     /// # Errors
     /// As the store.
     pub async fn batch(&self, most: usize) -> Result<Vec<Waiting>, QueueError> {
+        self.give_out(&Kind::ALL, most).await
+    }
+
+    /// As [`Queue::batch`], of one kind. What the hub does not take of one need not keep it from the
+    /// other.
+    ///
+    /// # Errors
+    /// As [`Queue::batch`].
+    pub async fn batch_of(&self, kind: Kind, most: usize) -> Result<Vec<Waiting>, QueueError> {
+        let kinds = match kind {
+            Kind::Event => &[Kind::Event],
+            Kind::Log => &[Kind::Log],
+        };
+        self.give_out(kinds, most).await
+    }
+
+    async fn give_out(
+        &self,
+        kinds: &'static [Kind],
+        most: usize,
+    ) -> Result<Vec<Waiting>, QueueError> {
         // On the writer's thread, so that nothing of it is dropped before it is known to be
         // under way. It writes nothing unless there is something to report.
         self.work(0, move |connection, shared| {
             let now = shared.clock.now();
             times::note(connection, &now)?;
             report::write_if_due(connection, shared, &now)?;
-            let batch = table::batch(connection, shared.id, most.min(MAX_BATCH))?;
+            let batch = table::batch(connection, shared.id, kinds, most.min(MAX_BATCH))?;
             let mut given = shared.given.lock();
-            given.upto = Priority::ALL.map(|priority| {
-                let of_it = batch.iter().map(Waiting::position);
-                let numbers = of_it.filter(|position| position.priority == priority);
-                numbers.map(|position| position.number).max().unwrap_or(0)
-            });
+            for (priority, upto) in Priority::ALL.into_iter().zip(&mut given.upto) {
+                for kind in kinds {
+                    let of_it = batch.iter().filter(|waiting| {
+                        (waiting.entry.priority, waiting.entry.kind) == (priority, *kind)
+                    });
+                    let numbers = of_it.map(|waiting| waiting.position().number);
+                    *upto.of(*kind) = numbers.max().unwrap_or(0);
+                }
+            }
             Ok(batch)
         })
         .await
@@ -263,6 +310,27 @@ impl Queue {
         let (refused, settled) = over.partition(|position| refused.contains(&position.number));
         self.settle(settled).await?;
         self.give_up(refused).await
+    }
+
+    /// Keeps on the disk what has become of a command: of [`MAX_SETTLED`] at most, and the oldest are
+    /// forgotten.
+    ///
+    /// # Errors
+    /// As the store.
+    pub async fn keep_settled(&self, command: &str, how: Settlement) -> Result<(), QueueError> {
+        let command = command.to_owned();
+        self.work(command.len(), move |connection, _| {
+            settled::keep(connection, &command, how)
+        })
+        .await
+    }
+
+    /// What has become of commands, as far as it is kept, the oldest first.
+    ///
+    /// # Errors
+    /// As the store.
+    pub async fn settled(&self) -> Result<Vec<(String, Settlement)>, QueueError> {
+        self.work(0, |connection, _| settled::all(connection)).await
     }
 
     async fn remove(&self, positions: Vec<Position>, fate: table::Fate) -> Result<(), QueueError> {

@@ -11,6 +11,7 @@ use outgate_signalr_client::Client;
 use outgate_wire::agent::{Blob, HandedOn, Passed, RELAY, Relayed};
 use thiserror::Error;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::device::Device;
 use crate::lan::membership::{Membership, MembershipError};
@@ -76,10 +77,33 @@ pub(crate) async fn carry(device: Device) {
     }
 }
 
-/// Sends what waits, what matters most first, for ever.
+/// When something of a kind is sent again that was not handed on.
+struct Pause {
+    kind: Kind,
+    until: Instant,
+    wait: Duration,
+}
+
+impl Pause {
+    fn none(kind: Kind) -> Self {
+        Self {
+            kind,
+            until: Instant::now(),
+            wait: LOOK_EVERY,
+        }
+    }
+
+    fn longer(&mut self) {
+        self.until = Instant::now() + self.wait;
+        self.wait = (self.wait * 2).min(WAIT_MAX);
+    }
+}
+
+/// Sends what waits, what matters most first, for ever. What is not taken of one kind does not keep it
+/// from the other.
 async fn send(device: &Device, membership: &Membership, counter: &mut i64) -> Infallible {
     let mut tally = device.queue.tally();
-    let mut wait = LOOK_EVERY;
+    let mut pauses = Kind::ALL.map(Pause::none);
     loop {
         tally.borrow_and_update();
         let neighbours = membership.running().borrow().clone();
@@ -91,30 +115,39 @@ async fn send(device: &Device, membership: &Membership, counter: &mut i64) -> In
             tokio::time::sleep(LOOK_EVERY).await;
             continue;
         };
-        match send_through(device, membership, (&neighbours, &id), counter).await {
-            Ok(true) => wait = LOOK_EVERY,
-            Ok(false) => {
-                // Until there is more, or another way to look for.
-                let _ = tokio::time::timeout(LOOK_EVERY, tally.changed()).await;
+        let mut sent = false;
+        let now = Instant::now();
+        for pause in pauses.iter_mut().filter(|pause| pause.until <= now) {
+            let to = (&neighbours, &id);
+            match send_through(device, membership, (to, pause.kind), counter).await {
+                Ok(true) => {
+                    *pause = Pause::none(pause.kind);
+                    sent = true;
+                    break;
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    let error = crate::chain::chain(&error);
+                    tracing::debug!(%id, error, "not handed on");
+                    pause.longer();
+                }
             }
-            Err(error) => {
-                let error = crate::chain::chain(&error);
-                tracing::debug!(%id, error, "not handed on");
-                tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(WAIT_MAX);
-            }
+        }
+        if !sent {
+            // Until there is more, or another way to look for.
+            let _ = tokio::time::timeout(LOOK_EVERY, tally.changed()).await;
         }
     }
 }
 
-/// Sends what is next; tells whether there was anything.
+/// Sends what is next of a kind; tells whether there was anything.
 async fn send_through(
     device: &Device,
     membership: &Membership,
-    to: (&Arc<Neighbours>, &MemberId),
+    (to, kind): ((&Arc<Neighbours>, &MemberId), Kind),
     counter: &mut i64,
 ) -> Result<bool, NotHandedOn> {
-    let batch = device.queue.batch(MAX_BATCH).await?;
+    let batch = device.queue.batch_of(kind, MAX_BATCH).await?;
     for stretch in deliveries(&batch) {
         let mut reached = None;
         // Once more where the hub has counted further, as before the agent was started.

@@ -204,6 +204,17 @@ impl Board {
         });
     }
 
+    /// Notes something that went wrong by now, by the machine's clock, in a part of the agent; its cause
+    /// is not known.
+    pub fn note(&self, part: &'static str, text: String) {
+        self.trouble(Trouble {
+            at: OffsetDateTime::now_utc(),
+            part,
+            text,
+            cause: None,
+        });
+    }
+
     /// Notes something that went wrong.
     pub fn trouble(&self, trouble: Trouble) {
         self.write(|status| {

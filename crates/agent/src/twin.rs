@@ -56,6 +56,8 @@ struct Kept {
 pub struct Unheard {
     /// The patch that it is to merge.
     pub patch: Value,
+    /// The version with which that is so: of another it would make something else.
+    pub version: u64,
     /// What it has then.
     document: Map<String, Value>,
 }
@@ -161,7 +163,11 @@ impl Twin {
         }
         let patch =
             merge_patch::difference(&Value::Object(heard), &Value::Object(document.clone()));
-        Some(Unheard { patch, document })
+        Some(Unheard {
+            patch,
+            version: kept.halves.reported.version,
+            document,
+        })
     }
 
     /// The hub has heard that, and its version is now `version`.

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 
 use crate::clock::{Clock, mends};
 use crate::facts::Facts;
-use crate::inspection::Inspection;
+use crate::inspection::{Inspection, inspector};
 use crate::judge::{ClockVerdict, Judged};
 use crate::words::{self, Language};
 use key::key;
@@ -176,6 +176,10 @@ impl CauseKind {
     /// The kind of a trouble by itself, without what other lanes would show.
     #[must_use]
     pub fn of(trouble: &Trouble) -> Self {
+        let reason = trouble.underlying();
+        if inspector(reason).is_some() {
+            return Self::TlsInspected;
+        }
         key(trouble, String::new(), String::new()).0
     }
 

@@ -133,6 +133,22 @@ impl Inspection {
     }
 }
 
+/// Who opens TLS on the way, where the issuer's name gives him away by itself: the maker of the
+/// device or program. Without other names to compare with, another issuer says nothing.
+#[must_use]
+pub fn inspector(trouble: &Trouble) -> Option<&'static str> {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "these two are all that is about a certificate's authority"
+    )]
+    match trouble {
+        Trouble::CertificateUntrusted { issuer } | Trouble::CertificateNotPublic { issuer } => {
+            maker(issuer)
+        }
+        _ => None,
+    }
+}
+
 /// Whose device has an issuer of this name.
 pub(crate) fn maker(issuer: &str) -> Option<&'static str> {
     let issuer = issuer.to_lowercase();

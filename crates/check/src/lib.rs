@@ -19,6 +19,7 @@ mod words;
 
 pub use cause::{Cause, CauseKind, Owner};
 pub use firewall::{CauseRules, Firewall, RuleGap};
+pub use inspection::inspector;
 pub use plan::{Plan, PlannedLane, Subject};
 pub use report::{
     CauseView, Counts, Heading, LaneReport, Mask, PlanView, PlannedProbe, PlannedView, ProbeReport,

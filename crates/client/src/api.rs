@@ -11,6 +11,7 @@ mod consumers;
 mod credentials;
 mod devices;
 mod events;
+mod files;
 mod fleet_keys;
 mod logs;
 mod operators;
@@ -21,6 +22,7 @@ mod services;
 mod sites;
 mod ssh;
 mod status;
+mod tables;
 mod twins;
 mod webhooks;
 
@@ -33,6 +35,7 @@ pub use consumers::Consumer;
 pub use credentials::{Credential, Given, Issued, NewCredential};
 pub use devices::{Device, DeviceFilter, DeviceSession, KeptLogs, Revoked};
 pub use events::{Event, EventFilter, EventPart};
+pub use files::{Download, File, Grant, GrantIssued, NewFileGrant};
 pub use fleet_keys::{Enrolled, Enrolment, FleetKey, MadeFleetKey, NewFleetKey};
 pub use logs::{LogFilter, LogPart, LogRecord};
 pub use operators::{Me, NewOperator, Operator};
@@ -43,6 +46,7 @@ pub use services::{NewService, Service};
 pub use sites::Site;
 pub use ssh::{SshCertificate, SshSwitch};
 pub use status::Status;
+pub use tables::{NewTable, Table};
 pub use twins::{Half, Twin};
 pub use webhooks::{
     Letter, MadeWebhook, NewWebhook, Webhook, WebhookChange, WebhookFailure, WebhookSecret,

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, IF_MATCH, RETRY_AFTER,
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, IF_MATCH,
+    RETRY_AFTER,
 };
 use reqwest::{Method, Response, Url};
 use serde::de::DeserializeOwned;
@@ -175,6 +176,33 @@ impl Client {
             return Ok(response);
         }
         let reply = self.read(response).await?;
+        Err(Error::Refused(Problem::read(
+            reply.status,
+            &reply.body,
+            reply.retry_after,
+        )))
+    }
+
+    /// Sends a request once, with a body of `size` bytes as they come, and reads the answer.
+    pub(crate) async fn send_once(
+        &self,
+        ask: &Ask,
+        (content_type, size): (&str, u64),
+        body: reqwest::Body,
+    ) -> Result<Reply, Error> {
+        let request = self
+            .request(ask)
+            .timeout(ask.patience)
+            .header(CONTENT_TYPE, content_type)
+            .header(CONTENT_LENGTH, size)
+            .body(body);
+        let response = request.send().await;
+        let reply = self
+            .read(response.map_err(|source| self.unreachable(source))?)
+            .await?;
+        if reply.status < 400 {
+            return Ok(reply);
+        }
         Err(Error::Refused(Problem::read(
             reply.status,
             &reply.body,

@@ -9,6 +9,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::contents::FOLDER as PIECES;
 use crate::objects::{FOLDER as OBJECTS, INCOMING};
 use crate::store::{self, MODEL};
 
@@ -93,7 +94,12 @@ pub fn back_up(folder: &Path, to: &Path) -> Result<usize, BackupError> {
     store::copy_of(&MODEL, folder, &partial.0.join(MODEL.file()))?;
     let mut files = 1;
     copy_all(folder, &partial.0, MAX_DEPTH, &mut files)?;
-    files += copy_objects(&folder.join(OBJECTS), &partial.0.join(OBJECTS))?;
+    files += copy_objects(&folder.join(OBJECTS), &partial.0.join(OBJECTS), 1)?;
+    let pieces = folder.join(PIECES);
+    if pieces.is_dir() {
+        // Where they lie elsewhere, they stay there.
+        files += copy_objects(&pieces, &partial.0.join(PIECES), 2)?;
+    }
     fs::rename(&partial.0, to).map_err(failed(to))?;
     sync(parent)?;
     Ok(files)
@@ -109,7 +115,7 @@ fn copy_all(from: &Path, to: &Path, depth: usize, files: &mut usize) -> Result<(
         let entry = entry.map_err(failed(from))?;
         let (path, name) = (entry.path(), entry.file_name());
         let kind = entry.file_type().map_err(failed(&path))?;
-        if MODEL.makes(&name.to_string_lossy()) || name == OBJECTS {
+        if MODEL.makes(&name.to_string_lossy()) || name == OBJECTS || name == PIECES {
             continue;
         }
         if kind.is_dir() {
@@ -132,32 +138,30 @@ fn copy_all(from: &Path, to: &Path, depth: usize, files: &mut usize) -> Result<(
     sync(to)
 }
 
-/// Copies objects that are whole. One that has gone since the store was copied is left out: an
-/// asset of its name was changed or removed meanwhile.
-fn copy_objects(from: &Path, to: &Path) -> Result<usize, BackupError> {
+/// Copies objects, or pieces of devices' files, that are whole and lie in folders `depth` deep. One
+/// that has gone since the store was copied is left out: what it was in was changed or removed
+/// meanwhile.
+fn copy_objects(from: &Path, to: &Path, depth: usize) -> Result<usize, BackupError> {
     let mut files = 0;
     make_folder(to)?;
-    for shelf in fs::read_dir(from).map_err(failed(from))? {
-        let shelf = shelf.map_err(failed(from))?;
-        if shelf.file_name() == INCOMING {
+    for entry in fs::read_dir(from).map_err(failed(from))? {
+        let entry = entry.map_err(failed(from))?;
+        let (path, made) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_name() == INCOMING {
             continue;
         }
-        let (shelf, made) = (shelf.path(), to.join(shelf.file_name()));
-        make_folder(&made)?;
-        for object in fs::read_dir(&shelf).map_err(failed(&shelf))? {
-            let object = object.map_err(failed(&shelf))?;
-            let path = object.path();
-            match File::open(&path) {
-                Ok(mut content) => {
-                    let to = made.join(object.file_name());
-                    write_new(&to, |file| io::copy(&mut content, file).map(drop))?;
-                    files += 1;
-                }
-                Err(gone) if gone.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(failed(&path)(error)),
-            }
+        if depth > 0 {
+            files += copy_objects(&path, &made, depth - 1)?;
+            continue;
         }
-        sync(&made)?;
+        match File::open(&path) {
+            Ok(mut content) => {
+                write_new(&made, |file| io::copy(&mut content, file).map(drop))?;
+                files += 1;
+            }
+            Err(gone) if gone.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(&path)(error)),
+        }
     }
     sync(to)?;
     Ok(files)
@@ -282,7 +286,11 @@ mod tests {
         fs::create_dir(folder.join("objects/ab")).unwrap();
         fs::write(folder.join("objects/ab/abc"), "object").unwrap();
         fs::write(folder.join("objects/incoming/part"), "par").unwrap();
+        fs::create_dir_all(folder.join("files/run/0")).unwrap();
+        fs::write(folder.join("files/run/0/1"), "piece").unwrap();
         let files = back_up(&folder, &to).unwrap();
+        let piece = fs::read_to_string(to.join("files/run/0/1"));
+        assert_eq!(piece.unwrap(), "piece");
         let object = fs::read_to_string(to.join("objects/ab/abc"));
         assert_eq!(object.unwrap(), "object");
         assert!(!to.join("objects/incoming").exists());

@@ -15,10 +15,11 @@ use crate::announcement::Announcement;
 use crate::clock::{Clock, Timestamp};
 use crate::happening::{Happening, Hook};
 use crate::id::{CommandId, DeviceId};
-use crate::identity::{Actor, Listed, MAX_PAGE, Page};
+use crate::identity::{Actor, Identity, Listed, MAX_PAGE, Page};
 use crate::limits::{check_content_type, check_payload, check_properties};
 use crate::refusal::Refusal;
 use crate::reminders::Reminders;
+use crate::secret::Secret;
 use crate::sessions::{Session, Sessions, Signal};
 use crate::store::Store;
 
@@ -28,7 +29,7 @@ pub(crate) mod checks;
 mod leases;
 mod table;
 
-pub(crate) use table::{SCHEMA, last_expiry};
+pub(crate) use table::{SCHEMA, SEALED_SCHEMA, cancel_all, count_open, last_expiry};
 
 /// The most open commands of one device.
 pub const MAX_OPEN: u64 = 1_000;
@@ -132,6 +133,8 @@ pub struct Commands {
     sessions: Sessions,
     leases: Leases,
     reminders: Reminders,
+    /// Who has the vault for what is sealed.
+    identity: Identity,
     hook: Hook,
     changed: broadcast::Sender<DeviceId>,
 }
@@ -142,10 +145,12 @@ impl Commands {
         clock: Clock,
         sessions: Sessions,
         reminders: Reminders,
+        identity: Identity,
         hook: Hook,
     ) -> Self {
         Self {
             hook,
+            identity,
             reminders,
             leases: Leases::new(sessions.clone()),
             store,
@@ -168,8 +173,37 @@ impl Commands {
         device: &DeviceId,
         command: NewCommand,
     ) -> Result<Command, Refusal> {
+        self.queue(actor, device, command, false).await
+    }
+
+    /// As [`Commands::send`], of a payload with a secret in it: sealed on the disk and told to the
+    /// device alone; whoever else looks at the command sees an empty payload.
+    ///
+    /// # Errors
+    /// As [`Commands::send`].
+    pub async fn send_sealed(
+        &self,
+        actor: &Actor,
+        device: &DeviceId,
+        command: NewCommand,
+    ) -> Result<Command, Refusal> {
+        self.queue(actor, device, command, true).await
+    }
+
+    async fn queue(
+        &self,
+        actor: &Actor,
+        device: &DeviceId,
+        mut command: NewCommand,
+        sealed: bool,
+    ) -> Result<Command, Refusal> {
         command.check()?;
         let id = CommandId::made_up()?;
+        if sealed {
+            let payload = Secret::new(command.payload.to_vec());
+            let vault = self.identity.vault();
+            command.payload = vault.seal(&place_of(&id), &payload)?.into();
+        }
         let (commands, actor, device) = (self.clone(), actor.clone(), device.clone());
         let (sent, told) = self
             .store
@@ -178,7 +212,7 @@ impl Commands {
                 let detail = json!({"command": id.as_str(), "name": command.name});
                 acting::act(connection, &actor, &device, (now, "command.send"), &detail)?;
                 table::tidy(connection, now)?;
-                let sent = table::insert(connection, &device, &id, &command, now)?;
+                let sent = table::insert(connection, &device, &id, (&command, sealed), now)?;
                 let noted = commands
                     .reminders
                     .note(connection, &device, &command.name, now)?;
@@ -219,7 +253,12 @@ impl Commands {
                     }
                     Standing::Foreign(_) => std::collections::BTreeSet::new(),
                 };
-                let taken = table::deliver(connection, &device, &held, limit.min(MAX_TAKEN))?;
+                let open = |id: &CommandId, sealed: &[u8]| {
+                    let opened = commands.identity.vault().open_sealed(&place_of(id), sealed);
+                    Ok(Bytes::copy_from_slice(opened?.expose()))
+                };
+                let limit = limit.min(MAX_TAKEN);
+                let taken = table::deliver(connection, &device, &held, limit, open)?;
                 let places = taken.iter().map(|command| command.seq).collect();
                 let claim = commands.leases.claim(&device, &id, places, caller);
                 Ok((taken, claim))
@@ -398,6 +437,26 @@ impl Commands {
         Ok(cancelled)
     }
 
+    /// Takes back all commands of a device that are not settled. Returns how many.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`], [`Refusal::NotFound`]; as the store.
+    pub async fn cancel_all(&self, actor: &Actor, device: &DeviceId) -> Result<usize, Refusal> {
+        let (commands, actor, device) = (self.clone(), actor.clone(), device.clone());
+        let (count, told) = self
+            .store
+            .write(move |connection| {
+                let act = (commands.clock.now(), "command.cancel-all");
+                acting::act(connection, &actor, &device, act, &json!({}))?;
+                let count = cancel_all(connection, &device, act.0)?;
+                Ok((count, commands.news(device, true)))
+            })
+            .await?;
+        drop(told);
+        self.tell(count, "cancelled");
+        Ok(count)
+    }
+
     fn tell(&self, count: usize, became: &'static str) {
         self.hook.tell(&Happening::Commands { count, became });
     }
@@ -440,6 +499,11 @@ impl Commands {
             }
         }
     }
+}
+
+/// Where the payload of a command is sealed for.
+fn place_of(id: &CommandId) -> String {
+    format!("command/{id}")
 }
 
 impl NewCommand {

@@ -16,7 +16,7 @@ pub const MAX_NAME: usize = 128;
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// Random characters of a made-up name: 100 bits, so that none is ever made twice.
-const RANDOM_CHARACTERS: usize = 20;
+pub(crate) const RANDOM_CHARACTERS: usize = 20;
 
 /// Declares a kind of name.
 macro_rules! name {
@@ -99,6 +99,15 @@ name!(
     DeviceId,
     "device"
 );
+impl DeviceId {
+    /// The device that this one is a part of: what stands before the first `~` of its name. A part
+    /// is a device like any other, and besides it is out as long as the whole is revoked.
+    #[must_use]
+    pub fn whole(&self) -> Option<&str> {
+        self.as_str().split_once('~').map(|(whole, _)| whole)
+    }
+}
+
 name!(
     /// A way for somebody to prove who they are.
     CredentialId,
@@ -146,6 +155,12 @@ name!(
 );
 
 name!(
+    /// The right to read or to write one file for a while.
+    GrantId,
+    "grant"
+);
+
+name!(
     /// A back end to whom events are pushed.
     WebhookId,
     "webhook"
@@ -165,10 +180,19 @@ macro_rules! made_up {
     )*};
 }
 
-made_up!(CredentialId "cr-", AuthorityId "au-", FleetKeyId "fk-", CommandId "cm-", CallId "ca-", SessionId "se-", OperatorId "op-", ServiceId "sv-", ConsumerId "co-", WebhookId "wh-");
+made_up!(CredentialId "cr-", AuthorityId "au-", FleetKeyId "fk-", CommandId "cm-", CallId "ca-", SessionId "se-", OperatorId "op-", ServiceId "sv-", ConsumerId "co-", WebhookId "wh-", GrantId "gr-");
+
+impl GrantId {
+    /// The grant as that by which a session came in, so that whatever ends sessions of a
+    /// credential ends those of a grant.
+    #[must_use]
+    pub fn credential(&self) -> CredentialId {
+        CredentialId(std::sync::Arc::clone(&self.0))
+    }
+}
 
 /// `prefix` and 100 random bits.
-fn random(prefix: &str) -> Result<String, Refusal> {
+pub(crate) fn random(prefix: &str) -> Result<String, Refusal> {
     let mut bytes = [0; RANDOM_CHARACTERS];
     ring::rand::SystemRandom::new()
         .fill(&mut bytes)

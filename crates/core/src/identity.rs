@@ -15,10 +15,13 @@ mod enrol;
 mod fleet_key;
 mod leaf;
 mod listing;
+mod lookups;
 mod neighbours;
 mod operator;
 mod pem;
 mod principal;
+mod register;
+mod registry;
 mod renewal;
 mod request;
 mod revocation;
@@ -26,6 +29,7 @@ mod rotation;
 mod schema;
 mod seen;
 mod service;
+mod signed;
 mod site;
 mod site_authority;
 mod ssh;
@@ -59,13 +63,21 @@ pub use credential::{
 };
 pub use device::{DEFAULT_POLICY, Device, DeviceFilter, DeviceState};
 pub use enrol::{Enrolled, Enrolment, MAX_SKEW, enrolment_text};
-pub use fleet_key::{FleetKey, MAX_FLEET_KEY_LIFE, MAX_NETWORKS, MAX_USES, NewFleetKey};
+pub use fleet_key::{
+    FleetKey, MAX_FLEET_KEY_LIFE, MAX_NETWORKS, MAX_USES, NewFleetKey, fits as name_fits,
+};
 pub use listing::{Listed, MAX_PAGE, Page};
+pub use lookups::{
+    CHALLENGE_LASTS, FleetProof, LOOKUPS, LookupToken, MAX_LOOKUP_LIFE, MIN_LOOKUP_LIFE,
+    fleet_text, own_text,
+};
 pub use neighbours::{
     KEY_EVERY, Neighbour, Place, ROSTER_LASTS, Relayed, RosterMember, SiteRoster,
 };
 pub use operator::{FirstOperator, Operator};
 pub use principal::{Actor, Principal, Role, Scope};
+pub use register::{MAX_TRIED, Registration};
+pub use registry::{Before, Counted, Declared, Proofs, Registered};
 pub use renewal::MAX_ENDED;
 pub use revocation::Revoked;
 pub use rotation::MAX_OVERLAP;
@@ -81,6 +93,7 @@ pub(crate) use neighbours::SCHEMA as NEIGHBOURS_SCHEMA;
 pub(crate) use schema::SCHEMA;
 pub(crate) use seen::Seen;
 pub(crate) use site::seen_by as site_seen_by;
+pub(crate) use text::words;
 
 /// Refused acts that are written down an operator: ten at once, then one every six seconds.
 const REFUSALS: Rate = Rate {
@@ -127,7 +140,8 @@ impl Identity {
                 "SELECT EXISTS (SELECT 1 FROM credentials WHERE sealed IS NOT NULL)
                  OR EXISTS (SELECT 1 FROM fleet_keys WHERE sealed IS NOT NULL)
                  OR EXISTS (SELECT 1 FROM webhooks)
-                 OR EXISTS (SELECT 1 FROM rosters)",
+                 OR EXISTS (SELECT 1 FROM rosters)
+                 OR EXISTS (SELECT 1 FROM file_grants)",
                 [],
                 |row| row.get(0),
             )?)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
+use crate::files::FileLimits;
 use crate::refusal::Refusal;
 
 mod failed_logins;
@@ -69,6 +70,8 @@ pub struct Limits {
     /// when nothing else has. Logs leave twice as much free, so that they are refused before
     /// events are.
     pub reserve: u64,
+    /// How much is kept of the files of devices.
+    pub files: FileLimits,
 }
 
 impl Default for Limits {
@@ -91,6 +94,7 @@ impl Default for Limits {
             keep_logs: Duration::from_hours(14 * 24),
             log_bytes: 2 << 30,
             reserve: 64 << 20,
+            files: FileLimits::default(),
         }
     }
 }
@@ -115,6 +119,22 @@ pub fn source(peer: IpAddr) -> IpAddr {
 pub(crate) fn check_path(field: &'static str, path: &str, most: usize) -> Result<(), Refusal> {
     check_size(field, path.len(), most)?;
     check_text(field, path)
+}
+
+/// Checks what can be the name of a file below a folder, on whatever system: a path of steps with
+/// slashes between them, none of them empty, `.` or `..`; no control characters, no backslashes.
+///
+/// # Errors
+/// [`Refusal::TooLarge`], [`Refusal::Invalid`].
+pub(crate) fn check_file_name(field: &'static str, text: &str) -> Result<(), Refusal> {
+    check_path(field, text, MAX_PATH)?;
+    let is_step = |step: &str| !matches!(step, "" | "." | "..");
+    if text.split('/').all(is_step) && !text.contains('\\') {
+        Ok(())
+    } else {
+        let why = "a path as images/logo.png, without empty steps, `.`, `..` and backslashes";
+        Err(Refusal::invalid(field, why))
+    }
 }
 
 /// Checks a media type: empty, or printable ASCII of at most [`MAX_CONTENT_TYPE`] bytes.

@@ -9,7 +9,9 @@ use crate::calls::Calls;
 use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::consumers::Consumers;
+use crate::contents::{Contents, Depot};
 use crate::events::Events;
+use crate::files::Files;
 use crate::happening::Hook;
 use crate::id::{CredentialId, SessionId};
 use crate::idempotency::Idempotency;
@@ -23,6 +25,7 @@ use crate::registrations::Registrations;
 use crate::reminders::Reminders;
 use crate::sessions::{Pass, Presence, Session, Sessions};
 use crate::store::{self, OpenError, Store};
+use crate::tables::Tables;
 use crate::templates::Templates;
 use crate::trees::Trees;
 use crate::twin::Twins;
@@ -39,6 +42,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Who is told what happens.
     pub hook: Hook,
+    /// Where the bytes of devices' files are kept.
+    pub depot: Depot,
 }
 
 impl Settings {
@@ -50,6 +55,7 @@ impl Settings {
             clock: Clock::System,
             limits: Limits::default(),
             hook: Hook::default(),
+            depot: Depot::default(),
         }
     }
 }
@@ -85,8 +91,12 @@ pub struct Core {
     pub messages: Messages,
     /// What devices hold a copy of.
     pub assets: Assets,
+    /// Files of single devices, each with its own key.
+    pub files: Files,
     /// What applications are configured with.
     pub templates: Templates,
+    /// What devices look things up in.
+    pub tables: Tables,
     /// Trees of values.
     pub trees: Trees,
     /// Where devices are reached by push.
@@ -105,52 +115,53 @@ impl Core {
     /// # Errors
     /// [`OpenError`].
     pub fn open(settings: &Settings) -> Result<Self, OpenError> {
-        let store = store::open(&settings.data, &settings.limits, settings.hook.clone())?;
+        let (data, limits) = (&settings.data, &settings.limits);
         let (clock, hook) = (settings.clock.clone(), settings.hook.clone());
+        let store = store::open(data, limits, hook.clone())?;
         let sessions = Sessions::new(clock.clone());
-        let logs = Logs::open(
-            &settings.data,
-            clock.clone(),
-            &settings.limits,
-            hook.clone(),
-        )?;
+        let logs = Logs::open(data, clock.clone(), limits, hook.clone())?;
         let identity = Identity::new(
-            &settings.data,
+            data,
             (store.clone(), logs.store().clone()),
             clock.clone(),
             sessions.clone(),
         )?;
         let reminders = Reminders::new(store.clone(), clock.clone(), sessions.clone());
-        let objects = Objects::open(&settings.data, settings.limits.reserve);
-        let objects = objects.map_err(|source| OpenError::Folder {
-            path: settings.data.clone(),
+        let objects = Objects::open(data, limits.reserve);
+        let contents = Contents::open(&settings.depot, data, limits.reserve);
+        let unusable = |source| OpenError::Folder {
+            path: data.clone(),
             source,
-        })?;
+        };
+        let (objects, contents) = (objects.map_err(unusable)?, contents.map_err(unusable)?);
         Ok(Self {
             assets: Assets::new(store.clone(), clock.clone(), objects)?,
+            files: Files::new((&store, contents), &clock, &sessions, &identity, limits),
             webhooks: Webhooks::new(store.clone(), clock.clone(), identity.clone()),
-            identity,
             failed_logins: FailedLogins::new(clock.clone()),
-            events: Events::new(store.clone(), clock.clone(), &settings.limits, hook.clone())?,
+            events: Events::new(store.clone(), clock.clone(), limits, hook.clone())?,
             logs,
             commands: Commands::new(
                 store.clone(),
                 clock.clone(),
                 sessions.clone(),
                 reminders.clone(),
+                identity.clone(),
                 hook.clone(),
             ),
+            identity,
             calls: Calls::new(store.clone(), clock.clone(), sessions.clone(), hook.clone()),
             twins: Twins::new(
                 store.clone(),
                 clock.clone(),
                 sessions.clone(),
-                &settings.limits,
+                limits,
                 hook.clone(),
             ),
             consumers: Consumers::new(store.clone(), clock.clone()),
-            messages: Messages::new(store.clone(), &clock, &settings.limits, &hook),
+            messages: Messages::new(store.clone(), &clock, limits, &hook),
             templates: Templates::new(store.clone(), clock.clone()),
+            tables: Tables::new(store.clone(), clock.clone()),
             trees: Trees::new(store.clone()),
             registrations: Registrations::new(store.clone(), clock.clone(), hook),
             reminders,
@@ -168,6 +179,7 @@ impl Core {
         self.events.limit(limits);
         self.logs.limit(limits);
         self.messages.limit(limits);
+        self.files.limit(limits);
         self.twins.limit(limits);
     }
 
@@ -178,6 +190,7 @@ impl Core {
     pub async fn tidy(&self) -> Result<(), Refusal> {
         self.events.clear_old().await?;
         self.logs.clear_old().await?;
+        self.files.tidy().await?;
         Ok(())
     }
 

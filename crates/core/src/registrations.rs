@@ -166,6 +166,14 @@ impl Registrations {
     }
 }
 
+/// Forgets where `device` is reached.
+pub(crate) fn forget_all(connection: &Connection, device: &DeviceId) -> Result<(), Refusal> {
+    connection
+        .prepare_cached("DELETE FROM push_registration WHERE device = ?1")?
+        .execute([device])?;
+    Ok(())
+}
+
 /// Whether all of these may be tokens.
 fn check(tokens: &[String]) -> Result<(), Refusal> {
     if tokens.len() > MAX_REGISTRATIONS {

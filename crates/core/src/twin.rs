@@ -21,10 +21,12 @@ use crate::store::Store;
 use table::Side;
 
 mod merge;
+mod steer;
 mod table;
 
 pub use merge::{MAX_DEPTH, MAX_DOCUMENT};
-pub(crate) use table::SCHEMA;
+pub use steer::{Described, Edit, Steering};
+pub(crate) use table::{SCHEMA, forget};
 
 /// The most changes that somebody who looks on may lag behind before they miss some.
 const MAX_UNSEEN_CHANGES: usize = 1_024;
@@ -162,18 +164,19 @@ impl Twins {
     /// device's; [`Refusal::Limited`] when it comes too soon after others; [`Refusal::Revoked`],
     /// [`Refusal::Draining`] when it has ended; as the store.
     pub async fn report(&self, session: &Session, patch: Value) -> Result<Half, Refusal> {
-        self.report_noting(session.pass(), patch, None).await
+        self.report_noting(session.pass(), patch, None, None).await
     }
 
-    /// As [`Twins::report`], with the right to act of a session; and notes in the same commit the
-    /// packet that brought it.
+    /// As [`Twins::report`], with the right to act of a session, if its version is still
+    /// `if_version`; and notes in the same commit the packet that brought it.
     ///
     /// # Errors
-    /// As [`Twins::report`].
+    /// As [`Twins::report`]; [`Refusal::Conflict`] when it has another version.
     pub async fn report_noting(
         &self,
         pass: Pass,
         patch: Value,
+        if_version: Option<u64>,
         inbound: Option<Inbound>,
     ) -> Result<Half, Refusal> {
         merge::check(&patch)?;
@@ -188,6 +191,11 @@ impl Twins {
                     .iter()
                     .try_for_each(|inbound| inbound.note(connection))?;
                 let before = table::half(connection, &device, Side::Reported)?;
+                if if_version.is_some_and(|version| version != before.version) {
+                    return Err(Refusal::Conflict {
+                        what: "the reported twin",
+                    });
+                }
                 let Some(half) = before.patched(patch, twins.clock.now())? else {
                     return Ok((table::half(connection, &device, Side::Reported)?, None));
                 };
@@ -214,7 +222,7 @@ impl Twins {
                 Side::Desired => {
                     sessions.signal(&device, &Signal::Desired);
                 }
-                Side::Reported => {}
+                Side::Reported | Side::Tags => {}
             }
             // Nobody may be looking on.
             let _ = changed.send(device.clone());
@@ -229,7 +237,11 @@ fn reporting(limits: &Limits) -> Rate {
 impl Half {
     /// This half with `patch` merged into it; `None` when that changes nothing.
     fn patched(&self, patch: Value, now: Timestamp) -> Result<Option<Self>, Refusal> {
-        let document = merge::merge(self.document.clone(), patch);
+        self.changed_to(merge::merge(self.document.clone(), patch), now)
+    }
+
+    /// This half with another document; `None` when it is the same.
+    fn changed_to(&self, document: Value, now: Timestamp) -> Result<Option<Self>, Refusal> {
         if document == self.document {
             return Ok(None);
         }

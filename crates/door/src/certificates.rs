@@ -1,11 +1,13 @@
 //! Where a door's certificate comes from, and when it is renewed.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use rustls::sign::CertifiedKey;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::door::Door;
 use crate::tls::{Challenges, Tls};
@@ -172,6 +174,22 @@ impl Keeper {
             Kind::Private(private) => Some(private.authority()),
             Kind::Files { .. } | Kind::Acme(_) => None,
         }
+    }
+
+    /// The names and addresses that the certificate is for, in lower case; none before there is
+    /// one.
+    #[must_use]
+    pub fn names(&self) -> BTreeSet<String> {
+        let current = self.current.lock();
+        let first = current
+            .as_ref()
+            .and_then(|one| one.certificate.cert.first());
+        let parsed = first.map(|der| X509Certificate::from_der(der));
+        parsed
+            .and_then(Result::ok)
+            .map_or_else(BTreeSet::new, |(_, certificate)| {
+                names::names_in(&certificate)
+            })
     }
 
     /// Reads the certificate again, and gives it to `door`.

@@ -40,6 +40,7 @@ mod document;
 mod enrol;
 mod events;
 mod extract;
+mod files;
 mod fleet_keys;
 mod follow;
 mod health;
@@ -55,12 +56,13 @@ mod services;
 mod sites;
 mod ssh;
 mod status;
+mod tables;
 mod twins;
 pub(crate) mod view;
 mod webhooks;
 
 pub use caller::Caller;
-pub(crate) use caller::{ended, turned_away};
+pub(crate) use caller::{bearer, ended, turned_away};
 pub(crate) use logs::grep as log_pattern;
 pub(crate) use pages::quoted;
 pub use problem::Problem as ApiProblem;
@@ -170,6 +172,8 @@ fn with_login() -> OpenApiRouter<Arc<Api>> {
         .merge(twins::router())
         .merge(push::router())
         .merge(assets::router())
+        .merge(files::router())
+        .merge(tables::router())
         .merge(operators::router())
         .merge(services::router())
         .merge(webhooks::router())

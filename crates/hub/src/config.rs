@@ -1,11 +1,15 @@
 //! The hub's configuration: a TOML file, its defaults, and what the command line overrides.
 
+mod azure;
 mod browsers;
 pub(crate) mod changed;
+mod depot;
 mod device_logs;
 mod echo;
 mod file;
+mod files;
 mod firebase;
+pub(crate) mod live;
 mod mqtt;
 mod push;
 mod rates;
@@ -18,10 +22,14 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+pub use azure::{Azure, Provisioning};
+pub use depot::{Elsewhere, Speaks};
 pub use device_logs::{DeviceLogs, Forward};
 pub use echo::{Echo, MAX_RTP_PORTS, SignalRChecks};
 pub use file::{Acme, Carries, LogFormat, Policy};
+pub use files::Files;
 pub use firebase::Firebase;
+pub use live::{Live, LiveUpstream};
 pub use mqtt::MqttLimits;
 pub(crate) use push::may_be_sent_to as token_may_be_sent_to;
 pub use push::{Fcm, Push, Reminders};
@@ -65,6 +73,8 @@ pub struct Config {
     pub keep_event_bytes: u64,
     /// What becomes of what devices log.
     pub device_logs: DeviceLogs,
+    /// What becomes of the files of devices.
+    pub files: Files,
     /// Which pages in browsers may ask what devices ask: their origins, as browsers write them.
     pub origins: BTreeSet<String>,
     /// Topic policies by name, beside the built-in `own-subtree`.
@@ -89,8 +99,12 @@ pub struct Config {
     pub signalr: Vec<SignalRHub>,
     /// Whether and how Firebase's Realtime Database is served.
     pub firebase: Firebase,
+    /// What devices may look up.
+    pub live: Live,
     /// How devices are reached by push, if at all.
     pub push: Option<Push>,
+    /// How programs are served that were written for Azure IoT Hub.
+    pub azure: Azure,
 }
 
 /// One listener.
@@ -201,6 +215,7 @@ impl Config {
             keep_events: Duration::from_secs(u64::from(days) * 86_400),
             keep_event_bytes: mebibytes * 1024 * 1024,
             device_logs: file.device_logs.checked()?,
+            files: file.files.checked()?,
             origins: file.browsers.checked()?,
             mqtt: file.mqtt.limits.checked()?,
             policies: file.mqtt.policies,
@@ -213,7 +228,9 @@ impl Config {
             echo: file.echo.checked(&signalr)?,
             signalr,
             firebase: file.firebase.checked()?,
+            live: file.live.checked()?,
             push: file.push.checked()?,
+            azure: file.azure.checked()?,
         })
     }
 
@@ -414,6 +431,14 @@ mod tests {
             (
                 "[mqtt.limits]\npacket-bytes = 20\n",
                 "mqtt.limits.packet-bytes: 1024 to 16777216",
+            ),
+            (
+                "[files]\nfile-mebibytes = 0\n",
+                "files.file-mebibytes: 1 to 1,048,576",
+            ),
+            (
+                "[files]\ndevice-mebibytes = 1023\n",
+                "files.device-mebibytes: no less than files.file-mebibytes",
             ),
         ] {
             let error = Config::new(text, Overrides::default()).unwrap_err();

@@ -1,10 +1,13 @@
 //! Wire protocols, each translated to and from the device model. A file a dialect.
 
 pub(crate) mod assets;
+pub(crate) mod azure;
+pub mod blob;
 mod caller;
 pub(crate) mod device;
 mod document;
 pub mod firebase;
+pub mod live;
 mod login;
 pub mod mqtt;
 pub mod otlp;
@@ -17,4 +20,4 @@ pub use document::document;
 /// What the dialects call themselves where sessions are told of: who comes in by one of them stays,
 /// and is told to go elsewhere when the hub goes down. Over OTLP and
 /// plain HTTP nobody stays.
-pub(crate) const DIALECTS: [&str; 3] = [firebase::VIA, mqtt::VIA, signalr::VIA];
+pub(crate) const DIALECTS: [&str; 4] = [azure::mqtt::VIA, firebase::VIA, mqtt::VIA, signalr::VIA];

@@ -79,12 +79,18 @@ pub enum StartError {
     /// What reaches devices by push is not there.
     #[error("devices cannot be reached by push")]
     Push(#[from] PushError),
+    /// What should keep the bytes of files is not there.
+    #[error("the files of devices cannot be kept where they should")]
+    Depot(#[from] crate::DepotError),
     /// Whom to remind of commands is not to be read.
     #[error("devices cannot be reminded of commands")]
     Reminders(#[source] Refusal),
     /// What is needed to send on what devices log is not there.
     #[error("logs cannot be sent on")]
     Forwarding(#[from] ForwardError),
+    /// An API that devices look things up at cannot be asked.
+    #[error("live look-ups cannot be served")]
+    Live(#[from] crate::dialects::live::UpstreamError),
     /// The files with its certificate, as they are configured, cannot be used.
     #[error("the hub's certificate cannot be used")]
     CertificateFiles(#[source] CertificateError),
@@ -113,7 +119,9 @@ impl StartError {
             Self::Policy(_)
             | Self::Webhooks(_)
             | Self::Push(_)
+            | Self::Depot(_)
             | Self::Forwarding(_)
+            | Self::Live(_)
             | Self::CertificateFiles(_)
             | Self::NotWhileRunning { .. } => true,
             Self::Open(_)
@@ -189,9 +197,11 @@ impl Hub {
             tracing::warn!(keys, "a new configuration needs a new start of the hub");
             return Err(StartError::NotWhileRunning { keys });
         }
-        let settings = mqtt::Settings::of(&config);
-        let rules = mqtt::Rules::new(settings)?;
+        let mut settings = mqtt::Settings::of(&config);
+        mqtt::check(&settings)?;
         self.keeper.reload(&self.door)?;
+        settings.hub_names.append(&mut self.keeper.names());
+        let rules = mqtt::Rules::new(settings)?;
         self.mqtt.take_up(rules);
         self.door.limit(&start::connections(&config));
         self.state.core.limit(&start::limits(&config));

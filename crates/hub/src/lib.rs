@@ -5,6 +5,7 @@
 pub mod api;
 pub mod config;
 pub mod console;
+mod depot;
 pub mod dialects;
 mod echo;
 pub mod forwarding;
@@ -16,6 +17,7 @@ pub mod push;
 mod traces;
 pub mod webhooks;
 
+pub use depot::DepotError;
 pub use hub::{EchoError, FINISHED_WITHIN, GONE_WITHIN, Hub, StartError, State};
 pub use outgate_core::backup;
 pub use outgate_door::systemd;

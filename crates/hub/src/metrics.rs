@@ -18,6 +18,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 mod forwarding;
+mod live;
 mod registered;
 mod signalr;
 
@@ -68,6 +69,7 @@ struct Counted {
     pushes_again: Counter,
     signalr: signalr::Counted,
     forwarding: forwarding::Counted,
+    live: live::Counted,
 }
 
 /// Something live that is counted as long as this is kept.

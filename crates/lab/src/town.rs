@@ -159,6 +159,15 @@ impl Town {
         ip(Some(&router), &lines)
     }
 
+    /// Cuts the network of a site into parts: hosts of different parts do not hear each other, nor do
+    /// they see that anything has changed. The router is heard by all. One part makes it whole again.
+    ///
+    /// # Errors
+    /// A program fails.
+    pub fn cut(&self, inside: &Inside, site: &str, parts: &[Vec<&str>]) -> Result<(), SiteError> {
+        load_rules(inside, &space(site, "router"), &cuts(parts))
+    }
+
     /// Pulls or plugs in the cable of a host, at the site's switch: the host sees its link go.
     ///
     /// # Errors
@@ -180,6 +189,25 @@ fn can_be(plots: &[Plot<'_>]) -> bool {
     };
     let sites: Vec<&str> = plots.iter().map(|plot| plot.name).collect();
     fit(&sites) && plots.iter().all(|plot| fit(plot.hosts))
+}
+
+/// Rules that replace those before them, all at once: each part speaks with none but its own.
+fn cuts(parts: &[Vec<&str>]) -> String {
+    let mut rules = String::from(
+        "table bridge parts {\n}\ndelete table bridge parts\n\
+         table bridge parts {\n\tchain forward {\n\
+         \t\ttype filter hook forward priority 0;\n",
+    );
+    for part in parts.iter().filter(|part| !part.is_empty()) {
+        let ports: Vec<String> = part.iter().map(|host| port(host)).collect();
+        let ports = ports.join("\", \"");
+        let _ = writeln!(
+            rules,
+            "\t\tiifname {{ \"{ports}\" }} oifname != {{ \"{ports}\" }} drop"
+        );
+    }
+    rules.push_str("\t}\n}\n");
+    rules
 }
 
 fn state(up: bool) -> &'static str {
@@ -253,6 +281,17 @@ fn host(site: usize, number: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_of_a_site_hear_none_but_their_own() {
+        let rules = cuts(&[vec!["till1", "till2"], Vec::new(), vec!["till3"]]);
+        let first =
+            r#"iifname { "to-till1", "to-till2" } oifname != { "to-till1", "to-till2" } drop"#;
+        assert!(rules.contains(first), "{rules}");
+        let last = r#"iifname { "to-till3" } oifname != { "to-till3" } drop"#;
+        assert!(rules.contains(last), "{rules}");
+        assert_eq!(rules.matches("iifname").count(), 2);
+    }
 
     #[test]
     fn a_town_has_names_that_links_can_have_and_none_of_them_twice() {

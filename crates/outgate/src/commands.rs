@@ -22,6 +22,8 @@ pub(crate) mod device;
 #[cfg(feature = "full")]
 pub(crate) mod events;
 #[cfg(feature = "full")]
+pub(crate) mod file;
+#[cfg(feature = "full")]
 pub(crate) mod fleet_key;
 #[cfg(feature = "full")]
 pub(crate) mod flows;
@@ -31,6 +33,8 @@ pub(crate) mod hub;
 pub(crate) mod lab;
 #[cfg(feature = "full")]
 pub(crate) mod lint;
+#[cfg(feature = "full")]
+pub(crate) mod live;
 #[cfg(feature = "full")]
 pub(crate) mod login;
 #[cfg(feature = "full")]

@@ -166,8 +166,10 @@ async fn hear(stream: &mut (impl AsyncRead + Unpin), heard: &mut Vec<u8>) -> boo
 }
 
 async fn say(stream: &mut (impl AsyncWrite + Unpin), words: &[u8]) -> bool {
-    matches!(
-        time::timeout(SEND_TIMEOUT, stream.write_all(words)).await,
-        Ok(Ok(()))
-    )
+    let saying = async {
+        stream.write_all(words).await?;
+        // TLS may keep it for a while otherwise.
+        stream.flush().await
+    };
+    matches!(time::timeout(SEND_TIMEOUT, saying).await, Ok(Ok(())))
 }

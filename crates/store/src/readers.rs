@@ -58,7 +58,7 @@ impl Readers {
         turns.acquire_owned().await.map_err(|_| Error::Closing)
     }
 
-    /// Runs `work` on this thread.
+    /// Runs `work` on this thread. All that it reads is of one moment.
     pub(super) fn run<T, E: From<Error>>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E>,
@@ -77,7 +77,10 @@ impl Readers {
             connections.busy.insert(read, handle);
             read
         };
-        let done = work(&connection);
+        let done = connection
+            .unchecked_transaction()
+            .map_err(|error| E::from(Error::from(error)))
+            .and_then(|moment| work(&moment));
         let mut connections = self.connections.lock();
         connections.busy.remove(&read);
         if connections.idle.len() < MAX_READERS + MAX_FIRST_READERS {

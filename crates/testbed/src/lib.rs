@@ -5,6 +5,7 @@
 //! a test gives it to `unwrap`.
 
 mod example;
+mod mitmproxy;
 mod nginx;
 mod own_machine;
 mod ports;
@@ -13,9 +14,12 @@ mod small_disk;
 mod squid;
 
 pub use example::Example;
+pub use mitmproxy::{MITMPROXY_CA, mitmdump};
 pub use nginx::nginx;
 pub use own_machine::{OwnMachine, on_own_machine};
 pub use ports::{free, free_for_both};
-pub use program::{BETWEEN_LOOKS, Ends, PATIENCE, Program, installed, packages, python, run, told};
+pub use program::{
+    BETWEEN_LOOKS, Ends, PATIENCE, Program, installed, packages, python, python_program, run, told,
+};
 pub use small_disk::{SmallDisk, on_small_disk};
 pub use squid::squid;

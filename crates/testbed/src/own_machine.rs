@@ -48,13 +48,23 @@ pub fn on_own_machine(test: impl FnOnce(&OwnMachine)) -> io::Result<()> {
     }
     inside.args(["--net", "--mount", "--pid", "--fork"]);
     inside.args(["--kill-child=KILL", "--mount-proc"]);
-    succeed(
+    let said = succeed(
         inside
             .args(["sh", "-ec", FURNISH, "sh"])
             .arg(std::env::current_exe()?)
             .args(["--exact", name, "--nocapture"])
             .env(INSIDE, "1"),
-    )
+    )?;
+    show(&said);
+    Ok(())
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "for who runs the test with --nocapture, as if it had run here"
+)]
+fn show(said: &str) {
+    print!("{said}");
 }
 
 impl OwnMachine {
@@ -63,7 +73,7 @@ impl OwnMachine {
     /// # Errors
     /// One failed; then with what it said.
     pub fn shell(&self, script: &str) -> io::Result<()> {
-        succeed(Command::new("sh").args(["-ec", script]))
+        succeed(Command::new("sh").args(["-ec", script])).map(drop)
     }
 }
 

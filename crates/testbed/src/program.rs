@@ -190,12 +190,21 @@ pub fn packages() -> io::Result<PathBuf> {
     peers.ok_or_else(|| io::Error::other(advice))
 }
 
-/// The Python that has those packages.
+/// The Python that has the packages of most tests.
 ///
 /// # Errors
 /// As [`packages`].
 pub fn python() -> io::Result<PathBuf> {
     Ok(packages()?.join("python/bin/python"))
+}
+
+/// A program of the Python environment that has packages of its own versions: `python` or
+/// `mitmdump`, of `aws`, `azure` or `mitmproxy`.
+///
+/// # Errors
+/// As [`packages`].
+pub fn python_program(environment: &str, program: &str) -> io::Result<PathBuf> {
+    Ok(packages()?.join(format!("python-{environment}/bin/{program}")))
 }
 
 #[cfg(test)]

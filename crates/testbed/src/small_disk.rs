@@ -50,6 +50,7 @@ fn run_in_a_namespace() -> io::Result<()> {
             .args(["--exact", test, "--nocapture"])
             .env(DISK, disk.path()),
     )
+    .map(drop)
 }
 
 impl SmallDisk {
@@ -65,7 +66,7 @@ impl SmallDisk {
     /// `mount` fails; then with what it says.
     pub fn grow(&self) -> io::Result<()> {
         let options: [OsString; 3] = ["-o".into(), "remount,size=8m".into(), (&self.0).into()];
-        succeed(Command::new("mount").args(options))
+        succeed(Command::new("mount").args(options)).map(drop)
     }
 }
 
@@ -74,13 +75,13 @@ pub(crate) fn is_root() -> io::Result<bool> {
     Ok(std::fs::metadata("/proc/self")?.uid() == 0)
 }
 
-/// Runs a command to its end, and fails with what it said if it fails.
-pub(crate) fn succeed(command: &mut Command) -> io::Result<()> {
+/// Runs a command to its end, and gives what it said, or fails with that.
+pub(crate) fn succeed(command: &mut Command) -> io::Result<String> {
     let output = command.output()?;
-    if output.status.success() {
-        return Ok(());
-    }
     let said = told(&output);
+    if output.status.success() {
+        return Ok(said);
+    }
     Err(io::Error::other(format!("{command:?}\n{said}")))
 }
 

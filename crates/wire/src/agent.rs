@@ -36,7 +36,9 @@ pub const DELIVER: &str = "Deliver";
 pub const LOG: &str = "Log";
 /// Answers both halves of the device's twin: `{"desired":{"version":…,"document":…},"reported":…}`.
 pub const TWIN: &str = "Twin";
-/// Merges its argument (RFC 7396) into what the device reports; answers the version then.
+/// Merges its first argument (RFC 7396) into what the device reports, if that is still of the version
+/// that is its second one; answers the version then, or `null` when it is another: a patch that comes
+/// late must not undo what came before it. Without a second argument it is merged into any version.
 pub const REPORT: &str = "Report";
 /// Answers an [`SshAuthority`].
 pub const SSH_AUTHORITY: &str = "SshAuthority";

@@ -25,6 +25,7 @@ pub mod signed_time;
 pub mod sip;
 pub mod ssh;
 pub mod stun;
+pub mod table;
 pub mod tls_hello;
 pub mod whoami;
 pub mod xmpp;

@@ -1,4 +1,5 @@
-//! The Python environment.
+//! The Python environments: one that most tests share, and one each for what wants other versions
+//! of the same packages.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -10,7 +11,22 @@ use super::folder;
 use crate::report::say;
 use crate::run;
 
-const REQUIREMENTS: &str = include_str!("../../peers/requirements.txt");
+/// Each by its folder, with what is installed in it.
+const ENVIRONMENTS: [(&str, &str); 4] = [
+    ("python", include_str!("../../peers/requirements.txt")),
+    (
+        "python-aws",
+        include_str!("../../peers/requirements-aws.txt"),
+    ),
+    (
+        "python-azure",
+        include_str!("../../peers/requirements-azure.txt"),
+    ),
+    (
+        "python-mitmproxy",
+        include_str!("../../peers/requirements-mitmproxy.txt"),
+    ),
+];
 
 /// Interpreters by preference: what the machine calls Python first, Debian's own last.
 const INTERPRETERS: [&str; 5] = [
@@ -24,7 +40,7 @@ const INTERPRETERS: [&str; 5] = [
 /// Fails on an interpreter that is too old for the pinned packages or cannot make environments.
 const SUITABLE: &str = "import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))";
 
-/// Makes the environment, unless it is there already.
+/// Makes the environments, unless they are there already.
 ///
 /// # Errors
 ///
@@ -35,34 +51,41 @@ pub(super) fn prepare(peers: &Path, path: &OsStr) -> Result<()> {
         .find(|name| run::works(Command::new(name).args(["-c", SUITABLE]).env("PATH", path)))
         .context("no Python 3.11 or later that can make environments (python3-venv)")?;
     let version = run::quietly(Command::new(interpreter).args(["-VV"]).env("PATH", path))?;
-    let recipe = format!("{version}{REQUIREMENTS}");
-    folder::made_from(&peers.join("python"), &recipe, |folder| {
-        say(format_args!(
-            "Python packages: installing into {}",
-            folder.display()
-        ));
-        run::quietly(
-            Command::new(interpreter)
-                .args(["-m", "venv"])
-                .arg(folder)
-                .env("PATH", path),
-        )?;
-        let list = folder.join("requirements.txt");
-        std::fs::write(&list, REQUIREMENTS).context("failed to write requirements.txt")?;
-        run::quietly(
-            Command::new(folder.join("bin/python"))
-                .args([
-                    "-m",
-                    "pip",
-                    "install",
-                    "--no-input",
-                    // The list is complete.
-                    "--no-deps",
-                    "--disable-pip-version-check",
-                ])
-                .args(["--retries", "1", "--timeout", "30", "--requirement"])
-                .arg(list),
-        )
-        .map(drop)
-    })
+    for (name, requirements) in ENVIRONMENTS {
+        let recipe = format!("{version}{requirements}");
+        folder::made_from(&peers.join(name), &recipe, |folder| {
+            make(folder, requirements, interpreter, path)
+        })?;
+    }
+    Ok(())
+}
+
+fn make(folder: &Path, requirements: &str, interpreter: &str, path: &OsStr) -> Result<()> {
+    say(format_args!(
+        "Python packages: installing into {}",
+        folder.display()
+    ));
+    run::quietly(
+        Command::new(interpreter)
+            .args(["-m", "venv"])
+            .arg(folder)
+            .env("PATH", path),
+    )?;
+    let list = folder.join("requirements.txt");
+    std::fs::write(&list, requirements).context("failed to write requirements.txt")?;
+    run::quietly(
+        Command::new(folder.join("bin/python"))
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--no-input",
+                // The list is complete.
+                "--no-deps",
+                "--disable-pip-version-check",
+            ])
+            .args(["--retries", "1", "--timeout", "30", "--requirement"])
+            .arg(list),
+    )
+    .map(drop)
 }

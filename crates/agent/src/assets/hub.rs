@@ -6,19 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HOST};
-use http::{HeaderValue, Request, Response, StatusCode, Uri};
+use http::header::{AUTHORIZATION, CONTENT_RANGE, RANGE};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use outgate_probe::{Path, PathConfig};
-use tokio::task::JoinSet;
+use outgate_probe::PathConfig;
 
 use super::{AssetError, Digest, LIST_MAX};
-use crate::chain::chain;
 use crate::files::Coming;
-use crate::hub_http::asked;
+use crate::hub_http;
 use crate::proof::{ProofError, Shown};
 
 /// So long the hub may take until it begins to answer.
@@ -51,36 +46,46 @@ impl Hub {
         let whole = tokio::time::timeout(ANSWER_MAX, Limited::new(coming, most).collect()).await;
         match whole {
             Ok(Ok(whole)) => Ok(whole.to_bytes()),
-            Ok(Err(error)) => Err(AssetError::Unreached(Some(io::Error::other(error)))),
-            Err(_) => Err(AssetError::Unreached(Some(io::ErrorKind::TimedOut.into()))),
+            Ok(Err(error)) => Err(AssetError::unreached(io::Error::other(error))),
+            Err(_) => Err(AssetError::unreached(io::ErrorKind::TimedOut.into())),
         }
     }
 
-    /// A file, as it comes.
-    pub(super) async fn file(&self, digest: Digest, name: &str) -> Result<Coming, AssetError> {
-        self.get(&format!("/assets/{digest}/{}", quoted(name)))
-            .await
+    /// A file, as it comes after its first `begun` bytes; or whole, as then the number says that comes
+    /// with it.
+    pub(super) async fn file(
+        &self,
+        digest: Digest,
+        name: &str,
+        begun: u64,
+    ) -> Result<(u64, Coming), AssetError> {
+        let path = format!("/assets/{digest}/{}", quoted(name));
+        if begun > 0 {
+            let response = self.answer(&path, begun).await?;
+            match response.status() {
+                StatusCode::PARTIAL_CONTENT if starts_at(response.headers(), begun) => {
+                    return Ok((begun, response.into_body()));
+                }
+                // It has no more than that, so what has come is not it.
+                StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {}
+                _ => return Ok((0, whole(response)?)),
+            }
+        }
+        Ok((0, self.get(&path).await?))
     }
 
     async fn get(&self, path: &str) -> Result<Coming, AssetError> {
-        let asked = tokio::time::timeout(ANSWER_MAX, self.ask(path)).await;
-        let asked = asked.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        let (response, connection) = asked.map_err(|why| AssetError::Unreached(Some(why)))?;
-        match response.status() {
-            StatusCode::OK => Ok(Coming::new(response.into_body(), connection)),
-            StatusCode::NOT_FOUND => Err(AssetError::Unknown),
-            other => {
-                let why = io::Error::other(format!("the hub answers {other}"));
-                Err(AssetError::Unreached(Some(why)))
-            }
-        }
+        let response = self.answer(path, 0).await?;
+        whole(response)
     }
 
-    async fn ask(&self, path: &str) -> io::Result<(Response<Incoming>, JoinSet<()>)> {
-        let uri: Uri = format!("{}{path}", self.at.trim_end_matches('/'))
-            .parse()
-            .map_err(io::Error::other)?;
-        let (ask, secure) = asked(&uri).map_err(io::Error::other)?;
+    async fn answer(&self, path: &str, from: u64) -> Result<Response<Coming>, AssetError> {
+        let asked = tokio::time::timeout(ANSWER_MAX, self.ask(path, from)).await;
+        let asked = asked.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        asked.map_err(AssetError::unreached)
+    }
+
+    async fn ask(&self, path: &str, from: u64) -> io::Result<Response<Coming>> {
         let mut way = self.way.clone();
         let token = match (self.shows)().map_err(io::Error::other)? {
             Shown::Token(token) => Some(token),
@@ -89,38 +94,40 @@ impl Hub {
                 None
             }
         };
-        // Of its own, since networks, name servers and proxies change.
-        let way = Path::new(way).map_err(|error| io::Error::other(chain(&error)))?;
-        let stream = outgate_probe::open(&ask, &way, secure).await;
-        let stream = stream.map_err(|trouble| io::Error::other(trouble.to_string()))?;
-        let (mut requests, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(io::Error::other)?;
-        let mut task = JoinSet::new();
-        task.spawn(async {
-            // What became of it the answer shows.
-            let _ = connection.await;
-        });
         let mut request = Request::new(Empty::<Bytes>::new());
-        let authority = uri.authority().map(http::uri::Authority::as_str);
-        let authority = HeaderValue::from_str(authority.unwrap_or_default());
         let fields = request.headers_mut();
-        fields.insert(HOST, authority.map_err(io::Error::other)?);
+        if from > 0 {
+            let range = HeaderValue::from_str(&format!("bytes={from}-"));
+            fields.insert(RANGE, range.map_err(io::Error::other)?);
+        }
         if let Some(token) = token {
             let mut shown = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
                 .map_err(io::Error::other)?;
             shown.set_sensitive(true);
             fields.insert(AUTHORIZATION, shown);
         }
-        *request.uri_mut() = uri
-            .path_and_query()
-            .map(|path| path.as_str())
-            .unwrap_or_default()
-            .parse()
-            .map_err(io::Error::other)?;
-        let response = requests.send_request(request).await;
-        Ok((response.map_err(io::Error::other)?, task))
+        hub_http::send((&self.at, path), way, request).await
     }
+}
+
+/// The body of an answer that is a whole file.
+fn whole(response: Response<Coming>) -> Result<Coming, AssetError> {
+    match response.status() {
+        StatusCode::OK => Ok(response.into_body()),
+        StatusCode::NOT_FOUND => Err(AssetError::Unknown),
+        other => {
+            let why = io::Error::other(format!("the hub answers {other}"));
+            Err(AssetError::unreached(why))
+        }
+    }
+}
+
+/// Whether what comes begins after so many bytes (RFC 9110 §14.4).
+fn starts_at(headers: &HeaderMap, from: u64) -> bool {
+    let range = headers.get(CONTENT_RANGE);
+    let range = range.and_then(|value| value.to_str().ok());
+    let first = range.and_then(|text| text.strip_prefix("bytes ")?.split('-').next());
+    first.is_some_and(|first| first.parse() == Ok(from))
 }
 
 /// A name as it stands in a path: what is no letter or digit is written as RFC 3986 has it.

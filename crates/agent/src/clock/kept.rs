@@ -1,11 +1,12 @@
 //! What must be known of the time before anybody has told it.
 
-use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+
+use crate::disk;
 
 /// The file in the agent's folder.
 const FILE: &str = "clock.json";
@@ -55,22 +56,17 @@ impl Place {
 }
 
 fn read(path: &Path) -> io::Result<Kept> {
-    let mut text = String::new();
-    fs::File::open(path)?.take(MAX).read_to_string(&mut text)?;
-    Ok(serde_json::from_str(&text)?)
+    Ok(serde_json::from_slice(&disk::read(path, MAX)?)?)
 }
 
 fn replace(path: &Path, kept: &Kept) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let file = tempfile::NamedTempFile::new_in(folder)?;
-    serde_json::to_writer(file.as_file(), kept)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+    disk::write(path, &serde_json::to_vec(kept)?)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -13,7 +13,7 @@ use super::page::WrittenPage;
 use super::ping::WrittenPing;
 use super::ssh::{self, WrittenSsh};
 use super::{Config, ConfigError, DEFAULT_DATA, Local, Product, Proof, Proxy, Queue};
-use super::{assets, neighbours};
+use super::{assets, files, neighbours};
 
 const MEBIBYTE: u64 = 1024 * 1024;
 const HOUR: u64 = 3_600;
@@ -52,6 +52,8 @@ pub(super) struct File {
     ssh: Option<WrittenSsh>,
     #[serde(default)]
     assets: assets::Written,
+    #[serde(default)]
+    files: files::Written,
 }
 
 #[derive(Debug, Deserialize)]
@@ -109,6 +111,7 @@ impl File {
             names: self.names.checked()?,
             ping: self.ping.checked(),
             assets: self.assets.checked()?,
+            files: self.files.checked()?,
             neighbours: self
                 .neighbours
                 .map(neighbours::Written::checked)

@@ -16,7 +16,6 @@ use outgate_wire::agent::{self as wire, Blob};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use time::OffsetDateTime;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
@@ -24,7 +23,7 @@ use super::neighbours::{Files, Key, Neighbours, Relay, Settings, StartError};
 use crate::chain::chain;
 use crate::config;
 use crate::disk;
-use crate::status::{Board, LinkState, Neighbours as Column, Trouble};
+use crate::status::{Board, LinkState, Neighbours as Column};
 
 /// What must outlive the agent, in a folder of its own.
 const FOLDER: &str = "neighbours";
@@ -265,6 +264,8 @@ impl Membership {
                     self.0.running.send_replace(Some(Arc::clone(&neighbours)));
                     self.serve(&neighbours, &current, &mut place).await;
                     self.0.running.send_replace(None);
+                    // Somebody may be in the middle of something with it.
+                    neighbours.stop().await;
                 }
                 Err(why) => self.note(chain(&why)),
             }
@@ -332,12 +333,7 @@ impl Membership {
 
     fn note(&self, text: String) {
         tracing::warn!(error = text, "the device is not among its neighbours");
-        self.0.board.trouble(Trouble {
-            at: OffsetDateTime::now_utc(),
-            part: "neighbours",
-            text,
-            cause: None,
-        });
+        self.0.board.note("neighbours", text);
     }
 }
 

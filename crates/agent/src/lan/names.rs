@@ -8,12 +8,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use outgate_wire::llmnr::Label;
-use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config;
-use crate::status::{Board, Claim, Status, Trouble};
+use crate::status::{Board, Claim, Status};
 
 /// How often it is looked whether interfaces and addresses have changed.
 const LOOK: Duration = Duration::from_secs(5);
@@ -121,12 +120,7 @@ fn show(board: &Board, way: Way, claim: Claim, names: BTreeSet<String>) {
 /// Notes something that went wrong.
 fn tell(board: &Board, text: String) {
     tracing::warn!("{text}");
-    board.trouble(Trouble {
-        at: OffsetDateTime::now_utc(),
-        part: "names",
-        text,
-        cause: None,
-    });
+    board.note("names", text);
 }
 
 /// Waits until the names are to be stopped.

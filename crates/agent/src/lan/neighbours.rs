@@ -16,6 +16,7 @@ use outgate_neighbours::{
 };
 use outgate_signed_http::{KeyError, Signer, VerifyingKey};
 use outgate_store::OpenError;
+use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -171,7 +172,7 @@ pub struct Neighbours {
     view: watch::Receiver<View>,
     site: Arc<serve::Site>,
     /// Ended when this is dropped.
-    tasks: JoinSet<()>,
+    tasks: Mutex<JoinSet<()>>,
 }
 
 impl Neighbours {
@@ -202,9 +203,9 @@ impl Neighbours {
             own: address,
             commands: commands.clone(),
             files: settings.files.clone(),
-            giving: Semaphore::new(file::GIVEN_MAX),
+            giving: Arc::new(Semaphore::new(file::GIVEN_MAX)),
             relay: settings.relay.clone(),
-            relaying: Semaphore::new(relay::RELAYED_AT_ONCE),
+            relaying: Arc::new(Semaphore::new(relay::RELAYED_AT_ONCE)),
         });
         let known = Arc::clone(&site);
         let mut tasks = JoinSet::new();
@@ -222,13 +223,15 @@ impl Neighbours {
             commands,
             view,
             site: known,
-            tasks,
+            tasks: Mutex::new(tasks),
         })
     }
 
-    /// Ends it, and returns when its folder and its address are free.
-    pub async fn stop(mut self) {
-        self.tasks.shutdown().await;
+    /// Ends it, and returns when its folder and its address are free: whoever still has it may go on
+    /// with what it is about, and nothing else.
+    pub async fn stop(&self) {
+        let mut tasks = std::mem::take(&mut *self.tasks.lock());
+        tasks.shutdown().await;
     }
 
     /// Where it listens.

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use outgate_manifest::document::flow::{Period, Rate};
 use outgate_manifest::{Lane, Target};
-use time::OffsetDateTime;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 use tokio::sync::watch;
@@ -17,7 +16,7 @@ use tokio::time::timeout;
 
 use crate::chain::chain;
 use crate::config;
-use crate::status::{self, Board, Limit, Trouble};
+use crate::status::{self, Board, Limit};
 
 /// The table that is the agent's own; all others are left alone.
 pub const TABLE: &str = "inet outgate_agent";
@@ -222,12 +221,7 @@ impl Keeper {
 
     fn tell(&self, text: String) {
         tracing::warn!("{text}");
-        self.board.trouble(Trouble {
-            at: OffsetDateTime::now_utc(),
-            part: "ping",
-            text,
-            cause: None,
-        });
+        self.board.note("ping", text);
     }
 }
 

@@ -48,9 +48,13 @@ impl Way {
     /// What happened, and by which clock that is so.
     fn unreached(&self, trouble: &Trouble) -> Unreached {
         let clock = self.clock.as_ref();
-        let text = match clock.and_then(|clock| clock.on_trouble(trouble)) {
-            Some(clock) => format!("{trouble}; {clock}"),
-            None => trouble.to_string(),
+        let clock = clock.and_then(|clock| clock.on_trouble(trouble));
+        let text = match (clock, outgate_check::inspector(trouble)) {
+            (Some(clock), _) => format!("{trouble}; {clock}"),
+            (None, Some(maker)) => {
+                format!("{trouble}: {maker} inspects TLS on the way")
+            }
+            (None, None) => trouble.to_string(),
         };
         Unreached {
             text,

@@ -22,7 +22,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::parameters::{Answering, Waiting};
-use self::view::{Calls, Commands, Twin};
+use self::view::{Calls, Commands, Octets, Twin};
 use super::extract::{Asked, Given, Named};
 use super::problem::Problem;
 use crate::device::{Device, within};
@@ -141,7 +141,8 @@ async fn report(
     params(("name" = String, Path, description = "What it is about, as `sale/closed`"),
         ("priority" = Option<String>, Header,
             description = "How much it matters: `background`, `ordinary`, `important`")),
-    request_body(content = Vec<u8>, content_type = "*/*"),
+    request_body(content = inline(Octets), content_type = "application/octet-stream",
+        description = "The payload, of any type and of 256 KiB at most"),
     responses((status = 204, description = "It is kept")))]
 async fn say(
     State(device): State<Device>,
@@ -163,7 +164,8 @@ async fn say(
 /// As OTLP over HTTP has it, in protobuf or JSON, of at most 256 KiB. It goes to the hub when
 /// everything else has.
 #[utoipa::path(post, path = "/v1/logs", tag = "logs",
-    request_body(content = Vec<u8>, content_type = "application/x-protobuf"),
+    request_body(content((Value = "application/json"),
+        (inline(Octets) = "application/x-protobuf"))),
     responses((status = 200, description = "It is kept", body = Object)))]
 async fn log(
     State(device): State<Device>,
@@ -221,7 +223,7 @@ enum Settled {
 /// The same again is the same; the other one is 409.
 #[utoipa::path(post, path = "/device/commands/{id}/{settled}", tag = "commands",
     params(("id" = String, Path, description = "The command's name"),
-        ("settled" = Settled, Path, description = "What has become of it")),
+        ("settled" = inline(Settled), Path, description = "What has become of it")),
     responses((status = 204, description = "It is settled")))]
 async fn settle(
     State(device): State<Device>,
@@ -232,7 +234,7 @@ async fn settle(
         Settled::Reject => Settlement::Rejected,
         Settled::Abandon => Settlement::Abandoned,
     };
-    device.settle(&id, how)?;
+    device.settle(&id, how).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -255,7 +257,8 @@ async fn calls(
 /// The body is the answer.
 #[utoipa::path(post, path = "/device/calls/{id}/answer", tag = "calls",
     params(("id" = String, Path, description = "The call's name"), Answering),
-    request_body(content = Vec<u8>, content_type = "*/*"),
+    request_body(content = inline(Octets), content_type = "application/octet-stream",
+        description = "The payload, of any type and of 256 KiB at most"),
     responses((status = 204, description = "Whoever asked has it")))]
 async fn answer(
     State(device): State<Device>,

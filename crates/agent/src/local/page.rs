@@ -38,7 +38,6 @@ use axum::{Extension, Router, middleware};
 use http::{HeaderMap, StatusCode, header};
 use maud::html;
 use parking_lot::Mutex;
-use time::OffsetDateTime;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -57,7 +56,7 @@ use crate::device::Device;
 use crate::local::ssh::Switch;
 use crate::product::Product;
 use crate::queue::MachineClock;
-use crate::status::{self, PageKind, PagePlace, Trouble};
+use crate::status::{self, PageKind, PagePlace};
 
 /// Colours keep a contrast of at least 4.5 to 1 (WCAG 2.2, 1.4.3), in light and dark.
 const STYLE: &str = include_str!("page/page.css");
@@ -202,12 +201,7 @@ impl Pages {
 
 fn note(device: &Device, text: String) {
     tracing::error!("{text}");
-    device.board.trouble(Trouble {
-        at: OffsetDateTime::now_utc(),
-        part: PART,
-        text,
-        cause: None,
-    });
+    device.board.note(PART, text);
 }
 
 /// A listener to which only those come who are near. The others are turned away before anything is

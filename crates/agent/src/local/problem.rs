@@ -89,11 +89,11 @@ impl From<QueueError> for Problem {
 
 impl From<InboxError> for Problem {
     fn from(error: InboxError) -> Self {
-        let status = match error {
-            InboxError::Gone => StatusCode::NOT_FOUND,
-            InboxError::Otherwise => StatusCode::CONFLICT,
-        };
-        Self::new(status, error.to_string())
+        match error {
+            InboxError::Gone => Self::new(StatusCode::NOT_FOUND, error.to_string()),
+            InboxError::Otherwise => Self::new(StatusCode::CONFLICT, error.to_string()),
+            InboxError::Queue(error) => error.into(),
+        }
     }
 }
 

@@ -59,6 +59,11 @@ pub enum Kind {
     Log,
 }
 
+impl Kind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Event, Self::Log];
+}
+
 /// What a device has to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {

@@ -9,18 +9,19 @@ use outgate_store::{Schema, used};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::MAX_BATCH_BYTES;
 use super::entry::{Entry, EntryId, Kind, Position, Priority, Waiting};
 use super::error::QueueError;
 use super::moment::Moment;
 use super::tally::{Dropped, Level, Tally};
 use super::times::{self, Told};
+use super::{MAX_BATCH_BYTES, Upto};
 
 /// What is in the file: "OutQ".
 pub(super) const SCHEMA: Schema = Schema {
     holder: "agent",
     application: 0x4f75_7451,
-    versions: &[&["
+    versions: &[
+        &["
 CREATE TABLE queue (
     id BLOB NOT NULL,
     -- How many dropped entries the hub was told of.
@@ -84,8 +85,25 @@ CREATE TABLE important (
     properties TEXT NOT NULL,
     payload BLOB NOT NULL
 ) STRICT;
-"]],
+"],
+        &["
+-- What is rare in its table, so that nobody looks through everything else for it.
+CREATE INDEX background_rare ON background (number) WHERE kind = 0;
+CREATE INDEX ordinary_rare ON ordinary (number) WHERE kind = 1;
+CREATE INDEX important_rare ON important (number) WHERE kind = 1;
+
+-- What has become of commands, for the hub that asks again; the highest number is the last.
+CREATE TABLE settled (
+    number INTEGER PRIMARY KEY,
+    command TEXT NOT NULL UNIQUE,
+    how INTEGER NOT NULL
+) STRICT;
+"],
+    ],
 };
+
+/// Which entries were not given out to be sent: those of either kind after a number of its own.
+const NOT_GIVEN: &str = "number > CASE kind WHEN 0 THEN ?1 ELSE ?2 END";
 
 /// The most entries that are looked at to find what is to be dropped.
 const LOOKED_AT: u32 = 1_000;
@@ -164,10 +182,6 @@ pub(super) fn insert(
         .query_row(params![number_of(priority), bytes], |row| row.get(0))?;
     let properties = serde_json::to_string(&entry.properties)
         .map_err(|_| outgate_store::Error::Internal("named texts are no JSON"))?;
-    let kind = match entry.kind {
-        Kind::Event => 0,
-        Kind::Log => 1,
-    };
     let statement = format!(
         "INSERT INTO {} (number, boot, up, said, bytes, kind, name, content_type, properties,
          payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
@@ -179,7 +193,7 @@ pub(super) fn insert(
         times::up(now),
         now.wall.map(times::millis),
         bytes,
-        kind,
+        number_of_kind(entry.kind),
         entry.name,
         entry.content_type,
         properties,
@@ -193,15 +207,16 @@ pub(super) fn insert(
 pub(super) fn batch(
     connection: &Connection,
     queue: [u8; 16],
+    kinds: &[Kind],
     most: usize,
 ) -> Result<Vec<Waiting>, QueueError> {
     let (mut batch, mut bytes) = (Vec::new(), 0);
     for priority in Priority::ALL.into_iter().rev() {
         let statement = format!(
             "SELECT number, kind, name, content_type, properties, payload, {}
-             FROM {} JOIN boot USING (boot) ORDER BY number LIMIT ?1",
+             FROM {} ORDER BY number LIMIT ?1",
             Told::COLUMNS,
-            priority.name()
+            of_kinds(priority, kinds),
         );
         let mut statement = connection.prepare_cached(&statement)?;
         let mut rows = statement.query([most - batch.len()])?;
@@ -215,6 +230,26 @@ pub(super) fn batch(
         }
     }
     Ok(batch)
+}
+
+/// The entries of these kinds with the runs in which they were said, as they stand after `FROM`.
+fn of_kinds(priority: Priority, kinds: &[Kind]) -> String {
+    let table = priority.name();
+    let join = "JOIN boot USING (boot)";
+    let [kind] = kinds else {
+        return format!("{table} {join}");
+    };
+    // The index is of no use where nearly all are of that kind.
+    let indexed = match (priority, kind) {
+        (Priority::Background, Kind::Event)
+        | (Priority::Ordinary | Priority::Important, Kind::Log) => {
+            format!("INDEXED BY {table}_rare")
+        }
+        (Priority::Background, Kind::Log)
+        | (Priority::Ordinary | Priority::Important, Kind::Event) => String::new(),
+    };
+    let kind = number_of_kind(*kind);
+    format!("{table} {indexed} {join} WHERE kind = {kind}")
 }
 
 fn waiting(row: &Row<'_>, queue: [u8; 16], priority: Priority) -> rusqlite::Result<Waiting> {
@@ -264,22 +299,24 @@ pub(super) fn remove(
     }
 }
 
-/// Removes the entries of a priority after the first number, up to the second.
+/// Removes the entries of a priority up to a number but for those that were given out.
 pub(super) fn remove_upto(
     connection: &Connection,
     priority: Priority,
-    (after, last): (u64, u64),
+    (given, last): (Upto, u64),
     fate: Fate,
 ) -> Result<(), QueueError> {
     let table = priority.name();
-    let which = "WHERE number > ?1 AND number <= ?2";
+    let which = format!("WHERE {NOT_GIVEN} AND number <= ?3");
     let statement = format!("SELECT count(*), COALESCE(sum(bytes), 0) FROM {table} {which}");
     let gone = connection
         .prepare_cached(&statement)?
-        .query_row([after, last], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        .query_row([given.events, given.logs, last], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
     connection
         .prepare_cached(&format!("DELETE FROM {table} {which}"))?
-        .execute([after, last])?;
+        .execute([given.events, given.logs, last])?;
     count(connection, priority, gone, fate)
 }
 
@@ -301,20 +338,20 @@ fn count(
     Ok(())
 }
 
-/// The last of the oldest entries after number `after` of which `goes`, asked with the bytes of
+/// The last of the oldest entries that are not given out of which `goes`, asked with the bytes of
 /// each, says yes.
 pub(super) fn oldest(
     connection: &Connection,
     priority: Priority,
-    after: u64,
+    given: Upto,
     mut goes: impl FnMut(u64) -> bool,
 ) -> Result<Option<u64>, QueueError> {
     let statement = format!(
-        "SELECT number, bytes FROM {} WHERE number > ?1 ORDER BY number LIMIT {LOOKED_AT}",
+        "SELECT number, bytes FROM {} WHERE {NOT_GIVEN} ORDER BY number LIMIT {LOOKED_AT}",
         priority.name()
     );
     let mut statement = connection.prepare_cached(&statement)?;
-    let mut rows = statement.query([after])?;
+    let mut rows = statement.query([given.events, given.logs])?;
     let mut last = None;
     while let Some(row) = rows.next()?
         && goes(row.get(1)?)
@@ -324,22 +361,22 @@ pub(super) fn oldest(
     Ok(last)
 }
 
-/// The last of the oldest entries after number `after` of which `is_old` says yes, and whether
+/// The last of the oldest entries that are not given out of which `is_old` says yes, and whether
 /// there may be more.
 pub(super) fn oldest_by_age(
     connection: &Connection,
     priority: Priority,
-    after: u64,
+    given: Upto,
     is_old: impl Fn(&Told) -> bool,
 ) -> Result<(Option<u64>, bool), QueueError> {
     let statement = format!(
-        "SELECT number, {} FROM {} JOIN boot USING (boot) WHERE number > ?1 ORDER BY number
+        "SELECT number, {} FROM {} JOIN boot USING (boot) WHERE {NOT_GIVEN} ORDER BY number
          LIMIT {LOOKED_AT}",
         Told::COLUMNS,
         priority.name()
     );
     let mut statement = connection.prepare_cached(&statement)?;
-    let mut rows = statement.query([after])?;
+    let mut rows = statement.query([given.events, given.logs])?;
     let mut last = None;
     while let Some(row) = rows.next()? {
         if !is_old(&Told::of(row, 1)?) {
@@ -356,5 +393,13 @@ fn number_of(priority: Priority) -> u8 {
         Priority::Background => 0,
         Priority::Ordinary => 1,
         Priority::Important => 2,
+    }
+}
+
+/// What a kind is called in the tables of entries.
+fn number_of_kind(kind: Kind) -> u8 {
+    match kind {
+        Kind::Event => 0,
+        Kind::Log => 1,
     }
 }

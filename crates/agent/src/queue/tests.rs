@@ -82,6 +82,32 @@ pub(super) fn positions(batch: &[Waiting]) -> Vec<Position> {
 }
 
 #[tokio::test]
+async fn each_kind_is_given_out_by_itself_and_in_its_order() {
+    let (_folder, _clock, queue) = queue(ROOMY);
+    for number in 0..3 {
+        for priority in Priority::ALL {
+            let name = |kind| format!("{kind}{}{number}", &priority.name()[..1]);
+            let event = of(priority, &name("e"), 10);
+            let log = Entry {
+                priority,
+                ..Entry::log(name("l"), vec![1])
+            };
+            queue.push(event).await.unwrap();
+            queue.push(log).await.unwrap();
+        }
+    }
+    for (kind, expected) in [
+        (Kind::Event, "ei0 ei1 ei2 eo0 eo1 eo2 eb0 eb1 eb2"),
+        (Kind::Log, "li0 li1 li2 lo0 lo1 lo2 lb0 lb1 lb2"),
+    ] {
+        let batch = queue.batch_of(kind, MAX_BATCH).await.unwrap();
+        assert_eq!(names(&batch).join(" "), expected);
+    }
+    let both = queue.batch(4).await.unwrap();
+    assert_eq!(names(&both), ["ei0", "li0", "ei1", "li1"]);
+}
+
+#[tokio::test]
 async fn entries_come_in_order_and_what_matters_most_first() {
     let (_folder, _clock, queue) = queue(ROOMY);
     for (name, priority) in [

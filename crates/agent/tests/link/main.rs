@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+mod conversation;
+mod files;
 mod middlebox;
 #[cfg(feature = "peers")]
 mod peers;
@@ -11,6 +13,7 @@ mod running;
 #[path = "../../../hub/tests/running/site.rs"]
 mod site;
 mod stage;
+mod transfers;
 
 use std::fs;
 use std::sync::Arc;

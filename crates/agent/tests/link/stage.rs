@@ -112,6 +112,21 @@ impl Stage {
         self.shown(|status| status.link.state == state).await
     }
 
+    /// Waits until the board shows a trouble with this cause, and gives its text. On a busy machine
+    /// there may be others.
+    #[cfg(feature = "peers")]
+    pub(crate) async fn is_told(&self, cause: &str) -> String {
+        let mut text = None;
+        let found = |status: &Status| {
+            let mut troubles = status.troubles.iter();
+            let trouble = troubles.find(|it| it.cause.as_deref() == Some(cause));
+            text = trouble.map(|trouble| trouble.text.clone());
+            text.is_some()
+        };
+        self.shown(found).await;
+        text.unwrap()
+    }
+
     /// Whether the hub has the device.
     pub(crate) fn present(&self) -> bool {
         let core = self.running.core();

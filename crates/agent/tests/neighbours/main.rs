@@ -20,6 +20,7 @@ use outgate_testbed::PATIENCE;
 use reqwest::Method;
 use serde_json::json;
 
+use self::cut::Way;
 use self::running::Running;
 use self::till::{Folder, Till, hub};
 
@@ -227,15 +228,12 @@ async fn asset(hub: &Running, name: &str, content: &[u8]) -> (String, String) {
     (format!("/assets/{digest}/{name}"), digest)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_of_the_hub_is_fetched_once_a_site_also_for_who_has_no_link() {
-    let hub = hub().await;
-    let logo: Vec<u8> = (0..300_000_u32).map(|it| (it % 251) as u8).collect();
-    let (url, digest) = asset(&hub, "images/logo.png", &logo).await;
+/// Three that are linked and know it of each other, the last by a way that can be cut.
+async fn three_by_a_way(hub: &Running) -> (Vec<Folder>, Vec<Till>, Way) {
     let (mut folders, mut tills) = (Vec::new(), Vec::new());
     for number in 1..=3 {
         let token = hub.device(&format!("till-{number}")).await;
-        folders.push(Folder::new(&hub, &token));
+        folders.push(Folder::new(hub, &token));
     }
     let way = folders[2].by_a_way().await;
     for folder in &folders {
@@ -246,6 +244,15 @@ async fn a_file_of_the_hub_is_fetched_once_a_site_also_for_who_has_no_link() {
         till.is_linked().await;
         till.shows(|column| column.linked.len() == 2).await;
     }
+    (folders, tills, way)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_of_the_hub_is_fetched_once_a_site_also_for_who_has_no_link() {
+    let hub = hub().await;
+    let logo: Vec<u8> = (0..300_000_u32).map(|it| (it % 251) as u8).collect();
+    let (url, digest) = asset(&hub, "images/logo.png", &logo).await;
+    let (folders, mut tills, way) = three_by_a_way(&hub).await;
     let list = tills[0].ask(Method::GET, "/assets", "").await.1;
     assert_eq!(list["assets"][0]["url"], url);
     for till in &tills {
@@ -290,22 +297,37 @@ async fn a_file_of_the_hub_is_fetched_once_a_site_also_for_who_has_no_link() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_has_no_link_speaks_through_a_neighbour_as_itself_in_order_and_once() {
+async fn a_file_that_more_want_at_once_than_it_is_given_to_comes_once_from_the_hub() {
+    // One more than it is given to at a time, and who gives it.
+    const TILLS: usize = 10;
     let hub = hub().await;
+    let film: Vec<u8> = (0..16_000_000_u32).map(|it| (it % 251) as u8).collect();
+    let (url, _) = asset(&hub, "film.mp4", &film).await;
     let (mut folders, mut tills) = (Vec::new(), Vec::new());
-    for number in 1..=3 {
+    for number in 1..=TILLS {
         let token = hub.device(&format!("till-{number}")).await;
         folders.push(Folder::new(&hub, &token));
     }
-    let way = folders[2].by_a_way().await;
     for folder in &folders {
         let known: Vec<_> = tills.iter().map(Till::address).collect();
         tills.push(folder.start(&known).await);
     }
     for till in &tills {
-        till.is_linked().await;
-        till.shows(|column| column.linked.len() == 2).await;
+        till.shows(|column| column.linked.len() + 1 == TILLS).await;
     }
+    let all = futures_util::future::join_all(tills.iter().map(|till| till.file(&url)));
+    for (status, content) in all.await {
+        assert_eq!((status, content.len()), (200, film.len()));
+    }
+    let fetched = tills.iter().map(Till::fetched);
+    let fetched = fetched.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    assert_eq!(fetched, (1, TILLS as u64 - 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_no_link_speaks_through_a_neighbour_as_itself_in_order_and_once() {
+    let hub = hub().await;
+    let (_folders, mut tills, way) = three_by_a_way(&hub).await;
     tills[2].says("sale/1").await;
     heard(&hub, 1).await;
     drop(way);

@@ -116,6 +116,16 @@ impl Client {
         Ok(several.items)
     }
 
+    /// Lets a revoked device in again, with a new pair of keys in the place of all that it had.
+    ///
+    /// # Errors
+    /// As any request.
+    pub async fn restore_device_anew(&self, device: &str) -> Result<Vec<Issued>, Error> {
+        let ask = Ask::create(["api", "devices", device, "restore-with-new-keys"])?;
+        let several: Several = self.send(&ask).await?.json()?;
+        Ok(several.items)
+    }
+
     /// Replaces a credential: the new one is pending until it has been used, the old one valid for
     /// `overlap` seconds after that. A certificate needs a new `request`.
     ///

@@ -51,6 +51,8 @@ pub struct NewFleetKey {
     pub lasts: u64,
     /// From where; everywhere when empty.
     pub from: Vec<String>,
+    /// The key itself, in base 64, when devices know it already; else one is made.
+    pub key: Option<Token>,
 }
 
 /// A fleet key just made, with the key itself, told only now.
@@ -96,13 +98,16 @@ impl Client {
     /// # Errors
     /// As any request.
     pub async fn create_fleet_key(&self, new: &NewFleetKey) -> Result<MadeFleetKey, Error> {
-        let body = json!({
+        let mut body = json!({
             "site": new.site,
             "ids": new.ids,
             "uses": new.uses,
             "lasts": new.lasts,
             "from": new.from,
         });
+        if let Some(key) = &new.key {
+            body["key"] = json!(key.expose());
+        }
         let ask = Ask::create(["api", "fleet-keys"])?.json(&body);
         self.send(&ask).await?.json()
     }

@@ -5,10 +5,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{MAX_PATH, check_path};
+use crate::limits::check_file_name;
 use crate::refusal::Refusal;
 
-/// A path of 1 to [`MAX_PATH`] bytes, as `images/logo.png`: steps with slashes between them, none
+/// A path of 1 to [`MAX_PATH`](crate::limits::MAX_PATH) bytes, as `images/logo.png`: steps with slashes between them, none
 /// of them empty, `.` or `..`; no control characters and no backslashes, so that it can be the
 /// name of a file on a device.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -35,14 +35,8 @@ impl TryFrom<String> for AssetName {
     type Error = Refusal;
 
     fn try_from(text: String) -> Result<Self, Refusal> {
-        check_path("asset", &text, MAX_PATH)?;
-        let is_step = |step: &str| !matches!(step, "" | "." | "..");
-        if text.split('/').all(is_step) && !text.contains('\\') {
-            Ok(Self(text))
-        } else {
-            let why = "a path as images/logo.png, without empty steps, `.`, `..` and backslashes";
-            Err(Refusal::invalid("asset", why))
-        }
+        check_file_name("asset", &text)?;
+        Ok(Self(text))
     }
 }
 
@@ -61,6 +55,7 @@ impl fmt::Display for AssetName {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MAX_PATH;
 
     #[test]
     fn a_name_can_be_that_of_a_file_below_a_folder() {

@@ -36,6 +36,11 @@ CREATE INDEX commands_ending ON commands (expires) WHERE outcome IS NULL;
 CREATE INDEX commands_ended ON commands (ended) WHERE outcome IS NOT NULL;
 ";
 
+/// What came later: commands whose payloads are sealed, so that only their device reads them.
+pub(crate) const SEALED_SCHEMA: &str = "
+ALTER TABLE commands ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;
+";
+
 /// For how long a command that has ended can be listed.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -49,7 +54,7 @@ const TIDIED_AT_ONCE: u32 = 100;
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
 const COLUMNS: &str = "seq, id, device, name, content_type, properties, payload, outcome, \
-                       deliveries, created, expires, ended";
+                       deliveries, created, expires, ended, sealed";
 
 /// Ends what of the whole hub is past its time, and forgets what ended long ago; some at a time.
 pub(super) fn tidy(connection: &Connection, now: Timestamp) -> Result<(), Refusal> {
@@ -90,7 +95,7 @@ pub(super) fn insert(
     connection: &Connection,
     device: &DeviceId,
     id: &CommandId,
-    command: &NewCommand,
+    (command, sealed): (&NewCommand, bool),
     now: Timestamp,
 ) -> Result<Command, Refusal> {
     let size = command.payload.len();
@@ -111,8 +116,8 @@ pub(super) fn insert(
     connection
         .prepare_cached(
             "INSERT INTO commands
-             (id, device, name, content_type, properties, payload, size, created, expires)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+             (id, device, name, content_type, properties, payload, size, created, expires, sealed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute(params![
             id,
@@ -124,8 +129,38 @@ pub(super) fn insert(
             size,
             now,
             now.after(command.lasts),
+            sealed,
         ])?;
     one(connection, device, id)
+}
+
+/// How many commands of `device` are open.
+pub(crate) fn count_open(
+    connection: &Connection,
+    device: &DeviceId,
+    now: Timestamp,
+) -> Result<u64, Refusal> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT count(*) FROM commands
+             WHERE device = ?1 AND outcome IS NULL AND expires > ?2",
+        )?
+        .query_row(params![device, now], |row| row.get(0))?)
+}
+
+/// Takes back all commands of `device` that are open. Returns how many.
+pub(crate) fn cancel_all(
+    connection: &Connection,
+    device: &DeviceId,
+    now: Timestamp,
+) -> Result<usize, Refusal> {
+    expire(connection, device, now)?;
+    Ok(connection
+        .prepare_cached(
+            "UPDATE commands SET outcome = 'cancelled', ended = ?2, payload = x''
+             WHERE device = ?1 AND outcome IS NULL",
+        )?
+        .execute(params![device, now])?)
 }
 
 /// The command of that name.
@@ -167,6 +202,7 @@ pub(super) fn deliver(
     device: &DeviceId,
     held: &BTreeSet<u64>,
     limit: u32,
+    unseal: impl Fn(&CommandId, &[u8]) -> Result<Bytes, Refusal>,
 ) -> Result<Vec<Command>, Refusal> {
     let mut taken = Vec::new();
     let mut bytes = 0;
@@ -182,6 +218,9 @@ pub(super) fn deliver(
             continue;
         }
         let mut command = read(row)?;
+        if row.get(SEALED)? {
+            command.payload = unseal(&command.id, row.get_ref(6)?.as_blob().unwrap_or_default())?;
+        }
         bytes += command.payload.len();
         if !taken.is_empty() && bytes > MAX_ANSWER_BYTES {
             break;
@@ -268,7 +307,10 @@ pub(super) fn before(
     Ok((listed, false))
 }
 
-/// A row as a command that nobody has taken.
+/// The place of `sealed` among [`COLUMNS`].
+const SEALED: usize = 12;
+
+/// A row as a command that nobody has taken. What is sealed is left out.
 fn read(row: &Row<'_>) -> rusqlite::Result<Command> {
     let properties: BTreeMap<String, String> = match row.get_ref(5)? {
         ValueRef::Text(text) => serde_json::from_slice(text).map_err(|error| {
@@ -289,7 +331,10 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Command> {
         name: row.get(3)?,
         content_type: row.get(4)?,
         properties,
-        payload: Bytes::copy_from_slice(row.get_ref(6)?.as_blob()?),
+        payload: match row.get(SEALED)? {
+            true => Bytes::new(),
+            false => Bytes::copy_from_slice(row.get_ref(6)?.as_blob()?),
+        },
         state: state(row.get_ref(7)?.as_str_or_null()?),
         deliveries: row.get(8)?,
         created: row.get(9)?,

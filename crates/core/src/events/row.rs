@@ -78,15 +78,13 @@ pub(crate) fn after(
     after: u64,
     limit: u32,
 ) -> Result<Taken, Refusal> {
-    // One transaction, so that nothing is cleared away between the question and the answer.
-    let snapshot = connection.unchecked_transaction()?;
-    let oldest = oldest(&snapshot)?;
+    let oldest = oldest(connection)?;
     if after.saturating_add(1) < oldest {
         return Err(Refusal::Expired { oldest });
     }
     let mut wanted = Wanted::new(filter, limit);
     let mut next = after;
-    let mut statement = snapshot.prepare_cached(
+    let mut statement = connection.prepare_cached(
         "SELECT seq, device, site, received, name, content_type, properties, payload \
          FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2",
     )?;

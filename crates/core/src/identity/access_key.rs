@@ -13,6 +13,7 @@ use super::credential::{self, Credential, CredentialKind, CredentialState, Issue
 use super::revocation::Revoked;
 use super::vault::Vault;
 use super::{Actor, Identified, Identity, Role, service};
+use crate::clock::Timestamp;
 use crate::id::{CredentialId, ServiceId};
 use crate::refusal::Refusal;
 use crate::secret::Secret;
@@ -123,6 +124,42 @@ impl Identity {
                 let mut all = in_use(connection)?;
                 all.retain(|key| key.service == service);
                 all.iter().map(|key| key.open(&vault)).collect()
+            })
+            .await
+    }
+
+    /// Makes out `service` by a text that one of its access keys has signed: HMAC-SHA256 with the
+    /// key's own bytes. What is made out holds no longer than `until`.
+    pub(super) async fn by_policy(
+        &self,
+        service: &ServiceId,
+        text: &[u8],
+        signature: &[u8],
+        until: Timestamp,
+    ) -> Result<Identified, Refusal> {
+        let now = self.clock.now();
+        if until <= now {
+            return Err(Refusal::Unauthenticated);
+        }
+        let (vault, service) = (self.vault.clone(), service.clone());
+        let (text, signature) = (text.to_vec(), signature.to_vec());
+        self.store
+            .read_first(move |connection| {
+                for sealed in in_use(connection)? {
+                    if sealed.service != service {
+                        continue;
+                    }
+                    let key = sealed.open(&vault)?;
+                    let key = hmac::Key::new(hmac::HMAC_SHA256, key.expose());
+                    if hmac::verify(&key, &text, &signature).is_ok() {
+                        let held = by_name(connection, &sealed.id)?;
+                        let mut identified = held.ok_or(Refusal::Unauthenticated)?.judge(now)?;
+                        let end = identified.expires.map_or(until, |end| end.min(until));
+                        identified.expires = Some(end);
+                        return Ok(identified);
+                    }
+                }
+                Err(Refusal::Unauthenticated)
             })
             .await
     }

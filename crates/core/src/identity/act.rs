@@ -134,7 +134,7 @@ impl Identity {
 
     /// Ends sessions after what ends them has been committed, and waits until nothing that they
     /// sent can still come into the store.
-    pub(super) async fn end(&self, ends: &[(Selector, Ending)]) -> Ended {
+    pub(crate) async fn end(&self, ends: &[(Selector, Ending)]) -> Ended {
         let ended = self.sessions.end_each(ends, CLOSING_PATIENCE).await;
         if ends.is_empty() {
             return ended;

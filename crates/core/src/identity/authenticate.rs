@@ -7,7 +7,7 @@ use super::credential::{CredentialKind, CredentialState};
 use super::device::DeviceState;
 use super::{Identity, Principal, Scope, token};
 use crate::clock::Timestamp;
-use crate::id::{CredentialId, DeviceId, SiteId};
+use crate::id::{CredentialId, DeviceId, ServiceId, SiteId};
 use crate::refusal::Refusal;
 use crate::secret::Secret;
 
@@ -35,6 +35,30 @@ pub enum Claim<'a> {
         /// Who they say they are, if they say it.
         device: Option<&'a DeviceId>,
     },
+    /// A text that one of a device's symmetric keys has signed, by HMAC-SHA256. That it says who
+    /// signs and until when is for the caller to see.
+    Signed {
+        /// Who they say they are.
+        device: &'a DeviceId,
+        /// The text.
+        text: &'a [u8],
+        /// The signature.
+        signature: &'a [u8],
+        /// Until when the text says that it holds.
+        until: Timestamp,
+    },
+    /// A text that an access key of the service of that name has signed, by HMAC-SHA256 with the
+    /// key itself. What the text says is for the caller to judge.
+    Policy {
+        /// Who they say they are.
+        service: &'a ServiceId,
+        /// The text.
+        text: &'a [u8],
+        /// The signature.
+        signature: &'a [u8],
+        /// Until when the text says that it holds.
+        until: Timestamp,
+    },
     /// A text that one of a service's access keys has signed, by HMAC-SHA256 with the key's own
     /// text in base 64. What the text says is for the caller to judge.
     Signature {
@@ -42,6 +66,11 @@ pub enum Claim<'a> {
         text: &'a [u8],
         /// The signature.
         signature: &'a [u8],
+    },
+    /// A token for look-ups, which proves nothing anywhere else.
+    Lookup {
+        /// The token as shown.
+        token: &'a Secret,
     },
 }
 
@@ -94,7 +123,20 @@ impl Identity {
                 Ok(found)
             }
             Claim::Certificate { chain, device } => self.by_certificate(chain, device).await,
+            Claim::Signed {
+                device,
+                text,
+                signature,
+                until,
+            } => self.by_signed(device, text, signature, until).await,
+            Claim::Policy {
+                service,
+                text,
+                signature,
+                until,
+            } => self.by_policy(service, text, signature, until).await,
             Claim::Signature { text, signature } => self.by_signature(text, signature).await,
+            Claim::Lookup { token } => self.by_lookup(token).await,
         }
     }
 
@@ -380,7 +422,7 @@ pub(super) fn is_device(
     }
 }
 
-fn ended(expires: Option<Timestamp>, now: Timestamp) -> bool {
+pub(super) fn ended(expires: Option<Timestamp>, now: Timestamp) -> bool {
     expires.is_some_and(|end| end <= now)
 }
 
@@ -389,9 +431,10 @@ const SELECT: &str = "SELECT c.id, c.kind, c.state,
     c.device, d.site, d.policy, d.state,
     c.operator, o.role, o.site, o.revoked,
     c.service, v.site, v.revoked,
-    s.revoked, a.revoked
+    s.revoked, a.revoked, w.state
     FROM credentials AS c
     LEFT JOIN devices AS d ON d.id = c.device
+    LEFT JOIN devices AS w ON w.id = substr(d.id, 1, instr(d.id, '~') - 1)
     LEFT JOIN operators AS o ON o.id = c.operator
     LEFT JOIN services AS v ON v.id = c.service
     LEFT JOIN authorities AS a ON a.id = c.authority
@@ -402,7 +445,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Held> {
     let authority_revoked = row.get::<_, Option<Timestamp>>(16)?.is_some();
     let (principal, revoked) = if let Some(device) = row.get(4)? {
         let (site, policy) = (row.get(5)?, row.get(6)?);
-        let revoked = row.get::<_, DeviceState>(7)? == DeviceState::Revoked;
+        let whole: Option<DeviceState> = row.get(17)?;
+        let revoked = [Some(row.get(7)?), whole].contains(&Some(DeviceState::Revoked));
         let principal = Principal::Device {
             device,
             site,

@@ -10,8 +10,8 @@ use serde_json::json;
 
 use row::make_room;
 pub(super) use row::{
-    Owner, any_awaits, approve, delete, delete_all, enrolled_with, find, note_end, of_owner, place,
-    revoke, revoke_all, withdraw_waiting,
+    Owner, any_awaits, approve, delete, delete_all, digest_of, enrolled_with, find, label,
+    note_end, of_owner, place, revoke, revoke_all, revoke_all_of_parts, sealed, withdraw_waiting,
 };
 
 use super::act::{Act, Done};
@@ -126,6 +126,17 @@ pub const MIN_LIFE: Duration = Duration::from_secs(60);
 /// Bytes of a symmetric key (the length of its SHA-256 HMAC).
 const KEY_LENGTH: usize = 32;
 
+/// Bytes of a symmetric key that somebody else has made: fewer could be guessed.
+const GIVEN_KEY: std::ops::RangeInclusive<usize> = 16..=64;
+
+/// Whether a key that somebody else has made may be one.
+pub(super) fn check_given(key: &Secret) -> Result<(), Refusal> {
+    if GIVEN_KEY.contains(&key.expose().len()) {
+        return Ok(());
+    }
+    Err(Refusal::invalid("key", "16 to 64 bytes in base 64"))
+}
+
 /// A credential about to be kept.
 pub(super) struct New<'a> {
     pub(super) owner: Owner<'a>,
@@ -179,11 +190,7 @@ impl Identity {
         let (device, vault) = (device.clone(), self.vault.clone());
         let work = move |connection: &Connection, actor: &Actor, now| {
             device::seen_by(connection, actor, &device)?;
-            let owner = Owner::Device(&device);
-            let pair = [
-                issue_key(connection, &vault, New::key(owner, "primary"), now)?,
-                issue_key(connection, &vault, New::key(owner, "secondary"), now)?,
-            ];
+            let pair = issue_pair(connection, &vault, Owner::Device(&device), now)?;
             let ids = pair.each_ref().map(|issued| issued.credential.id.as_str());
             let detail = json!({ "credentials": ids });
             Ok(Done::new(pair).detail(detail))
@@ -227,25 +234,33 @@ impl Identity {
     pub async fn keys(&self, device: &DeviceId) -> Result<Vec<(CredentialId, Secret)>, Refusal> {
         let (device, vault, now) = (device.clone(), self.vault.clone(), self.clock.now());
         self.store
-            .read(move |connection| {
-                let mut found = connection.prepare_cached(
-                    "SELECT id, sealed FROM credentials WHERE device = ?1
-                     AND kind = 'symmetric-key' AND sealed IS NOT NULL
-                     AND state IN ('pending', 'active', 'retiring')
-                     AND (expires IS NULL OR expires > ?2) ORDER BY created, id",
-                )?;
-                let rows = found
-                    .query_map((&device, now), |row| Ok((row.get(0)?, row.get(1)?)))?
-                    .collect::<Result<Vec<(CredentialId, Vec<u8>)>, _>>()?;
-                rows.into_iter()
-                    .map(|(id, sealed)| {
-                        let key = vault.open_sealed(&place(&id), &sealed)?;
-                        Ok((id, key))
-                    })
-                    .collect()
-            })
+            .read(move |connection| keys_that_hold(connection, &vault, &device, now))
             .await
     }
+}
+
+/// The symmetric keys of a device that hold at `now`, oldest first.
+pub(super) fn keys_that_hold(
+    connection: &Connection,
+    vault: &Vault,
+    device: &DeviceId,
+    now: Timestamp,
+) -> Result<Vec<(CredentialId, Secret)>, Refusal> {
+    let mut found = connection.prepare_cached(
+        "SELECT id, sealed FROM credentials WHERE device = ?1
+         AND kind = 'symmetric-key' AND sealed IS NOT NULL
+         AND state IN ('pending', 'active', 'retiring')
+         AND (expires IS NULL OR expires > ?2) ORDER BY created, id",
+    )?;
+    let rows = found
+        .query_map((device, now), |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<Vec<(CredentialId, Vec<u8>)>, _>>()?;
+    rows.into_iter()
+        .map(|(id, sealed)| {
+            let key = vault.open_sealed(&place(&id), &sealed)?;
+            Ok((id, key))
+        })
+        .collect()
 }
 
 impl<'a> New<'a> {
@@ -318,15 +333,38 @@ impl<'a> New<'a> {
     }
 }
 
+/// Makes and keeps a pair of symmetric keys, `primary` and `secondary`.
+pub(super) fn issue_pair(
+    connection: &Connection,
+    vault: &Vault,
+    owner: Owner<'_>,
+    now: Timestamp,
+) -> Result<[Issued; 2], Refusal> {
+    Ok([
+        issue_key(connection, vault, New::key(owner, "primary"), now)?,
+        issue_key(connection, vault, New::key(owner, "secondary"), now)?,
+    ])
+}
+
 /// Makes and keeps a symmetric key.
 pub(super) fn issue_key(
     connection: &Connection,
     vault: &Vault,
+    new: New<'_>,
+    now: Timestamp,
+) -> Result<Issued, Refusal> {
+    keep_key(connection, vault, new, Secret::random(KEY_LENGTH)?, now)
+}
+
+/// Keeps a symmetric key that somebody else has made.
+pub(super) fn keep_key(
+    connection: &Connection,
+    vault: &Vault,
     mut new: New<'_>,
+    key: Secret,
     now: Timestamp,
 ) -> Result<Issued, Refusal> {
     let id = CredentialId::made_up()?;
-    let key = Secret::random(KEY_LENGTH)?;
     new.digest = key.digest();
     new.sealed = Some(vault.seal(&place(&id), &key)?);
     let credential = insert(connection, id, &new, now)?;

@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::act::{Act, Done};
+use super::credential::{Issued, Owner};
 use super::text::{self, words};
 use super::{Actor, Identity, Listed, Page, Role, credential, site};
 use crate::clock::Timestamp;
+use crate::files;
 use crate::id::{DeviceId, SiteId};
 use crate::refusal::Refusal;
 use crate::sessions::{Ending, Selector};
@@ -63,7 +65,7 @@ pub const DEFAULT_POLICY: &str = "own-subtree";
 /// The most characters of a policy's name.
 const MAX_POLICY: usize = 128;
 
-const COLUMNS: &str = "id, site, policy, state, created, seen, version";
+pub(super) const COLUMNS: &str = "id, site, policy, state, created, seen, version";
 
 impl Identity {
     /// Makes a device, active, without credentials. `policy` is [`DEFAULT_POLICY`] when not given.
@@ -223,6 +225,42 @@ impl Identity {
         };
         Ok(self.act(act, work).await?.0)
     }
+
+    /// Lets a revoked device in again with a new pair of keys, `primary` and `secondary`: all the
+    /// credentials and grants that it and its parts ([`DeviceId::whole`]) had are revoked for good.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`], [`Refusal::NotFound`]; [`Refusal::Invalid`] for a device that is not
+    /// revoked; as the store.
+    pub async fn restore_device_anew(
+        &self,
+        actor: &Actor,
+        id: &DeviceId,
+    ) -> Result<[Issued; 2], Refusal> {
+        let act = Act::new(actor, Role::Operator, "device.restore", on(id));
+        let (id, vault) = (id.clone(), self.vault.clone());
+        let work = move |connection: &Connection, actor: &Actor, now| {
+            if seen_by(connection, actor, &id)?.state != DeviceState::Revoked {
+                return Err(Refusal::invalid("device", "one that has been revoked"));
+            }
+            let owner = Owner::Device(&id);
+            credential::withdraw_waiting(connection, &id)?;
+            credential::revoke_all(connection, owner, now)?;
+            credential::revoke_all_of_parts(connection, &id, now)?;
+            files::revoke_grants(connection, &id, now)?;
+            for part in parts_of(connection, &id)? {
+                files::revoke_grants(connection, &part, now)?;
+            }
+            set_state(connection, &id, DeviceState::Active)?;
+            let pair = credential::issue_pair(connection, &vault, owner, now)?;
+            let ids = pair.each_ref().map(|issued| issued.credential.id.as_str());
+            let detail = json!({ "credentials": ids });
+            Ok(Done::new(pair)
+                .detail(detail)
+                .ends(Selector::Device(id), Ending::Revoked))
+        };
+        Ok(self.act(act, work).await?.0)
+    }
 }
 
 /// How a device is called in the audit log.
@@ -245,9 +283,24 @@ pub(crate) fn seen_by(
 
 pub(super) fn find(connection: &Connection, id: &DeviceId) -> Result<Option<Device>, Refusal> {
     Ok(connection
-        .prepare_cached(&format!("SELECT {COLUMNS} FROM devices WHERE id = ?1"))?
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM devices WHERE id = ?1 AND removed IS NULL"
+        ))?
         .query_row([id], read)
         .optional()?)
+}
+
+/// The parts of a device ([`DeviceId::whole`]).
+pub(super) fn parts_of(
+    connection: &Connection,
+    whole: &DeviceId,
+) -> Result<Vec<DeviceId>, Refusal> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id FROM devices
+         WHERE id > ?1 || '~' AND substr(id, 1, length(?1) + 1) = ?1 || '~'",
+    )?;
+    let parts = statement.query_map([whole], |row| row.get(0))?;
+    Ok(parts.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn insert(
@@ -265,7 +318,10 @@ pub(super) fn insert(
     }
     connection
         .prepare_cached(
-            "INSERT INTO devices (id, site, policy, state, created) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO devices (id, site, policy, state, created) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (id) DO UPDATE SET site = excluded.site, policy = excluded.policy,
+             state = excluded.state, created = excluded.created, seen = NULL, removed = NULL,
+             version = version + 1 WHERE removed IS NOT NULL",
         )?
         .execute((id, site, policy, DeviceState::Active, now))?;
     known(connection, id)
@@ -295,14 +351,14 @@ fn select(of_one_site: bool) -> String {
         ":only IS NULL"
     };
     format!(
-        "SELECT {COLUMNS} FROM devices WHERE {only} AND id > :after
+        "SELECT {COLUMNS} FROM devices WHERE {only} AND removed IS NULL AND id > :after
          AND (:state IS NULL OR state = :state)
          AND id >= :prefix AND substr(id, 1, length(:prefix)) = :prefix
          ORDER BY id LIMIT :fetch"
     )
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Device> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Device> {
     Ok(Device {
         id: row.get(0)?,
         site: row.get(1)?,

@@ -17,6 +17,7 @@ use crate::clock::Timestamp;
 use crate::id::{CredentialId, DeviceId, FleetKeyId, SiteId};
 use crate::limits;
 use crate::refusal::Refusal;
+use crate::secret::Secret;
 use crate::sessions::{Ending, Selector};
 
 /// A device asks to be taken up.
@@ -78,11 +79,49 @@ pub fn enrolment_text(
 /// enrolments from there, which is not this part's business.
 pub(super) type Asked = [u8; 32];
 
+/// A device that has proved a fleet key.
+#[derive(Clone, Copy)]
+pub(super) struct Proved<'a> {
+    /// Which key.
+    pub(super) fleet_key: &'a FleetKeyId,
+    /// Who it is.
+    pub(super) device: &'a DeviceId,
+    /// From where it asks.
+    pub(super) peer: IpAddr,
+    /// What it gets.
+    pub(super) wants: Wants<'a>,
+}
+
+/// What a device that enrols gets.
+#[derive(Clone, Copy)]
+pub(super) enum Wants<'a> {
+    /// A key that is made for it.
+    Key,
+    /// The key that it has made of the fleet's.
+    Derived(&'a Secret),
+    /// A certificate for its request.
+    Certificate(&'a str),
+}
+
 /// What a device that has proved the key gets, or why not.
-struct Verdict {
-    outcome: Result<Enrolled, Refusal>,
+pub(super) struct Verdict {
+    pub(super) outcome: Result<Enrolled, Refusal>,
     /// What it had been given before and was lost on the way.
-    withdrawn: Vec<CredentialId>,
+    pub(super) withdrawn: Vec<CredentialId>,
+}
+
+impl Enrolment {
+    fn proved(&self) -> Proved<'_> {
+        Proved {
+            fleet_key: &self.fleet_key,
+            device: &self.device,
+            peer: self.peer,
+            wants: self
+                .request
+                .as_deref()
+                .map_or(Wants::Key, Wants::Certificate),
+        }
+    }
 }
 
 impl Identity {
@@ -136,7 +175,7 @@ impl Identity {
                 use_up_nonce(connection, &enrolment, now)?;
                 // From here on the nonce is used up, whatever comes of it.
                 connection.execute_batch("SAVEPOINT enrolment")?;
-                let verdict = identity.decide(connection, &enrolment, now);
+                let verdict = identity.decide(connection, enrolment.proved(), now);
                 let undo = match &verdict {
                     Err(_) => "ROLLBACK TO enrolment; RELEASE enrolment",
                     Ok(_) => "RELEASE enrolment",
@@ -188,26 +227,21 @@ impl Identity {
     }
 
     /// What becomes of a device that has proved the key.
-    fn decide(
+    pub(super) fn decide(
         &self,
         connection: &Connection,
-        enrolment: &Enrolment,
+        proved: Proved<'_>,
         now: Timestamp,
     ) -> Result<Verdict, Refusal> {
-        let key =
-            fleet_key::find(connection, &enrolment.fleet_key)?.ok_or(Refusal::Unauthenticated)?;
-        permit(connection, &key, enrolment, now)?;
+        let device = proved.device;
+        let key = fleet_key::find(connection, proved.fleet_key)?;
+        let key = key.ok_or(Refusal::Unauthenticated)?;
+        permit(connection, &key, proved, now)?;
         let mut withdrawn = Vec::new();
-        let welcome = match device::find(connection, &enrolment.device)? {
+        let welcome = match device::find(connection, device)? {
             None => {
                 fleet_key::count(connection, &key.id)?;
-                device::insert(
-                    connection,
-                    &enrolment.device,
-                    &key.site,
-                    DEFAULT_POLICY,
-                    now,
-                )?;
+                device::insert(connection, device, &key.site, DEFAULT_POLICY, now)?;
                 true
             }
             Some(known) => {
@@ -227,12 +261,11 @@ impl Identity {
             }
         };
         if !welcome {
-            let waiting = credential::withdraw_waiting(connection, &enrolment.device)?;
-            withdrawn.extend(waiting);
-            device::set_state(connection, &enrolment.device, DeviceState::AwaitsApproval)?;
+            withdrawn.extend(credential::withdraw_waiting(connection, device)?);
+            device::set_state(connection, device, DeviceState::AwaitsApproval)?;
         }
-        let issued = self.issue_enrolled(connection, enrolment, welcome, now)?;
-        note(connection, enrolment, &issued.credential, welcome, now)?;
+        let issued = self.issue_enrolled(connection, proved, welcome, now)?;
+        note(connection, proved, &issued.credential, welcome, now)?;
         let issued = Box::new(issued);
         let outcome = if welcome {
             Enrolled::Welcome(issued)
@@ -291,7 +324,7 @@ impl Identity {
     fn issue_enrolled(
         &self,
         connection: &Connection,
-        enrolment: &Enrolment,
+        proved: Proved<'_>,
         welcome: bool,
         now: Timestamp,
     ) -> Result<Issued, Refusal> {
@@ -300,13 +333,14 @@ impl Identity {
         } else {
             CredentialState::AwaitsApproval
         };
-        let (device, by) = (&enrolment.device, &enrolment.fleet_key);
-        match &enrolment.request {
-            None => {
-                let new = New::key(Owner::Device(device), "enrolled").enrolled(by, state);
-                credential::issue_key(connection, &self.vault, new, now)
+        let (device, by) = (proved.device, proved.fleet_key);
+        let key = || New::key(Owner::Device(device), "enrolled").enrolled(by, state);
+        match proved.wants {
+            Wants::Key => credential::issue_key(connection, &self.vault, key(), now),
+            Wants::Derived(derived) => {
+                credential::keep_key(connection, &self.vault, key(), derived.clone(), now)
             }
-            Some(request) => {
+            Wants::Certificate(request) => {
                 let (request, lasts) = (Request::read(request)?, DEFAULT_CERTIFICATE_LIFE);
                 let id = CredentialId::made_up()?;
                 let signed = self.certified(device, &request, lasts, now)?;
@@ -319,7 +353,7 @@ impl Identity {
 
     /// Ends sessions by credentials that have been withdrawn: there can be one that was just
     /// being opened.
-    async fn withdraw(&self, credentials: Vec<CredentialId>) {
+    pub(super) async fn withdraw(&self, credentials: Vec<CredentialId>) {
         if credentials.is_empty() {
             return;
         }
@@ -368,19 +402,10 @@ enum Known {
 fn permit(
     connection: &Connection,
     key: &FleetKey,
-    enrolment: &Enrolment,
+    proved: Proved<'_>,
     now: Timestamp,
 ) -> Result<(), Refusal> {
-    let peer = enrolment.peer.to_canonical();
-    if key.expires <= now {
-        return Err(Refusal::forbidden("enrolling with a key that has ended"));
-    }
-    if !key.from.is_empty() && !key.from.iter().any(|network| network.contains(&peer)) {
-        return Err(Refusal::forbidden("enrolling from this address"));
-    }
-    if !fleet_key::fits(&key.ids, enrolment.device.as_str()) {
-        return Err(Refusal::forbidden("enrolling under this name"));
-    }
+    fleet_key::permit(key, proved.device, proved.peer, now)?;
     if is_revoked(connection, &key.site)? {
         return Err(Refusal::Revoked);
     }
@@ -395,15 +420,15 @@ fn is_revoked(connection: &Connection, site: &SiteId) -> Result<bool, Refusal> {
 
 fn note(
     connection: &Connection,
-    enrolment: &Enrolment,
+    proved: Proved<'_>,
     credential: &Credential,
     welcome: bool,
     now: Timestamp,
 ) -> Result<(), Refusal> {
-    let who = device::on(&enrolment.device);
-    let from = enrolment.peer.to_canonical().to_string();
+    let who = device::on(proved.device);
+    let from = proved.peer.to_canonical().to_string();
     let detail = json!({
-        "fleet_key": enrolment.fleet_key.as_str(), "credential": credential.id.as_str(),
+        "fleet_key": proved.fleet_key.as_str(), "credential": credential.id.as_str(),
         "kind": credential.kind.as_str(), "awaits_approval": !welcome,
     });
     audit::append_as(

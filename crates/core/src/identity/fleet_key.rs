@@ -1,5 +1,6 @@
 //! Fleet keys: with which new devices enrol.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -9,11 +10,12 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::act::{Act, Done};
-use super::{Actor, Identity, Listed, Page, Role, site};
+use super::{Actor, Identity, LOOKUPS, Listed, Page, Role, credential, site};
 use crate::clock::Timestamp;
-use crate::id::{FleetKeyId, MAX_NAME, SiteId};
+use crate::id::{DeviceId, FleetKeyId, MAX_NAME, SiteId};
 use crate::refusal::Refusal;
 use crate::secret::Secret;
+use crate::sessions::{Ending, Selector};
 
 /// A key with which new devices enrol, as it may be told.
 #[derive(Clone, Debug, Serialize)]
@@ -51,6 +53,8 @@ pub struct NewFleetKey {
     pub lasts: Duration,
     /// From where; everywhere when empty, at most [`MAX_NETWORKS`].
     pub from: Vec<IpNet>,
+    /// The key itself, of 16 to 64 bytes, when devices know it already; else one is made.
+    pub key: Option<Secret>,
 }
 
 /// The most devices that enrol with one key.
@@ -87,7 +91,11 @@ impl Identity {
         let work = move |connection: &Connection, actor: &Actor, now: Timestamp| {
             site::seen_by(connection, actor, &new.site)?;
             check(&new)?;
-            let key = Secret::random(KEY_LENGTH)?;
+            let given = new.key.is_some();
+            let key = match new.key {
+                Some(key) => key,
+                None => Secret::random(KEY_LENGTH)?,
+            };
             let made = FleetKey {
                 id,
                 site: new.site,
@@ -102,7 +110,7 @@ impl Identity {
             insert(connection, &made, &vault.seal(&on(&made.id), &key)?)?;
             let detail = json!({
                 "site": made.site.as_str(), "ids": made.ids, "uses": made.uses,
-                "expires": made.expires.to_string(), "from": made.from,
+                "expires": made.expires.to_string(), "from": made.from, "given": given,
             });
             Ok(Done::new((made, key)).detail(detail))
         };
@@ -139,7 +147,8 @@ impl Identity {
             .await
     }
 
-    /// Revokes a fleet key. Devices that enrolled with it stay.
+    /// Revokes a fleet key. Devices that enrolled with it stay; what is being looked up at its site
+    /// is broken off.
     ///
     /// # Errors
     /// [`Refusal::Forbidden`], [`Refusal::NotFound`]; as the store.
@@ -162,7 +171,9 @@ impl Identity {
                 )?
                 .execute((&id, now))?;
             let key = find(connection, &id)?.ok_or_else(|| Refusal::not_found("fleet key", &id))?;
-            Ok(Done::new(key))
+            // Those that another fleet key of the site vouches for come back by themselves.
+            let lookups = Selector::ViaAt(LOOKUPS, key.site.clone());
+            Ok(Done::new(key).ends(lookups, Ending::Draining))
         };
         Ok(self.act(act, work).await?.0)
     }
@@ -189,6 +200,30 @@ pub(super) fn sealed(connection: &Connection, id: &FleetKeyId) -> Result<Option<
         .flatten())
 }
 
+/// Of fleet keys that hold at `now`, with which one more device may enrol under `name`, the newest
+/// first: their names and the keys, sealed. At most `most` of them.
+pub(super) fn open_to(
+    connection: &Connection,
+    name: &str,
+    now: Timestamp,
+    most: usize,
+) -> Result<Vec<(FleetKeyId, Vec<u8>)>, Refusal> {
+    let mut found = connection.prepare_cached(
+        "SELECT id, sealed, ids FROM fleet_keys WHERE revoked IS NULL AND sealed IS NOT NULL
+         AND expires > ?1 AND used < uses ORDER BY created DESC, rowid DESC",
+    )?;
+    let rows = found.query_map([now], |row| {
+        let ids: String = row.get(2)?;
+        Ok((fits(&ids, name), (row.get(0)?, row.get(1)?)))
+    })?;
+    let fitting = rows.filter_map(|row| match row {
+        Ok((true, key)) => Some(Ok(key)),
+        Ok((false, _)) => None,
+        Err(error) => Some(Err(error)),
+    });
+    Ok(fitting.take(most).collect::<Result<_, _>>()?)
+}
+
 /// Counts one more device, if there may be one more.
 pub(super) fn count(connection: &Connection, id: &FleetKeyId) -> Result<(), Refusal> {
     let counted = connection
@@ -203,8 +238,36 @@ pub(super) fn count(connection: &Connection, id: &FleetKeyId) -> Result<(), Refu
     }
 }
 
-/// Whether `name` is one that `pattern` stands for.
-pub(super) fn fits(pattern: &str, name: &str) -> bool {
+/// Whether the key is good for this device, from there, now.
+///
+/// # Errors
+/// [`Refusal::Forbidden`].
+pub(super) fn permit(
+    key: &FleetKey,
+    device: &DeviceId,
+    peer: IpAddr,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let peer = peer.to_canonical();
+    if key.expires <= now {
+        return Err(Refusal::forbidden("coming with a fleet key that has ended"));
+    }
+    if !key.from.is_empty() && !key.from.iter().any(|network| network.contains(&peer)) {
+        return Err(Refusal::forbidden(
+            "coming with this fleet key from this address",
+        ));
+    }
+    if !fits(&key.ids, device.as_str()) {
+        return Err(Refusal::forbidden(
+            "coming with this fleet key under this name",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether `name` is one that `pattern` stands for, in which `*` stands for any number of characters.
+#[must_use]
+pub fn fits(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
         return false;
@@ -239,6 +302,7 @@ fn check(new: &NewFleetKey) -> Result<(), Refusal> {
     if !(super::MIN_LIFE..=MAX_FLEET_KEY_LIFE).contains(&new.lasts) {
         return Err(Refusal::invalid("lasts", "a minute to 366 days"));
     }
+    new.key.as_ref().map_or(Ok(()), credential::check_given)?;
     if new.from.len() > MAX_NETWORKS {
         return Err(Refusal::invalid("from", "at most 64 networks"));
     }

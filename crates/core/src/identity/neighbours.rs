@@ -26,6 +26,8 @@ mod keys;
 mod relay;
 mod roster;
 
+pub(in crate::identity) use keys::end as end_key;
+
 /// For how long a member is believed without a newer roster: as long as a site may do without the
 /// hub.
 pub const ROSTER_LASTS: Duration = Duration::from_secs(90 * 86_400);
@@ -287,7 +289,7 @@ fn take(
         });
     }
     keys::end(connection, device, now)?;
-    if keys::in_use(connection, site)? >= MEMBERS_MAX {
+    if keys::in_use(connection, site)? >= MEMBERS_MAX && !keys::make_room(connection, site, now)? {
         return Err(Refusal::TooMany {
             what: "devices of a site that know each other",
             limit: MEMBERS_MAX as u64,

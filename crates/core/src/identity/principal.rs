@@ -66,7 +66,8 @@ pub enum Principal {
 /// An operator about to act, for permission and for the audit log.
 #[derive(Clone, Debug)]
 pub struct Actor {
-    /// Who; `None` is the hub itself, as when it makes the first operator.
+    /// Who; `None` is a service, if there is a pass, or else the hub itself, as when it makes the
+    /// first operator.
     pub operator: Option<OperatorId>,
     /// What they may do.
     pub role: Role,
@@ -179,6 +180,26 @@ impl Actor {
         }
     }
 
+    /// The service that has `session`, acting as who has `role`: what it may do is for the dialect
+    /// by whose conventions it acts to say. What it does is done only while the session lives.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] for operators, who act as themselves, and for devices.
+    pub fn of_service(session: &Session, role: Role) -> Result<Self, Refusal> {
+        match session.principal() {
+            Principal::Service { scope, .. } => Ok(Self {
+                operator: None,
+                role,
+                scope: scope.clone(),
+                from: Some(session.presence().peer.ip()),
+                pass: Some(session.pass()),
+            }),
+            Principal::Device { .. } | Principal::Operator { .. } => {
+                Err(Refusal::forbidden("a back end's place for somebody else"))
+            }
+        }
+    }
+
     /// Whether they may do what `role` may; `what` says what it is, as "revoking a device".
     ///
     /// # Errors
@@ -213,8 +234,10 @@ impl Actor {
     /// The name under which their acts are written down.
     #[must_use]
     pub fn name(&self) -> String {
-        self.operator
-            .as_ref()
-            .map_or_else(|| "hub".to_owned(), ToString::to_string)
+        match (&self.operator, &self.pass) {
+            (Some(operator), _) => operator.to_string(),
+            (None, Some(pass)) => pass.principal().name(),
+            (None, None) => "hub".to_owned(),
+        }
     }
 }

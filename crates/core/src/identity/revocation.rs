@@ -51,7 +51,8 @@ impl Identity {
         .await
     }
 
-    /// Revokes a device: it may not come in, with whatever credential, until it is restored.
+    /// Revokes a device: it may not come in, with whatever credential, until it is restored; nor may
+    /// the devices that are parts of it ([`DeviceId::whole`]).
     ///
     /// # Errors
     /// [`Refusal::Forbidden`], [`Refusal::NotFound`]; as the store.
@@ -62,7 +63,9 @@ impl Identity {
             if device::seen_by(connection, actor, &id)?.state != DeviceState::Revoked {
                 device::set_state(connection, &id, DeviceState::Revoked)?;
             }
-            Ok(Done::new(()).ends(Selector::Device(id), Ending::Revoked))
+            Ok(Done::new(())
+                .ends(Selector::Device(id.clone()), Ending::Revoked)
+                .ends(Selector::PartsOf(id), Ending::Revoked))
         })
         .await
     }

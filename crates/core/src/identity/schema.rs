@@ -17,7 +17,10 @@ CREATE TABLE devices (
     state TEXT NOT NULL,
     created INTEGER NOT NULL,
     seen INTEGER,
-    version INTEGER NOT NULL DEFAULT 1
+    version INTEGER NOT NULL DEFAULT 1,
+    -- When it was taken out of the registry: it is revoked, and told of to nobody, until somebody
+    -- makes a device of its name. What its certificates were is not forgotten.
+    removed INTEGER
 ) STRICT;
 CREATE INDEX devices_of_site ON devices (site, id);
 

@@ -34,7 +34,7 @@ macro_rules! words {
     };
 }
 
-pub(super) use words;
+pub(crate) use words;
 
 /// Whether a text that people choose is fit to be kept and shown: 1 to `longest` characters, none
 /// of which moves a cursor or ends a line.

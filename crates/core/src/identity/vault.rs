@@ -67,7 +67,7 @@ impl Vault {
 
     /// The secret of 32 bytes for the place named `context`, the same each time (RFC 5869). It tells
     /// nothing of that of another place, nor of the master key.
-    pub(super) fn derived(&self, context: &str) -> Result<Secret, Refusal> {
+    pub(crate) fn derived(&self, context: &str) -> Result<Secret, Refusal> {
         const FAILED: Refusal = Refusal::Internal("a key could not be derived");
         let info = [context.as_bytes()];
         let derived = self.source.expand(&info, HKDF_SHA256).map_err(|_| FAILED)?;

@@ -41,24 +41,22 @@ pub(super) fn after(
     after: u64,
     limit: u32,
 ) -> Result<TakenLogs, Refusal> {
-    // One transaction, so that nothing is cleared away between the question and the answer.
-    let snapshot = connection.unchecked_transaction()?;
-    let newest = newest(&snapshot)?;
+    let newest = newest(connection)?;
     let nothing = |next| TakenLogs {
         logs: Vec::new(),
         next,
         newest,
     };
-    let Some(from) = first_of_interest(&snapshot, filter, after)? else {
+    let Some(from) = first_of_interest(connection, filter, after)? else {
         return Ok(nothing(newest.max(after)));
     };
-    let mut wanted = Wanted::new(&snapshot, filter, limit);
+    let mut wanted = Wanted::new(connection, filter, limit);
     let (by, device) = match &filter.device {
         Some(device) => ("device = ?3 AND", device.as_str()),
         None => ("?3 = '' AND", ""),
     };
     let sql = format!("SELECT {COLUMNS} FROM log WHERE {by} seq >= ?1 ORDER BY seq LIMIT ?2");
-    let mut statement = snapshot.prepare_cached(&sql)?;
+    let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params![from, MAX_LOOKED_AT, device])?;
     let (last, ended) = walk(&mut rows, &mut wanted)?;
     let next = last.map_or(place(from).saturating_sub(1).max(after), place);
@@ -78,12 +76,11 @@ pub(super) fn before(
     before: Option<u64>,
     limit: u32,
 ) -> Result<EarlierLogs, Refusal> {
-    let snapshot = connection.unchecked_transaction()?;
-    let Some((from, upto)) = stretches_of_interest(&snapshot, filter)? else {
+    let Some((from, upto)) = stretches_of_interest(connection, filter)? else {
         return Ok(EarlierLogs::default());
     };
     let upto = before.map_or(upto, |before| upto.min(signed(before)));
-    let mut wanted = Wanted::new(&snapshot, filter, limit);
+    let mut wanted = Wanted::new(connection, filter, limit);
     let (by, device) = match &filter.device {
         Some(device) => ("device = ?4 AND", device.as_str()),
         None => ("?4 = '' AND", ""),
@@ -91,7 +88,7 @@ pub(super) fn before(
     let sql = format!(
         "SELECT {COLUMNS} FROM log WHERE {by} seq >= ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3"
     );
-    let mut statement = snapshot.prepare_cached(&sql)?;
+    let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params![from, upto, MAX_LOOKED_AT, device])?;
     let (last, ended) = walk(&mut rows, &mut wanted)?;
     drop(rows);

@@ -15,7 +15,7 @@ pub struct Digest([u8; SHA256_OUTPUT_LEN]);
 
 impl Digest {
     /// Of what went through `hash`, which is one of SHA-256.
-    pub(super) fn of(hash: Context) -> Self {
+    pub(crate) fn of(hash: Context) -> Self {
         let mut digest = [0; SHA256_OUTPUT_LEN];
         digest.copy_from_slice(hash.finish().as_ref());
         Self(digest)

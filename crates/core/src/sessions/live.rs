@@ -88,13 +88,17 @@ impl Live {
             Selector::Device(id) => self.named(self.by_device.get(id)),
             Selector::Session(id) => self.by_id.get(id).cloned().into_iter().collect(),
             Selector::All => self.by_id.values().cloned().collect(),
-            Selector::Site(_) | Selector::Operator(_) | Selector::Service(_) | Selector::Via(_) => {
-                self.by_id
-                    .values()
-                    .filter(|seat| selector.means(&seat.presence))
-                    .cloned()
-                    .collect()
-            }
+            Selector::PartsOf(_)
+            | Selector::Site(_)
+            | Selector::Operator(_)
+            | Selector::Service(_)
+            | Selector::Via(_)
+            | Selector::ViaAt(_, _) => self
+                .by_id
+                .values()
+                .filter(|seat| selector.means(&seat.presence))
+                .cloned()
+                .collect(),
         }
     }
 

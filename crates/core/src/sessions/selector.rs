@@ -11,6 +11,8 @@ pub enum Selector {
     Credential(CredentialId),
     /// All of a device.
     Device(DeviceId),
+    /// All of the devices that are parts of this one ([`DeviceId::whole`]).
+    PartsOf(DeviceId),
     /// All of a site's devices, and of operators and services who see only that site.
     Site(SiteId),
     /// All of an operator.
@@ -19,6 +21,8 @@ pub enum Selector {
     Service(ServiceId),
     /// All over a dialect, as [`Presence::via`] names it.
     Via(&'static str),
+    /// All of a site's devices over a dialect.
+    ViaAt(&'static str, SiteId),
     /// One.
     Session(SessionId),
     /// Every one.
@@ -31,9 +35,15 @@ impl Selector {
         match (self, &presence.principal) {
             (Self::All, _) => true,
             (Self::Via(dialect), _) => *dialect == presence.via,
+            (Self::ViaAt(dialect, id), Principal::Device { site, .. }) => {
+                *dialect == presence.via && id == site
+            }
             (Self::Session(id), _) => *id == presence.id,
             (Self::Credential(id), _) => *id == presence.credential,
             (Self::Device(id), Principal::Device { device, .. }) => id == device,
+            (Self::PartsOf(id), Principal::Device { device, .. }) => {
+                device.whole() == Some(id.as_str())
+            }
             (Self::Site(id), Principal::Device { site, .. }) => id == site,
             (
                 Self::Site(id),
@@ -41,7 +51,14 @@ impl Selector {
             ) => matches!(scope, Scope::Site(site) if site == id),
             (Self::Operator(id), Principal::Operator { operator, .. }) => id == operator,
             (Self::Service(id), Principal::Service { service, .. }) => id == service,
-            (Self::Device(_) | Self::Operator(_) | Self::Service(_), _) => false,
+            (
+                Self::Device(_)
+                | Self::PartsOf(_)
+                | Self::Operator(_)
+                | Self::Service(_)
+                | Self::ViaAt(_, _),
+                _,
+            ) => false,
         }
     }
 }
@@ -58,6 +75,7 @@ mod tests {
         for selector in [
             Selector::All,
             Selector::Via("test"),
+            Selector::ViaAt("test", "shop".parse().unwrap()),
             Selector::Session(till.id.clone()),
             Selector::Credential("cr-1".parse().unwrap()),
             Selector::Device("till-1".parse().unwrap()),
@@ -65,8 +83,15 @@ mod tests {
         ] {
             assert!(selector.means(&till), "{selector:?}");
         }
+        let parts = Selector::PartsOf("till-1".parse().unwrap());
+        assert!(parts.means(&device_presence("till-1~scanner")));
+        for other in ["till-1", "till-10~scanner", "till-1-scanner"] {
+            assert!(!parts.means(&device_presence(other)), "{other}");
+        }
         for selector in [
             Selector::Via("mqtt"),
+            Selector::ViaAt("mqtt", "shop".parse().unwrap()),
+            Selector::ViaAt("test", "bar".parse().unwrap()),
             Selector::Session(device_presence("till-1").id),
             Selector::Credential("cr-2".parse().unwrap()),
             Selector::Device("till-2".parse().unwrap()),

@@ -26,6 +26,8 @@ pub(super) enum Side {
     Desired,
     /// What the device says.
     Reported,
+    /// What operators say of it to each other; the device is not told.
+    Tags,
 }
 
 impl Side {
@@ -33,6 +35,7 @@ impl Side {
         match self {
             Self::Desired => "desired",
             Self::Reported => "reported",
+            Self::Tags => "tags",
         }
     }
 }
@@ -44,6 +47,14 @@ pub(super) fn twin(connection: &Connection, device: DeviceId) -> Result<Twin, Re
         reported: half(connection, &device, Side::Reported)?,
         device,
     })
+}
+
+/// Forgets the twin of `device`.
+pub(crate) fn forget(connection: &Connection, device: &DeviceId) -> Result<(), Refusal> {
+    connection
+        .prepare_cached("DELETE FROM twins WHERE device = ?1")?
+        .execute([device])?;
+    Ok(())
 }
 
 /// One half.

@@ -36,6 +36,31 @@ async fn a_command_is_told_of_taken_settled_and_listed() {
 }
 
 #[tokio::test]
+async fn a_sealed_payload_is_for_its_device_alone() {
+    let hub = Hub::new().await;
+    let commands = &hub.core.commands;
+    let command = command("file.download");
+    let secret = command.payload.clone();
+    let sent = commands
+        .send_sealed(admin(), till(), command)
+        .await
+        .unwrap();
+    assert!(sent.payload.is_empty());
+    let got = commands.get(admin(), till(), &sent.id).await.unwrap();
+    let listed = commands.list(admin(), till(), &page(10)).await.unwrap();
+    assert!(got.payload.is_empty() && listed.items[0].payload.is_empty());
+    let kept = hub.core.store.read(|connection| {
+        let sql = "SELECT payload FROM commands";
+        Ok(connection.query_row(sql, [], |row| row.get::<_, Vec<u8>>(0))?)
+    });
+    let kept = kept.await.unwrap();
+    assert!(!kept.windows(secret.len()).any(|part| part == secret));
+    let hub = hub.restarted();
+    let session = hub.session("till-1").await;
+    assert_eq!(hub.take(&session).await[0].payload, secret);
+}
+
+#[tokio::test]
 async fn what_is_queued_and_settled_survives_a_restart_and_leases_do_not() {
     let hub = Hub::new().await;
     let (one, two) = (hub.send("one").await, hub.send("two").await);

@@ -225,6 +225,7 @@ impl Fleet {
             uses: 3,
             lasts: Duration::from_secs(3_600),
             from: vec!["10.0.0.0/8".parse().unwrap()],
+            key: None,
         };
         let made = hub.core.identity.create_fleet_key(&hub.admin, new).await;
         let (key, secret) = made.unwrap();

@@ -11,7 +11,11 @@ mod enrol;
 #[path = "../held/core.rs"]
 mod held;
 mod hub;
+mod lookups;
 mod neighbours;
+mod register;
+mod registry;
 mod renewal;
 mod revoke;
+mod signed;
 mod under_way;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use outgate_core::Refusal;
 use outgate_core::identity::{Actor, KEY_EVERY, Neighbour, Place, ROSTER_LASTS, Scope};
 use outgate_core::sessions::{Session, Signal};
-use outgate_neighbours::{NotBelieved, Roster, Seal, prove_key, sign_relayed};
+use outgate_neighbours::{MEMBERS_MAX, NotBelieved, Roster, Seal, prove_key, sign_relayed};
 use outgate_signed_http::{Signer, VerifyingKey};
 
 use crate::hub::{Hub, id};
@@ -156,6 +156,61 @@ async fn who_comes_with_another_key_comes_under_another_name_and_not_too_often()
     assert_eq!(place.name, "till-1");
     let known = open("shop", &place);
     assert_eq!(names(&known), (vec!["till-1", "till-2"], vec!["till-1/2"]));
+}
+
+#[tokio::test]
+async fn a_site_has_room_for_as_many_as_may_come_in_and_whom_it_revoked_makes_room() {
+    let hub = Hub::with_device("shop", "till-1").await;
+    let mut sessions = Vec::new();
+    for number in 1..=MEMBERS_MAX + 2 {
+        let name = format!("till-{number}");
+        if number > 1 {
+            hub.add_device("shop", &name).await;
+        }
+        sessions.push(session(&hub, &name).await);
+    }
+    let known = async |number: usize| {
+        let (by, seed) = (&sessions[number - 1], u8::try_from(number).unwrap());
+        show(&hub, by, &format!("till-{number}"), seed).await
+    };
+    for number in 1..=MEMBERS_MAX {
+        known(number).await.unwrap();
+    }
+    let one_more = known(MEMBERS_MAX + 1).await;
+    assert!(
+        matches!(one_more, Err(Refusal::TooMany { .. })),
+        "{one_more:?}"
+    );
+    let identity = &hub.core.identity;
+    let third = id("till-3");
+    identity.revoke_device(&hub.admin, &third).await.unwrap();
+    known(MEMBERS_MAX + 1).await.unwrap();
+    let all = roster(&hub, &sessions[0]).await;
+    assert_eq!(
+        (all.members.len(), names(&all).1),
+        (MEMBERS_MAX, vec!["till-3"])
+    );
+    let one_more = known(MEMBERS_MAX + 2).await;
+    assert!(
+        matches!(one_more, Err(Refusal::TooMany { .. })),
+        "{one_more:?}"
+    );
+    // Who is restored comes in again, and asks for a place like everybody else.
+    identity.restore_device(&hub.admin, &third).await.unwrap();
+    assert_eq!(roster(&hub, &sessions[0]).await.members.len(), MEMBERS_MAX);
+    hub.core.clock.advance(KEY_EVERY);
+    let again = session(&hub, "till-3").await;
+    assert!(standing(&hub, &again).await.place.is_none());
+    let full = show(&hub, &again, "till-3", 3).await;
+    assert!(matches!(full, Err(Refusal::TooMany { .. })), "{full:?}");
+    let second = id("till-2");
+    identity.revoke_device(&hub.admin, &second).await.unwrap();
+    let place = show(&hub, &again, "till-3", 3)
+        .await
+        .unwrap()
+        .place
+        .unwrap();
+    assert_eq!(place.name, "till-3");
 }
 
 #[tokio::test]

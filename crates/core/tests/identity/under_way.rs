@@ -11,10 +11,14 @@ use bytes::Bytes;
 use serde_json::json;
 
 use outgate_core::assets::{Asset, NewAsset};
+use outgate_core::contents::Hashes;
 use outgate_core::events::NewEvent;
-use outgate_core::id::{AuthorityId, CommandId, CredentialId, FleetKeyId, WebhookId};
-use outgate_core::identity::{Actor, Enrolled, NewFleetKey, Page, Role, Scope};
+use outgate_core::files::{Described, File, NewGrant, Place, Verb};
+use outgate_core::id::{AuthorityId, CommandId, CredentialId, FleetKeyId, GrantId, WebhookId};
+use outgate_core::identity::{Actor, Before, Declared, Enrolled, NewFleetKey, Page, Role, Scope};
 use outgate_core::sessions::{Ending, Selector, Session};
+use outgate_core::tables::NewTable;
+use outgate_core::twin::{Edit, Steering};
 use outgate_core::webhooks::{Letter, WebhookChange};
 use outgate_core::{Core, Refusal};
 
@@ -42,6 +46,7 @@ struct Things {
     command: CommandId,
     webhook: WebhookId,
     access_key: CredentialId,
+    grant: GrantId,
 }
 
 /// A key in OpenSSH's form.
@@ -62,7 +67,7 @@ macro_rules! operations {
 }
 
 /// Every operation by which an operator changes something.
-const OPERATIONS: [Operation; 41] = operations![
+const OPERATIONS: [Operation; 51] = operations![
     call: |c, a, _t| async {
         let (device, method) = (id("till-1"), "reboot".to_owned());
         let asked = c.calls.call(a, &device, method, String::new(), Bytes::new(), HOUR / 60);
@@ -73,7 +78,9 @@ const OPERATIONS: [Operation; 41] = operations![
         }
     };
     send: |c, a, _t| c.commands.send(a, &id("till-1"), a_command());
+    send_sealed: |c, a, _t| c.commands.send_sealed(a, &id("till-1"), a_command());
     push: |c, a, _t| c.registrations.push(a, &id("till-1"));
+    cancel_all: |c, a, _t| c.commands.cancel_all(a, &id("till-1"));
     cancel: |c, a, t| c.commands.cancel(a, &id("till-1"), &t.command);
     add_thumbprint: |c, a, _t| c.identity.add_thumbprint(a, &id("till-1"), [7; 32]);
     add_certificate: |c, a, _t| async {
@@ -86,6 +93,11 @@ const OPERATIONS: [Operation; 41] = operations![
     set_policy: |c, a, _t| c.identity.set_policy(a, &id("till-1"), "gateway".to_owned(), None);
     approve_device: |c, a, _t| c.identity.approve_device(a, &id("till-9"));
     restore_device: |c, a, _t| c.identity.restore_device(a, &id("till-1"));
+    declare_device: |c, a, _t| async {
+        let declared = Declared { site: None, enabled: Some(true), proofs: None };
+        c.identity.declare_device(a, &id("till-1"), declared, Before::Anything).await
+    };
+    remove_device: |c, a, _t| c.identity.remove_device(a, &id("till-1"), None);
     create_fleet_key: |c, a, _t| c.identity.create_fleet_key(a, a_fleet_key());
     revoke_fleet_key: |c, a, t| c.identity.revoke_fleet_key(a, &t.fleet_key);
     create_operator: |c, a, _t| c.identity.create_operator(a, id("cat"), Role::Viewer, Scope::All);
@@ -113,12 +125,27 @@ const OPERATIONS: [Operation; 41] = operations![
     add_authority: |c, a, t| c.identity.add_authority(a, &id("shop"), &t.customer);
     revoke_authority: |c, a, t| c.identity.revoke_authority(a, &id("shop"), &t.authority);
     desire: |c, a, _t| c.twins.desire(a, &id("till-1"), json!({"colour": "red"}), None);
+    steer: |c, a, _t| async {
+        let tags = Some(Edit::Merge(json!({"colour": "red"})));
+        let steering = Steering { desired: None, tags };
+        c.twins.steer(a, &id("till-1"), steering, None).await
+    };
     create: |c, a, _t| c.webhooks.create(a, a_webhook());
     update: |c, a, t| c.webhooks.update(a, &t.webhook, WebhookChange::default(), None);
     remove: |c, a, t| async {
-        // An asset, and a webhook.
+        // A file, an asset, a table, and a webhook.
+        c.files.remove(a, &id("till-1"), &id("log.txt")).await?;
         c.assets.remove(a, &"logo.png".parse().unwrap(), None).await?;
+        c.tables.remove(a, &"cards".parse().unwrap(), None).await?;
         c.webhooks.remove(a, &t.webhook).await
+    };
+    load: |c, a, _t| c.tables.load(a, a_table(), Vec::new());
+    restore_device_anew: |c, a, _t| async {
+        match c.identity.restore_device_anew(a, &id("till-1")).await {
+            // It has not been revoked, but that was looked at.
+            Err(Refusal::Invalid { .. }) => Ok(()),
+            other => other.map(|_| ()),
+        }
     };
     put: |c, a, _t| put_asset(c, a, "prices.json");
     add_access_key: |c, a, _t| c.identity.add_access_key(a, &id("erp"));
@@ -126,6 +153,9 @@ const OPERATIONS: [Operation; 41] = operations![
     rotate_secret: |c, a, t| c.webhooks.rotate(a, &t.webhook, HOUR);
     redeliver: |c, a, t| c.webhooks.redeliver(a, &t.webhook, 1);
     discard: |c, a, t| c.webhooks.discard(a, &t.webhook, 1);
+    grant: |c, a, _t| c.files.grant(a, a_grant());
+    revoke_grant: |c, a, t| c.files.revoke_grant(a, &id("till-1"), &t.grant);
+    reach: |c, a, _t| c.files.reach(a, a_grant().place, Verb::Read);
     dismiss_session: |c, a, _t| async {
         let (device, none) = (id("till-1"), id("ss-none"));
         match c.identity.dismiss_session(a, &device, &none).await {
@@ -137,10 +167,15 @@ const OPERATIONS: [Operation; 41] = operations![
 ];
 
 /// Those by which an operator only looks at something.
-const LOOKS: [&str; 19] = [
+const LOOKS: [&str; 26] = [
+    "count_devices",
+    "described",
+    "registered",
+    "registry",
     "access_keys",
     // Whether an asset may be made, before anything of it is taken.
     "begin",
+    "may_load",
     "entries",
     "verify",
     "list",
@@ -149,6 +184,7 @@ const LOOKS: [&str; 19] = [
     "devices",
     "device",
     "fleet_keys",
+    "grants",
     "operators",
     "operator_tokens",
     "services",
@@ -157,6 +193,7 @@ const LOOKS: [&str; 19] = [
     "authorities",
     "roster",
     "letters",
+    "look",
     "sessions",
 ];
 
@@ -285,10 +322,14 @@ async fn prepared() -> (Hub, Things) {
     erp.await.unwrap();
     let access_key = identity.add_access_key(admin, &id("erp")).await;
     put_asset(&hub.core, admin, "logo.png").await.unwrap();
+    let table = hub.core.tables.load(admin, a_table(), Vec::new());
+    table.await.unwrap();
     let fleet_key = identity.create_fleet_key(admin, a_fleet_key()).await;
     let (shop, customer) = (id("shop"), Customer::new(&hub));
     let authority = identity.add_authority(admin, &shop, &customer.pem).await;
     let command = hub.core.commands.send(admin, &till, a_command()).await;
+    let grant = hub.core.files.grant(admin, a_grant()).await;
+    put_file(&hub.core).await.unwrap();
     let things = Things {
         credential,
         operator_token,
@@ -298,8 +339,29 @@ async fn prepared() -> (Hub, Things) {
         command: command.unwrap().id,
         webhook: webhook_with_a_letter(&hub).await,
         access_key: access_key.unwrap().credential.id,
+        grant: grant.unwrap().grant.id,
     };
     (hub, things)
+}
+
+/// To write a file of the till.
+fn a_grant() -> NewGrant {
+    NewGrant {
+        place: Place {
+            device: id("till-1"),
+            name: id("log.txt"),
+        },
+        verb: Verb::Write,
+        lasts: HOUR,
+    }
+}
+
+fn a_table() -> NewTable {
+    NewTable {
+        name: id("cards"),
+        site: None,
+        key: None,
+    }
 }
 
 /// Has an asset made with a byte in it.
@@ -313,6 +375,21 @@ async fn put_asset(core: &Core, actor: &Actor, name: &str) -> Result<Asset, Refu
     let incoming = core.assets.begin(&Actor::hub(), &new).await?;
     let incoming = incoming.take(Bytes::from_static(b"x")).await?;
     core.assets.put(actor, new, incoming.finish().await?).await
+}
+
+/// Puts a byte into the file of [`a_grant`].
+async fn put_file(core: &Core) -> Result<File, Refusal> {
+    let access = core
+        .files
+        .reach(&Actor::hub(), a_grant().place, Verb::Write)
+        .await?;
+    let coming = core.files.begin(&access, Hashes::Sha256).await?;
+    let whole = coming
+        .take(Bytes::from_static(b"x"))
+        .await?
+        .finish()
+        .await?;
+    core.files.put(&access, whole, Described::nothing()).await
 }
 
 /// A webhook that did not take the one event there is.
@@ -361,5 +438,6 @@ fn a_fleet_key() -> NewFleetKey {
         uses: 1,
         lasts: HOUR,
         from: Vec::new(),
+        key: None,
     }
 }

@@ -207,6 +207,7 @@ async fn an_enrolment(core: &Core) -> Enrolment {
         uses: 1,
         lasts: Duration::from_secs(3_600),
         from: Vec::new(),
+        key: None,
     };
     let made = core.identity.create_fleet_key(&Actor::hub(), new).await;
     let (fleet_key, secret) = made.unwrap();

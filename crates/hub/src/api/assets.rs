@@ -122,7 +122,7 @@ async fn remove_asset(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn content_type(headers: &HeaderMap) -> Result<String, Problem> {
+pub(super) fn content_type(headers: &HeaderMap) -> Result<String, Problem> {
     let Some(given) = headers.get(CONTENT_TYPE) else {
         return Ok(String::new());
     };
@@ -130,7 +130,7 @@ fn content_type(headers: &HeaderMap) -> Result<String, Problem> {
     text.map_err(|_| Problem::new(Kind::Malformed, "Content-Type: printable ASCII"))
 }
 
-fn uploading(api: &Api, caller: &Caller) -> Result<Place, Problem> {
+pub(super) fn uploading(api: &Api, caller: &Caller) -> Result<Place, Problem> {
     let place = api.uploads.take(vec![(caller.name(), MAX_UPLOADS_EACH)]);
-    place.ok_or_else(|| Problem::limited("assets that are coming at once", RETRY))
+    place.ok_or_else(|| Problem::limited("files that are coming at once", RETRY))
 }

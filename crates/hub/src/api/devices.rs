@@ -4,7 +4,7 @@ use std::iter;
 use std::sync::Arc;
 
 use axum::extract::State;
-use http::Uri;
+use http::{StatusCode, Uri};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -30,6 +30,7 @@ pub(crate) fn router() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(approve_device))
         .routes(routes!(revoke_device))
         .routes(routes!(restore_device))
+        .routes(routes!(restore_device_anew))
         .routes(routes!(list_sessions))
         .routes(routes!(dismiss_session))
 }
@@ -224,6 +225,27 @@ async fn restore_device(
     let identity = &api.state.core.identity;
     let device = identity.restore_device(&caller.actor()?, &device).await?;
     Ok(tagged(&api, device))
+}
+
+/// Restore a device with new keys
+///
+/// It may come in again by a new pair of keys, which are told only now, and by nothing that it had.
+#[utoipa::path(post, path = "/api/devices/{device}/restore-with-new-keys", tag = "devices",
+    params(OfDevice),
+    responses((status = 201, description = "The keys", body = view::IssuedList)))]
+async fn restore_device_anew(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Named(OfDevice { device }): Named<OfDevice>,
+) -> Result<(StatusCode, axum::Json<view::IssuedList>), Problem> {
+    let identity = &api.state.core.identity;
+    let pair = identity
+        .restore_device_anew(&caller.actor()?, &device)
+        .await?;
+    let items: Result<Vec<view::Issued>, Refusal> =
+        pair.into_iter().map(view::Issued::try_from).collect();
+    let list = view::IssuedList { items: items? };
+    Ok((StatusCode::CREATED, axum::Json(list)))
 }
 
 /// Refuses a policy that the configuration does not have: its device could do nothing, and nobody

@@ -25,7 +25,7 @@ Payloads whose type is JSON are told and given as `payload`, all others in base 
 described here are refused.";
 
 /// The groups of operations.
-const TAGS: [(&str, &str); 18] = [
+const TAGS: [(&str, &str); 20] = [
     ("sites", "Customers' places where devices stand"),
     ("devices", "Devices, and whether they may come in"),
     ("credentials", "How devices prove who they are"),
@@ -38,6 +38,8 @@ const TAGS: [(&str, &str); 18] = [
     ("twins", "What devices are wanted to be, and are"),
     ("push", "What reaches devices that are away"),
     ("assets", "Files that devices hold a copy of"),
+    ("tables", "Tables that devices look things up in"),
+    ("files", "Files of single devices, each with its own key"),
     ("operators", "Who administers"),
     ("services", "Back ends that take events"),
     ("webhooks", "Back ends that events are pushed to"),

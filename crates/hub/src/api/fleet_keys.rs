@@ -13,6 +13,9 @@ use utoipa_axum::routes;
 
 use outgate_core::id::SiteId;
 use outgate_core::identity;
+use outgate_core::refusal::Refusal;
+use outgate_core::secret::Secret;
+use zeroize::Zeroizing;
 
 use crate::api::caller::Caller;
 use crate::api::extract::{Asked, Created, Given, Named};
@@ -28,7 +31,7 @@ pub(crate) fn router() -> OpenApiRouter<Arc<Api>> {
 }
 
 /// What a fleet key is to be good for.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewFleetKey {
     /// Where its devices will stand.
@@ -47,6 +50,10 @@ struct NewFleetKey {
     #[serde(default)]
     #[schema(value_type = Vec<String>, example = json!(["203.0.113.0/24"]))]
     from: Vec<IpNet>,
+    /// The key itself in base 64, 16 to 64 bytes, when devices know it already; else one is made.
+    #[serde(default)]
+    #[schema(format = Password, max_length = 88)]
+    key: Option<String>,
 }
 
 /// List fleet keys
@@ -83,6 +90,7 @@ async fn create_fleet_key(
         uses: new.uses,
         lasts: Duration::from_secs(new.lasts),
         from: new.from,
+        key: new.key.map(given).transpose()?,
     };
     let identity = &api.state.core.identity;
     let (kept, key) = identity.create_fleet_key(&caller.actor()?, new).await?;
@@ -91,6 +99,12 @@ async fn create_fleet_key(
         version: None,
         body: view::FleetKeyIssued::new(kept, &key),
     })
+}
+
+/// A key that is given in base 64.
+fn given(text: String) -> Result<Secret, Refusal> {
+    let text = Zeroizing::new(text);
+    Secret::from_base64(&text).ok_or_else(|| Refusal::invalid("key", "16 to 64 bytes in base 64"))
 }
 
 /// Revoke a fleet key

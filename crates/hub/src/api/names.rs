@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use outgate_core::id::{
-    AuthorityId, CommandId, CredentialId, DeviceId, FleetKeyId, OperatorId, ServiceId, SessionId,
-    SiteId, WebhookId,
+    AuthorityId, CommandId, CredentialId, DeviceId, FleetKeyId, GrantId, OperatorId, ServiceId,
+    SessionId, SiteId, WebhookId,
 };
 
 /// Declares the names of a path.
@@ -53,6 +53,11 @@ names! {
     OfCommand {
         device: DeviceId = "The device.", "till-7";
         command: CommandId = "The command.", "cm-0123456789abcdefghjk";
+    }
+    /// A grant for a file of a device.
+    OfGrant {
+        device: DeviceId = "The device.", "terminal-7";
+        grant: GrantId = "The grant.", "gr-0123456789abcdefghjk";
     }
     /// A fleet key.
     OfFleetKey { fleet_key: FleetKeyId = "The fleet key.", "fk-0123456789abcdefghjk"; }

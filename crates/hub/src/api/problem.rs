@@ -73,11 +73,17 @@ pub(crate) enum Kind {
     DeadlineExceeded,
     /// The disk has no more room.
     Full,
+    /// What is asked for the caller answers wrongly, or not at all.
+    Upstream,
+    /// What is asked for the caller does not answer in time.
+    UpstreamLate,
+    /// What is asked for the caller has failed, and is left alone for a while.
+    UpstreamAway,
 }
 
 impl Kind {
     /// Every kind, for the documentation.
-    pub(crate) const ALL: [Self; 28] = [
+    pub(crate) const ALL: [Self; 31] = [
         Self::Unauthenticated,
         Self::Forbidden,
         Self::Revoked,
@@ -106,6 +112,9 @@ impl Kind {
         Self::Busy,
         Self::DeadlineExceeded,
         Self::Full,
+        Self::Upstream,
+        Self::UpstreamLate,
+        Self::UpstreamAway,
     ];
 
     /// Its status, the last part of its address, and its title.
@@ -168,6 +177,20 @@ impl Kind {
                 "The device did not answer in time",
             ),
             Self::Full => (S::INSUFFICIENT_STORAGE, "full", "The hub's disk is full"),
+            Self::Upstream | Self::UpstreamLate | Self::UpstreamAway => self.told_of_upstream(),
+        }
+    }
+
+    fn told_of_upstream(self) -> (StatusCode, &'static str, &'static str) {
+        if self == Self::UpstreamLate {
+            let title = "What was asked did not answer in time";
+            (StatusCode::GATEWAY_TIMEOUT, "upstream-late", title)
+        } else if self == Self::UpstreamAway {
+            let title = "What was asked is left alone for a while";
+            (StatusCode::SERVICE_UNAVAILABLE, "upstream-away", title)
+        } else {
+            let title = "What was asked answers wrongly";
+            (StatusCode::BAD_GATEWAY, "upstream", title)
         }
     }
 }
@@ -238,6 +261,14 @@ impl Problem {
                 Kind::Busy,
                 format!("too much at once of all callers: {what}"),
             )
+        }
+    }
+
+    /// What is asked for the caller is left alone for so long.
+    pub(crate) fn away(detail: &str, left: Duration) -> Self {
+        Self {
+            retry_after: Some(left),
+            ..Self::new(Kind::UpstreamAway, detail)
         }
     }
 

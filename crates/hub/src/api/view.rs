@@ -3,18 +3,21 @@
 mod assets;
 mod devices;
 mod events;
+mod files;
 mod identity;
 mod logs;
 mod payload;
 mod push;
 mod roster;
 mod ssh;
+mod tables;
 mod twin;
 mod webhooks;
 
 pub(crate) use assets::Asset;
 pub(crate) use devices::{Answer, Command, Device, DeviceState, Revocation, Session, Site};
 pub(crate) use events::{AuditEntry, Chain, Consumer, Event, EventList};
+pub(crate) use files::{File, Grant, GrantIssued, Verb};
 pub(crate) use identity::{
     Authority, Credential, Enrolled, FleetKey, FleetKeyIssued, Issued, IssuedList, Operator,
     OperatorIssued, Role, Service, ServiceIssued, only_site,
@@ -24,5 +27,6 @@ pub(crate) use payload::{GivenPayload, Payload, present};
 pub(crate) use push::{Pushed, RegistrationList};
 pub(crate) use roster::Roster;
 pub(crate) use ssh::{SshCertificate, SshSwitch};
+pub(crate) use tables::Table;
 pub(crate) use twin::{Half, Twin};
 pub(crate) use webhooks::{Letter, Webhook, WebhookIssued, WebhookSecret};

@@ -18,6 +18,7 @@ pub(crate) fn only_at_start(before: &Config, after: &Config) -> Vec<&'static str
         keep_events: _,
         keep_event_bytes: _,
         device_logs,
+        files,
         origins: _,
         policies: _,
         mqtt: _,
@@ -30,7 +31,9 @@ pub(crate) fn only_at_start(before: &Config, after: &Config) -> Vec<&'static str
         echo,
         signalr,
         firebase,
+        live,
         push,
+        azure: _,
     } = before;
     let same = [
         ("data", *data == after.data),
@@ -41,6 +44,10 @@ pub(crate) fn only_at_start(before: &Config, after: &Config) -> Vec<&'static str
         (
             "device-logs.forward",
             device_logs.forward == after.device_logs.forward,
+        ),
+        (
+            "files.s3 or files.azure",
+            files.elsewhere == after.files.elsewhere,
         ),
         ("traces", *traces == after.traces),
         (
@@ -54,6 +61,7 @@ pub(crate) fn only_at_start(before: &Config, after: &Config) -> Vec<&'static str
         ("echo", *echo == after.echo),
         ("signalr", *signalr == after.signalr),
         ("firebase", *firebase == after.firebase),
+        ("live", *live == after.live),
         ("push", *push == after.push),
     ];
     let differ = same.into_iter().filter(|(_, same)| !same);
@@ -89,7 +97,12 @@ mod tests {
                 "[device-logs.forward]\nendpoint = 'http://localhost:4318'",
                 "device-logs.forward",
             ),
+            (
+                "[files.s3]\nbucket = 'a'\nkey-id = 'b'\nkey-file = 'c'",
+                "files.s3 or files.azure",
+            ),
             ("[firebase]\nnamespaces = ['pos']", "firebase"),
+            ("[live]\ntoken-minutes = 5", "live"),
             ("[push.fcm]\naccount = 'a'", "push"),
         ] {
             assert_eq!(only_at_start(&before, &read(text)), [key], "{text}");
@@ -107,7 +120,9 @@ mod tests {
             "[limits]\nmessages-a-second = 7\nreports-a-second = 7\nsubscriptions-a-second = 7",
             "[events]\nkeep-days = 7\nkeep-mebibytes = 77",
             "[device-logs]\nkeep-days = 7\nkeep-mebibytes = 77",
+            "[files]\nkeep-days = 7\nfile-mebibytes = 7\ndevice-mebibytes = 7\ndevice-files = 7",
             "[browsers]\norigins = ['https://shop.example']",
+            "[azure]\nhub-names = ['vendor.azure-devices.net']",
         ] {
             let keys = only_at_start(&read(""), &read(text));
             assert!(keys.is_empty(), "{text} {keys:?}");

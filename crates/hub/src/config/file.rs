@@ -21,13 +21,16 @@ pub(super) struct File {
     pub(super) mqtt: Mqtt,
     pub(super) logs: Logs,
     pub(super) device_logs: super::device_logs::Written,
+    pub(super) files: super::files::Written,
     pub(super) metrics: Metrics,
     pub(super) traces: Traces,
     pub(super) webhooks: Webhooks,
     pub(super) echo: super::echo::Written,
     pub(super) signalr: super::signalr::Written,
     pub(super) firebase: super::firebase::Written,
+    pub(super) live: super::live::Written,
     pub(super) push: super::push::Written,
+    pub(super) azure: super::azure::Written,
 }
 
 /// One listener.

@@ -17,7 +17,8 @@ const MAX_METHODS: usize = 1_024;
 const MAX_NAME: usize = 128;
 
 /// The first steps of paths where the hub serves something else.
-const TAKEN: [&str; 17] = [
+const TAKEN: [&str; 19] = [
+    "$iothub",
     "agent",
     "api",
     "assets",
@@ -26,6 +27,7 @@ const TAKEN: [&str; 17] = [
     "database",
     "device",
     "healthz",
+    "live",
     "livez",
     "metrics",
     "mqtt",

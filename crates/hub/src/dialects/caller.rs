@@ -16,7 +16,7 @@ use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::request::Parts;
 use outgate_core::identity::Principal;
 use outgate_core::limits::Share;
-use outgate_core::sessions::{Pass, Session};
+use outgate_core::sessions::{Ending, Pass, Session};
 use outgate_core::{Core, Refusal};
 use outgate_door::Facts;
 
@@ -35,6 +35,12 @@ impl Caller {
     }
 }
 
+impl From<Session> for Caller {
+    fn from(session: Session) -> Self {
+        Self(Arc::new(session))
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiProblem;
 
@@ -50,32 +56,59 @@ pub(crate) async fn authenticate(
     State((core, via)): State<(Core, &'static str)>,
     Extension(facts): Extension<Facts>,
     cut: Cut,
+    request: Request,
+    next: Next,
+) -> Response {
+    match sign_in(&core, via, &facts, request.headers()).await {
+        Ok(caller) => answered(caller, cut, request, next).await,
+        Err(refusal) => turned_away(refusal).into_response(),
+    }
+}
+
+/// What `caller` is answered, who has been made out.
+pub(super) async fn answered(
+    caller: Caller,
+    cut: Cut,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let caller = match sign_in(&core, via, &facts, request.headers()).await {
-        Ok(caller) => caller,
-        Err(refusal) => return turned_away(refusal).into_response(),
-    };
     request.extensions_mut().insert(caller.clone());
+    let answer = async { Ok(next.run(request).await) };
+    guarded(caller, cut, answer)
+        .await
+        .unwrap_or_else(|ending: Ending| ended(ending).into_response())
+}
+
+/// What `answer` comes to, for as long as the session of who asks lasts: it is dropped when that
+/// ends, and what they are still being sent is broken off.
+///
+/// # Errors
+/// What `answer` fails with; how the session has ended.
+pub(super) async fn guarded<E: From<Ending>>(
+    caller: Caller,
+    cut: Cut,
+    answer: impl Future<Output = Result<Response, E>>,
+) -> Result<Response, E> {
     let mut response = tokio::select! {
-        response = next.run(request) => response,
-        ending = caller.0.ended() => return ended(ending).into_response(),
+        response = answer => response?,
+        ending = caller.0.ended() => return Err(ending.into()),
     };
-    if let Some(length) = response.body().size_hint().exact() {
+    // What has no content may speak of the length of what it stands for (RFC 9110 §8.6).
+    let length = response.body().size_hint().exact();
+    if let Some(length) = length.filter(|length| *length > 0) {
         // Which the body that follows does not know.
         let headers = response.headers_mut();
         let length = HeaderValue::from(length);
         headers.entry(CONTENT_LENGTH).or_insert(length);
     }
-    response.map(|body| {
+    Ok(response.map(|body| {
         let over = caller.clone();
         let over = async move {
             over.0.ended().await;
         };
         let parts = until_ended(body.into_data_stream(), caller);
         Body::from_stream(watched(parts, cut, over))
-    })
+    }))
 }
 
 /// The parts of an answer, broken off when the session of who asked ends.
@@ -124,5 +157,5 @@ async fn sign_in(
 ) -> Result<Caller, Refusal> {
     let identified = login::over_http(core, headers, facts).await?;
     let session = core.open_session(&identified, via, facts.peer).await?;
-    Ok(Caller(Arc::new(session)))
+    Ok(session.into())
 }

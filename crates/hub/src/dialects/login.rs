@@ -206,7 +206,15 @@ async fn by_password(core: &Core, user: &str, password: &[u8]) -> Result<Identif
     core.identity.authenticate(claim).await
 }
 
-async fn by_certificate(core: &Core, user: &str, facts: &Facts) -> Result<Identified, Refusal> {
+/// Makes out who shows the certificate below: the device `user`, or whose it is when that is empty.
+///
+/// # Errors
+/// As [`outgate_core::identity::Identity::authenticate`].
+pub(super) async fn by_certificate(
+    core: &Core,
+    user: &str,
+    facts: &Facts,
+) -> Result<Identified, Refusal> {
     let tls = facts.tls.as_ref().ok_or(Refusal::Unauthenticated)?;
     if tls.client_chain.is_empty() {
         return Err(Refusal::Unauthenticated);

@@ -15,9 +15,11 @@ mod events;
 mod io;
 pub mod methods;
 mod policies;
-mod reasons;
+pub(in crate::dialects) mod reasons;
+mod registering;
 mod rules;
 mod settings;
+pub(in crate::dialects) mod tongue;
 mod topics;
 mod websocket;
 mod welcome;
@@ -29,6 +31,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use outgate_azure::device::WEBSOCKET;
+use outgate_azure::provisioning::WEBSOCKET as PROVISIONING;
 use outgate_core::Core;
 use outgate_core::refusal::Refusal;
 use outgate_door::Facts;
@@ -185,13 +189,17 @@ impl Mqtt {
         accepted.response
     }
 
-    /// The route `/mqtt`.
+    /// The routes `/mqtt`, and Azure's.
     pub fn router(&self) -> axum::Router {
         let mqtt = self.clone();
         let upgrade = move |request: Request| {
             let answer = mqtt.upgrade(request);
             std::future::ready(answer)
         };
-        axum::Router::new().route("/mqtt", axum::routing::get(upgrade))
+        let upgrade = axum::routing::get(upgrade);
+        axum::Router::new()
+            .route("/mqtt", upgrade.clone())
+            .route(WEBSOCKET, upgrade.clone())
+            .route(PROVISIONING, upgrade)
     }
 }

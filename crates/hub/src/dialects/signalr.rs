@@ -211,7 +211,7 @@ impl Served {
                 .on(wire::DELIVER, agent::deliver)
                 .on(wire::LOG, agent::log)
                 .on(wire::TWIN, methods::twin)
-                .on(wire::REPORT, methods::report)
+                .on(wire::REPORT, agent::report)
                 .on(wire::NEIGHBOURS, neighbours::standing)
                 .on(wire::NEIGHBOUR_KEY, neighbours::key)
                 .on(wire::SSH_AUTHORITY, agent::ssh_authority)

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
+use axum::Router;
+use outgate_core::contents::Depot;
 use outgate_core::{Clock, Core, Settings as CoreSettings};
 use outgate_door::{
     AcmeSettings, At, Carries as DoorCarries, ClientCertificates, Door, Happening, Hook, Keeper,
@@ -15,7 +17,11 @@ use tokio::sync::watch;
 use super::reception::Receptionist;
 use super::{Hub, StartError, State};
 use crate::config::{Carries, CertificateFrom, Config};
+use crate::depot::depot;
+use crate::dialects::azure;
+use crate::dialects::blob;
 use crate::dialects::firebase::Firebase;
+use crate::dialects::live;
 use crate::dialects::mqtt::Mqtt;
 use crate::dialects::otlp;
 use crate::dialects::push as registrations;
@@ -30,12 +36,13 @@ use crate::webhooks::{self, Timer};
 /// address comes first, so that such a start leaves nothing on the disk.
 pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
     let metrics = Metrics::default();
-    let settings = crate::dialects::mqtt::Settings::of(&config);
+    let mut settings = crate::dialects::mqtt::Settings::of(&config);
     crate::dialects::mqtt::check(&settings)?;
     let pushing = webhooks::Settings::of(&config);
     webhooks::check(&pushing)?;
     let push = push(&config, &metrics)?;
-    let forwarding = Forwarding::of(&config)?;
+    let (depot, forwarding) = (depot(&config.files)?, Forwarding::of(&config)?);
+    let upstreams = live::Upstreams::of(&config)?;
     let keeper = Keeper::new(source(&config), Arc::new(SystemTime::now));
     let door = Door::open(door(&config), keeper.tls(), counting(metrics.clone()))?;
     if let CertificateFrom::Files { .. } = &config.certificate {
@@ -43,8 +50,9 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
         read.map_err(StartError::CertificateFiles)?;
     }
     let echo = Echo::open(&config.echo).await?;
-    let core = open(&config, metrics.clone()).await?;
+    let core = open(&config, depot, metrics.clone()).await?;
     keeper.reload(&door)?;
+    settings.hub_names.append(&mut keeper.names());
     let first_token = core
         .identity
         .first_operator()
@@ -63,10 +71,9 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
     let dialects = mqtt
         .router()
         .merge(SignalR::new(&state, &pushing)?.router())
-        .merge(checks::router(&state))
-        .merge(otlp::router(state.core.clone()))
-        .merge(registrations::router(state.core.clone()))
-        .merge(firebase.router());
+        .merge(live::router(&state, upstreams))
+        .merge(firebase.router())
+        .merge(of_single_requests(&state));
     Ok(Hub {
         receptionist: Receptionist {
             router: crate::http::router(&state, dialects),
@@ -87,19 +94,31 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
     })
 }
 
+/// The dialects that keep nothing between two requests.
+fn of_single_requests(state: &State) -> Router {
+    checks::router(state)
+        .merge(otlp::router(state.core.clone()))
+        .merge(registrations::router(state.core.clone()))
+        .merge(blob::router(state.core.clone()))
+        .merge(azure::router(state))
+}
+
 fn push(config: &Config, metrics: &Metrics) -> Result<Push, PushError> {
     let fcm = config.push.as_ref().map(|push| &push.fcm);
     let metrics = metrics.clone();
     Push::new(fcm, metrics, Clock::System, Timer::default())
 }
 
-async fn open(config: &Config, metrics: Metrics) -> Result<Core, StartError> {
+async fn open(config: &Config, depot: Depot, metrics: Metrics) -> Result<Core, StartError> {
     let settings = CoreSettings {
         limits: limits(config),
+        depot,
         hook: outgate_core::happening::Hook::new(move |happening| metrics.happened(happening)),
         ..CoreSettings::new(&config.data)
     };
     let core = Core::open(&settings)?;
+    let cleared = core.tables.clear_unfinished().await;
+    cleared.map_err(outgate_core::store::OpenError::from)?;
     if let Some(reminders) = config.reminders() {
         let set_up = core.reminders.set_up(reminders.of.clone()).await;
         set_up.map_err(StartError::Reminders)?;
@@ -119,6 +138,7 @@ pub(super) fn limits(config: &Config) -> outgate_core::Limits {
         store_bytes: config.keep_event_bytes,
         keep_logs: config.device_logs.keep,
         log_bytes: config.device_logs.keep_bytes,
+        files: config.files.limits,
         ..outgate_core::Limits::default()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Counted, Counter, Family, Histogram, Info, Message, Registry, Seconds, Unit,
-    exponential_buckets, forwarding, seconds, signalr,
+    exponential_buckets, forwarding, live, seconds, signalr,
 };
 
 impl Counted {
@@ -51,6 +51,7 @@ impl Counted {
             pushes_again: Counter::default(),
             signalr: signalr::Counted::default(),
             forwarding: forwarding::Counted::default(),
+            live: live::Counted::default(),
         };
         counted.register_connections();
         counted.register_model();
@@ -59,6 +60,7 @@ impl Counted {
         counted.register_pushes();
         counted.signalr.register(&mut counted.registry);
         counted.forwarding.register(&mut counted.registry);
+        counted.live.register(&mut counted.registry);
         counted
     }
 

@@ -210,11 +210,20 @@ async fn an_agent_is_told_what_its_device_is_wanted_to_be_and_reports_what_it_is
     assert_eq!(desired.recv().await.unwrap(), (1, json!({"a": 1})));
     let version: u64 = client.invoke(REPORT, (json!({"b": 2}),)).await.unwrap();
     assert_eq!(version, 1);
+    // One that comes late, as over a connection that was left, undoes nothing.
+    let late: Option<u64> = client.invoke(REPORT, (json!({"b": 1}), 0)).await.unwrap();
+    assert_eq!(late, None);
     let twin: Value = client.invoke(TWIN, ()).await.unwrap();
     assert_eq!(
         twin["reported"],
         json!({"version": 1, "document": {"b": 2}})
     );
+    let next: Option<u64> = client.invoke(REPORT, (json!({"b": 3}), 1)).await.unwrap();
+    assert_eq!(next, Some(2));
+    for bad in [json!("1"), json!(-1)] {
+        let refused = client.invoke::<Option<u64>>(REPORT, (json!({}), bad)).await;
+        refused.unwrap_err();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -26,6 +26,9 @@ fn body(operation: &str) -> Value {
         "create_webhook" => json!({"url": "https://billing.example/"}),
         "advance_consumer" => json!({"place": 0}),
         "put_asset" => json!("a logo"),
+        "load_table" => json!({"17": {"hours": 3}}),
+        "put_file" => json!("a list"),
+        "grant_file" => json!({"name": "staff.csv", "verb": "read"}),
         "add_authority" => json!({"certificate": ""}),
         "sign_ssh_certificate" => json!({"account": "service", "key": SSH_KEY, "lasts": 60}),
         without if WITHOUT_BODY.contains(&without) => Value::Null,
@@ -38,7 +41,7 @@ const SSH_KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAsMdkif2SN11rTtuGJodebxeImPJwj0PSoAcb9GlvcQ test";
 
 /// Writing operations that take no body.
-const WITHOUT_BODY: [&str; 20] = [
+const WITHOUT_BODY: [&str; 24] = [
     "add_access_key",
     "revoke_access_key",
     "approve_device",
@@ -47,9 +50,13 @@ const WITHOUT_BODY: [&str; 20] = [
     "dismiss_session",
     "redeliver_letter",
     "remove_asset",
+    "remove_file",
+    "revoke_grant",
     "remove_consumer",
+    "remove_table",
     "remove_webhook",
     "restore_device",
+    "restore_device_anew",
     "restore_site",
     "revoke_credential",
     "revoke_device",

@@ -45,6 +45,7 @@ fn requests(running: &Running) -> Vec<(String, RequestBuilder)> {
     let ask = |(method, path, operation): (String, String, Value)| {
         let path = path
             .replace("{name}", "a/b")
+            .replace("{path}", "flow/a")
             .replace("{command}", "cm-0123456789abcdefghjk")
             .replace("{settled}", "complete")
             .replace("{digest}", &"0".repeat(64));
@@ -77,7 +78,10 @@ async fn without_a_devices_credential_no_operation_for_devices_tells_anything() 
         assert!(!body.contains(SECRET) && !body.contains("till"), "{body}");
         headers
     };
-    for (name, request) in requests(&running) {
+    // What shows the keys for look-ups shows them in its body.
+    let shows_a_key = |name: &str| name.starts_with("show_");
+    let asked = requests(&running).into_iter();
+    for (name, request) in asked.filter(|(name, _)| !shows_a_key(name)) {
         let copy = || request.try_clone().unwrap();
         let wrong = [
             copy(),
@@ -88,9 +92,10 @@ async fn without_a_devices_credential_no_operation_for_devices_tells_anything() 
             let headers = refused(request, &name, StatusCode::UNAUTHORIZED).await;
             assert!(headers.contains_key(WWW_AUTHENTICATE), "{name}");
         }
-        // Whoever asks for a certificate has one, and no token is one.
+        // Whoever asks for a certificate has one, and no token is one; whoever looks something up
+        // shows a token of another kind.
         let other = match name.as_str() {
-            "renew" => StatusCode::UNAUTHORIZED,
+            "renew" | "look_up" => StatusCode::UNAUTHORIZED,
             _ => StatusCode::FORBIDDEN,
         };
         for token in [operator.trim(), &service] {
@@ -114,11 +119,14 @@ async fn a_device_is_answered_by_each_operation_that_the_document_tells() {
         ("fetch_asset", 404),
         ("list_assets", 200),
         ("log", 200),
+        ("look_up", 401),
         ("renew", 401),
         ("replace_registrations", 422),
         ("report", 200),
         ("say", 204),
         ("settle", 404),
+        ("show_fleet_key", 422),
+        ("show_own_key", 422),
         ("twin", 200),
     ];
     assert_eq!(

@@ -66,6 +66,7 @@ async fn a_device_that_enrols_by_a_fleet_key_connects_with_the_key_it_was_given(
         uses: 1,
         lasts: Duration::from_secs(600),
         from: Vec::new(),
+        key: None,
     };
     let identity = &hub.core().identity;
     let (fleet_key, secret) = identity.create_fleet_key(&Actor::hub(), new).await.unwrap();

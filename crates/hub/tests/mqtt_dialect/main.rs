@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod authentication;
+mod azure;
 mod bounds;
 mod client;
 mod counted;

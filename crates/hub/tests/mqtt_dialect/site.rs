@@ -19,6 +19,9 @@ use tokio::net::TcpStream;
 use crate::client::{Client, connect, kept, text};
 use crate::of_running::token;
 
+/// The name of Azure's hub for which it stands.
+pub(crate) const HUB: &str = "hub.example";
+
 /// A site with the devices `one` and `two`, which may talk below `talk`, and the service `back`.
 pub(crate) struct Site {
     pub(crate) core: Core,
@@ -175,6 +178,7 @@ async fn mqtt(core: &Core, metrics: &Metrics, methods: Methods) -> Mqtt {
     };
     let settings = mqtt::Settings {
         policies: [("talk".to_owned(), talk)].into(),
+        hub_names: [HUB.to_owned()].into(),
         ..mqtt::Settings::default()
     };
     Mqtt::open_with(core.clone(), metrics.clone(), settings, methods)

@@ -44,7 +44,7 @@ const UPGRADE: &str = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocke
     sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\nsec-websocket-protocol: mqtt\r\n";
 
 /// Everything that there is for devices, one of each kind.
-const ROUTES: [(&str, &str); 9] = [
+const ROUTES: [(&str, &str); 11] = [
     ("POST", "/devices/negotiate"),
     ("POST", "/client/negotiate?hub=pos"),
     ("GET", "/devices"),
@@ -54,6 +54,8 @@ const ROUTES: [(&str, &str); 9] = [
     ("GET", "/device/twin"),
     ("POST", "/v1/logs"),
     ("PUT", "/push/registrations"),
+    ("POST", "/live/fleet"),
+    ("GET", "/live/flow/a"),
 ];
 
 /// A browser with the certificate of the device `till`, and that device's token.

@@ -37,7 +37,8 @@ request-timeout = 30
 
 [checks]
 positive_data_acceptance.expected-statuses = ["2xx", "4xx", 504]
-negative_data_rejection.expected-statuses = ["4xx"]
+# Bodies of any bytes cannot be wrong, and it makes up wrong ones for them all the same.
+negative_data_rejection.enabled = false
 "#;
 
 /// Makes the things that the document's examples name.

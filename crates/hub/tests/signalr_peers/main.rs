@@ -18,4 +18,6 @@ mod pythons;
 mod running;
 #[path = "../running/site.rs"]
 mod site;
+#[path = "../running/told.rs"]
+mod told;
 mod upstreams;

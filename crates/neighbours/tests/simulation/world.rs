@@ -146,6 +146,15 @@ impl World {
         self.tills[till].outputs_left = Some(self.chance.below(40));
     }
 
+    /// Losses of power that [`Self::power_off_soon`] planned come at once.
+    pub(crate) fn power_off_as_planned(&mut self) {
+        for till in 0..self.tills.len() {
+            if self.tills[till].outputs_left.is_some() {
+                self.power_off(till);
+            }
+        }
+    }
+
     /// Cuts the site into as many parts, and whole again with one.
     pub(crate) fn cut(&mut self, parts: usize) {
         for till in 0..self.tills.len() {

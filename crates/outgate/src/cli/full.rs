@@ -7,10 +7,11 @@ use clap::Subcommand;
 use crate::commands::{
     asset::AssetArgs, audit::AuditArgs, call::CallArgs, command::CommandArgs,
     consumer::ConsumerArgs, context::ContextArgs, demo::DemoArgs, device::DeviceArgs,
-    events::EventsArgs, fleet_key::FleetKeyArgs, flows::FlowsArgs, hub::HubArgs, lab::LabArgs,
-    lint::LintArgs, login::LoginArgs, logs::LogsArgs, operator::OperatorArgs, page::PageArgs,
-    push::PushArgs, rules::RulesArgs, schema::SchemaArgs, service::ServiceArgs,
-    session::SessionArgs, site::SiteArgs, status::StatusArgs, twin::TwinArgs, webhook::WebhookArgs,
+    events::EventsArgs, file::FileArgs, fleet_key::FleetKeyArgs, flows::FlowsArgs, hub::HubArgs,
+    lab::LabArgs, lint::LintArgs, live::LiveArgs, login::LoginArgs, logs::LogsArgs,
+    operator::OperatorArgs, page::PageArgs, push::PushArgs, rules::RulesArgs, schema::SchemaArgs,
+    service::ServiceArgs, session::SessionArgs, site::SiteArgs, status::StatusArgs, twin::TwinArgs,
+    webhook::WebhookArgs,
 };
 use crate::output::Failure;
 
@@ -59,6 +60,10 @@ pub(super) enum Command {
     Twin(TwinArgs),
     /// Files that devices hold a copy of.
     Asset(AssetArgs),
+    /// Tables that devices look things up in.
+    Live(LiveArgs),
+    /// Files to and from single devices, each with its own key.
+    File(FileArgs),
     /// What was done at the hub, and by whom.
     Audit(AuditArgs),
     /// People, and programs that administer the hub.
@@ -98,6 +103,8 @@ impl Command {
             Self::Push(args) => args.run(),
             Self::Twin(args) => args.run(),
             Self::Asset(args) => args.run(),
+            Self::Live(args) => args.run(),
+            Self::File(args) => args.run(),
             Self::Audit(args) => args.run(),
             Self::Operator(args) => args.run(),
             Self::Service(args) => args.run(),

@@ -9,6 +9,7 @@ use outgate_client::{Client, Credential, Device, DeviceFilter, KeptLogs, Revoked
 use serde_json::json;
 
 use crate::output::{Failure, counted, print};
+use crate::remote::secret::Out;
 use crate::remote::{Listing, Remote, VERSION, ask, or_dash, properties, rows, wait};
 use crate::table::harmless;
 
@@ -102,13 +103,8 @@ enum Act {
         #[command(flatten)]
         remote: Remote,
     },
-    /// Let it in again.
-    Restore {
-        /// Which
-        device: String,
-        #[command(flatten)]
-        remote: Remote,
-    },
+    /// Let it in again, with a new pair of keys in the place of all that it had.
+    Restore(RestoreArgs),
 }
 
 #[derive(Args)]
@@ -131,6 +127,31 @@ struct PolicyArgs {
     if_version: Option<u64>,
     #[command(flatten)]
     remote: Remote,
+}
+
+#[derive(Args)]
+struct RestoreArgs {
+    /// Which
+    device: String,
+    /// By what it had, and no new keys: when it was revoked by mistake
+    #[arg(long, conflicts_with = "out")]
+    keep_credentials: bool,
+    #[command(flatten)]
+    out: Out,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+impl RestoreArgs {
+    async fn run(self) -> Result<(), Failure> {
+        let client = self.remote.client()?;
+        if self.keep_credentials {
+            let device = client.restore_device(&self.device).await?;
+            return self.remote.show("device", &device, lines);
+        }
+        let issued = client.restore_device_anew(&self.device).await?;
+        credentials::tell(&self.out, &self.remote, &issued)
+    }
 }
 
 impl DeviceArgs {
@@ -202,10 +223,7 @@ impl Act {
                 yes,
                 remote,
             } => revoke(&device, credential.as_deref(), yes, &remote).await,
-            Self::Restore { device, remote } => {
-                let device = remote.client()?.restore_device(&device).await?;
-                remote.show("device", &device, lines)
-            }
+            Self::Restore(args) => args.run().await,
         }
     }
 }

@@ -3,11 +3,15 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use outgate_client::{Client, FleetKey, NewFleetKey};
+use outgate_client::{Client, FleetKey, NewFleetKey, Token};
 
 use crate::output::Failure;
 use crate::remote::secret::Out;
 use crate::remote::{Listing, Remote, ask, lasting, or_dash, properties, wait};
+use crate::terminal::hidden;
+
+/// The most bytes of a key that is typed.
+const MAX_KEY: u64 = 256;
 
 /// `outgate fleet-key`: keys with which new devices enrol.
 #[derive(Args)]
@@ -38,6 +42,10 @@ enum Act {
         /// From where, as 192.0.2.0/24 (may be repeated); everywhere otherwise
         #[arg(long, value_name = "NETWORK")]
         from: Vec<String>,
+        /// Take a key that devices know already instead of making one: it is asked for, or read
+        /// from the standard input, in base 64
+        #[arg(long)]
+        known: bool,
         #[command(flatten)]
         out: Out,
         #[command(flatten)]
@@ -73,10 +81,13 @@ impl Act {
                 uses,
                 lasts,
                 from,
+                known,
                 out,
                 remote,
             } => {
+                let key = known.then(known_key).transpose()?;
                 let new = NewFleetKey {
+                    key,
                     site,
                     ids,
                     uses,
@@ -106,6 +117,12 @@ impl Act {
             }
         }
     }
+}
+
+/// A key that devices know already.
+fn known_key() -> Result<Token, Failure> {
+    let text = hidden("Key, in base 64: ", MAX_KEY)?;
+    Token::new(&text).ok_or_else(|| Failure::input("no key was given"))
 }
 
 fn row(key: &FleetKey) -> [String; 6] {

@@ -295,10 +295,15 @@ impl Carrier {
     async fn send(&mut self, bytes: BytesMut) -> Result<(), Stop> {
         let start = Instant::now();
         match self {
-            Self::Bytes(stream) => stream
-                .write_all(&bytes)
-                .await
-                .map_err(|error| Stop::io(&error, PhaseName::MqttConnect, start)),
+            Self::Bytes(stream) => {
+                let sending = async {
+                    stream.write_all(&bytes).await?;
+                    // TLS may keep it for a while otherwise, and reading does not send it.
+                    stream.flush().await
+                };
+                let sent = sending.await;
+                sent.map_err(|error| Stop::io(&error, PhaseName::MqttConnect, start))
+            }
             Self::Socket(socket) => socket
                 .send(Message::Binary(bytes.freeze()))
                 .await
@@ -398,6 +403,8 @@ fn read(buffer: &mut BytesMut, asked: Version) -> Result<Either<(ConnAck, Versio
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::BufStream;
+
     use super::*;
 
     fn reading(bytes: &[u8]) -> Result<Option<(u8, Version)>, Trouble> {
@@ -406,6 +413,18 @@ mod tests {
             Ok(Either::Right(())) => Ok(None),
             Err(stop) => Err(stop.trouble),
         }
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_keeps_what_it_is_given_until_it_is_flushed_sends_it() {
+        let (near, mut far) = tokio::io::duplex(64);
+        let mut carrier = Carrier::Bytes(Box::new(BufStream::new(near)));
+        let asked = carrier.send(BytesMut::from(&b"asked"[..])).await;
+        asked.unwrap();
+        let mut heard = [0; 5];
+        let came = far.read_exact(&mut heard).now_or_never();
+        came.unwrap().unwrap();
+        assert_eq!(&heard, b"asked");
     }
 
     #[test]

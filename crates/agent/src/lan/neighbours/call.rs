@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
@@ -12,6 +12,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use outgate_neighbours::{GIVE_MESSAGE_MAX_BYTES, MemberId, Message};
 use outgate_signed_http::check_content;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpSocket;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -23,8 +24,23 @@ use crate::files::Coming;
 
 /// So long a connection may take to stand: on a local network it is there at once or not at all.
 const CONNECT_MAX: Duration = Duration::from_millis(500);
+/// So long what is sent may go without being received by the other machine: after that it is cut off,
+/// and what is to be said next begins anew. The system itself would try for a quarter of an hour, at
+/// longer and longer intervals, and would be in the middle of one when the machine can be heard again.
+pub(super) const UNRECEIVED_MAX: Duration = Duration::from_secs(1);
+/// The same for what is long, and for whom an answer may keep busy: who reads slowly receives nothing
+/// meanwhile.
+pub(super) const UNTAKEN_MAX: Duration = Duration::from_secs(10);
+/// How often the other machine is asked whether it is there while nothing is to be sent: what was
+/// received before its answer may have been the last that it did.
+const STILL_THERE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(1))
+    .with_interval(Duration::from_secs(1));
+/// So long a message waits to be said: a little longer than it takes to try one address of a member that
+/// is away, of which there are up to three. Beats that are older say what is not so any more.
+const WAITS_MAX: Duration = Duration::from_millis(600);
 /// So long an answer may take, also one with all that counts.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
+pub(super) const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// Why nothing was said, or nothing was heard.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +60,9 @@ pub(crate) enum Unsaid {
     /// It did not answer as members do.
     #[error("nothing that is signed")]
     Declined,
+    /// It is at it, or at too much else: it may be asked again.
+    #[error("it is busy, or what was asked for is still to come")]
+    Busy,
     #[error(transparent)]
     NotHeard(#[from] NotHeard),
 }
@@ -59,8 +78,13 @@ pub(super) struct Line {
 
 impl Line {
     /// From the address at which this device listens, if it is one of several, so that it is found
-    /// where it comes from.
-    async fn open(address: SocketAddr, own: IpAddr) -> Result<Self, Unsaid> {
+    /// where it comes from. It ends once the other machine has received nothing for so long as
+    /// `unreceived`, or is not heard for that and the second in which it is not asked.
+    pub(super) async fn open(
+        address: SocketAddr,
+        own: IpAddr,
+        unreceived: Duration,
+    ) -> Result<Self, Unsaid> {
         let socket = match address {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
             SocketAddr::V6(_) => TcpSocket::new_v6()?,
@@ -71,6 +95,9 @@ impl Line {
         let stream = tokio::time::timeout(CONNECT_MAX, socket.connect(address)).await;
         let stream = stream.map_err(|_| Unsaid::Late)??;
         stream.set_nodelay(true)?;
+        let socket = SockRef::from(&stream);
+        socket.set_tcp_user_timeout(Some(unreceived))?;
+        socket.set_tcp_keepalive(&STILL_THERE)?;
         let (requests, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let mut task = JoinSet::new();
         task.spawn(async {
@@ -90,8 +117,9 @@ impl Line {
         member: &MemberId,
         address: SocketAddr,
         own: IpAddr,
+        unreceived: Duration,
     ) -> Result<Self, Unsaid> {
-        let mut line = Self::open(address, own).await?;
+        let mut line = Self::open(address, own, unreceived).await?;
         let (_, there) = line.who().await?;
         if there != *member {
             return Err(Unsaid::Another);
@@ -147,10 +175,16 @@ impl Line {
     }
 }
 
+/// What is to be said, and since when.
+pub(super) type Waiting = (Instant, Message);
+
 /// Says to one member what comes, until nothing can come any more.
-pub(super) async fn speak(to: MemberId, mut messages: mpsc::Receiver<Message>, site: Arc<Site>) {
+pub(super) async fn speak(to: MemberId, mut messages: mpsc::Receiver<Waiting>, site: Arc<Site>) {
     let mut line = None;
-    while let Some(message) = messages.recv().await {
+    while let Some((since, message)) = messages.recv().await {
+        if since.elapsed() > WAITS_MAX {
+            continue;
+        }
         let said = tokio::time::timeout(ANSWER_MAX, reach(&to, &message, &mut line, &site)).await;
         match said.unwrap_or(Err(Unsaid::Late)) {
             Ok(Some(answer)) => {
@@ -171,8 +205,6 @@ pub(super) async fn speak(to: MemberId, mut messages: mpsc::Receiver<Message>, s
                     site.envelope.count(why);
                 }
                 tracing::debug!(%to, %why, "a neighbour is not reached");
-                // What waited meanwhile is as old.
-                while messages.try_recv().is_ok() {}
             }
         }
     }
@@ -194,7 +226,7 @@ async fn reach(
     let mut last = Unsaid::Late;
     for address in site.addresses.of_member(to) {
         let said = async {
-            let mut new = Line::to(to, address, site.own.ip()).await?;
+            let mut new = Line::to(to, address, site.own.ip(), UNRECEIVED_MAX).await?;
             let answer = say(to, message, &mut new, site).await?;
             Ok((new, answer))
         };
@@ -268,5 +300,6 @@ pub(super) async fn who(
     address: SocketAddr,
     own: IpAddr,
 ) -> Result<(HeaderValue, MemberId), Unsaid> {
-    Line::open(address, own).await?.who().await
+    let mut line = Line::open(address, own, UNRECEIVED_MAX).await?;
+    line.who().await
 }

@@ -57,7 +57,7 @@ pub(super) struct Driver {
     seen: watch::Sender<View>,
     board: Board,
     /// To whom it speaks.
-    lines: BTreeMap<MemberId, mpsc::Sender<Message>>,
+    lines: BTreeMap<MemberId, mpsc::Sender<call::Waiting>>,
     calls: JoinSet<()>,
     roster: u64,
     /// Where members are, as it is on the disk.
@@ -173,7 +173,7 @@ impl Driver {
             self.calls.spawn(call::speak(to, messages, site));
             line
         });
-        let _ = line.try_send(message);
+        let _ = line.try_send((Instant::now(), message));
     }
 
     /// Shows how things stand, and lets the others know of a new roster.

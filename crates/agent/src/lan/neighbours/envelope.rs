@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use outgate_neighbours::{MemberId, NotBelieved, Roster};
 use outgate_signed_http::{
     Component, Cover, Message, Nonces, Policy, Refused, Replayed, Request, Response, Signer,
-    VerifyingKey, check_content, content_digest,
+    Verified, VerifyingKey, check_content, content_digest,
 };
 use parking_lot::{Mutex, RwLock};
 
@@ -228,9 +228,25 @@ impl Envelope {
         fields: &HeaderMap,
         content: &[u8],
     ) -> Result<Heard, NotHeard> {
-        let message = Message::Request(request(path, fields));
-        let verified = self.verify(&message, &self.of_requests, true)?;
+        let verified = self.proved(path, fields)?;
         check_content(fields, content).map_err(|_| NotHeard::Changed)?;
+        self.taken(&verified, fields)
+    }
+
+    /// As [`Self::open_request`], before the content is there: it is then to be held against its
+    /// digest.
+    pub(super) fn open_head(&self, path: &str, fields: &HeaderMap) -> Result<Heard, NotHeard> {
+        self.taken(&self.proved(path, fields)?, fields)
+    }
+
+    /// Whether the head of a request at a path is signed by somebody.
+    fn proved(&self, path: &str, fields: &HeaderMap) -> Result<Verified, NotHeard> {
+        let message = Message::Request(request(path, fields));
+        Ok(self.verify(&message, &self.of_requests, true)?)
+    }
+
+    /// Whether it is for this member, and there for the first time.
+    fn taken(&self, verified: &Verified, fields: &HeaderMap) -> Result<Heard, NotHeard> {
         if fields.get(SITE) != Some(&self.site) || fields.get(TO) != Some(&self.me) {
             return Err(NotHeard::Misdirected);
         }
@@ -321,7 +337,7 @@ impl Envelope {
         message: &Message<'_>,
         components: &[Component],
         nonce: bool,
-    ) -> Result<outgate_signed_http::Verified, Refused> {
+    ) -> Result<Verified, Refused> {
         let policy = Policy {
             tag: TAG,
             components,

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http_body_util::BodyExt as _;
 use outgate_neighbours::MemberId;
 
-use super::call::{Line, Unsaid, nothing};
+use super::call::{ANSWER_MAX, Line, UNTAKEN_MAX, Unsaid, nothing};
 use super::envelope::{CHALLENGE, FILE_PATH, NotHeard};
 use super::serve::{self, Site};
 use crate::files::{Coming, Outgoing, outgoing};
@@ -21,7 +22,7 @@ const DIGEST: usize = 32;
 const NAME_MAX: usize = 1024;
 /// So long a member may take until a file begins to come: it may have to fetch it first.
 pub(super) const FETCH_MAX: Duration = Duration::from_secs(300);
-/// So many files are given at a time.
+/// So many files are given at a time; who wants another waits.
 pub(super) const GIVEN_MAX: usize = 8;
 
 /// Which file.
@@ -73,15 +74,21 @@ pub(super) async fn give(wanted: Wanted, site: &Site) -> Response<Outgoing> {
     let Some(files) = &site.files else {
         return serve::empty(StatusCode::NOT_FOUND);
     };
-    let Ok(_place) = site.giving.try_acquire() else {
-        return serve::empty(StatusCode::SERVICE_UNAVAILABLE);
-    };
+    // All who want a file that is still to come wait for that one: only to send it takes a place.
     let Some(file) = (files.0)(wanted).await else {
         return serve::empty(StatusCode::NOT_FOUND);
     };
+    let Ok(place) = Arc::clone(&site.giving).acquire_owned().await else {
+        return serve::empty(StatusCode::SERVICE_UNAVAILABLE);
+    };
     match outgoing(file) {
         Ok((size, body)) => {
-            let mut response = Response::new(body);
+            // Its place is free again once it has gone out, or cannot any more.
+            let body = body.map_frame(move |frame| {
+                let _until_gone = &place;
+                frame
+            });
+            let mut response = Response::new(body.boxed_unsync());
             let fields = response.headers_mut();
             fields.insert(http::header::CONTENT_LENGTH, HeaderValue::from(size));
             response
@@ -97,14 +104,22 @@ pub(super) async fn give(wanted: Wanted, site: &Site) -> Response<Outgoing> {
 pub(super) async fn fetch(to: &MemberId, wanted: &Wanted, site: &Site) -> Result<Coming, Unsaid> {
     let mut last = Unsaid::Late;
     for address in site.addresses.of_member(to) {
-        let asked = async {
-            let line = Line::to(to, address, site.own.ip()).await?;
-            ask(line, (to, FILE_PATH), &wanted.to_bytes(), site).await
+        let line = Line::to(to, address, site.own.ip(), UNTAKEN_MAX);
+        let line = match tokio::time::timeout(ANSWER_MAX, line).await {
+            Ok(Ok(line)) => line,
+            Ok(Err(why)) => {
+                last = why;
+                continue;
+            }
+            Err(_) => continue,
         };
+        let wanted = wanted.to_bytes();
+        let asked = ask(line, (to, FILE_PATH), &wanted, site);
         match tokio::time::timeout(FETCH_MAX, asked).await {
             Ok(Ok(coming)) => return Ok(coming),
+            // It is there, so its other addresses lead to the same.
+            Ok(Err(Unsaid::Busy)) | Err(_) => return Err(Unsaid::Busy),
             Ok(Err(why)) => last = why,
-            Err(_) => last = Unsaid::Late,
         }
     }
     Err(last)
@@ -129,6 +144,9 @@ pub(super) async fn ask(
         match head.status {
             StatusCode::OK => return Ok(line.coming(body)),
             StatusCode::CONFLICT => {}
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::REQUEST_TIMEOUT => {
+                return Err(Unsaid::Busy);
+            }
             _ => return Err(Unsaid::Declined),
         }
         if let Some(challenge) = head.headers.get(CHALLENGE) {

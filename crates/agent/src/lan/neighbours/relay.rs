@@ -9,8 +9,9 @@ use futures_util::future::BoxFuture;
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use outgate_neighbours::MemberId;
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::call::{Line, Unsaid};
+use super::call::{Line, UNTAKEN_MAX, Unsaid};
 use super::envelope::RELAY_PATH;
 use super::file;
 use super::serve::{self, Site};
@@ -45,15 +46,25 @@ impl fmt::Debug for Relay {
     }
 }
 
-/// Hands on what a member says.
-pub(super) async fn hand_on(said: Vec<u8>, site: &Site) -> Response<Outgoing> {
-    let answer = match &site.relay {
-        Some(relay) => (relay.0)(said).await,
-        None => None,
+/// Hands on what a member says. Its place is free again when the hub has answered: the hub is at it also
+/// when whoever said it has gone.
+pub(super) async fn hand_on(
+    said: Vec<u8>,
+    place: OwnedSemaphorePermit,
+    site: &Site,
+) -> Response<Outgoing> {
+    let Some(relay) = &site.relay else {
+        return serve::empty(StatusCode::SERVICE_UNAVAILABLE);
     };
-    match answer {
-        Some(answer) => Response::new(serve::whole(answer)),
-        None => serve::empty(StatusCode::SERVICE_UNAVAILABLE),
+    let answered = tokio::time::timeout(RELAY_MAX, (relay.0)(said));
+    let handed_on = tokio::spawn(async move {
+        let answer = answered.await;
+        drop(place);
+        answer
+    });
+    match handed_on.await {
+        Ok(Ok(Some(answer))) => Response::new(serve::whole(answer)),
+        Ok(Ok(None) | Err(_)) | Err(_) => serve::empty(StatusCode::SERVICE_UNAVAILABLE),
     }
 }
 
@@ -62,7 +73,7 @@ pub(super) async fn through(to: &MemberId, said: &[u8], site: &Site) -> Result<V
     let mut last = Unsaid::Late;
     for address in site.addresses.of_member(to) {
         let asked = async {
-            let line = Line::to(to, address, site.own.ip()).await?;
+            let line = Line::to(to, address, site.own.ip(), UNTAKEN_MAX).await?;
             let coming = file::ask(line, (to, RELAY_PATH), said, site).await?;
             let answer = Limited::new(coming, ANSWER_MAX_BYTES).collect().await;
             Ok(answer.map_err(|_| Unsaid::Declined)?.to_bytes().to_vec())

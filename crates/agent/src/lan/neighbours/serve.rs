@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use outgate_neighbours::{MESSAGE_MAX_BYTES, Message};
+use outgate_signed_http::check_content;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -20,7 +21,7 @@ use tokio::task::JoinSet;
 use super::address::Addresses;
 use super::driver::{Command, now};
 use super::envelope::{
-    CHALLENGE, Envelope, FILE_PATH, MEMBER, NotHeard, PATH, RELAY_PATH, ROSTER_PATH, SITE,
+    CHALLENGE, Envelope, FILE_PATH, Heard, MEMBER, NotHeard, PATH, RELAY_PATH, ROSTER_PATH, SITE,
 };
 use super::file::{self, FETCH_MAX, Files, Wanted};
 use super::relay::{self, RELAY_MAX, RELAYED_MAX_BYTES, Relay};
@@ -45,10 +46,10 @@ pub(super) struct Site {
     pub(super) commands: mpsc::Sender<Command>,
     /// Who has files for others, if somebody does, and room to give them.
     pub(super) files: Option<Files>,
-    pub(super) giving: Semaphore,
+    pub(super) giving: Arc<Semaphore>,
     /// Who hands on what others say to the hub, if somebody does, and room for that.
     pub(super) relay: Option<Relay>,
-    pub(super) relaying: Semaphore,
+    pub(super) relaying: Arc<Semaphore>,
 }
 
 /// Serves until dropped.
@@ -95,15 +96,12 @@ async fn connection(stream: TcpStream, from: SocketAddr, site: Arc<Site>) {
 
 async fn answer(request: Request<Incoming>, from: SocketAddr, site: &Site) -> Response<Outgoing> {
     let (head, body) = request.into_parts();
-    // Before anything of it is read: it may be long, and of anybody.
-    let (_place, most) = match head.uri.path() {
-        RELAY_PATH => match site.relaying.try_acquire() {
-            Ok(place) => (Some(place), RELAYED_MAX_BYTES),
-            Err(_) => return empty(StatusCode::SERVICE_UNAVAILABLE),
-        },
-        _ => (None, MESSAGE_MAX_BYTES),
-    };
-    let content = Limited::new(body, most);
+    match (&head.method, head.uri.path(), head.uri.query()) {
+        (&Method::POST, RELAY_PATH, None) => return relayed(&head.headers, body, site).await,
+        (&Method::POST, FILE_PATH, None) => return given(&head.headers, body, site).await,
+        _ => {}
+    }
+    let content = Limited::new(body, MESSAGE_MAX_BYTES);
     let Ok(content) = content.collect().await.map(|whole| whole.to_bytes()) else {
         return empty(StatusCode::PAYLOAD_TOO_LARGE);
     };
@@ -124,18 +122,79 @@ async fn answer(request: Request<Incoming>, from: SocketAddr, site: &Site) -> Re
                 }
             }
         },
-        (&Method::POST, FILE_PATH, None) => match wanted(&head.headers, &content, site) {
-            Ok(wanted) => file::give(wanted, site).await,
-            Err(why) => declined(&why, site),
-        },
-        (&Method::POST, RELAY_PATH, None) => {
-            match by_member(RELAY_PATH, &head.headers, &content, site) {
-                Ok(()) => relay::hand_on(content.to_vec(), site).await,
-                Err(why) => declined(&why, site),
-            }
-        }
         _ => empty(StatusCode::NOT_FOUND),
     }
+}
+
+/// The body of a request that may be long, or take long: nothing of it is read, and no place is taken
+/// for it, before its head is that of a member.
+async fn of_member(
+    path: &str,
+    fields: &HeaderMap,
+    body: Limited<Incoming>,
+    site: &Site,
+) -> Result<Limited<Incoming>, NotHeard> {
+    let head = site.envelope.open_head(path, fields);
+    let Err(why) = head.and_then(|heard| by_member(&heard, site)) else {
+        return Ok(body);
+    };
+    // Who has only heard of no newer challenge goes on by the same connection.
+    if let NotHeard::Stale = why {
+        let _ = tokio::time::timeout(REQUEST_MAX, skip(body)).await;
+    }
+    Err(why)
+}
+
+/// Gives a member the file that it wants.
+async fn given(fields: &HeaderMap, body: Incoming, site: &Site) -> Response<Outgoing> {
+    let body = Limited::new(body, MESSAGE_MAX_BYTES);
+    let body = match of_member(FILE_PATH, fields, body, site).await {
+        Ok(body) => body,
+        Err(why) => return declined(&why, site),
+    };
+    let content = match tokio::time::timeout(REQUEST_MAX, body.collect()).await {
+        Ok(Ok(content)) => content.to_bytes(),
+        Ok(Err(_)) => return empty(StatusCode::PAYLOAD_TOO_LARGE),
+        Err(_) => return empty(StatusCode::REQUEST_TIMEOUT),
+    };
+    if check_content(fields, &content).is_err() {
+        return declined(&NotHeard::Changed, site);
+    }
+    match Wanted::from_bytes(&content) {
+        Some(wanted) => file::give(wanted, site).await,
+        None => declined(&NotHeard::Unreadable, site),
+    }
+}
+
+/// Hands on what a member says.
+async fn relayed(fields: &HeaderMap, body: Incoming, site: &Site) -> Response<Outgoing> {
+    let length = body.size_hint().lower();
+    let body = Limited::new(body, RELAYED_MAX_BYTES);
+    let body = match of_member(RELAY_PATH, fields, body, site).await {
+        Ok(body) => body,
+        Err(why) => return declined(&why, site),
+    };
+    if length > RELAYED_MAX_BYTES as u64 {
+        return empty(StatusCode::PAYLOAD_TOO_LARGE);
+    }
+    let Ok(place) = Arc::clone(&site.relaying).try_acquire_owned() else {
+        return empty(StatusCode::SERVICE_UNAVAILABLE);
+    };
+    let Ok(said) = body.collect().await.map(|whole| whole.to_bytes()) else {
+        return empty(StatusCode::PAYLOAD_TOO_LARGE);
+    };
+    if check_content(fields, &said).is_err() {
+        return declined(&NotHeard::Changed, site);
+    }
+    relay::hand_on(said.to_vec(), place, site).await
+}
+
+/// Reads a body to its end and keeps nothing of it.
+async fn skip(mut body: Limited<Incoming>) -> Option<()> {
+    while let Some(frame) = body.frame().await {
+        frame.ok()?;
+    }
+    Some(())
 }
 
 fn status(why: &NotHeard) -> StatusCode {
@@ -151,12 +210,6 @@ fn status(why: &NotHeard) -> StatusCode {
     }
 }
 
-/// Which file a member wants that may have it.
-fn wanted(fields: &http::HeaderMap, content: &[u8], site: &Site) -> Result<Wanted, NotHeard> {
-    by_member(FILE_PATH, fields, content, site)?;
-    Wanted::from_bytes(content).ok_or(NotHeard::Unreadable)
-}
-
 fn declined(why: &NotHeard, site: &Site) -> Response<Outgoing> {
     site.envelope.count(why);
     let mut response = empty(status(why));
@@ -166,20 +219,14 @@ fn declined(why: &NotHeard, site: &Site) -> Response<Outgoing> {
 }
 
 /// Whether a request is by somebody who belongs to the site now.
-fn by_member(
-    path: &str,
-    fields: &http::HeaderMap,
-    content: &[u8],
-    site: &Site,
-) -> Result<(), NotHeard> {
-    let heard = site.envelope.open_request(path, fields, content)?;
+fn by_member(heard: &Heard, site: &Site) -> Result<(), NotHeard> {
     let roster = site.envelope.roster();
     roster.member(&heard.from, now().wall / 1_000)?;
     Ok(())
 }
 
 async fn hear(
-    fields: &http::HeaderMap,
+    fields: &HeaderMap,
     content: &[u8],
     address: SocketAddr,
     site: &Site,
@@ -214,7 +261,7 @@ fn who(site: &Site) -> Response<Outgoing> {
 fn signed(
     site: &Site,
     status: StatusCode,
-    asked: &http::HeaderMap,
+    asked: &HeaderMap,
     content: Vec<u8>,
 ) -> Response<Outgoing> {
     let fields = site.envelope.response(status, asked, &content);

@@ -1,6 +1,9 @@
 #![cfg(test)]
 //! Tills of one site over HTTP on loopback, and whoever else is on the local network.
 
+mod lines;
+mod places;
+
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;

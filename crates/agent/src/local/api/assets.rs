@@ -1,5 +1,7 @@
 //! Files that the device should hold, as a hub has them; from the folder, a neighbour or the hub.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -12,6 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::is_known;
+use super::view::Octets;
 use crate::assets::{AssetError, Assets, Digest};
 use crate::chain::chain;
 use crate::device::Device;
@@ -64,7 +67,7 @@ async fn list(State(device): State<Device>, headers: HeaderMap) -> Result<Respon
     params(("digest" = String, Path, pattern = "^[0-9a-f]{64}$", description = "As the list names it"),
         ("name" = String, Path, description = "Its name: steps with slashes between them"),
         ("if-none-match" = Option<String>, Header, description = "The entity tag of what is held")),
-    responses((status = 200, description = "The whole", content_type = "*/*", body = Vec<u8>,
+    responses((status = 200, description = "The whole", content_type = "*/*", body = inline(Octets),
             headers(("etag" = String, description = "The digest"))),
         (status = 304, description = "It is held already")))]
 async fn fetch(
@@ -79,7 +82,7 @@ async fn fetch(
         return Ok(StatusCode::NOT_MODIFIED.into_response());
     }
     let file = assets.file(digest, &name).await?;
-    let (size, body) = outgoing(file).map_err(AssetError::Disk)?;
+    let (size, body) = outgoing(file).map_err(|error| AssetError::Disk(Arc::new(error)))?;
     let mut response = Response::new(Body::new(body));
     let kind = HeaderValue::try_from(assets.content_type(digest));
     let fields = response.headers_mut();
@@ -118,8 +121,9 @@ impl From<AssetError> for Problem {
             AssetError::Unreached(_) => {
                 Self::later(StatusCode::SERVICE_UNAVAILABLE, detail, AGAIN_AFTER)
             }
+            AssetError::Busy => Self::later(StatusCode::TOO_MANY_REQUESTS, detail, AGAIN_AFTER),
             AssetError::Other => Self::later(StatusCode::BAD_GATEWAY, detail, AGAIN_AFTER),
-            AssetError::TooLarge | AssetError::Disk(_) => {
+            AssetError::TooLarge | AssetError::NoRoom | AssetError::Disk(_) => {
                 Self::new(StatusCode::INSUFFICIENT_STORAGE, detail)
             }
         }

@@ -18,7 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::parameters::{Part, Which, time};
-use super::view::Payload;
+use super::view::{Octets, Payload};
 use super::{is_known, unkept};
 use crate::device::{Device, within};
 use crate::lan::neighbours::{Neighbours, Stopped};
@@ -136,7 +136,8 @@ async fn state(
 /// others have it as soon as they hear. It stays when another device takes away all that it knew.
 #[utoipa::path(post, path = "/site/state/{of}", tag = "site",
     params(("of" = String, Path, description = "What it belongs to, as `orders`")),
-    request_body(content = Vec<u8>, content_type = "*/*"),
+    request_body(content = inline(Octets), content_type = "application/octet-stream",
+        description = "Of at most 4,096 bytes"),
     responses((status = 201, description = "It is added", body = Changed)))]
 async fn add(
     State(device): State<Device>,
@@ -180,7 +181,8 @@ async fn remove(
 #[utoipa::path(put, path = "/site/state/{of}/{field}", tag = "site",
     params(("of" = String, Path, description = "What it belongs to, as `order:17`"),
         ("field" = String, Path, description = "The field's name")),
-    request_body(content = Vec<u8>, content_type = "*/*"),
+    request_body(content = inline(Octets), content_type = "application/octet-stream",
+        description = "Of at most 4,096 bytes"),
     responses((status = 200, description = "It is set", body = Changed)))]
 async fn set(
     State(device): State<Device>,
@@ -223,7 +225,7 @@ async fn unset(
 ///
 /// No two devices of the site are ever given the same, whatever is cut or killed.
 #[utoipa::path(post, path = "/site/numbers/{series}", tag = "site",
-    params(("series" = Numbers, Path, description = "Which numbers")),
+    params(("series" = inline(Numbers), Path, description = "Which numbers")),
     responses((status = 201, description = "It is this device's", body = Numbered)))]
 async fn number(
     State(device): State<Device>,

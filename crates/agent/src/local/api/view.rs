@@ -58,12 +58,17 @@ struct Call {
     payload: Payload,
 }
 
+/// Bytes of any kind.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub(super) struct Octets(());
+
 /// A payload: exactly one of the two.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Payload {
     /// The payload, where its type is JSON and it is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Value, required = false)]
     payload: Option<Box<RawValue>>,
     /// Any other payload, in base 64 with padding.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -19,7 +19,7 @@ use crate::chain::chain;
 use crate::clock::Keeper;
 use crate::device::Device;
 use crate::local::page::{doors, lan};
-use crate::status::{self, SshState, Trouble};
+use crate::status::{self, SshState};
 
 /// The most connections at a time. One takes a process, and whoever has not logged in is given half a
 /// minute for it.
@@ -214,12 +214,7 @@ impl Driver {
 
 fn note(device: &Device, text: &str) {
     tracing::warn!(text, "SSH");
-    device.board.trouble(Trouble {
-        at: OffsetDateTime::now_utc(),
-        part: "ssh",
-        text: text.to_owned(),
-        cause: None,
-    });
+    device.board.note("ssh", text.to_owned());
 }
 
 async fn at(time: Option<Instant>) {

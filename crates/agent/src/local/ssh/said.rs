@@ -7,7 +7,6 @@ use time::format_description::well_known::Rfc3339;
 use crate::chain::chain;
 use crate::device::{Device, RESERVED};
 use crate::queue::{Entry, Priority};
-use crate::status::Trouble;
 
 /// The event that tells of each time that it is switched: `{"on":…,"until":…,"by":…}`.
 pub(super) const EVENT: &str = "outgate/ssh";
@@ -70,10 +69,5 @@ async fn report(device: Device, how: Value) {
 fn note(device: &Device, error: &dyn std::error::Error) {
     let text = format!("the hub cannot be told of SSH: {}", chain(error));
     tracing::warn!(text);
-    device.board.trouble(Trouble {
-        at: OffsetDateTime::now_utc(),
-        part: "ssh",
-        text,
-        cause: None,
-    });
+    device.board.note("ssh", text);
 }

@@ -18,10 +18,11 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
 use super::SwitchError;
-use super::files::{make_folder, write};
+use super::files::make_folder;
 use super::processes::Processes;
 use super::trust;
 use crate::config::{self, Certificates};
+use crate::disk;
 
 /// Its files in the folder.
 const CONFIGURATION: &str = "sshd_config";
@@ -89,7 +90,7 @@ impl Sshd {
             self.make_key(&key).await?;
         }
         let configuration = self.folder.join(CONFIGURATION);
-        write(&configuration, &self.configuration()).map_err(failed)?;
+        disk::write(&configuration, self.configuration().as_bytes()).map_err(failed)?;
         let mut test = self.command();
         let tested = within(test.arg("-t")).await;
         let tested = tested.map_err(|error| {

@@ -9,12 +9,12 @@ use std::time::Duration;
 use outgate_signalr_client::{CallError, Client};
 use outgate_wire::agent::{SSH_AUTHORITY, SshAuthority};
 use outgate_wire::ssh::PublicKey;
-use time::OffsetDateTime;
 use tokio::sync::watch;
 
-use super::files::{make_folder, write};
+use super::files::make_folder;
 use crate::chain::chain;
-use crate::status::{Board, Trouble};
+use crate::disk;
+use crate::status::Board;
 
 /// The file in the folder.
 pub(super) const FILE: &str = "hub-authority.pub";
@@ -57,12 +57,10 @@ async fn ask(client: &Client, folder: &Path, board: &Board) {
                             ssh.hub_certificates = Some(true);
                         }
                     }),
-                    Err(error) => board.trouble(Trouble {
-                        at: OffsetDateTime::now_utc(),
-                        part: "ssh",
-                        text: format!("the hub's authority cannot be kept: {}", chain(&error)),
-                        cause: None,
-                    }),
+                    Err(error) => board.note(
+                        "ssh",
+                        format!("the hub's authority cannot be kept: {}", chain(&error)),
+                    ),
                 }
                 return;
             }
@@ -83,7 +81,7 @@ fn keep(folder: &Path, line: &str) -> io::Result<()> {
         return Ok(());
     }
     make_folder(folder)?;
-    write(&path, &text)
+    disk::write(&path, text.as_bytes())
 }
 
 #[cfg(test)]

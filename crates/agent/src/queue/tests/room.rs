@@ -101,3 +101,21 @@ async fn a_refused_entry_drops_nothing() {
     );
     assert_eq!(*queue.tally().borrow(), before);
 }
+
+#[tokio::test]
+async fn an_event_that_is_under_way_does_not_keep_the_logs_before_it() {
+    let (_folder, _clock, queue) = queue(SMALL);
+    for _ in 0..150 {
+        let log = Entry::log("log", vec![b'x'; 4_000]);
+        queue.push(log).await.unwrap();
+    }
+    let event = of(Priority::Background, "event", 10);
+    queue.push(event).await.unwrap();
+    let given = queue.batch_of(Kind::Event, 9).await.unwrap();
+    assert_eq!(names(&given), ["event"]);
+    push_many(&queue, Priority::Important, 230).await;
+    let dropped = queue.tally().borrow().level(Priority::Background).dropped;
+    assert!(dropped.room > 100, "{dropped:?}");
+    let left = drain(&queue).await;
+    assert_eq!(names(&left[left.len() - 1..]), ["event"]);
+}

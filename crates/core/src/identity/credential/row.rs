@@ -84,6 +84,22 @@ pub(in crate::identity) fn revoke_all(
     Ok(())
 }
 
+/// Makes all credentials of the parts of `whole` good for nothing any more.
+pub(in crate::identity) fn revoke_all_of_parts(
+    connection: &Connection,
+    whole: &DeviceId,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    connection
+        .prepare_cached(
+            "UPDATE credentials SET state = 'revoked', sealed = NULL, revoked = ?2
+             WHERE device > ?1 || '~' AND substr(device, 1, length(?1) + 1) = ?1 || '~'
+             AND state != 'revoked'",
+        )?
+        .execute((whole, now))?;
+    Ok(())
+}
+
 /// Takes all credentials of `owner` away without a trace but that of the audit log. Not for
 /// devices: what an authority vouches for would come in again.
 pub(in crate::identity) fn delete_all(
@@ -118,6 +134,41 @@ pub(in crate::identity) fn withdraw_waiting(
         )?
         .query_map([device], |row| row.get(0))?
         .collect::<Result<_, _>>()?)
+}
+
+/// The digest under which a credential is kept, if it is.
+pub(in crate::identity) fn digest_of(
+    connection: &Connection,
+    id: &CredentialId,
+) -> Result<Option<[u8; 32]>, Refusal> {
+    Ok(connection
+        .prepare_cached("SELECT digest FROM credentials WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))
+        .optional()?)
+}
+
+/// The key itself, sealed; none once it has been revoked.
+pub(in crate::identity) fn sealed(
+    connection: &Connection,
+    id: &CredentialId,
+) -> Result<Option<Vec<u8>>, Refusal> {
+    Ok(connection
+        .prepare_cached("SELECT sealed FROM credentials WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))
+        .optional()?
+        .flatten())
+}
+
+/// Says anew what a credential is for.
+pub(in crate::identity) fn label(
+    connection: &Connection,
+    id: &CredentialId,
+    label: &str,
+) -> Result<(), Refusal> {
+    connection
+        .prepare_cached("UPDATE credentials SET label = ?2 WHERE id = ?1")?
+        .execute((id, label))?;
+    Ok(())
 }
 
 /// With which fleet key a credential was enrolled, if it was.

@@ -49,11 +49,29 @@ pub(super) fn of_former(connection: &Connection, site: &SiteId) -> Result<Vec<Ke
     Ok(former)
 }
 
-/// How many keys of a site are in use, those of revoked devices included: they may be restored.
+/// How many keys of a site are in use, those of revoked devices included: they may be restored, and keep
+/// their places until somebody else needs one ([`make_room`]).
 pub(super) fn in_use(connection: &Connection, site: &SiteId) -> Result<usize, Refusal> {
     Ok(connection
         .prepare_cached("SELECT count(*) FROM neighbour_keys WHERE site = ?1 AND ended IS NULL")?
         .query_row([site], |row| row.get(0))?)
+}
+
+/// Ends the use of one key of a site by a device that is revoked or stands elsewhere, of those the one
+/// that was shown first, if there is one. Should its device come in again, it shows the key again.
+pub(super) fn make_room(
+    connection: &Connection,
+    site: &SiteId,
+    now: Timestamp,
+) -> Result<bool, Refusal> {
+    let ended = connection
+        .prepare_cached(&format!(
+            "UPDATE neighbour_keys SET ended = ?2 WHERE site = ?1 AND name =
+             (SELECT name FROM neighbour_keys AS kept
+              WHERE site = ?1 AND ended IS NULL AND NOT {BELONGS} ORDER BY since, name LIMIT 1)"
+        ))?
+        .execute((site, now))?;
+    Ok(ended == 1)
 }
 
 /// Whether another device than this has the key, or had it.
@@ -68,7 +86,7 @@ pub(super) fn is_of_another(
 }
 
 /// Ends the use of the device's key.
-pub(super) fn end(
+pub(in crate::identity) fn end(
     connection: &Connection,
     device: &DeviceId,
     now: Timestamp,

@@ -26,6 +26,7 @@ use outgate_core::id::{CommandId, DeviceId};
 use outgate_core::identity::Scope;
 use outgate_core::messages::{Inbound, Progress};
 use outgate_core::sessions::{Ending, Session};
+use outgate_core::twin::Half;
 use outgate_mqtt::connection::{Connection, DropReason, Event, Incoming, Token};
 use outgate_mqtt::packet::{Disconnect, QoS, ReasonCode, SubAck, UnsubAck, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -38,6 +39,7 @@ use super::io::Outbox;
 use super::methods::Agreed;
 use super::policies::Subject;
 use super::rules::Rules;
+use super::tongue::Tongue;
 use super::{Inner, reasons};
 
 pub(super) use self::delivering::resumed;
@@ -75,6 +77,8 @@ pub(super) struct Conversation<'a> {
     letters: VecDeque<Letter>,
     /// Whether the desired half of the twin was sent since it was subscribed to.
     desired_sent: bool,
+    /// The desired half as the device knows it, where it is told what changes.
+    desired_known: Option<Box<Half>>,
     reading_disk: bool,
     stalled: Option<Stalled>,
     end: Option<End>,
@@ -94,6 +98,8 @@ pub(super) struct DeviceRole {
     pub(super) id: DeviceId,
     /// The same, as policies see it.
     pub(super) subject: Subject,
+    /// In which topics it speaks.
+    pub(super) tongue: Tongue,
 }
 
 /// A service.
@@ -169,7 +175,7 @@ impl Leftovers {
     /// Sees them through.
     pub(super) async fn finish(mut self, hub: &Inner) {
         while let Some(done) = self.commits.next().await {
-            if let Done::Kept(_, Some(packet), Ok(())) | Done::Reported(_, Some(packet), Ok(_)) =
+            if let Done::Kept(_, Some(packet), Ok(())) | Done::Reported(_, Some(packet), _, Ok(_)) =
                 done
             {
                 self.client.note_inbound(packet);
@@ -227,6 +233,7 @@ impl<'a> Conversation<'a> {
             commands: CommandQueue::default(),
             letters: VecDeque::new(),
             desired_sent: false,
+            desired_known: None,
             reading_disk: false,
             stalled: None,
             end: None,
@@ -383,7 +390,10 @@ impl<'a> Conversation<'a> {
             Done::Kept(token, _, Err(refusal)) => self.on_refused(token, &refusal),
             Done::Commands(commands) => self.on_commands(commands),
             Done::Twin(part, twin) => self.on_twin(part, twin),
-            Done::Reported(token, packet, half) => self.on_report(token, packet, half),
+            Done::Reported(token, packet, request, half) => {
+                self.on_report(token, packet, request.as_ref(), half);
+            }
+            Done::Known(twin, subscribed) => self.on_known(twin, subscribed),
             Done::OnDisk(rows, before) => self.on_disk(rows, before),
             Done::Events(taken) => self.on_events(taken),
             Done::FeedOpen(place) => self.on_feed_open(place),

@@ -5,7 +5,7 @@ use outgate_core::sessions::Ending;
 use outgate_mqtt::packet::ReasonCode;
 
 /// What a CONNACK says of a refusal.
-pub(super) fn to_connect(refusal: &Refusal) -> ReasonCode {
+pub(in crate::dialects) fn to_connect(refusal: &Refusal) -> ReasonCode {
     match refusal {
         Refusal::Unauthenticated | Refusal::NotFound { .. } => ReasonCode::BadUserNameOrPassword,
         Refusal::Forbidden { .. } | Refusal::Revoked | Refusal::AwaitsApproval => {
@@ -56,7 +56,7 @@ pub(super) fn to_publish(refusal: &Refusal) -> ReasonCode {
 }
 
 /// The status of HTTP that a result in JSON has for a refusal.
-pub(super) fn to_status(refusal: &Refusal) -> u16 {
+pub(in crate::dialects) fn to_status(refusal: &Refusal) -> u16 {
     match refusal {
         Refusal::Forbidden { .. } | Refusal::Revoked | Refusal::AwaitsApproval => 403,
         Refusal::Invalid { .. } => 400,

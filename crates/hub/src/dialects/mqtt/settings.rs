@@ -1,11 +1,12 @@
 //! How MQTT is spoken, and its limits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use outgate_mqtt::connection::Limits;
 
-use crate::config::{Config, MqttLimits, Policy};
+use crate::config::{Config, MqttLimits, Policy, Provisioning};
 
 /// The name of the policy that devices have unless they were given another.
 pub const DEFAULT_POLICY: &str = "own-subtree";
@@ -51,6 +52,10 @@ pub struct Settings {
     /// What devices may do between each other, by the policy's name; [`DEFAULT_POLICY`] is there
     /// without being named, and may be named to be another.
     pub policies: BTreeMap<String, Policy>,
+    /// The names of Azure's hubs for which this one stands, its own among them; in lower case.
+    pub hub_names: BTreeSet<String>,
+    /// Where devices are told which hub is theirs.
+    pub provisioning: Arc<Provisioning>,
 }
 
 impl Default for Settings {
@@ -66,6 +71,8 @@ impl Settings {
         Self {
             server_reference: config.server_reference.clone(),
             policies: config.policies.clone(),
+            hub_names: config.azure.hub_names.clone(),
+            provisioning: Arc::new(config.azure.provisioning.clone()),
             ..Self::with(&config.mqtt)
         }
     }
@@ -92,6 +99,8 @@ impl Settings {
             max_retained_bytes_in_all: bytes(limits.retained_in_all_mebibytes),
             server_reference: None,
             policies: BTreeMap::new(),
+            hub_names: BTreeSet::new(),
+            provisioning: Arc::default(),
         }
     }
 

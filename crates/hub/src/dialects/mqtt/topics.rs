@@ -14,7 +14,8 @@
 //! | `devices/{device}/twin/desired` | hub publishes | the desired half, on subscribing and on each change |
 //! | `events/{site}/{device}/{name…}` | hub publishes to services | the events |
 //!
-//! Nobody else publishes there, whatever their policy says.
+//! Nobody else publishes there, whatever their policy says; nor where devices of Azure IoT Hub are
+//! spoken to: `devices/{device}/messages/events`, `…/messages/devicebound` and `…/modules`.
 
 use outgate_core::id::{CallId, DeviceId};
 
@@ -61,6 +62,9 @@ pub(super) fn meaning<'a>(topic: &'a str, device: &DeviceId) -> Meaning<'a> {
     let Some((owner, part, rest)) = parts(topic) else {
         return Meaning::Message;
     };
+    if is_azures(part, rest) {
+        return Meaning::Refused;
+    }
     if !is_the_hubs(part) {
         return Meaning::Message;
     }
@@ -88,6 +92,16 @@ fn parts(topic: &str) -> Option<(&str, &str, Option<&str>)> {
 
 fn is_the_hubs(part: &str) -> bool {
     matches!(part, "events" | "commands" | "calls" | "answers" | "twin")
+}
+
+/// Whether devices of Azure's are spoken to there: what others publish must not look like it.
+fn is_azures(part: &str, rest: Option<&str>) -> bool {
+    let first = rest.and_then(|rest| rest.split('/').next());
+    match part {
+        "messages" => matches!(first, Some("events" | "devicebound")),
+        "modules" => true,
+        _ => false,
+    }
 }
 
 fn answer(rest: &str) -> Option<Meaning<'_>> {
@@ -157,6 +171,10 @@ mod tests {
             ("events/s/e/x", Meaning::Refused),
             ("events", Meaning::Refused),
             ("eventsx/s", Meaning::Message),
+            ("devices/d/messages/devicebound/a=b", Meaning::Refused),
+            ("devices/d/messages/events/", Meaning::Refused),
+            ("devices/d/modules/m/messages/devicebound", Meaning::Refused),
+            ("devices/d/messages/x", Meaning::Message),
             ("devices/d/notes/x", Meaning::Message),
             ("devices/e/notes", Meaning::Message),
             ("devices/d", Meaning::Message),

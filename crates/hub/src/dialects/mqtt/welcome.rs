@@ -23,8 +23,9 @@ use super::events::new_event;
 use super::io::{Moved, Outbox, poll_move};
 use super::methods::{self, Agreed};
 use super::policies::Subject;
+use super::tongue::Tongue;
 use super::topics::{self, Meaning};
-use super::{Inner, VIA, reasons};
+use super::{Inner, reasons, registering};
 use crate::dialects::login::{self, Shown};
 
 /// How long a client that is turned away has to read why.
@@ -43,6 +44,11 @@ where
     let Some(Event::Connect(connect)) = next_event(&mut connection, &mut stream).await else {
         return;
     };
+    if let Some(registrant) = registering::registrant(&connect) {
+        let on = (stream, facts);
+        let serving = registering::serve(hub, connection, &connect, registrant, on);
+        return Box::pin(serving).await;
+    }
     // On the heap, and gone before the conversation starts: most connections are idle in that.
     let span = tracing::debug_span!("connect", otel.kind = "server", messaging.system = "mqtt");
     let welcome = welcome(hub, connection, *connect, facts, &mut stream).instrument(span);
@@ -107,25 +113,26 @@ where
 async fn welcome<S>(
     hub: &Inner,
     mut connection: Connection,
-    connect: Connect,
+    mut connect: Connect,
     facts: &Facts,
     stream: &mut S,
 ) -> Result<Box<Welcomed>, Box<TurnedAway>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let proved = prove(hub, &mut connection, &connect, facts, stream).await;
+    let tongue = Tongue::of(&connect);
+    let proved = prove(hub, &tongue, &mut connection, &connect, facts, stream).await;
     let arrived = match &proved {
         // Only who has proved who it is learns where else to go.
         Ok(_) if hub.is_draining() => Err(ReasonCode::ServerUnavailable),
-        Ok((identified, _)) => arrive(hub, &connect, facts, identified).await,
+        Ok((identified, _)) => arrive(hub, &tongue, &mut connect, facts, identified).await,
         Err(reason) => Err(*reason),
     };
     let (session, role, arrived) = match arrived {
         Ok(arrived) => arrived,
         Err(reason) => {
             if !hub.is_draining() {
-                hub.metrics.login_refused(VIA);
+                hub.metrics.login_refused(tongue.via());
             }
             let answer = refusal(hub, reason);
             return Err(Box::new(TurnedAway { connection, answer }));
@@ -180,6 +187,7 @@ struct Arrived {
 /// Makes out who connects: by what the CONNECT says, or by an exchange.
 async fn prove<S>(
     hub: &Inner,
+    tongue: &Tongue,
     connection: &mut Connection,
     connect: &Connect,
     facts: &Facts,
@@ -191,6 +199,11 @@ where
     if let Some(asked) = &connect.authentication {
         let agreed = methods::log_in(hub, connection, stream, asked, facts).await?;
         return Ok((agreed.identified.clone(), Some(Box::new(agreed))));
+    }
+    if let Tongue::Azure(speaker) = tongue {
+        let names = &hub.rules.load().settings.hub_names;
+        let identified = speaker.prove(&hub.core, names, connect, facts).await?;
+        return Ok((identified, None));
     }
     let user = connect.user_name.as_deref().unwrap_or_default();
     let shown = match &connect.password {
@@ -209,7 +222,8 @@ where
 
 async fn arrive(
     hub: &Inner,
-    connect: &Connect,
+    tongue: &Tongue,
+    connect: &mut Connect,
     facts: &Facts,
     identified: &Identified,
 ) -> Result<(Session, Role, Arrived), ReasonCode> {
@@ -223,14 +237,19 @@ async fn arrive(
     let key: Arc<str> = format!("{owner}/{client_id}").into();
     let longest = hub.rules.load().settings.max_session_expiry;
     let lasts = connect.session_expiry.min(longest);
-    let role = role(hub, identified)?;
+    let role = role(hub, tongue, identified)?;
+    if let Role::Device(device) = &role
+        && let Some(will) = connect.will.take()
+    {
+        connect.will = Some(tongue.will(will, &device.id)?);
+    }
     if matches!(role, Role::Service(_)) && lasts > 0 && consumer_of(&key).is_none() {
         return Err(ReasonCode::ClientIdentifierNotValid);
     }
     permit_will(hub, connect, &role)?;
     let session = hub
         .core
-        .open_session(identified, VIA, facts.peer)
+        .open_session(identified, tongue.via(), facts.peer)
         .await
         .map_err(refused)?;
     let will = will(connect, &session, &key, &owner)?;
@@ -268,7 +287,7 @@ where
         lasts,
         will,
     } = welcomed;
-    let _live = hub.metrics.session(VIA);
+    let _live = hub.metrics.session(session.presence().via);
     let client = Arc::clone(&attached.client);
     let mut conversation = Conversation::new(hub, &session, &client, role, connection, tags);
     conversation.inflight = inflight;
@@ -336,7 +355,7 @@ where
     write_last(&last, stream).await;
 }
 
-async fn write_last<S: AsyncWrite + Unpin>(bytes: &[u8], stream: &mut S) {
+pub(super) async fn write_last<S: AsyncWrite + Unpin>(bytes: &[u8], stream: &mut S) {
     let write = async {
         stream.write_all(bytes).await?;
         stream.flush().await?;
@@ -370,7 +389,7 @@ fn owner(identified: &Identified) -> Arc<str> {
     }
 }
 
-fn role(hub: &Inner, identified: &Identified) -> Result<Role, ReasonCode> {
+fn role(hub: &Inner, tongue: &Tongue, identified: &Identified) -> Result<Role, ReasonCode> {
     match &identified.principal {
         Principal::Device {
             device,
@@ -383,6 +402,7 @@ fn role(hub: &Inner, identified: &Identified) -> Result<Role, ReasonCode> {
                 site: site.clone(),
                 policy: policy.clone(),
             },
+            tongue: tongue.clone(),
         })),
         Principal::Service { scope, .. } => {
             let service = ServiceRole::new(hub, scope.clone());

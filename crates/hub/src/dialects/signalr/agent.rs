@@ -19,6 +19,7 @@ use outgate_signalr_server::{Args, Connection, Extension, HubError, InvokeError,
 use outgate_wire::agent::{self as wire, Blob};
 use outgate_wire::otlp::Encoding;
 use outgate_wire::signed_time::key_text;
+use serde_json::Value;
 
 use super::guest::Guest;
 use super::values::told;
@@ -49,7 +50,7 @@ const BACK_A_SECOND: usize = 500;
 
 /// The calls of one agent that are carried out at a time. It sends one delivery of a stream at a
 /// time, and so keeps their order itself.
-pub(super) const PARALLEL_CALLS: usize = 4;
+pub(super) const PARALLEL_CALLS: usize = 5;
 
 /// When a command is told again that an agent could not take.
 pub(super) const TOLD_AGAIN: Duration = Duration::from_secs(5);
@@ -101,6 +102,41 @@ pub(super) async fn ssh_authority(
 pub(super) async fn time_key(State(hub): State<Arc<Shared>>) -> Result<String, HubError> {
     hub.metrics.signalr_invoked(NAME, Direction::In, 1);
     Ok(key_text(&hub.core.identity.time_key().public()))
+}
+
+/// `Report(patch, version)`: merges into what the device says of itself, unless that has another
+/// version by now; the answer is the version then.
+pub(super) async fn report(
+    Args(arguments): Args<Vec<Value>>,
+    Extension(guest): Extension<Guest>,
+    State(hub): State<Arc<Shared>>,
+) -> Result<Option<u64>, HubError> {
+    hub.metrics.signalr_invoked(NAME, Direction::In, 1);
+    let [patch, version @ ..] = &arguments[..] else {
+        return Err(told(unread()));
+    };
+    let if_version = match version {
+        [] => None,
+        [version] => Some(version.as_u64().ok_or_else(|| told(unread()))?),
+        [_, _, ..] => return Err(told(unread())),
+    };
+    let pass = guest.session().map_err(told)?.pass();
+    let reporting = hub
+        .core
+        .twins
+        .report_noting(pass, patch.clone(), if_version, None);
+    match reporting.await {
+        Ok(half) => Ok(Some(half.version)),
+        Err(Refusal::Conflict { .. }) => Ok(None),
+        Err(refusal) => Err(told(refusal)),
+    }
+}
+
+fn unread() -> Refusal {
+    Refusal::Invalid {
+        field: "arguments".to_owned(),
+        why: "a patch, and the version that it is for or none".to_owned(),
+    }
 }
 
 /// `Deliver(delivery)`: keeps what is new of it. One that comes too soon after others waits for

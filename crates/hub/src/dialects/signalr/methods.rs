@@ -38,7 +38,7 @@ pub(super) async fn report(
     State(hub): State<Arc<Shared>>,
 ) -> Result<u64, HubError> {
     let pass = guest.session().map_err(told)?.pass();
-    let reported = hub.core.twins.report_noting(pass, patch, None).await;
+    let reported = hub.core.twins.report_noting(pass, patch, None, None).await;
     Ok(reported.map_err(told)?.version)
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use outgate_client::NewCredential;
+use outgate_client::{Issued, NewCredential};
 
 use crate::output::Failure;
 use crate::remote::secret::{Out, issued_lines};
@@ -95,11 +95,16 @@ impl AddArgs {
         };
         let client = self.remote.client()?;
         let issued = client.add_credential(&self.device, &new).await?;
-        self.out.tell(&self.remote, "issued", &issued, |issued| {
-            let texts: Vec<String> = issued.iter().map(issued_lines).collect();
-            texts.join("\n")
-        })
+        tell(&self.out, &self.remote, &issued)
     }
+}
+
+/// Tells several credentials that are told only once.
+pub(super) fn tell(out: &Out, remote: &Remote, issued: &Vec<Issued>) -> Result<(), Failure> {
+    out.tell(remote, "issued", issued, |issued| {
+        let texts: Vec<String> = issued.iter().map(issued_lines).collect();
+        texts.join("\n")
+    })
 }
 
 impl RotateArgs {

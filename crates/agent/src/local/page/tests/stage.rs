@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder};
 use tempfile::TempDir;
+use time::OffsetDateTime;
 use tokio::task::JoinHandle;
 
 use super::*;
 use crate::inbox::Inbox;
 use crate::queue::{Limits, Queue};
-use crate::status::{Board, Claim, Limit, LinkState, Neighbours, Rung, RungState};
+use crate::status::{Board, Claim, Limit, LinkState, Neighbours, Rung, RungState, Trouble};
 use crate::twin::Twin;
 
 /// What would run if any of it became an element.

@@ -16,13 +16,13 @@ use outgate_mqtt::session::{
 use outgate_mqtt::topics::TopicName;
 
 use super::job::Done;
-use super::publishing::capped;
 use super::{Conversation, MAX_JOBS, MAX_READY, Tag};
 use crate::dialects::mqtt::Inner;
 use crate::dialects::mqtt::broker::client::Client;
 use crate::dialects::mqtt::broker::mailbox::{self, Delivery, Next};
 use crate::dialects::mqtt::broker::message::Routed;
 use crate::dialects::mqtt::io::Outbox;
+use crate::dialects::mqtt::tongue::capped;
 use crate::metrics::Direction;
 
 /// The most messages of the hub's own that wait for the client to read. Only calls come unasked,

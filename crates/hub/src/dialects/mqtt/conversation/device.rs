@@ -10,15 +10,12 @@ use outgate_core::refusal::Refusal;
 use outgate_core::sessions::Signal;
 use outgate_core::twin::{Half, Twin};
 use outgate_mqtt::connection::Token;
-use outgate_mqtt::packet::{PacketId, PublishProperties};
-use outgate_mqtt::text::Text;
-use outgate_mqtt::topics::TopicName;
-use serde_json::json;
+use outgate_mqtt::packet::{PacketId, ReasonCode};
 
 use super::delivering::Letter;
-use super::job::{Done, TwinPart};
+use super::job::{Done, Subscribed, TwinPart};
 use super::{Conversation, Role, Tag};
-use crate::dialects::mqtt::{reasons, topics};
+use crate::dialects::mqtt::tongue::{Part, Utterance};
 use outgate_core::messages::Progress;
 
 /// The most commands fetched at a time.
@@ -38,17 +35,14 @@ impl Conversation<'_> {
 
     /// Fetches commands, if there may be some and the client takes them.
     pub(super) fn take_commands(&mut self) {
-        let Role::Device(device) = &self.role else {
+        if let Role::Service(_) = &self.role {
             return;
-        };
+        }
         let busy = self.commands.taking || !self.letters.is_empty();
         if !self.commands.more || busy || self.room() == 0 {
             return;
         }
-        if self
-            .wanted(&topics::command(&device.id, "-", "-"))
-            .is_none()
-        {
+        if !self.wants(Part::Commands) {
             self.commands.more = false;
             return;
         }
@@ -96,32 +90,73 @@ impl Conversation<'_> {
         }));
     }
 
-    /// The twin has been read.
-    pub(super) fn on_twin(&mut self, part: TwinPart, twin: Result<Box<Twin>, Refusal>) {
-        let twin = match twin {
-            Ok(twin) => twin,
+    /// Reads what the client knows of its twin from now on; `subscribed` is answered then.
+    pub(super) fn read_known(&mut self, subscribed: Option<Box<Subscribed>>) {
+        let (twins, session) = (&self.hub.core.twins, self.session);
+        self.jobs.push(Box::pin(async move {
+            Done::Known(twins.own(session).await.map(Box::new), subscribed)
+        }));
+    }
+
+    /// What the client knows of its twin has been read.
+    pub(super) fn on_known(
+        &mut self,
+        twin: Result<Box<Twin>, Refusal>,
+        subscribed: Option<Box<Subscribed>>,
+    ) {
+        match twin {
+            // What was read later may have come sooner.
+            Ok(twin) if self.desired_known.is_none() => {
+                self.desired_known = Some(Box::new(twin.desired));
+            }
+            Ok(_) => {}
             Err(refusal) => {
                 tracing::warn!(error = %refusal, "a twin cannot be read");
-                return;
-            }
-        };
-        match part {
-            TwinPart::Document(correlation_data) => {
-                let document = json!({
-                    "desired": half(&twin.desired),
-                    "reported": half(&twin.reported),
-                });
-                let properties = PublishProperties {
-                    correlation_data,
-                    ..PublishProperties::default()
-                };
-                self.send_twin(topics::DOCUMENT, &document, properties);
-            }
-            TwinPart::Desired => {
-                let properties = PublishProperties::default();
-                self.send_twin(topics::DESIRED, &half(&twin.desired), properties);
+                return self.close(ReasonCode::UnspecifiedError);
             }
         }
+        if let Some(subscribed) = subscribed {
+            self.keep_granted(*subscribed);
+        }
+    }
+
+    /// The twin has been read.
+    pub(super) fn on_twin(&mut self, part: TwinPart, twin: Result<Box<Twin>, Refusal>) {
+        if let Err(refusal) = &twin {
+            tracing::warn!(error = %refusal, "a twin cannot be read");
+        }
+        let Role::Device(device) = &self.role else {
+            return;
+        };
+        match part {
+            TwinPart::Document(request) => {
+                let document = device.tongue.document(twin.as_deref(), request);
+                self.say(document, Tag::Nothing);
+            }
+            TwinPart::Desired => {
+                if let Ok(twin) = twin {
+                    self.on_desired(twin.desired);
+                }
+            }
+        }
+    }
+
+    /// The desired half has changed, or is to be told for the first time.
+    fn on_desired(&mut self, half: Half) {
+        let Role::Device(device) = &self.role else {
+            return;
+        };
+        if !self.wants(Part::Desired) {
+            // Who subscribes again is told what changes from then on.
+            self.desired_known = None;
+            return;
+        }
+        let before = self.desired_known.as_deref();
+        let told = device.tongue.desired(&device.id, before, &half);
+        if device.tongue.tells_changes() && before.is_none_or(|its| its.version < half.version) {
+            self.desired_known = Some(Box::new(half));
+        }
+        self.say(told, Tag::Nothing);
     }
 
     /// The client's report was taken or not.
@@ -129,23 +164,32 @@ impl Conversation<'_> {
         &mut self,
         token: Option<Token>,
         packet: Option<u16>,
+        request: Option<&Bytes>,
         half: Result<Half, Refusal>,
     ) {
-        let result = match &half {
-            Ok(half) => json!({ "status": 200, "version": half.version }),
-            Err(refusal) => json!({
-                "status": reasons::to_status(refusal),
-                "error": refusal.to_string(),
-            }),
+        let Role::Device(device) = &self.role else {
+            return;
         };
+        let result = device.tongue.reported(&device.id, half.as_ref(), request);
         self.on_done(Done::Kept(token, packet, half.map(drop)));
-        self.send_twin(topics::RESULT, &result, PublishProperties::default());
+        self.say(result, Tag::Nothing);
     }
 
-    /// Whether the client takes this part of its twin's topics.
-    pub(super) fn wants_twin(&self, part: &str) -> bool {
+    /// Whether the client is told what changes of the desired half, not how it is.
+    pub(super) fn tells_changes(&self) -> bool {
         match &self.role {
-            Role::Device(device) => self.wanted(&topics::twin(&device.id, part)).is_some(),
+            Role::Device(device) => device.tongue.tells_changes(),
+            Role::Service(_) => false,
+        }
+    }
+
+    /// Whether the client takes this part of what the hub has for it.
+    pub(super) fn wants(&self, part: Part) -> bool {
+        match &self.role {
+            Role::Device(device) => {
+                let place = device.tongue.place(&device.id, part);
+                self.wanted(&place).is_some()
+            }
             Role::Service(_) => false,
         }
     }
@@ -199,90 +243,40 @@ impl Conversation<'_> {
         let Role::Device(device) = &self.role else {
             return;
         };
-        let topic = topics::command(&device.id, command.id.as_str(), &command.name);
+        let now = self.hub.core.clock.now();
+        let said = device.tongue.command(&command, now);
         // It may have unsubscribed meanwhile: the next session that takes commands gets it.
-        let Some(qos) = self.wanted(&topic) else {
-            return;
-        };
-        let left = command.expires.since(self.hub.core.clock.now());
-        let user_properties = command
-            .properties
-            .iter()
-            .map(|(name, value)| (Text::lossy(name), Text::lossy(value)));
-        let properties = PublishProperties {
-            message_expiry: u32::try_from(left.as_secs()).ok(),
-            content_type: content_type(&command.content_type),
-            user_properties: user_properties.collect(),
-            ..PublishProperties::default()
-        };
-        let letter = Letter {
-            topic,
-            payload: command.payload,
-            properties,
-            qos,
-            tag: Tag::Command(command.id),
-        };
-        self.send(letter, Instant::now());
+        self.say(Some(said), Tag::Command(command.id));
     }
 
     fn on_call(&mut self, call: Call) {
         let Role::Device(device) = &self.role else {
             return;
         };
-        let topic = topics::call(&device.id, call.id.as_str(), &call.method);
-        let Some(qos) = self.wanted(&topic) else {
+        let said = device.tongue.call(&call);
+        if self.wanted(&said.topic).is_none() {
             // Whoever called may have gone.
             let _ = self.hub.core.calls.decline(self.session, &call.id);
             return;
-        };
-        let answers = topics::answers(&device.id, call.id.as_str());
-        let properties = PublishProperties {
-            content_type: content_type(&call.content_type),
-            response_topic: TopicName::new(&answers).ok(),
-            correlation_data: Some(Bytes::copy_from_slice(call.id.as_str().as_bytes())),
-            ..PublishProperties::default()
-        };
-        let letter = Letter {
-            topic,
-            payload: call.payload,
-            properties,
-            qos,
-            tag: Tag::Nothing,
-        };
-        self.send(letter, Instant::now());
+        }
+        self.say(Some(said), Tag::Nothing);
     }
 
-    fn send_twin(
-        &mut self,
-        part: &str,
-        document: &serde_json::Value,
-        properties: PublishProperties,
-    ) {
-        let Role::Device(device) = &self.role else {
+    /// Says something to the client, if it takes that.
+    fn say(&mut self, said: Option<Utterance>, tag: Tag) {
+        let Some(said) = said else {
             return;
         };
-        let topic = topics::twin(&device.id, part);
-        let Some(qos) = self.wanted(&topic) else {
+        let Some(qos) = self.wanted(&said.topic) else {
             return;
         };
         let letter = Letter {
-            topic,
-            payload: Bytes::from(document.to_string()),
-            properties: PublishProperties {
-                content_type: content_type("application/json"),
-                ..properties
-            },
+            topic: said.topic,
+            payload: said.payload,
+            properties: said.properties,
             qos,
-            tag: Tag::Nothing,
+            tag,
         };
         self.send(letter, Instant::now());
     }
-}
-
-fn half(half: &Half) -> serde_json::Value {
-    json!({ "version": half.version, "document": half.document })
-}
-
-fn content_type(text: &str) -> Option<Text> {
-    (!text.is_empty()).then(|| Text::lossy(text))
 }

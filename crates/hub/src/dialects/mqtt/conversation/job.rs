@@ -11,6 +11,7 @@ use outgate_core::twin::{Half, Twin};
 use outgate_mqtt::connection::Token;
 use outgate_mqtt::packet::{PacketId, ReasonCode};
 
+use crate::dialects::mqtt::broker::Granted;
 use crate::dialects::mqtt::broker::replay::Replay;
 use crate::dialects::mqtt::methods::{Exchange, Step};
 
@@ -26,8 +27,17 @@ pub(super) enum Done {
     Commands(Result<Vec<Command>, Refusal>),
     /// The twin, to be sent to this part of its topics.
     Twin(TwinPart, Result<Box<Twin>, Refusal>),
-    /// What came of the client's own report; its packet, if that is noted too.
-    Reported(Option<Token>, Option<u16>, Result<Half, Refusal>),
+    /// What came of the client's own report; its packet, if that is noted too; and by what it knows
+    /// the report.
+    Reported(
+        Option<Token>,
+        Option<u16>,
+        Option<bytes::Bytes>,
+        Result<Half, Refusal>,
+    ),
+    /// The twin, from which on the client is told what changes; and the subscriptions that are to be
+    /// answered then.
+    Known(Result<Box<Twin>, Refusal>, Option<Box<Subscribed>>),
     /// Messages of the mailbox; the place up to which these are all, if they are.
     OnDisk(Result<Vec<Waiting>, Refusal>, Option<u64>),
     /// Events for a service.
@@ -50,10 +60,18 @@ pub(super) enum Done {
     Noted(&'static str, Result<(), Refusal>),
 }
 
+/// Subscriptions that are in force and not answered yet.
+#[derive(Debug)]
+pub(super) struct Subscribed {
+    pub(super) packet_id: PacketId,
+    pub(super) reasons: Vec<ReasonCode>,
+    pub(super) granted: Vec<Granted>,
+}
+
 /// Which topic of the twin is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum TwinPart {
-    /// All of it, for who asked with this correlation data.
+    /// All of it, for who asked by this.
     Document(Option<bytes::Bytes>),
     /// The desired half.
     Desired,

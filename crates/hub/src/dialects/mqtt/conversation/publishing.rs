@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use bytes::Bytes;
 use outgate_core::calls::Answer;
 use outgate_core::events::NewEvent;
 use outgate_core::id::CallId;
 use outgate_core::messages::Inbound;
 use outgate_core::refusal::Refusal;
 use outgate_mqtt::connection::{Incoming, Token};
-use outgate_mqtt::packet::{Delivery, Message, QoS, ReasonCode, Version};
+use outgate_mqtt::packet::{Delivery, Message, ReasonCode, Version};
 use serde_json::Value;
 use tracing::Instrument as _;
 
@@ -18,13 +19,9 @@ use super::job::{Done, Job, TwinPart};
 use super::{Conversation, Held, Role, Stalled};
 use crate::dialects::mqtt::broker::message::Routed;
 use crate::dialects::mqtt::broker::{Publisher, Unpublished};
-use crate::dialects::mqtt::events::{content_type, new_event};
 use crate::dialects::mqtt::reasons;
-use crate::dialects::mqtt::topics::{self, Meaning};
+use crate::dialects::mqtt::tongue::{Part, Said};
 use crate::metrics::Direction;
-
-/// The user property by which a device says the status of an answer.
-const STATUS: &str = "status";
 
 impl Conversation<'_> {
     /// The client publishes.
@@ -33,15 +30,12 @@ impl Conversation<'_> {
             // Services publish nothing: they act through the API.
             return self.refuse(incoming.token, ReasonCode::NotAuthorized);
         };
-        match topics::meaning(&incoming.topic, &device.id) {
-            Meaning::Event(name) => {
-                let event = new_event(name, &incoming.properties, &incoming.payload);
-                self.append(incoming.token, self.inbound(&incoming), event);
-            }
-            Meaning::Answer(call, status) => self.on_answer(&call, status, &incoming),
-            Meaning::TwinGet => self.on_twin_get(&incoming),
-            Meaning::Reported => self.on_reported(&incoming),
-            Meaning::Message
+        match device.tongue.understand(&device.id, &incoming) {
+            Said::Event(event) => self.append(incoming.token, self.inbound(&incoming), event),
+            Said::Answer(call, answer) => self.on_answer(&call, answer, &incoming),
+            Said::TwinGet(request) => self.on_twin_get(request, &incoming),
+            Said::Reported(request) => self.on_reported(request, &incoming),
+            Said::Message
                 if self
                     .hub
                     .rules
@@ -51,7 +45,8 @@ impl Conversation<'_> {
             {
                 self.on_message(&incoming, now);
             }
-            Meaning::Message | Meaning::Refused => {
+            Said::Refused if device.tongue.is_strict() => self.close(ReasonCode::NotAuthorized),
+            Said::Message | Said::Refused => {
                 self.refuse(incoming.token, ReasonCode::NotAuthorized);
             }
         }
@@ -174,18 +169,7 @@ impl Conversation<'_> {
         }
     }
 
-    fn on_answer(&mut self, call: &CallId, status: Option<u16>, incoming: &Incoming) {
-        let properties = &incoming.properties;
-        let said = properties
-            .user_properties
-            .iter()
-            .find(|(name, _)| &**name == STATUS)
-            .and_then(|(_, value)| value.parse().ok());
-        let answer = Answer {
-            status: status.or(said).unwrap_or(200),
-            content_type: content_type(properties),
-            payload: incoming.payload.clone(),
-        };
+    fn on_answer(&mut self, call: &CallId, answer: Answer, incoming: &Incoming) {
         match self.hub.core.calls.answer(self.session, call, answer) {
             // Too late is not the device's fault, and sending it again would not help.
             Ok(()) | Err(Refusal::NotFound { .. }) => self.acknowledge_taken(incoming),
@@ -193,31 +177,31 @@ impl Conversation<'_> {
         }
     }
 
-    fn on_twin_get(&mut self, incoming: &Incoming) {
-        if !self.wants_twin(topics::DOCUMENT) {
+    fn on_twin_get(&mut self, request: Option<Bytes>, incoming: &Incoming) {
+        if !self.wants(Part::Document) {
             return self.acknowledge(incoming.token, ReasonCode::NoMatchingSubscribers);
         }
         self.acknowledge_taken(incoming);
-        let correlation = incoming.properties.correlation_data.clone();
-        self.read_twin(TwinPart::Document(correlation));
+        self.read_twin(TwinPart::Document(request));
     }
 
-    fn on_reported(&mut self, incoming: &Incoming) {
+    fn on_reported(&mut self, request: Option<Bytes>, incoming: &Incoming) {
         let Ok(patch) = serde_json::from_slice::<Value>(&incoming.payload) else {
             let wrong = Refusal::invalid("payload", "a JSON object");
-            return self.on_done(Done::Reported(incoming.token, None, Err(wrong)));
+            return self.on_done(Done::Reported(incoming.token, None, request, Err(wrong)));
         };
         let (twins, pass) = (self.hub.core.twins.clone(), self.session.pass());
         let (token, inbound) = (incoming.token, self.inbound(incoming));
         let packet = inbound.map(|inbound| inbound.packet);
         let mut job: Job<'static> = Box::pin(async move {
-            let half = twins.report_noting(pass, patch, inbound).await;
-            Done::Reported(token, packet, half)
+            let half = twins.report_noting(pass, patch, None, inbound).await;
+            Done::Reported(token, packet, request, half)
         });
         // The first poll hands it in; the rest only waits.
         let mut context = Context::from_waker(Waker::noop());
         match job.as_mut().poll(&mut context) {
-            Poll::Ready(Done::Reported(_, _, Err(refusal))) if self.hold(incoming, &refusal) => {}
+            Poll::Ready(Done::Reported(_, _, _, Err(refusal))) if self.hold(incoming, &refusal) => {
+            }
             Poll::Ready(done) => self.on_done(done),
             Poll::Pending => self.wait_for(job, inbound),
         }
@@ -267,10 +251,4 @@ impl Conversation<'_> {
             (None, _) => tracing::debug!(?reason, "a message of QoS 0 is not taken"),
         }
     }
-}
-
-/// The quality of service as messages of the hub's own have it: at least once, or less where the
-/// client has asked for less.
-pub(super) fn capped(qos: QoS) -> QoS {
-    qos.min(QoS::AtLeastOnce)
 }

@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use outgate_mqtt::packet::{PacketId, QoS, ReasonCode, Subscribe, SubscribeFilter, Unsubscribe};
-use outgate_mqtt::topics::TopicFilter;
+use outgate_mqtt::packet::{QoS, ReasonCode, Subscribe, SubscribeFilter, Unsubscribe};
 
-use super::job::{Done, TwinPart};
-use super::publishing::capped;
+use super::job::{Done, Subscribed, TwinPart};
 use super::{Conversation, Role};
 use crate::dialects::mqtt::broker::Granted;
 use crate::dialects::mqtt::broker::client::Subscription;
-use crate::dialects::mqtt::policies::{Policies, Subject};
-use crate::dialects::mqtt::topics;
+use crate::dialects::mqtt::tongue::{Part, capped, within};
 
 impl Conversation<'_> {
     /// The client subscribes.
@@ -26,7 +23,11 @@ impl Conversation<'_> {
             };
             reasons.push(reason);
         }
-        self.keep_granted(subscribe.packet_id, reasons, granted);
+        self.answer_granted(Subscribed {
+            packet_id: subscribe.packet_id,
+            reasons,
+            granted,
+        });
     }
 
     /// The client unsubscribes.
@@ -85,7 +86,14 @@ impl Conversation<'_> {
     /// What follows from subscriptions that are in force and that the client knows of.
     pub(super) fn on_subscribed(&mut self) {
         self.commands.more = true;
-        if self.wants_twin(topics::DESIRED) && !self.desired_sent {
+        if !self.wants(Part::Desired) {
+            return;
+        }
+        if self.tells_changes() {
+            if self.desired_known.is_none() {
+                self.read_known(None);
+            }
+        } else if !self.desired_sent {
             self.desired_sent = true;
             self.read_twin(TwinPart::Desired);
         }
@@ -96,7 +104,8 @@ impl Conversation<'_> {
         match &self.role {
             Role::Device(device) => {
                 let rules = self.hub.rules.load();
-                permit_device(&rules.policies, &device.subject, filter)
+                let tongue = &device.tongue;
+                tongue.permit(&rules.policies, &device.subject, filter)
             }
             Role::Service(_) => permit_service(filter),
         }
@@ -111,7 +120,7 @@ impl Conversation<'_> {
         if let Role::Device(device) = &self.role
             && filter
                 .filter
-                .matches(&topics::twin(&device.id, topics::DESIRED))
+                .matches(&device.tongue.place(&device.id, Part::Desired))
         {
             self.desired_sent = false;
         }
@@ -130,13 +139,23 @@ impl Conversation<'_> {
         }
     }
 
+    /// Answers once it is known what the client knows, where it is told what changes: a change that
+    /// comes after the answer is one that it does not know.
+    fn answer_granted(&mut self, subscribed: Subscribed) {
+        let unknown = self.tells_changes() && self.desired_known.is_none();
+        if unknown && self.wants(Part::Desired) {
+            return self.read_known(Some(Box::new(subscribed)));
+        }
+        self.keep_granted(subscribed);
+    }
+
     /// Answers once the subscriptions are on the disk, where the session is kept.
-    fn keep_granted(
-        &mut self,
-        packet_id: PacketId,
-        reasons: Vec<ReasonCode>,
-        granted: Vec<Granted>,
-    ) {
+    pub(super) fn keep_granted(&mut self, subscribed: Subscribed) {
+        let Subscribed {
+            packet_id,
+            reasons,
+            granted,
+        } = subscribed;
         self.open_feed(!granted.is_empty());
         let (mut subscriptions, mut replays) = (Vec::new(), Vec::new());
         for one in granted {
@@ -157,29 +176,6 @@ impl Conversation<'_> {
     }
 }
 
-fn permit_device(
-    policies: &Policies,
-    subject: &Subject,
-    asked: &SubscribeFilter,
-) -> Result<QoS, ReasonCode> {
-    let device = &subject.device;
-    let lies_in = |part| within(&format!("devices/{device}/{part}/#"), &asked.filter);
-    let hubs = ["commands", "calls", "twin", "events", "answers"];
-    if !hubs.into_iter().any(lies_in) {
-        if policies.permit_subscribe(subject, &asked.filter) {
-            return Ok(asked.qos);
-        }
-        return Err(ReasonCode::NotAuthorized);
-    }
-    // Commands come in their order, so whoever takes some takes all.
-    let all_commands = format!("devices/{device}/commands/#");
-    let some_commands = lies_in("commands") && asked.filter.matched_part() != all_commands;
-    if asked.filter.shared().is_some() || some_commands {
-        return Err(ReasonCode::TopicFilterInvalid);
-    }
-    Ok(capped(asked.qos))
-}
-
 fn permit_service(asked: &SubscribeFilter) -> Result<QoS, ReasonCode> {
     if asked.filter.shared().is_some() {
         return Err(ReasonCode::SharedSubscriptionsNotSupported);
@@ -188,9 +184,4 @@ fn permit_service(asked: &SubscribeFilter) -> Result<QoS, ReasonCode> {
         return Ok(capped(asked.qos));
     }
     Err(ReasonCode::NotAuthorized)
-}
-
-/// Whether `asked` means nothing beyond the filter `whole`.
-fn within(whole: &str, asked: &TopicFilter) -> bool {
-    TopicFilter::new(whole).is_ok_and(|whole| whole.covers(asked))
 }

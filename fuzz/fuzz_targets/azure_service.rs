@@ -1,0 +1,4 @@
+#![no_main]
+//! Hands libFuzzer's inputs to `outgate_fuzz::azure_service`.
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| outgate_fuzz::azure_service(data));
