@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use outgate_core::assets::NewAsset;
 use outgate_core::identity::Actor;
+use outgate_core::sessions::Selector;
 use outgate_signalr_client::connect::Direct;
 use outgate_signalr_client::{Client, Policy, State, Token, Transport as By};
 use rumqttc::{AsyncClient, Event, EventLoop, Incoming, MqttOptions, TlsConfiguration, Transport};
@@ -12,7 +13,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
 
 use crate::Site;
@@ -32,6 +33,10 @@ pub(crate) const BY_KEY: [&str; 3] = ["mqtt", "mqtt over a websocket", "polling"
 
 /// How many bytes the terminal is sent, which no buffers on the way hold.
 const LARGE: usize = 32 << 20;
+
+/// How many bytes the terminal's socket takes before they are read. Systems let it grow to more
+/// than what is sent, unless it is told.
+const RECEIVED_AHEAD: u32 = 64 << 10;
 
 /// Something that is open.
 pub(crate) struct Channel {
@@ -156,16 +161,31 @@ async fn polling(site: &Site) -> Option<JoinHandle<()>> {
     if ask(0).send().await.unwrap().status() != StatusCode::OK {
         return None;
     }
-    let sessions = site.running.core().sessions.clone();
-    let before = sessions.count();
+    // The one that was only asked whether it may is answered before it is over.
+    until_requests_are(site, 0).await;
     let poll = tokio::spawn(ask(50).send());
-    while sessions.count() == before {
+    until_requests_are(site, 1).await;
+    Some(tokio::spawn(async move {
+        is_refused_or_broken_off(poll.await.unwrap());
+    }))
+}
+
+/// What comes of a request that was under way: the connection may close before there is an answer.
+fn is_refused_or_broken_off(answer: reqwest::Result<reqwest::Response>) {
+    if let Ok(answer) = answer {
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    }
+}
+
+/// Waits until that many plain requests are being answered.
+async fn until_requests_are(site: &Site, count: usize) {
+    let requests = || {
+        let present = site.running.core().sessions.present(&Selector::All);
+        present.iter().filter(|one| one.via == "http").count()
+    };
+    while requests() != count {
         tokio::task::yield_now().await;
     }
-    Some(tokio::spawn(async move {
-        let answer = poll.await.unwrap().unwrap();
-        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
-    }))
 }
 
 /// An asset of which the terminal has taken the beginning only.
@@ -183,7 +203,9 @@ async fn download(site: &Site) -> Option<JoinHandle<()>> {
     let digest = *whole.digest();
     assets.put(&hub, new, whole).await.unwrap();
     let address = site.running.hub.listening()[1].address;
-    let mut stream = TcpStream::connect(address).await.unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(RECEIVED_AHEAD).unwrap();
+    let mut stream = socket.connect(address).await.unwrap();
     let token = &site.token;
     let request = format!(
         "GET /assets/{digest}/{name} HTTP/1.1\r\nhost: hub\r\nauthorization: Bearer {token}\r\n\r\n"
@@ -194,7 +216,11 @@ async fn download(site: &Site) -> Option<JoinHandle<()>> {
     if !begun.starts_with(b"HTTP/1.1 200") {
         return None;
     }
+    let (sessions, device) = (&site.running.core().sessions, "T7".parse().unwrap());
+    let withdrawn = sessions.absence(&device);
     Some(tokio::spawn(async move {
+        // Who reads at once has all of it before anybody is withdrawn.
+        withdrawn.await;
         let mut rest = Vec::new();
         // Broken off with or without a word.
         let _ = stream.read_to_end(&mut rest).await;
@@ -216,7 +242,6 @@ async fn look_up(site: &Site) -> Option<JoinHandle<()>> {
     let held = tokio::spawn(site.terminal.look_up(token, "flow/open/held").send());
     site.vendor.seen.held.notified().await;
     Some(tokio::spawn(async move {
-        let answer = held.await.unwrap().unwrap();
-        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+        is_refused_or_broken_off(held.await.unwrap());
     }))
 }
