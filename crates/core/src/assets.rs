@@ -10,11 +10,11 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use crate::acting;
+use crate::acting::Kept;
 use crate::audit;
 use crate::clock::{Clock, Timestamp};
 use crate::id::SiteId;
-use crate::identity::{Actor, Listed, Page, Principal, Role};
+use crate::identity::{Actor, Listed, Page, Principal};
 use crate::limits::check_content_type;
 use crate::objects::{Digest, Incoming, Objects, Whole};
 use crate::refusal::Refusal;
@@ -38,6 +38,9 @@ pub const MAX_ASSETS_BYTES: u64 = 10 << 30;
 
 /// What an asset's type is when nobody said.
 const ANY_TYPE: &str = "application/octet-stream";
+
+/// What whoever changes them and the audit log are told.
+const KEPT: Kept = Kept("asset");
 
 /// An asset, as may be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,7 +109,7 @@ impl Assets {
         check_content_type(&new.content_type)?;
         let (actor, site) = (actor.clone(), new.site.clone());
         self.store
-            .read(move |connection| may_change(connection, &actor, site.as_ref()))
+            .read(move |connection| KEPT.may_change(connection, &actor, site.as_ref()))
             .await?;
         self.objects.begin(MAX_ASSET).await
     }
@@ -152,7 +155,7 @@ impl Assets {
         let made = self
             .store
             .write_bulk(0, move |connection| {
-                may_change(connection, &actor, asset.site.as_ref())?;
+                KEPT.may_change(connection, &actor, asset.site.as_ref())?;
                 let before = table::find(connection, &asset.name, asset.site.as_ref())?;
                 table::keep(connection, &asset)?;
                 let (count, bytes) = table::count(connection)?;
@@ -165,7 +168,7 @@ impl Assets {
                     return Err(Refusal::TooLarge { what, limit });
                 }
                 let detail = json!({"sha256": asset.digest, "size": asset.size});
-                let on = on(&asset.name, asset.site.as_ref());
+                let on = KEPT.on(&asset.name, asset.site.as_ref());
                 audit::append(connection, asset.changed, &actor, "asset.put", &on, &detail)?;
                 Ok((asset, before))
             })
@@ -212,12 +215,12 @@ impl Assets {
         let gone = self
             .store
             .write(move |connection| {
-                may_change(connection, &actor, site.as_ref())?;
+                KEPT.may_change(connection, &actor, site.as_ref())?;
                 let found = table::find(connection, &name, site.as_ref())?;
                 let found = found.ok_or_else(|| Refusal::not_found("asset", &name))?;
                 table::remove(connection, &name, site.as_ref())?;
                 let detail = json!({"sha256": found.digest});
-                let on = on(&name, site.as_ref());
+                let on = KEPT.on(&name, site.as_ref());
                 audit::append(connection, now, &actor, "asset.remove", &on, &detail)?;
                 Ok(found)
             })
@@ -296,28 +299,6 @@ impl Asset {
     fn place(&self) -> String {
         let site = self.site.as_ref().map_or("", SiteId::as_str);
         format!("{site}/{}", self.name)
-    }
-}
-
-/// Whether `actor` may change the assets of a site, or of all.
-fn may_change(
-    connection: &rusqlite::Connection,
-    actor: &Actor,
-    site: Option<&SiteId>,
-) -> Result<(), Refusal> {
-    actor.check()?;
-    actor.require(Role::Operator, "changing assets")?;
-    match site {
-        Some(site) => acting::may_see_site(connection, actor, site),
-        None => actor.require_all_sites("changing assets of all sites"),
-    }
-}
-
-/// How an asset is called in the audit log.
-fn on(name: &AssetName, site: Option<&SiteId>) -> String {
-    match site {
-        Some(site) => format!("asset/{site}/{name}"),
-        None => format!("asset/{name}"),
     }
 }
 

@@ -5,11 +5,11 @@
 
 use serde_json::json;
 
-use crate::acting;
+use crate::acting::Kept;
 use crate::audit;
 use crate::clock::{Clock, Timestamp};
 use crate::id::SiteId;
-use crate::identity::{Actor, Listed, Page, Principal, Role};
+use crate::identity::{Actor, Listed, Page, Principal};
 use crate::refusal::Refusal;
 use crate::sessions::Pass;
 use crate::store::Store;
@@ -40,6 +40,9 @@ pub const MAX_ROW: usize = 64 << 10;
 
 /// How many rows come in one write, and how many bytes of them.
 const PIECE: (usize, usize) = (1_000, 256 << 10);
+
+/// What whoever changes them and the audit log are told.
+const KEPT: Kept = Kept("table");
 
 /// A table, as may be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +102,7 @@ impl Tables {
     pub async fn may_load(&self, actor: &Actor, new: &NewTable) -> Result<(), Refusal> {
         let (actor, site) = (actor.clone(), new.site.clone());
         self.store
-            .read(move |connection| may_change(connection, &actor, site.as_ref()))
+            .read(move |connection| KEPT.may_change(connection, &actor, site.as_ref()))
             .await
     }
 
@@ -138,7 +141,7 @@ impl Tables {
         let id = self
             .store
             .write(move |connection| {
-                may_change(connection, &who, whose.as_ref())?;
+                KEPT.may_change(connection, &who, whose.as_ref())?;
                 rows::begin(connection)
             })
             .await?;
@@ -185,7 +188,7 @@ impl Tables {
     ) -> Result<(Table, Option<i64>), Refusal> {
         self.store
             .write(move |connection| {
-                may_change(connection, &actor, table.site.as_ref())?;
+                KEPT.may_change(connection, &actor, table.site.as_ref())?;
                 let before = rows::shown(connection, &table.name, table.site.as_ref())?;
                 rows::show(connection, id, before, &table)?;
                 let (count, bytes) = rows::count(connection)?;
@@ -198,7 +201,7 @@ impl Tables {
                     return Err(Refusal::TooLarge { what, limit });
                 }
                 let detail = json!({ "rows": table.rows, "bytes": table.bytes });
-                let on = on(&table.name, table.site.as_ref());
+                let on = KEPT.on(&table.name, table.site.as_ref());
                 audit::append(connection, table.loaded, &actor, "table.load", &on, &detail)?;
                 Ok((table, before))
             })
@@ -247,11 +250,11 @@ impl Tables {
             let gone = tables
                 .store
                 .write(move |connection| {
-                    may_change(connection, &actor, site.as_ref())?;
+                    KEPT.may_change(connection, &actor, site.as_ref())?;
                     let shown = rows::shown(connection, &name, site.as_ref())?;
                     let id = shown.ok_or_else(|| Refusal::not_found("table", &name))?;
                     rows::hide(connection, id)?;
-                    let on = on(&name, site.as_ref());
+                    let on = KEPT.on(&name, site.as_ref());
                     audit::append(connection, now, &actor, "table.remove", &on, &json!({}))?;
                     Ok(id)
                 })
@@ -345,28 +348,6 @@ fn check(rows: &[Row]) -> Result<usize, Refusal> {
         return too_large("bytes of a table", MAX_TABLE);
     }
     Ok(bytes)
-}
-
-/// Whether `actor` may change the tables of a site, or of all.
-fn may_change(
-    connection: &rusqlite::Connection,
-    actor: &Actor,
-    site: Option<&SiteId>,
-) -> Result<(), Refusal> {
-    actor.check()?;
-    actor.require(Role::Operator, "changing tables")?;
-    match site {
-        Some(site) => acting::may_see_site(connection, actor, site),
-        None => actor.require_all_sites("changing tables of all sites"),
-    }
-}
-
-/// How a table is called in the audit log.
-fn on(name: &TableName, site: Option<&SiteId>) -> String {
-    match site {
-        Some(site) => format!("table/{site}/{name}"),
-        None => format!("table/{name}"),
-    }
 }
 
 #[cfg(test)]

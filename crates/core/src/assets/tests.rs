@@ -3,7 +3,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::events::tests::Bench;
-use crate::identity::Scope;
+use crate::identity::{Role, Scope};
 use crate::{Core, Limits, Settings};
 
 fn named(name: &str, site: Option<&str>) -> NewAsset {

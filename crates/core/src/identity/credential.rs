@@ -11,7 +11,7 @@ use serde_json::json;
 use row::make_room;
 pub(super) use row::{
     Owner, any_awaits, approve, delete, delete_all, digest_of, enrolled_with, find, label,
-    note_end, of_owner, place, revoke, revoke_all, revoke_all_of_parts, sealed, withdraw_waiting,
+    note_end, of_owner, place, revoke, revoke_all, sealed, withdraw_waiting,
 };
 
 use super::act::{Act, Done};

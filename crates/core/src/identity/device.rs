@@ -1,5 +1,7 @@
 //! Devices, and whether each may come in.
 
+use std::iter;
+
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -245,11 +247,9 @@ impl Identity {
             }
             let owner = Owner::Device(&id);
             credential::withdraw_waiting(connection, &id)?;
-            credential::revoke_all(connection, owner, now)?;
-            credential::revoke_all_of_parts(connection, &id, now)?;
-            files::revoke_grants(connection, &id, now)?;
-            for part in parts_of(connection, &id)? {
-                files::revoke_grants(connection, &part, now)?;
+            for device in iter::once(id.clone()).chain(parts_of(connection, &id)?) {
+                credential::revoke_all(connection, Owner::Device(&device), now)?;
+                files::revoke_grants(connection, &device, now)?;
             }
             set_state(connection, &id, DeviceState::Active)?;
             let pair = credential::issue_pair(connection, &vault, owner, now)?;

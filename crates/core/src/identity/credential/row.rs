@@ -84,22 +84,6 @@ pub(in crate::identity) fn revoke_all(
     Ok(())
 }
 
-/// Makes all credentials of the parts of `whole` good for nothing any more.
-pub(in crate::identity) fn revoke_all_of_parts(
-    connection: &Connection,
-    whole: &DeviceId,
-    now: Timestamp,
-) -> Result<(), Refusal> {
-    connection
-        .prepare_cached(
-            "UPDATE credentials SET state = 'revoked', sealed = NULL, revoked = ?2
-             WHERE device > ?1 || '~' AND substr(device, 1, length(?1) + 1) = ?1 || '~'
-             AND state != 'revoked'",
-        )?
-        .execute((whole, now))?;
-    Ok(())
-}
-
 /// Takes all credentials of `owner` away without a trace but that of the audit log. Not for
 /// devices: what an authority vouches for would come in again.
 pub(in crate::identity) fn delete_all(
