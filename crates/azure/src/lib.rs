@@ -11,6 +11,7 @@ pub mod provisioning;
 pub mod sas;
 pub mod service;
 pub mod storage;
+pub mod upload;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 

@@ -15,8 +15,9 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::clock::{Clock, Timestamp};
+use crate::files;
 use crate::happening::{Happening, Hook};
-use crate::id::{DeviceId, SiteId};
+use crate::id::{DeviceId, GrantId, SiteId};
 use crate::identity::{Principal, Scope};
 use crate::limits::{self, Limits, Rate, Rates};
 use crate::messages::{Inbound, WillId};
@@ -74,6 +75,8 @@ enum Along {
     Packet(Inbound),
     /// The will that it was is forgotten.
     Will(WillId),
+    /// The grant of whose end it tells is ended.
+    Grant(GrantId),
 }
 
 /// An event as it is kept.
@@ -198,6 +201,20 @@ impl Events {
         self.append_along(pass, event, Along::Will(will)).await
     }
 
+    /// As [`Events::append_noting`], and ends in the same commit the grant of whose end the event
+    /// tells.
+    ///
+    /// # Errors
+    /// As [`Events::append`]; [`Refusal::Conflict`] when the grant has been ended before.
+    pub(crate) async fn append_ending(
+        &self,
+        pass: Pass,
+        event: NewEvent,
+        grant: GrantId,
+    ) -> Result<u64, Refusal> {
+        self.append_along(pass, event, Along::Grant(grant)).await
+    }
+
     async fn append_along(
         &self,
         pass: Pass,
@@ -225,7 +242,7 @@ impl Events {
         event.check()?;
         let bytes = event.payload.len();
         let allowed = match &along {
-            Along::Nothing | Along::Packet(_) => self.rates.take(device),
+            Along::Nothing | Along::Packet(_) | Along::Grant(_) => self.rates.take(device),
             Along::Will(_) => self.rates.take_ahead(device),
         };
         allowed.map_err(|retry_after| Refusal::Limited {
@@ -241,8 +258,9 @@ impl Events {
                 return Err(Refusal::forbidden("acting as a device"));
             };
             bound.make_room(connection, event.payload.len())?;
-            along.apply(connection)?;
-            row::insert(connection, device, site, clock.now(), &event)
+            let now = clock.now();
+            along.apply(connection, now)?;
+            row::insert(connection, device, site, now, &event)
         };
         self.store
             .write_bulk_then(bytes, keep, move |seq| {
@@ -320,11 +338,12 @@ impl Events {
 }
 
 impl Along {
-    fn apply(&self, connection: &Connection) -> Result<(), Refusal> {
+    fn apply(&self, connection: &Connection, now: Timestamp) -> Result<(), Refusal> {
         match self {
             Self::Nothing => Ok(()),
             Self::Packet(inbound) => inbound.note(connection),
             Self::Will(will) => will.forget(connection),
+            Self::Grant(grant) => files::end_grant(connection, grant, now),
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::contents::Contents;
 use crate::id::{DeviceId, GrantId};
 use crate::identity::{Actor, Identity, words};
-use crate::limits::Limits;
+use crate::limits::{Limits, Rates};
 use crate::refusal::Refusal;
 use crate::sessions::{Pass, Sessions};
 use crate::store::Store;
@@ -29,6 +29,7 @@ mod content;
 mod grants;
 mod kept;
 mod name;
+mod own;
 mod table;
 mod tidying;
 
@@ -36,9 +37,11 @@ pub use block::{Block, BlockId, MAX_BLOCK_ID, Which};
 pub use content::{Condition, Described, File, MAX_BLOCKS, Sending};
 pub use grants::{Admitted, Issued, MAX_GRANTS, MAX_LASTS, MIN_LASTS, NewGrant, Shown};
 pub use name::FileName;
+pub use own::{KEEP_OWN_GRANTS, MAX_OWN_GRANTS, MAX_OWN_LASTS};
 pub use tidying::{KEEP_BLOCKS, KEEP_GRANTS};
 
 pub(crate) use kept::{SCHEMA as CONTENT_SCHEMA, forget_all};
+pub(crate) use own::end as end_grant;
 pub(crate) use table::{SCHEMA, revoke_all as revoke_grants};
 
 /// What a grant lets do to its file.
@@ -112,6 +115,8 @@ pub struct Files {
     identity: Identity,
     contents: Contents,
     limits: Arc<RwLock<FileLimits>>,
+    /// How often devices ask for grants themselves.
+    asked: Arc<Rates<DeviceId>>,
     /// Whether what the hub's end left behind has been removed.
     swept: Arc<AtomicBool>,
 }
@@ -151,6 +156,7 @@ impl Files {
         Self {
             contents,
             limits: Arc::new(RwLock::new(limits.files)),
+            asked: Arc::new(Rates::new(own::ASKED, clock.clone())),
             swept: Arc::default(),
             store: store.clone(),
             clock: clock.clone(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use serde_json::json;
 
-use super::{Access, By, FileName, Files, Grant, Place, Verb, table};
+use super::{Access, By, Files, Grant, Place, Verb, table};
 use crate::audit;
 use crate::clock::Timestamp;
 use crate::id::{DeviceId, GrantId, SessionId};
@@ -100,35 +100,7 @@ impl Files {
         Ok(Issued { grant, key })
     }
 
-    /// Gives the device of `session` a grant for a file of its own. Not in the audit log, which
-    /// devices must not be able to fill.
-    ///
-    /// # Errors
-    /// [`Refusal::Forbidden`] when the session is not a device's; [`Refusal::Revoked`],
-    /// [`Refusal::Draining`] when it has ended; otherwise as [`Files::grant`].
-    pub async fn grant_own(
-        &self,
-        session: &Session,
-        name: FileName,
-        verb: Verb,
-        lasts: Duration,
-    ) -> Result<Issued, Refusal> {
-        let (pass, device) = (session.pass(), session.device()?.clone());
-        let place = Place { device, name };
-        let new = NewGrant { place, verb, lasts };
-        let grant = self.grant_by(&new, session.principal().name())?;
-        let key = self.key(&grant.id)?;
-        let (kept, now) = (grant.clone(), self.clock.now());
-        self.store
-            .write_bulk(0, move |connection| {
-                pass.check()?;
-                insert(connection, &kept, now)
-            })
-            .await?;
-        Ok(Issued { grant, key })
-    }
-
-    fn grant_by(&self, new: &NewGrant, by: String) -> Result<Grant, Refusal> {
+    pub(super) fn grant_by(&self, new: &NewGrant, by: String) -> Result<Grant, Refusal> {
         let lasts = Duration::from_secs(new.lasts.as_secs());
         if !(MIN_LASTS..=MAX_LASTS).contains(&new.lasts) {
             return Err(Refusal::invalid("lasts", "1 second to 30 days"));
@@ -148,7 +120,7 @@ impl Files {
     }
 
     /// The key of the grant of that name, whether or not there is one.
-    fn key(&self, grant: &GrantId) -> Result<Secret, Refusal> {
+    pub(super) fn key(&self, grant: &GrantId) -> Result<Secret, Refusal> {
         let vault = self.identity.vault();
         vault.derived(&format!("file-grant/{grant}"))
     }
@@ -181,22 +153,6 @@ impl Files {
             .map_err(|_| Refusal::Internal("a revocation stopped"))?
     }
 
-    /// Ends a grant that the device of `session` has for a file of its own, as when it is done.
-    ///
-    /// # Errors
-    /// [`Refusal::NotFound`]; as [`Files::grant_own`].
-    pub async fn end_own(&self, session: &Session, id: &GrantId) -> Result<(), Refusal> {
-        let (pass, device) = (session.pass(), session.device()?.clone());
-        let id = id.clone();
-        let work = move |connection: &Connection, now: Timestamp| {
-            pass.check()?;
-            table::grant(connection, &device, &id)?;
-            table::revoke(connection, &id, now)?;
-            Ok(vec![id])
-        };
-        self.revoke(work).await.map(|_| ())
-    }
-
     /// Does `work`, then ends the sessions that came in by the grants which it names.
     pub(super) async fn revoke<F>(&self, work: F) -> Result<Revoked, Refusal>
     where
@@ -206,11 +162,7 @@ impl Files {
         let write = self
             .store
             .write(move |connection| work(connection, clock.now()));
-        let ends: Vec<_> = write
-            .await?
-            .iter()
-            .map(|id| (Selector::Credential(id.credential()), Ending::Revoked))
-            .collect();
+        let ends = by_credential(&write.await?);
         let connections = self.identity.end(&ends).await;
         Ok(Revoked { connections })
     }
@@ -305,7 +257,8 @@ impl Files {
             .await
     }
 
-    /// Writes down that a grant is used for the first time: more would let devices fill the log.
+    /// Writes down that a grant is used for the first time: more would let devices fill the log. So
+    /// would the grants that they ask for themselves.
     async fn note_use(&self, grant: &Grant, pass: Pass) -> Result<Timestamp, Refusal> {
         let (grant, now) = (grant.clone(), self.clock.now());
         self.store
@@ -313,6 +266,9 @@ impl Files {
                 pass.check()?;
                 if !table::note_use(connection, &grant.id, now)? {
                     // Another request was first.
+                    return Ok(now);
+                }
+                if grant.is_own() {
                     return Ok(now);
                 }
                 let who = format!("device/{}", grant.device);
@@ -364,12 +320,22 @@ pub(super) fn act_on(
     audit::append(connection, at, actor, act, &on, detail)
 }
 
-fn insert(connection: &Connection, grant: &Grant, now: Timestamp) -> Result<(), Refusal> {
+pub(super) fn insert(
+    connection: &Connection,
+    grant: &Grant,
+    now: Timestamp,
+) -> Result<(), Refusal> {
     if table::count_grants(connection, &grant.device, now)? >= MAX_GRANTS {
         let (what, limit) = ("grants of a device", MAX_GRANTS);
         return Err(Refusal::TooMany { what, limit });
     }
     table::insert_grant(connection, grant)
+}
+
+/// What ends the sessions that came in by these grants.
+pub(super) fn by_credential(grants: &[GrantId]) -> Vec<(Selector, Ending)> {
+    let of = |id: &GrantId| (Selector::Credential(id.credential()), Ending::Revoked);
+    grants.iter().map(of).collect()
 }
 
 /// What is told of a grant in the audit log.

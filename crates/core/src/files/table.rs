@@ -106,10 +106,47 @@ pub(super) fn held(connection: &Connection, id: &GrantId) -> Result<Option<Held>
         .optional()?)
 }
 
-pub(super) fn revoke(connection: &Connection, id: &GrantId, now: Timestamp) -> Result<(), Refusal> {
-    connection
+/// Revokes a grant. Whether it was not before.
+pub(super) fn revoke(
+    connection: &Connection,
+    id: &GrantId,
+    now: Timestamp,
+) -> Result<bool, Refusal> {
+    let changed = connection
         .prepare_cached("UPDATE file_grants SET revoked = ?2 WHERE id = ?1 AND revoked IS NULL")?
         .execute(params![id, now])?;
+    Ok(changed == 1)
+}
+
+/// How many grants hold that were given to the device of `grant` by who gave that.
+pub(super) fn count_own(
+    connection: &Connection,
+    grant: &Grant,
+    now: Timestamp,
+) -> Result<u64, Refusal> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT count(*) FROM file_grants
+             WHERE device = ?1 AND ends > ?2 AND revoked IS NULL AND by = ?3",
+        )?
+        .query_row(params![grant.device, now, grant.by], |row| row.get(0))?)
+}
+
+/// Forgets grants that were given to the device of `grant` by who gave that and that have ended,
+/// all but the newest.
+pub(super) fn forget_own(
+    connection: &Connection,
+    grant: &Grant,
+    now: Timestamp,
+    keep: u32,
+) -> Result<(), Refusal> {
+    connection
+        .prepare_cached(
+            "DELETE FROM file_grants WHERE seq IN (SELECT seq FROM file_grants
+             WHERE device = ?1 AND (ends <= ?2 OR revoked IS NOT NULL) AND by = ?3
+             ORDER BY seq DESC LIMIT -1 OFFSET ?4)",
+        )?
+        .execute(params![grant.device, now, grant.by, keep])?;
     Ok(())
 }
 

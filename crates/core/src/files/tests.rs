@@ -13,6 +13,7 @@ use crate::{Core, Limits, Refusal, Settings, Timestamp};
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 mod content;
+mod own;
 
 struct Bench {
     core: Core,
@@ -274,9 +275,15 @@ async fn grants_are_bounded_listed_and_a_device_gives_them_to_itself_only() {
     core.files.end_own(&session, &own.grant.id).await.unwrap();
     assert!(matches!(bench.admit(&own).await, Err(Refusal::Revoked)));
     for _ in 1..MAX_GRANTS {
-        let own = core.files.grant_own(&session, name(), Verb::Write, DAY);
-        own.await.unwrap();
+        bench.give(place("t7", "log.txt"), Verb::Write, DAY).await;
     }
+    let new = NewGrant {
+        place: place("t7", "log.txt"),
+        verb: Verb::Write,
+        lasts: DAY,
+    };
+    let refused = core.files.grant(&hub, new).await;
+    assert!(matches!(refused, Err(Refusal::TooMany { .. })));
     let refused = core.files.grant_own(&session, name(), Verb::Write, DAY);
     assert!(matches!(refused.await, Err(Refusal::TooMany { .. })));
     let mut page = Page {

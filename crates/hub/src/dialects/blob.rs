@@ -36,7 +36,7 @@ use crate::http::Cut;
 
 /// The account and the container that signatures name. Addresses have only the latter.
 const ACCOUNT: &str = "outgate";
-const CONTAINER: &str = "files";
+pub(super) const CONTAINER: &str = "files";
 
 /// The most files that are coming at a time, and from one device: each holds two parts of its body
 /// in memory.
@@ -89,9 +89,23 @@ pub(crate) fn router(core: Core) -> Router {
         }))
 }
 
+/// Where the file of a grant that has just been issued is put or got, with the signature.
+pub(super) struct Signed {
+    /// The blob in its container, not encoded.
+    pub(super) blob: String,
+    /// The query: whoever has it may use the grant.
+    pub(super) query: String,
+}
+
 /// The path and query at which the file of a grant that has just been issued is put or got.
 #[must_use]
 pub fn address(issued: &Issued) -> String {
+    let Signed { blob, query } = signed(issued);
+    format!("/{CONTAINER}/{}?{query}", utf8_percent_encode(&blob, STEP))
+}
+
+/// The same in its parts.
+pub(super) fn signed(issued: &Issued) -> Signed {
     let grant = &issued.grant;
     let blob = format!("{}/{}", grant.device, grant.name);
     let terms = Terms {
@@ -104,7 +118,7 @@ pub fn address(issued: &Issued) -> String {
         policy: grant.id.as_str(),
     };
     let query = sign(terms, resource(&blob), issued.key.expose());
-    format!("/{CONTAINER}/{}?{query}", utf8_percent_encode(&blob, STEP))
+    Signed { blob, query }
 }
 
 fn resource(blob: &str) -> Resource<'_> {

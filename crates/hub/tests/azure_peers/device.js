@@ -3,10 +3,12 @@
 
 const fs = require('fs');
 const readline = require('readline');
+const { Readable } = require('stream');
 
 const modules = process.argv[1];
 const { Client, ModuleClient, Message } = require(`${modules}/azure-iot-device`);
 const { Mqtt, MqttWs } = require(`${modules}/azure-iot-device-mqtt`);
+const storage = () => require(`${modules}/@azure/storage-blob`);
 
 const say = (kind, what) => console.log(JSON.stringify([kind, what === undefined ? null : what]));
 let client;
@@ -88,6 +90,24 @@ const orders = {
     new Promise((resolve, reject) => {
       twin.properties.reported.update(patch, (error) => (error ? reject(error) : resolve()));
     }),
+  async upload(what) {
+    const stream = Readable.from([Buffer.alloc(what.bytes, 'o')]);
+    await client.uploadToBlob(what.name, stream, what.bytes);
+  },
+  // Says that an upload failed, and gives what the storage says to who tries it after that.
+  async fail(what) {
+    const info = await client.getBlobSharedAccessSignature(what.name);
+    await client.notifyBlobUploadStatus(info.correlationId, false, 500, 'no disk');
+    const { hostName, containerName, blobName, sasToken } = info;
+    const url = `https://${hostName}/${containerName}/${blobName}${sasToken}`;
+    const { BlockBlobClient, AnonymousCredential } = storage();
+    try {
+      await new BlockBlobClient(url, new AnonymousCredential()).upload('late', 4);
+      return null;
+    } catch (error) {
+      return error.statusCode;
+    }
+  },
   async close() {
     await client.close();
   },

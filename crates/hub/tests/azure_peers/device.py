@@ -4,7 +4,9 @@ import json
 import sys
 import threading
 
+from azure.core.exceptions import HttpResponseError
 from azure.iot.device import X509, IoTHubDeviceClient, IoTHubModuleClient, Message, MethodResponse
+from azure.storage.blob import BlobClient
 
 lock = threading.Lock()
 client = None
@@ -66,7 +68,32 @@ def send(what):
     client.send_message(message)
 
 
+def blob_of(info):
+    target = "https://{hostName}/{containerName}/{blobName}{sasToken}".format(**info)
+    # So that a small file goes in blocks, too.
+    return BlobClient.from_blob_url(target, max_single_put_size=65536, max_block_size=65536)
+
+
+def upload(what):
+    info = client.get_storage_info_for_blob(what["name"])
+    put = blob_of(info).upload_blob(b"o" * what["bytes"])
+    assert put["etag"]
+    client.notify_blob_upload_status(info["correlationId"], True, 201, "created")
+
+
+def fail(what):
+    """Says that an upload failed, and gives what the storage says to who tries it after that."""
+    info = client.get_storage_info_for_blob(what["name"])
+    client.notify_blob_upload_status(info["correlationId"], False, 500, "no disk")
+    try:
+        blob_of(info).upload_blob(b"late")
+    except HttpResponseError as error:
+        return error.status_code
+
+
 ORDERS = {
+    "upload": upload,
+    "fail": fail,
     "connect": connect,
     "send": send,
     "twin": lambda _: client.get_twin(),

@@ -6,6 +6,8 @@
 
 #![cfg(test)]
 
+#[path = "../running/azure.rs"]
+mod azure;
 mod back_end;
 #[path = "../running/hub.rs"]
 mod running;
@@ -13,31 +15,23 @@ mod running;
 mod site;
 #[path = "../running/told.rs"]
 mod told;
+mod uploads;
 
 use std::time::{Duration, SystemTime};
 
 use outgate_azure::sas;
 use outgate_core::identity::Actor;
 use outgate_standin::{Authority, Validity};
-use outgate_testbed::{on_own_machine, packages, python_program};
 use serde_json::{Value, json};
-use tokio::process::Command;
 
+use crate::azure::{HUB, node, python};
 use crate::running::Running;
 use crate::told::Client;
 
-/// What the hub is called, and what it is called by devices that were at Azure.
-const HUB: &str = "hub.example";
+/// What the hub is called by devices that were at Azure.
 const AZURES: &str = "vendor.azure-devices.net";
 
 const CONFIGURATION: &str = "
-    [[listen]]
-    address = '127.0.0.1:443'
-    [[listen]]
-    address = '127.0.0.1:8883'
-    carries = 'mqtt'
-    [tls]
-    names = ['hub.example']
     [azure]
     hub-names = ['vendor.azure-devices.net']
 ";
@@ -66,37 +60,24 @@ enum How {
 
 /// Runs `test` with a hub on a machine of its own.
 fn with_hub<F: Future<Output = ()>>(test: impl FnOnce(Running) -> F) {
-    on_own_machine(|machine| {
-        let name = format!("echo 127.0.0.1 {HUB} >> /etc/hosts");
-        machine.shell(&name).unwrap();
-        let runtime = tokio::runtime::Builder::new_multi_thread();
-        let runtime = { runtime }.worker_threads(2).enable_all().build().unwrap();
-        runtime.block_on(async {
-            let running = Running::on(tempfile::tempdir().unwrap(), CONFIGURATION).await;
-            running.furnish().await;
-            test(running).await;
-        });
-    })
-    .unwrap();
+    azure::with_hub(CONFIGURATION, test);
 }
 
 impl Sdk {
-    fn start(self) -> Client {
-        let mut command = match self {
-            Self::Python => {
-                let mut command = Command::new(python_program("azure", "python").unwrap());
-                command.args(["-u", "-c", include_str!("device.py")]);
-                command
-            }
-            Self::Node => {
-                let mut command = Command::new("node");
-                command.args(["-e", include_str!("device.js")]);
-                command.arg(packages().unwrap().join("node/node_modules"));
-                command
-            }
-        };
-        // Libraries that other peers bring along are not those that Python was built with.
-        Client::start(command.env_remove("LD_LIBRARY_PATH"))
+    /// One that trusts the hub as it is told by its own interface alone.
+    fn start(self, hub: &Running) -> Client {
+        Client::start(
+            self.command(hub)
+                .env_remove("NODE_EXTRA_CA_CERTS")
+                .env_remove("REQUESTS_CA_BUNDLE"),
+        )
+    }
+
+    fn command(self, hub: &Running) -> tokio::process::Command {
+        match self {
+            Self::Python => python(hub, include_str!("device.py")),
+            Self::Node => node(hub, include_str!("device.js")),
+        }
     }
 }
 
@@ -219,7 +200,7 @@ async fn rounds(hub: Running, sdk: Sdk) {
             println!("{sdk:?} {how:?}, WebSockets: {websockets}");
             let mut order = credentials(&hub, &device, how).await;
             order["websockets"] = json!(websockets);
-            let mut client = sdk.start();
+            let mut client = sdk.start(&hub);
             assert_eq!(client.does(json!(["connect", order])).await, "connected");
             if how == How::Module {
                 let module = format!("{device}~scanner");
@@ -250,13 +231,13 @@ fn a_revoked_device_is_cut_off_and_stays_out() {
             let device = format!("{sdk:?}").to_lowercase();
             let mut order = credentials(&hub, &device, How::Key).await;
             order["websockets"] = json!(websockets);
-            let mut client = sdk.start();
+            let mut client = sdk.start(&hub);
             assert_eq!(client.does(json!(["connect", order])).await, "connected");
             let (actor, id) = (Actor::hub(), device.parse().unwrap());
             let revoked = hub.core().identity.revoke_device(&actor, &id);
             assert_eq!(revoked.await.unwrap().connections.ended, 1);
             client.says_until("connected", |is| is == false).await;
-            let mut again = sdk.start();
+            let mut again = sdk.start(&hub);
             let refused = again.does(json!(["connect", order])).await;
             assert_eq!(refused["error"], unauthorized(sdk), "{refused}");
         }
@@ -277,7 +258,7 @@ fn who_shows_a_token_of_another_key_is_told_so() {
                 "HostName={HUB};DeviceId={device};SharedAccessKey={key}"
             ));
             order["websockets"] = json!(false);
-            let mut client = sdk.start();
+            let mut client = sdk.start(&hub);
             let refused = client.does(json!(["connect", order])).await;
             assert_eq!(refused["error"], unauthorized(sdk), "{refused}");
         }
@@ -303,7 +284,7 @@ fn a_connection_ends_with_its_token() {
                 "authority": hub.file("tls/ca.pem"),
                 "quiet": true,
             });
-            let mut client = sdk.start();
+            let mut client = sdk.start(&hub);
             assert_eq!(client.does(json!(["connect", order])).await, "connected");
             client.says_until("connected", |is| is == false).await;
         }

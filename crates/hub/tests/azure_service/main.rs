@@ -7,6 +7,8 @@
 
 #![cfg(test)]
 
+#[path = "../running/azure.rs"]
+mod azure;
 #[path = "../running/hub.rs"]
 mod running;
 #[path = "../running/site.rs"]
@@ -19,23 +21,16 @@ use outgate_core::events::EventFilter;
 use outgate_core::identity::{Actor, DeviceState, Given, NewFleetKey, Scope};
 use outgate_core::secret::Secret;
 use outgate_standin::{Authority, Validity};
-use outgate_testbed::{on_own_machine, packages, python_program, run};
+use outgate_testbed::run;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
+use crate::azure::{HUB, node, python};
 use crate::running::Running;
 
-const HUB: &str = "hub.example";
 const SCOPE: &str = "0ne00ABCDEF";
 
 const CONFIGURATION: &str = "
-    [[listen]]
-    address = '127.0.0.1:443'
-    [[listen]]
-    address = '127.0.0.1:8883'
-    carries = 'mqtt'
-    [tls]
-    names = ['hub.example']
     [azure]
     hub-names = ['hub.example']
     site = 's'
@@ -53,44 +48,13 @@ const GROUP: &[u8] = b"the key of an enrolment group that was at Azure before";
 
 /// Runs `test` with a hub on a machine of its own.
 fn with_hub<F: Future<Output = ()>>(test: impl FnOnce(Running) -> F) {
-    on_own_machine(|machine| {
-        let name = format!("echo 127.0.0.1 {HUB} >> /etc/hosts");
-        machine.shell(&name).unwrap();
-        let runtime = tokio::runtime::Builder::new_multi_thread();
-        let runtime = { runtime }.worker_threads(2).enable_all().build().unwrap();
-        runtime.block_on(async {
-            let running = Running::on(tempfile::tempdir().unwrap(), CONFIGURATION).await;
-            running.furnish().await;
-            test(running).await;
-        });
-    })
-    .unwrap();
+    azure::with_hub(CONFIGURATION, test);
 }
 
 /// What a program says last, when it is given these orders.
-async fn said(hub: &Running, command: &mut Command, orders: &Value) -> String {
-    let authority = hub.folder.path().join("tls/ca.pem");
-    command
-        .arg(orders.to_string())
-        // Libraries that other peers bring along are not those that Python was built with.
-        .env_remove("LD_LIBRARY_PATH")
-        .env("REQUESTS_CA_BUNDLE", &authority)
-        .env("NODE_EXTRA_CA_CERTS", &authority);
-    let (_, said) = run(command).await.unwrap();
+async fn said(command: &mut Command, orders: &Value) -> String {
+    let (_, said) = run(command.arg(orders.to_string())).await.unwrap();
     said
-}
-
-fn python(script: &str) -> Command {
-    let mut command = Command::new(python_program("azure", "python").unwrap());
-    command.args(["-u", "-c", script]);
-    command
-}
-
-fn node(script: &str) -> Command {
-    let mut command = Command::new("node");
-    command.args(["-e", script]);
-    command.arg(packages().unwrap().join("node/node_modules"));
-    command
 }
 
 #[test]
@@ -110,8 +74,8 @@ fn a_back_end_of_pypi_s_azure_iot_hub_keeps_the_registry_and_a_device_talks_over
                 }
             };
         }
-        let mut back_end = python(include_str!("registry.py"));
-        let said = said(&hub, &mut back_end, &orders).await;
+        let mut back_end = python(&hub, include_str!("registry.py"));
+        let said = said(&mut back_end, &orders).await;
         assert!(said.lines().any(|line| line == "done"), "{said}");
         let doors: Vec<_> = events(&hub, "till-1")
             .await
@@ -137,13 +101,13 @@ fn devices_of_a_group_and_devices_by_themselves_are_told_their_hub() {
             orders["payload"] = json!({"shop": 7});
             let program = || {
                 if is_python {
-                    python(include_str!("provision.py"))
+                    python(&hub, include_str!("provision.py"))
                 } else {
-                    node(include_str!("provision.js"))
+                    node(&hub, include_str!("provision.js"))
                 }
             };
             for time in ["first", "second"] {
-                let told = register(&hub, &mut program(), &orders).await;
+                let told = register(&mut program(), &orders).await;
                 let expected = json!({"status": "assigned", "hub": HUB, "device": name});
                 assert_eq!(told, expected, "{name}, the {time} time");
             }
@@ -155,10 +119,10 @@ fn devices_of_a_group_and_devices_by_themselves_are_told_their_hub() {
         }
         let mut own = symmetric(&hub, "till-1");
         own["connect"] = json!(true);
-        let told = register(&hub, &mut python(include_str!("provision.py")), &own).await;
+        let told = register(&mut python(&hub, include_str!("provision.py")), &own).await;
         assert_eq!(told["connected"], true);
         let moved = symmetric(&hub, "moved-1");
-        let told = register(&hub, &mut python(include_str!("provision.py")), &moved).await;
+        let told = register(&mut python(&hub, include_str!("provision.py")), &moved).await;
         assert_eq!(told["hub"], "other.example");
     });
 }
@@ -185,13 +149,13 @@ fn a_device_with_a_certificate_is_told_its_hub_and_connects_to_it() {
             "certificate": folder.join("own.pem"), "key_file": folder.join("own.key"),
             "connect": true,
         });
-        let told = register(&hub, &mut python(include_str!("provision.py")), &orders).await;
+        let told = register(&mut python(&hub, include_str!("provision.py")), &orders).await;
         assert_eq!(told["status"], "assigned");
         assert_eq!(told["connected"], true);
         assert_eq!(events(&hub, "till-1").await[0].payload, "here");
         let mut other = orders.clone();
         other["registration"] = json!("till-2");
-        let told = register(&hub, &mut python(include_str!("provision.py")), &other).await;
+        let told = register(&mut python(&hub, include_str!("provision.py")), &other).await;
         assert_eq!(told["error"], "CredentialError");
     });
 }
@@ -205,12 +169,12 @@ fn who_is_of_no_group_or_revoked_is_told_nothing() {
         let mut elsewhere = symmetric(&hub, "till-1");
         elsewhere["scope"] = json!("0ne00OTHER");
         let right = symmetric(&hub, "till-1");
-        let program = || python(include_str!("provision.py"));
+        let program = || python(&hub, include_str!("provision.py"));
         for orders in [&wrong, &elsewhere] {
-            let told = register(&hub, &mut program(), orders).await;
+            let told = register(&mut program(), orders).await;
             assert_eq!(told["error"], "CredentialError", "{orders}");
         }
-        let told = register(&hub, &mut program(), &right).await;
+        let told = register(&mut program(), &right).await;
         assert_eq!(told["status"], "assigned");
         let (actor, id) = (Actor::hub(), "till-1".parse().unwrap());
         hub.core()
@@ -218,7 +182,7 @@ fn who_is_of_no_group_or_revoked_is_told_nothing() {
             .revoke_device(&actor, &id)
             .await
             .unwrap();
-        let told = register(&hub, &mut program(), &right).await;
+        let told = register(&mut program(), &right).await;
         assert_eq!(told["error"], "CredentialError");
         let device = hub.core().identity.device(&actor, &id).await.unwrap();
         assert_eq!(device.state, DeviceState::Revoked);
@@ -249,8 +213,8 @@ fn symmetric(hub: &Running, name: &str) -> Value {
 }
 
 /// What a device is told.
-async fn register(hub: &Running, program: &mut Command, orders: &Value) -> Value {
-    let said = said(hub, program, orders).await;
+async fn register(program: &mut Command, orders: &Value) -> Value {
+    let said = said(program, orders).await;
     // The library's threads may have something to say after the script.
     let told = said.lines().rev().find(|line| line.starts_with('{'));
     serde_json::from_str(told.unwrap_or(&said)).unwrap()

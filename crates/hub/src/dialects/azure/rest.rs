@@ -1,7 +1,10 @@
-//! What devices of IoT Hub ask over HTTPS: saying messages, and taking those that wait for them.
+//! What devices of IoT Hub ask over HTTPS: saying messages, taking those that wait for them, and
+//! putting files.
 //!
 //! A device shows a token that one of its keys has signed, or its certificate. It keeps no
 //! connection: a message that it has taken is told again until it has settled it.
+
+mod files;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,11 +49,14 @@ const MAX_BATCH: usize = 500;
 const MAX_BATCH_BYTES: usize = 2 * MAX_EVENT;
 
 /// Where it is served.
-const ROUTES: [&str; 4] = [
+const ROUTES: [&str; 7] = [
     "/devices/{id}/messages/events",
     "/devices/{id}/messages/{devicebound}",
     "/devices/{id}/messages/{devicebound}/{tag}",
     "/devices/{id}/messages/{devicebound}/{tag}/{settled}",
+    "/devices/{id}/files",
+    "/devices/{id}/files/notifications",
+    "/devices/{id}/files/notifications/{upload}",
 ];
 
 /// What requests share.
@@ -107,7 +113,7 @@ async fn answer(Shared(rest): Shared<Arc<Rest>>, cut: Cut, request: Request) -> 
 async fn operate(rest: &Rest, parts: &Parts, body: Body, cut: Cut) -> Result<Response, Failure> {
     let path = steps(parts.uri.path());
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    let ["devices", device, "messages", operation @ ..] = path.as_slice() else {
+    let ["devices", device, operation @ ..] = path.as_slice() else {
         return Err(unknown(parts));
     };
     let asker = sign_in(rest, parts, device).await?;
@@ -117,15 +123,12 @@ async fn operate(rest: &Rest, parts: &Parts, body: Body, cut: Cut) -> Result<Res
 async fn dispatch(asker: &Asker<'_>, operation: &[&str], body: Body) -> Result<Response, Failure> {
     let is_devicebound = |step: &str| step.eq_ignore_ascii_case("devicebound");
     match (operation, &asker.parts.method) {
-        (["events"], &Method::POST) => say(asker, body).await,
-        ([bound], &Method::GET) if is_devicebound(bound) => take(asker).await,
-        ([bound, tag], &Method::DELETE) if is_devicebound(bound) => {
-            let rejected = field(asker.parts.uri.query(), "reject").is_some()
-                || asker
-                    .parts
-                    .uri
-                    .query()
-                    .is_some_and(|query| query.split('&').any(|pair| pair == "reject"));
+        (["messages", "events"], &Method::POST) => say(asker, body).await,
+        (["messages", bound], &Method::GET) if is_devicebound(bound) => take(asker).await,
+        (["messages", bound, tag], &Method::DELETE) if is_devicebound(bound) => {
+            let query = asker.parts.uri.query();
+            let rejected = field(query, "reject").is_some()
+                || query.is_some_and(|query| query.split('&').any(|pair| pair == "reject"));
             let how = if rejected {
                 Settlement::Rejected
             } else {
@@ -133,8 +136,13 @@ async fn dispatch(asker: &Asker<'_>, operation: &[&str], body: Body) -> Result<R
             };
             settle(asker, tag, how).await
         }
-        ([bound, tag, "abandon"], &Method::POST) if is_devicebound(bound) => {
+        (["messages", bound, tag, "abandon"], &Method::POST) if is_devicebound(bound) => {
             settle(asker, tag, Settlement::Abandoned).await
+        }
+        (["files"], &Method::POST) => files::begin(asker, body).await,
+        (["files", "notifications"], &Method::POST) => files::conclude(asker, None, body).await,
+        (["files", "notifications", upload], &Method::POST) => {
+            files::conclude(asker, Some(upload), body).await
         }
         _ => Err(unknown(asker.parts)),
     }
