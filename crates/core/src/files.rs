@@ -1,6 +1,6 @@
 //! Files: a drop folder a device on the hub, and keys for single files of it.
 //!
-//! A *grant* is the right to read or to write one file until a moment at most [`MAX_LASTS`] away.
+//! A *grant* is the right to read, to write or to remove one file until a moment at most [`MAX_LASTS`] away.
 //! Whoever shows that they know its key acts as the file's device ([`Files::admit`]): revoking the
 //! grant, the device or its site ends it at once. The key is derived from the grant's name by the
 //! hub's vault, so nothing secret is kept. How it is shown (a signed address) is for a dialect.
@@ -30,6 +30,7 @@ mod grants;
 mod kept;
 mod name;
 mod own;
+mod removing;
 mod table;
 mod tidying;
 
@@ -52,9 +53,11 @@ pub enum Verb {
     Read,
     /// Make it, or put something else in its place; not read it.
     Write,
+    /// Remove it; neither read it nor make it.
+    Delete,
 }
 
-words!(Verb { Read => "read", Write => "write" });
+words!(Verb { Read => "read", Write => "write", Delete => "delete" });
 
 /// The right to do one thing to one file for a while, as may be told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -187,6 +190,7 @@ impl Files {
                 let act = match verb {
                     Verb::Read => "file.read",
                     Verb::Write => "file.write",
+                    Verb::Delete => "file.remove",
                 };
                 let detail = json!({"name": at.name});
                 grants::act_on(connection, &who, &at.device, (now, act), &detail)

@@ -98,6 +98,19 @@ impl Conditions {
         self.judge(current)
     }
 
+    /// Whether a blob that is as it is, or is not there, may be removed. That there is none is for
+    /// the caller to say, where nothing else speaks against it.
+    #[must_use]
+    pub fn on_deleting(&self, current: Option<Current<'_>>) -> Verdict {
+        match (self.judge(current), &self.if_match, current) {
+            // As azurite has it: what is not there has no tag, but may be any.
+            (Verdict::Failed, Some(Tags::Any), None) => Verdict::Go,
+            // Nothing is to be made, so it is in nobody's way.
+            (Verdict::Exists, _, _) => Verdict::Failed,
+            (verdict @ (Verdict::Go | Verdict::NotModified | Verdict::Failed), _, _) => verdict,
+        }
+    }
+
     fn judge(&self, current: Option<Current<'_>>) -> Verdict {
         // RFC 9110, section 13.2.2: tags before dates.
         if let Some(tags) = &self.if_match {
@@ -230,6 +243,30 @@ mod tests {
             let conditions = read(&headers);
             assert_eq!(conditions.on_reading(NOW), reading, "{headers:?}");
             assert_eq!(conditions.on_writing(NOW), writing, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_blob_is_removed_where_it_is_the_one_that_is_meant() {
+        for (headers, there, none) in [
+            (vec![], Verdict::Go, Verdict::Go),
+            (vec![("if-match", "*")], Verdict::Go, Verdict::Go),
+            (vec![("if-match", "\"0x5\"")], Verdict::Go, Verdict::Failed),
+            (
+                vec![("if-match", "\"0x6\"")],
+                Verdict::Failed,
+                Verdict::Failed,
+            ),
+            (vec![("if-none-match", "*")], Verdict::Failed, Verdict::Go),
+            (
+                vec![("if-none-match", "\"0x5\"")],
+                Verdict::Failed,
+                Verdict::Go,
+            ),
+        ] {
+            let conditions = read(&headers);
+            assert_eq!(conditions.on_deleting(NOW), there, "{headers:?}");
+            assert_eq!(conditions.on_deleting(None), none, "{headers:?}");
         }
     }
 

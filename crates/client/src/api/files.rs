@@ -43,7 +43,7 @@ pub struct Grant {
     pub device: String,
     /// Which file.
     pub name: String,
-    /// `read` or `write`.
+    /// `read`, `write` or `delete`.
     pub verb: String,
     /// Who gave it.
     pub by: String,
@@ -75,7 +75,7 @@ pub struct GrantIssued {
 pub struct NewFileGrant<'a> {
     /// For which file.
     pub name: &'a str,
-    /// `read` or `write`.
+    /// `read`, `write` or `delete`.
     pub verb: &'static str,
     /// For how many seconds; as long as may be when absent.
     pub lasts: Option<u64>,

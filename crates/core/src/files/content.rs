@@ -6,11 +6,9 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use rusqlite::Connection;
-use serde_json::json;
 
 use super::block::{Block, BlockId, Which};
-use super::grants::act_on;
-use super::{Access, FileLimits, FileName, Files, Place, Verb, kept};
+use super::{Access, FileLimits, Files, Place, Verb, kept};
 use crate::clock::Timestamp;
 use crate::contents::{Coming, Hashes, Piece, PieceKey, Reading, Whole};
 use crate::id::{DeviceId, random};
@@ -355,39 +353,6 @@ impl Files {
             })
             .await
     }
-
-    /// Removes a file and what is staged for it. Who is reading it gets all of it.
-    ///
-    /// # Errors
-    /// [`Refusal::Forbidden`] for viewers; [`Refusal::NotFound`]; as the store.
-    pub async fn remove(
-        &self,
-        actor: &Actor,
-        device: &DeviceId,
-        name: &FileName,
-    ) -> Result<(), Refusal> {
-        let (files, actor, now) = (self.clone(), actor.clone(), self.clock.now());
-        let (device, name) = (device.clone(), name.clone());
-        on_its_own(async move {
-            let write = files.store.write(move |connection| {
-                let place = Place { device, name };
-                let detail = json!({"name": place.name});
-                act_on(
-                    connection,
-                    &actor,
-                    &place.device,
-                    (now, "file.remove"),
-                    &detail,
-                )?;
-                found(connection, &place)?;
-                kept::remove(connection, &place)
-            });
-            let gone = write.await?;
-            files.contents.remove(gone).await;
-            Ok(())
-        })
-        .await
-    }
 }
 
 impl Sending {
@@ -498,13 +463,13 @@ fn resolve(
     Ok(blocks)
 }
 
-fn found(connection: &Connection, place: &Place) -> Result<File, Refusal> {
+pub(super) fn found(connection: &Connection, place: &Place) -> Result<File, Refusal> {
     let found = kept::find(connection, place)?;
     found.ok_or_else(|| Refusal::not_found("file", &place.name))
 }
 
 /// Does something on a task of its own: who hangs up in the middle leaves nothing half done.
-async fn on_its_own<T: Send + 'static>(
+pub(super) async fn on_its_own<T: Send + 'static>(
     work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
 ) -> Result<T, Refusal> {
     let stopped = Err(Refusal::Internal("work on a file stopped"));

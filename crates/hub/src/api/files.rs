@@ -89,7 +89,7 @@ struct NewFileGrant {
     #[schema(example = 86400)]
     lasts: Option<u64>,
     /// Whether the device is told, by the command `file.download` or `file.upload`. Then the
-    /// address is told to nobody else.
+    /// address is told to nobody else. Not for `delete`.
     #[serde(default)]
     deliver: bool,
 }
@@ -248,10 +248,15 @@ async fn grant_file(
         device: device.clone(),
         name: new.name,
     };
-    let file = match (verb, new.deliver) {
+    let (tells, file) = match (verb, new.deliver) {
         // What is not there cannot be fetched; so who tells the device is told.
-        (Verb::Read, true) => Some(core.files.look(&actor, &place).await?),
-        (Verb::Read | Verb::Write, _) => None,
+        (Verb::Read, true) => (Some(DOWNLOAD), Some(core.files.look(&actor, &place).await?)),
+        (Verb::Write, true) => (Some(UPLOAD), None),
+        (Verb::Delete, true) => {
+            let why = "`false` for `delete`: devices are told to fetch and to send only";
+            return Err(Refusal::invalid("deliver", why).into());
+        }
+        (Verb::Read | Verb::Write | Verb::Delete, false) => (None, None),
     };
     let grant = NewGrant { place, verb, lasts };
     let issued = core.files.grant(&actor, grant).await?;
@@ -260,9 +265,9 @@ async fn grant_file(
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = uri.authority().map(http::uri::Authority::as_str).or(host);
     let url = format!("{scheme}://{}{path}", host.unwrap_or_default());
-    let mut command = None;
+    let mut commanded = None;
     let mut told = Some(url.clone());
-    if new.deliver {
+    if let Some(name) = tells {
         let mut body = json!({
             "grant": issued.grant.id,
             "name": issued.grant.name,
@@ -275,8 +280,9 @@ async fn grant_file(
             members.insert("sha256".into(), file.digest.to_string().into());
             members.insert("content_type".into(), file.content_type.clone().into());
         }
-        let sent = deliver(&api, &actor, &issued, (body.to_string().into(), lasts)).await?;
-        command = Some(sent.id.into());
+        let command = told_by(name, body.to_string().into(), lasts);
+        let sent = deliver(&api, &actor, &issued, command).await?;
+        commanded = Some(sent.id.into());
         told = None;
     }
     Ok(Created {
@@ -285,9 +291,20 @@ async fn grant_file(
         body: view::GrantIssued {
             grant: issued.grant.into(),
             url: told,
-            command,
+            command: commanded,
         },
     })
+}
+
+/// What tells a device of a grant.
+fn told_by(name: &str, payload: Bytes, lasts: Duration) -> NewCommand {
+    NewCommand {
+        name: name.to_owned(),
+        content_type: "application/json".to_owned(),
+        properties: [].into(),
+        payload,
+        lasts,
+    }
 }
 
 /// Tells the device of a grant. One that it cannot be told of is taken back.
@@ -295,20 +312,9 @@ async fn deliver(
     api: &Api,
     actor: &Actor,
     issued: &Issued,
-    (payload, lasts): (Bytes, Duration),
+    command: NewCommand,
 ) -> Result<Command, Problem> {
     let (core, device) = (&api.state.core, &issued.grant.device);
-    let command = NewCommand {
-        name: match issued.grant.verb {
-            Verb::Read => DOWNLOAD,
-            Verb::Write => UPLOAD,
-        }
-        .to_owned(),
-        content_type: "application/json".to_owned(),
-        properties: [].into(),
-        payload,
-        lasts,
-    };
     match core.commands.send_sealed(actor, device, command).await {
         Ok(command) => Ok(command),
         Err(refusal) => {

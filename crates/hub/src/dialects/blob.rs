@@ -8,6 +8,7 @@
 mod admission;
 mod answer;
 mod reading;
+mod removing;
 mod writing;
 
 use std::net::SocketAddr;
@@ -114,6 +115,7 @@ pub(super) fn signed(issued: &Issued) -> Signed {
         permissions: match grant.verb {
             Verb::Read => "r",
             Verb::Write => "cw",
+            Verb::Delete => "d",
         },
         policy: grant.id.as_str(),
     };
@@ -213,7 +215,7 @@ impl Asked {
             Operation::GetBlockList(which) => reading::block_list(self, which).await,
             Operation::GetBlob => reading::blob(self).await,
             Operation::GetProperties => reading::properties(self).await,
-            Operation::Delete => Err(Problem::AuthorizationPermissionMismatch.into()),
+            Operation::Delete => removing::delete(self).await,
         }
     }
 

@@ -8,6 +8,7 @@ mod running;
 #[path = "../running/site.rs"]
 mod site;
 
+mod removing;
 mod revoking;
 
 use std::time::Duration;

@@ -125,7 +125,11 @@ async fn results(mut library: Child) -> Value {
 async fn against(running: &Running) -> Value {
     let mut addresses = BTreeMap::new();
     for name in FILES {
-        for (verb, what) in [(Verb::Read, "read"), (Verb::Write, "write")] {
+        for (verb, what) in [
+            (Verb::Read, "read"),
+            (Verb::Write, "write"),
+            (Verb::Delete, "delete"),
+        ] {
             let issued = grant(running, name, verb).await;
             addresses.insert(format!("{name}-{what}"), url(running, &address(&issued)));
         }

@@ -49,9 +49,11 @@ def azurite():
         return f"{base}/files/{blob}?{sas}"
 
     read, write = BlobSasPermissions(read=True), BlobSasPermissions(create=True, write=True)
+    delete = BlobSasPermissions(delete=True)
     for blob in ["small", "empty", "large", "hashed", "missing"]:
         ADDRESSES[blob + "-read"] = address("t7/" + blob, read)
         ADDRESSES[blob + "-write"] = address("t7/" + blob, write)
+        ADDRESSES[blob + "-delete"] = address("t7/" + blob, delete)
     ADDRESSES["expired"] = address("t7/small", read, end="2021-01-01T00:00:00Z")
     ADDRESSES["tampered"] = ADDRESSES["small-read"].replace("sp=r", "sp=rw")
     ADDRESSES["other-file"] = ADDRESSES["small-read"].replace("/small?", "/empty?")
@@ -67,6 +69,10 @@ def upload(name, data, **options):
 
 def download(name, **options):
     return lambda: client(name).download_blob(**options).readall().decode()
+
+
+def delete(name, **options):
+    return lambda: client(name).delete_blob(**options)
 
 
 def properties(name):
@@ -152,12 +158,24 @@ def steps():
     step("other file", download("other-file"))
     step("read by write", download("small-write"))
     step("write by read", upload("small-read", b"other", overwrite=True))
-    step("deleted", lambda: client("small-read").delete_blob())
+    step("delete by read", delete("small-read"))
+    step("delete by write", delete("small-write"))
+    step("read by delete", download("small-delete"))
     step("overwritten", upload("small-write", b"hello again", overwrite=True, validate_content=True))
     step("get again", download("small-read", validate_content=True))
     step("no such block", lambda: client("small-write").commit_block_list([BlobBlock("AAAA")]))
     step("blocks", blocks)
     step("large", large)
+    step("delete missing", delete("missing-delete"))
+    step("delete another", delete("small-delete", etag='"0x5"', match_condition=MatchConditions.IfNotModified))
+    step("delete no other", delete("missing-delete", etag='"0x5"', match_condition=MatchConditions.IfNotModified))
+    step("delete if present", delete("missing-delete", match_condition=MatchConditions.IfPresent))
+    step("still there", download("small-read"))
+    step("delete", delete("small-delete"))
+    step("gone", download("small-read"))
+    step("delete again", delete("small-delete"))
+    step("delete with snapshots", delete("hashed-delete", delete_snapshots="include"))
+    step("hashed is gone", properties("hashed-read"))
 
 
 def wait(said):

@@ -147,6 +147,8 @@ enum Verb {
     Read,
     /// Make it, or put something else in its place
     Write,
+    /// Remove it
+    Delete,
 }
 
 impl FileArgs {
@@ -262,6 +264,7 @@ impl Verb {
         match self {
             Self::Read => "read",
             Self::Write => "write",
+            Self::Delete => "delete",
         }
     }
 }

@@ -435,3 +435,57 @@ async fn a_block_that_is_named_twice_counts_twice() {
         .await;
     assert!(matches!(refused, Err(Refusal::TooLarge { .. })));
 }
+
+#[tokio::test]
+async fn a_file_is_removed_by_who_may_remove_it_and_who_reads_it_gets_all_of_it() {
+    let bench = bench().await;
+    let (_, writer) = bench.access(place("t7", "a"), Verb::Write).await;
+    let (_, reader) = bench.access(place("t7", "a"), Verb::Read).await;
+    let (issued, remover) = bench.access(place("t7", "a"), Verb::Delete).await;
+    let files = &bench.core.files;
+    let file = bench.put(&writer.access, &vec![7; MANY]).await.unwrap();
+    bench.stage(&writer.access, "b", b"block").await.unwrap();
+    let whatever = || -> Condition { Box::new(|_| Ok(())) };
+    for access in [&writer.access, &reader.access] {
+        let refused = files.delete(access, whatever()).await;
+        assert!(
+            matches!(refused, Err(Refusal::Forbidden { .. })),
+            "{refused:?}"
+        );
+    }
+    let refused = bench.read(&remover.access).await;
+    assert!(matches!(refused, Err(Refusal::Forbidden { .. })));
+    let refused = bench.put(&remover.access, b"other").await;
+    assert!(matches!(refused, Err(Refusal::Forbidden { .. })));
+    let other = files.delete(
+        &remover.access,
+        Box::new(|there| match there {
+            Some(_) => Err(Refusal::Conflict { what: "the file" }),
+            None => Ok(()),
+        }),
+    );
+    assert!(matches!(other.await, Err(Refusal::Conflict { .. })));
+    let mut sending = files
+        .read(&reader.access, &file, 0..file.size)
+        .await
+        .unwrap();
+    let mut read = sending.next().await.unwrap().unwrap().len();
+    files.delete(&remover.access, whatever()).await.unwrap();
+    let gone = bench.read(&reader.access).await;
+    assert!(matches!(gone, Err(Refusal::NotFound { .. })));
+    assert!(files.staged(&writer.access).await.unwrap().is_empty());
+    while let Some(bytes) = sending.next().await.unwrap() {
+        read += bytes.len();
+    }
+    assert_eq!(read, MANY);
+    drop(sending);
+    bench.pieces_are(0).await;
+    let again = files.delete(&remover.access, whatever()).await;
+    assert!(matches!(again, Err(Refusal::NotFound { .. })));
+    let (device, id) = (&issued.grant.device, &issued.grant.id);
+    bench.put(&writer.access, b"other").await.unwrap();
+    files.revoke_grant(&Actor::hub(), device, id).await.unwrap();
+    let revoked = files.delete(&remover.access, whatever()).await;
+    assert!(matches!(revoked, Err(Refusal::Revoked)));
+    assert_eq!(bench.read(&reader.access).await.unwrap(), b"other");
+}

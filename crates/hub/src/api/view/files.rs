@@ -35,6 +35,8 @@ pub(crate) enum Verb {
     Read,
     /// Make the file, or put something else in its place.
     Write,
+    /// Remove the file.
+    Delete,
 }
 
 /// The right to do one thing to one file for a while.
@@ -116,6 +118,7 @@ impl From<files::Verb> for Verb {
         match verb {
             files::Verb::Read => Self::Read,
             files::Verb::Write => Self::Write,
+            files::Verb::Delete => Self::Delete,
         }
     }
 }
@@ -125,6 +128,7 @@ impl From<Verb> for files::Verb {
         match verb {
             Verb::Read => Self::Read,
             Verb::Write => Self::Write,
+            Verb::Delete => Self::Delete,
         }
     }
 }

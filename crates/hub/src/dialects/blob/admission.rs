@@ -84,7 +84,8 @@ fn shown(sas: &Sas, blob: &str, needs: Permission) -> Result<Shown, Problem> {
         },
         verb: match needs {
             Permission::Read => Verb::Read,
-            Permission::Create | Permission::Write | Permission::Delete => Verb::Write,
+            Permission::Create | Permission::Write => Verb::Write,
+            Permission::Delete => Verb::Delete,
         },
     })
 }
