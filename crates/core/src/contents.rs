@@ -11,7 +11,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures_util::StreamExt as _;
 use object_store::local::LocalFileSystem;
@@ -42,6 +42,9 @@ const LOCAL_PART: usize = 1 << 20;
 /// How many go to a store elsewhere at a time: S3 takes parts of 5 MiB and more, and ten thousand
 /// of them at the most.
 const REMOTE_PART: usize = 8 << 20;
+
+/// With how much room beyond the reserve a disk that was full is told to be so no longer.
+const FULL_NO_LONGER: u64 = 4 << 20;
 
 /// Where the bytes of files are kept.
 #[derive(Clone, Debug, Default)]
@@ -86,6 +89,8 @@ struct Disk {
     folder: PathBuf,
     /// Bytes of it that are left free.
     reserve: u64,
+    /// Whether it had no more room when it was last looked at.
+    is_full: AtomicBool,
 }
 
 /// How a piece that is being read stands.
@@ -109,7 +114,11 @@ impl Contents {
                 let mut make = DirBuilder::new();
                 make.recursive(true).mode(FOLDER_MODE).create(&folder)?;
                 let store = LocalFileSystem::new_with_prefix(&folder)?.with_fsync(true);
-                let disk = Disk { folder, reserve };
+                let disk = Disk {
+                    folder,
+                    reserve,
+                    is_full: AtomicBool::new(false),
+                };
                 (Arc::new(store) as Arc<_>, Some(disk), LOCAL_PART)
             }
             Depot::Elsewhere(store) => (Arc::clone(store), None, REMOTE_PART),
@@ -286,7 +295,7 @@ impl Contents {
     }
 
     /// Whether there is room for so many bytes beyond the reserve.
-    fn check_room(&self, bytes: usize) -> Result<(), Refusal> {
+    fn check_room(&self, bytes: u64) -> Result<(), Refusal> {
         let Some(disk) = &self.0.disk else {
             return Ok(());
         };
@@ -294,13 +303,32 @@ impl Contents {
             // Then the write will find out.
             return Ok(());
         };
-        let free = free.f_bavail.saturating_mul(free.f_frsize);
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        if free >= disk.reserve.saturating_add(bytes) {
-            Ok(())
-        } else {
-            Err(Refusal::Full)
+        disk.judge(free.f_bavail.saturating_mul(free.f_frsize), bytes)
+    }
+}
+
+impl Disk {
+    /// Whether so many bytes go into those that are free, beyond the reserve. Said in the log when
+    /// it becomes full and when it is no longer, and not for each that is refused: those who send
+    /// must not be able to fill the log as well.
+    fn judge(&self, free: u64, bytes: u64) -> Result<(), Refusal> {
+        let room = free.saturating_sub(self.reserve);
+        if bytes > room {
+            if !self.is_full.swap(true, Ordering::Relaxed) {
+                let reserve = self.reserve;
+                tracing::warn!(
+                    free,
+                    reserve,
+                    "the disk is full: files that come are refused"
+                );
+            }
+            return Err(Refusal::Full);
         }
+        // Not for the last bytes of a short one.
+        if room >= FULL_NO_LONGER && self.is_full.swap(false, Ordering::Relaxed) {
+            tracing::info!(free, "the disk has room for files again");
+        }
+        Ok(())
     }
 }
 

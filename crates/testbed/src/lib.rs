@@ -21,5 +21,5 @@ pub use ports::{free, free_for_both};
 pub use program::{
     BETWEEN_LOOKS, Ends, PATIENCE, Program, installed, packages, python, python_program, run, told,
 };
-pub use small_disk::{SmallDisk, on_small_disk};
+pub use small_disk::{SmallDisk, on_disk_of, on_small_disk};
 pub use squid::squid;

@@ -11,27 +11,43 @@ use crate::program::told;
 /// Tells a process of a test that it stands in the namespace, and where the disk is.
 const DISK: &str = "OUTGATE_SMALL_DISK";
 
-/// A disk of 4 MiB that nobody else sees.
+/// How large it is where nothing else is said, in mebibytes.
+const MEBIBYTES: u32 = 4;
+
+/// A disk that nobody else sees.
 #[derive(Debug)]
-pub struct SmallDisk(PathBuf);
+pub struct SmallDisk {
+    path: PathBuf,
+    mebibytes: u32,
+}
 
 /// Runs the test that calls this a second time, in a process of its own and as the only one of
-/// its program, where there is a small disk; there `test` is run on it. To be called first, from
+/// its program, where there is a disk of 4 MiB; there `test` is run on it. To be called first, from
 /// the test's own thread.
 ///
 /// # Errors
 /// The namespace cannot be made, or the test failed in it; then with what it wrote.
 pub fn on_small_disk(test: impl FnOnce(&SmallDisk)) -> io::Result<()> {
+    on_disk_of(MEBIBYTES, test)
+}
+
+/// As [`on_small_disk`], with a disk of so many mebibytes: for what leaves room on it by itself. It
+/// is memory, and takes no more of that than is written.
+///
+/// # Errors
+/// As [`on_small_disk`].
+pub fn on_disk_of(mebibytes: u32, test: impl FnOnce(&SmallDisk)) -> io::Result<()> {
     match std::env::var_os(DISK) {
         Some(disk) => {
-            test(&SmallDisk(disk.into()));
+            let path = disk.into();
+            test(&SmallDisk { path, mebibytes });
             Ok(())
         }
-        None => run_in_a_namespace(),
+        None => run_in_a_namespace(mebibytes),
     }
 }
 
-fn run_in_a_namespace() -> io::Result<()> {
+fn run_in_a_namespace(mebibytes: u32) -> io::Result<()> {
     let thread = std::thread::current();
     let test = thread
         .name()
@@ -41,10 +57,11 @@ fn run_in_a_namespace() -> io::Result<()> {
     if !is_root()? {
         inside.args(["--user", "--map-root-user"]);
     }
-    let script = r#"mount -t tmpfs -o size=4m,mode=700 tmpfs "$0" && exec "$@""#;
+    let options = format!("size={mebibytes}m,mode=700");
+    let script = format!(r#"mount -t tmpfs -o {options} tmpfs "$0" && exec "$@""#);
     succeed(
         inside
-            .args(["--mount", "sh", "-c", script])
+            .args(["--mount", "sh", "-c", &script])
             .arg(disk.path())
             .arg(std::env::current_exe()?)
             .args(["--exact", test, "--nocapture"])
@@ -57,7 +74,7 @@ impl SmallDisk {
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// Makes it twice as large.
@@ -65,8 +82,9 @@ impl SmallDisk {
     /// # Errors
     /// `mount` fails; then with what it says.
     pub fn grow(&self) -> io::Result<()> {
-        let options: [OsString; 3] = ["-o".into(), "remount,size=8m".into(), (&self.0).into()];
-        succeed(Command::new("mount").args(options)).map(drop)
+        let options = format!("remount,size={}m", 2 * self.mebibytes);
+        let grow: [OsString; 3] = ["-o".into(), options.into(), (&self.path).into()];
+        succeed(Command::new("mount").args(grow)).map(drop)
     }
 }
 

@@ -83,13 +83,9 @@ impl Coming {
     /// # Errors
     /// [`Refusal::TooLarge`], [`Refusal::Full`]; [`Refusal::Internal`] when the store fails.
     pub async fn take(mut self, bytes: Bytes) -> Result<Self, Refusal> {
-        let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        self.size = self.size.saturating_add(size);
+        self.size = self.size.saturating_add(whole(bytes.len()));
         if self.size > self.most {
-            return Err(Refusal::TooLarge {
-                what: "bytes of a file",
-                limit: self.most,
-            });
+            return Err(self.too_large());
         }
         self.held_size += bytes.len();
         self.held.push(bytes);
@@ -97,6 +93,24 @@ impl Coming {
             self.send_part().await?;
         }
         Ok(self)
+    }
+
+    /// Says how many bytes are to come in all, so that what has no place is refused before it comes.
+    ///
+    /// # Errors
+    /// [`Refusal::TooLarge`], [`Refusal::Full`].
+    pub fn expect(&self, bytes: u64) -> Result<(), Refusal> {
+        if bytes > self.most {
+            return Err(self.too_large());
+        }
+        self.contents.check_room(bytes)
+    }
+
+    fn too_large(&self) -> Refusal {
+        Refusal::TooLarge {
+            what: "bytes of a file",
+            limit: self.most,
+        }
     }
 
     /// How many bytes may come at the most.
@@ -126,7 +140,7 @@ impl Coming {
             self.held_size = rest.len();
             self.held.push(rest);
         }
-        self.contents.check_room(part)?;
+        self.contents.check_room(whole(part))?;
         let sums = self.sums.take().ok_or(STOPPED)?;
         let upload = match &mut self.upload {
             Some(upload) => upload,
@@ -168,7 +182,7 @@ impl Coming {
     }
 
     async fn finish_now(mut self) -> Result<Whole, Refusal> {
-        self.contents.check_room(self.held_size)?;
+        self.contents.check_room(whole(self.held_size))?;
         let rest = mem::take(&mut self.held);
         let sums = self.sums.take().ok_or(STOPPED)?;
         self.await_part().await?;
@@ -299,6 +313,10 @@ impl Sums {
         let md5 = self.md5.map(|md5| md5.finalize().into());
         (Digest::of(self.sha256), md5)
     }
+}
+
+fn whole(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 /// A task that nobody ends has ended.

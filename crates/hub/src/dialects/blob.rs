@@ -20,8 +20,9 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
-use futures_util::StreamExt as _;
+use bytes::Bytes;
 use http::HeaderMap;
+use http_body_util::BodyExt as _;
 use outgate_azure::storage::operation::Operation;
 use outgate_azure::storage::problem::Problem;
 use outgate_azure::storage::sas::{Resource, Sas, Terms, sign};
@@ -48,9 +49,11 @@ const MAX_COMING_EACH: usize = 16;
 const MAX_SENT: usize = 256;
 const MAX_SENT_EACH: usize = 32;
 
-/// The most bytes of a body that are taken from who is refused: two blocks as Azure's clients send
-/// them. And for how long.
+/// The most bytes of a body that are taken from who is not let in: two blocks as Azure's clients
+/// send them; and from who is let in and refused then: as much as those send at once. And for how
+/// long.
 const MAX_PASSED_OVER: usize = 8 << 20;
+const MAX_PASSED_OVER_LET_IN: usize = 64 << 20;
 const PASSED_OVER_WITHIN: Duration = Duration::from_secs(10);
 
 /// What is left as it is in the path of an address.
@@ -151,13 +154,13 @@ impl Blobs {
         cut: Cut,
         request: Request,
     ) -> Result<Response, Refused> {
-        let (parts, body) = request.into_parts();
+        let (parts, mut body) = request.into_parts();
         let query = parts.uri.query().unwrap_or_default();
         let operation = Operation::parse(parts.method.as_str(), query)?;
         let let_in = match admission::admit(&self.core, peer, &parts.uri, &operation).await {
             Ok(let_in) => let_in,
             Err(refused) => {
-                pass_over(body).await;
+                pass_over(&mut body, MAX_PASSED_OVER).await;
                 return Err(refused);
             }
         };
@@ -169,7 +172,14 @@ impl Blobs {
             headers: parts.headers,
         };
         let caller = Caller::from(let_in.admitted.session);
-        guarded(caller, cut, asked.done(operation, body)).await
+        let answer = async move {
+            let done = asked.done(operation, &mut body).await;
+            if done.is_err() {
+                pass_over(&mut body, MAX_PASSED_OVER_LET_IN).await;
+            }
+            done
+        };
+        guarded(caller, cut, answer).await
     }
 
     /// A place for what a device asks for.
@@ -191,13 +201,12 @@ impl Blobs {
 /// Takes what still comes of a request that is refused, and does nothing with it: most clients
 /// send all of a body before they look at the answer, and a connection that is closed on them
 /// takes the answer with it.
-async fn pass_over(body: Body) {
-    let mut parts = body.into_data_stream();
+async fn pass_over(body: &mut Body, most: usize) {
     let passed = async {
         let mut passed = 0;
-        while let Some(Ok(part)) = parts.next().await {
-            passed += part.len();
-            if passed > MAX_PASSED_OVER {
+        while let Some(Ok(frame)) = body.frame().await {
+            passed += frame.data_ref().map_or(0, Bytes::len);
+            if passed > most {
                 return;
             }
         }
@@ -207,7 +216,7 @@ async fn pass_over(body: Body) {
 }
 
 impl Asked {
-    async fn done(self, operation: Operation, body: Body) -> Result<Response, Refused> {
+    async fn done(self, operation: Operation, body: &mut Body) -> Result<Response, Refused> {
         match operation {
             Operation::PutBlob => writing::put_blob(self, body).await,
             Operation::PutBlock(id) => writing::put_block(self, &id, body).await,

@@ -8,6 +8,8 @@ mod running;
 #[path = "../running/site.rs"]
 mod site;
 
+#[cfg(feature = "namespaces")]
+mod full_disk;
 mod removing;
 mod revoking;
 
@@ -18,6 +20,7 @@ use outgate_core::files::{Issued, NewGrant, Place, Verb};
 use outgate_core::identity::Actor;
 use outgate_hub::dialects::blob::address;
 use reqwest::{Method, Response, StatusCode};
+use tempfile::TempDir;
 
 use self::running::Running;
 
@@ -39,9 +42,14 @@ struct Blobs {
 
 impl Blobs {
     async fn start() -> Self {
+        Self::on(tempfile::tempdir().unwrap()).await
+    }
+
+    /// With its data in this folder.
+    async fn on(folder: TempDir) -> Self {
         // Another test of this program may have been faster.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let running = Running::on(tempfile::tempdir().unwrap(), CONFIG).await;
+        let running = Running::on(folder, CONFIG).await;
         running.furnish().await;
         running.device("t7").await;
         let client = reqwest::Client::builder().no_proxy().build().unwrap();

@@ -1,15 +1,16 @@
 //! What is put into a file.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures_util::StreamExt as _;
 use http::StatusCode;
 use http::header::HeaderName;
+use http_body_util::BodyExt as _;
 use outgate_azure::storage::blocks::{self, BlockError, MAX_LIST_BYTES, parse_list};
 use outgate_azure::storage::condition::{Conditions, Current, Verdict};
 use outgate_azure::storage::problem::Problem;
@@ -56,7 +57,7 @@ const LIST_WITHIN: Duration = Duration::from_secs(60);
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
 /// The body is the file.
-pub(super) async fn put_blob(asked: Asked, body: Body) -> Result<Response, Refused> {
+pub(super) async fn put_blob(asked: Asked, body: &mut Body) -> Result<Response, Refused> {
     asked.check_supported()?;
     match asked.header("x-ms-blob-type") {
         None => return Err(Problem::MissingRequiredHeader.into()),
@@ -77,7 +78,7 @@ pub(super) async fn put_blob(asked: Asked, body: Body) -> Result<Response, Refus
 pub(super) async fn put_block(
     asked: Asked,
     id: &blocks::BlockId,
-    body: Body,
+    body: &mut Body,
 ) -> Result<Response, Refused> {
     asked.check_supported()?;
     let id = id.as_str().parse();
@@ -89,12 +90,12 @@ pub(super) async fn put_block(
 }
 
 /// The body says of which blocks the file is made.
-pub(super) async fn put_block_list(asked: Asked, body: Body) -> Result<Response, Refused> {
+pub(super) async fn put_block_list(asked: Asked, body: &mut Body) -> Result<Response, Refused> {
     asked.check_supported()?;
     let mut described = asked.described()?;
     asked.look_ahead().await?;
     described.md5 = asked.md5("x-ms-blob-content-md5")?;
-    let text = whole_within(body, None, MAX_LIST_BYTES, LIST_WITHIN).await;
+    let text = whole_within(mem::take(body), None, MAX_LIST_BYTES, LIST_WITHIN).await;
     let text = text.map_err(|_| Problem::RequestBodyTooLarge)?;
     let text = std::str::from_utf8(&text).map_err(|_| Problem::InvalidXmlDocument)?;
     let list = parse_list(text).map_err(|error| match error {
@@ -130,7 +131,7 @@ impl Asked {
     }
 
     /// All of the body as a piece, if it has the digest that is said of it.
-    async fn whole(&self, body: Body, of_blob: Option<[u8; 16]>) -> Result<Whole, Refused> {
+    async fn whole(&self, body: &mut Body, of_blob: Option<[u8; 16]>) -> Result<Whole, Refused> {
         let size = self.header("content-length").and_then(|it| it.parse().ok());
         let size: u64 = size.ok_or(Problem::MissingContentLengthHeader)?;
         let said = self.md5("content-md5")?;
@@ -139,14 +140,13 @@ impl Asked {
             None => Hashes::Sha256,
         };
         let mut coming = self.files.begin(&self.access, hashes).await?;
-        if size > coming.most() {
-            return Err(Problem::RequestBodyTooLarge.into());
-        }
-        let mut body = body.into_data_stream();
-        while let Some(bytes) = body.next().await {
-            let bytes = bytes.map_err(|_| Problem::IncompleteBody)?;
+        coming.expect(size)?;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| Problem::IncompleteBody)?;
             self.access.check()?;
-            coming = coming.take(bytes).await?;
+            if let Ok(bytes) = frame.into_data() {
+                coming = coming.take(bytes).await?;
+            }
         }
         if coming.size() != size {
             return Err(Problem::IncompleteBody.into());
