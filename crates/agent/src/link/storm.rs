@@ -15,6 +15,10 @@ const AGENTS: usize = 5000;
 /// The shortest time in which handshakes are counted.
 const MOMENT: Duration = Duration::from_millis(100);
 
+/// How long all may take together until they are back. A fleet that comes at once is as even as one
+/// that takes its time, by its own mean.
+const SPREAD: std::ops::Range<Duration> = Duration::from_secs(8)..Duration::from_secs(20);
+
 /// What may happen to an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
@@ -192,7 +196,7 @@ fn five_thousand_agents_whose_hub_dies_for_five_seconds_come_back_evenly() {
             storm.peak as f64 / storm.mean
         );
         assert!((storm.peak as f64) < 3.0 * storm.mean, "{storm:?}");
-        assert!(storm.took < Duration::from_secs(20), "{storm:?}");
+        assert!(SPREAD.contains(&storm.took), "{storm:?}");
     }
 }
 
@@ -208,5 +212,6 @@ fn and_so_they_do_however_long_it_is_away() {
             (storm.peak as f64) < 3.0 * storm.mean,
             "{millis} ms: {storm:?}"
         );
+        assert!(storm.took > SPREAD.start, "{millis} ms: {storm:?}");
     }
 }
