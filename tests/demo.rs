@@ -165,6 +165,120 @@ fn two_sites_with_agents_stand_behind_routers_that_let_nothing_in() {
     );
 }
 
+/// What a terminal of Capitech does at its hub, and what comes of it, wherever it stands.
+const OFFICE: [(&str, &str); 11] = [
+    (
+        "provisioning",
+        "T7 is assigned to a hub; another group's key is refused",
+    ),
+    (
+        "messages",
+        "over WebSocket and TLS; a token of another key is refused",
+    ),
+    (
+        "clocking",
+        "the vendor has the clocking of card 17 at 07:58",
+    ),
+    ("method", "unlock: 200 {\"unlocked\":true}"),
+    (
+        "message",
+        "`The canteen is closed today`, and the vendor knows it has come",
+    ),
+    ("twin", "desired and reported {\"language\":\"nb\"}"),
+    (
+        "file",
+        "491500 bytes, resumed at 245750; the key opens no other file and writes none",
+    ),
+    ("log", "logs/today.txt: the vendor reads its 2 lines"),
+    (
+        "look-up",
+        "card 17 has +2:30; a wrong fleet key and another path lead nowhere",
+    ),
+    (
+        "withdrawal",
+        "4 connections closed: MQTT, WebSocket, download, look-up; all refused, and to register",
+    ),
+    (
+        "restoration",
+        "clocks and looks up again; the old key and the old address stay out",
+    ),
+];
+
+/// Holds each line of what the terminal did, and gives what it stood on.
+fn office(told: &serde_json::Value) -> (String, serde_json::Value) {
+    let [office] = told["sites"].as_array().unwrap().as_slice() else {
+        panic!("{told}");
+    };
+    assert_eq!(office["site"], "office");
+    assert_eq!(office["product"], "capitech");
+    let steps = office["steps"].as_array().unwrap();
+    let done: Vec<_> = steps
+        .iter()
+        .map(|step| (text(&step["step"]), text(&step["seen"])))
+        .collect();
+    let expected = OFFICE.map(|(step, seen)| (step.to_owned(), seen.to_owned()));
+    assert_eq!(done, expected);
+    assert!(steps.iter().all(|step| step["outcome"] == "pass"));
+    (text(&office["ground"]), office["because"].clone())
+}
+
+#[test]
+fn a_terminal_of_capitech_uses_all_of_the_hub_that_is_made_for_it() {
+    let output = Command::new(env!("CARGO_BIN_EXE_outgate"))
+        .args(["demo", "capitech", "--once", "--json"])
+        // Without the programs that make namespaces.
+        .env("PATH", "/nonexistent")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let (ground, because) = office(&json(&output));
+    assert_eq!(ground, "loopback");
+    assert!(text(&because).contains("util-linux"), "{because}");
+}
+
+#[cfg(feature = "namespaces")]
+#[test]
+fn the_terminal_of_capitech_stands_behind_a_router_that_lets_out_its_port_alone() {
+    let told = json(&outgate(["demo", "capitech", "--once", "--json"]));
+    let (ground, because) = office(&told);
+    assert_eq!(ground, "network namespaces");
+    assert!(because.is_null());
+}
+
+#[test]
+fn the_steps_of_the_terminal_are_a_table_under_its_lanes() {
+    let tables = stdout(&outgate(["demo", "capitech", "--once"]));
+    assert!(tables.contains("OFFICE WITH A TERMINAL"), "{tables}");
+    for (step, seen) in OFFICE {
+        let line = tables.lines().find(|line| line.contains(seen));
+        let line = line.unwrap_or_else(|| panic!("{seen}: {tables}"));
+        assert!(
+            line.trim_start().starts_with(&format!("{step}: ")),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn all_lanes_of_capitech_lead_to_the_hub_but_those_of_remote_support() {
+    let told = json(&outgate(["demo", "capitech", "--once", "--json"]));
+    let lanes = told["reports"][0]["lanes"].as_array().unwrap();
+    let is_own = |lane: &&serde_json::Value| !text(&lane["lane"]["flow"]).starts_with("remote-");
+    let (own, others): (Vec<_>, Vec<_>) = lanes.iter().partition(is_own);
+    let attempts = |lanes: Vec<&serde_json::Value>| -> Vec<serde_json::Value> {
+        let probes = lanes.into_iter().map(|lane| lane["probes"][0].clone());
+        let attempts = probes.filter_map(|probe| probe["attempts"].as_array().cloned());
+        attempts.flatten().collect()
+    };
+    let (own, others) = (attempts(own), attempts(others));
+    assert_eq!((own.len(), others.len()), (3, 3), "{told}");
+    for attempt in &own {
+        assert_eq!(attempt["port"], own[0]["port"], "{attempt}");
+        assert_ne!(attempt["http"]["server"], "outgate-standin", "{attempt}");
+    }
+    assert!(others.iter().all(|other| other["port"] != own[0]["port"]));
+}
+
 #[test]
 fn without_open_pos_there_is_no_till() {
     let told = json(&outgate(["demo", "homag-cube", "--once", "--json"]));

@@ -143,6 +143,14 @@ impl Town {
         join(INTERNET)
     }
 
+    /// Moves this thread, and those that it starts from now on, to the place of a host.
+    ///
+    /// # Errors
+    /// There is no such host, or the system does not let it.
+    pub fn join_host(&self, site: &str, host: &str) -> Result<(), SiteError> {
+        join(&space(site, host))
+    }
+
     /// Pulls or plugs in the cable between a site and the internet.
     ///
     /// # Errors

@@ -84,6 +84,8 @@ const ALLOWED: [(&str, &[&str]); 29] = [
             "outgate-check",
             "outgate-standin",
             "outgate-lab",
+            "outgate-azure",
+            "outgate-mqtt",
             "outgate-hub",
             "outgate-agent",
             "outgate-client",

@@ -45,8 +45,9 @@ const WITH_TILL: &str = "open-pos";
 The cloud end is a hub, the rest are stand-ins, all on loopback, with certificates of an authority
 made on the spot. Nothing leaves this machine. Of Open POS only another till is a stand-in: all lanes
 of its cloud lead to the hub, which a till and its vendor use too, step by step. A factory with a
-HOMAG CUBE and a shop with three tills run agents: in network namespaces behind routers that let
-nothing in, where this user may have some, otherwise on loopback.
+HOMAG CUBE and a shop with three tills run agents, and an office has a terminal of Capitech, which
+speaks as Azure's devices do: in network namespaces behind routers that let nothing in, where this
+user may have some, otherwise on loopback.
 Without --once the servers stay up after the tables, until Ctrl-C.
 
 Exit codes with --once: those of `outgate check`; 1 when a step failed")]
@@ -96,7 +97,7 @@ impl DemoArgs {
         known.sort();
         known.dedup();
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let cloud = Cloud::start(stage.authority(), &known, listen)
+        let cloud = Cloud::start(stage.authority(), &known, listen, "")
             .await
             .context("failed to start the hub")
             .map_err(Failure::Internal)?;

@@ -50,11 +50,13 @@ pub(super) struct Cloud {
 }
 
 impl Cloud {
-    /// Starts a hub at `listen` that answers to `names`, certified by `authority`.
+    /// Starts a hub at `listen` that answers to `names`, certified by `authority`. `more` is added to
+    /// its configuration.
     pub(super) async fn start(
         authority: &Authority,
         names: &[String],
         listen: SocketAddr,
+        more: &str,
     ) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("outgate-demo-hub-")
@@ -70,7 +72,7 @@ impl Cloud {
             data: Some(folder.path().join("data")),
             listen: vec![listen],
         };
-        let mut config = Config::new(CONFIG, overrides)?;
+        let mut config = Config::new(&format!("{CONFIG}{more}"), overrides)?;
         config.certificate = CertificateFrom::Files { certificate, key };
         let hub = Arc::new(Hub::start(config).await?);
         let address = hub.listening().first().context("the hub does not listen")?;

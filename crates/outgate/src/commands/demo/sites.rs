@@ -1,11 +1,12 @@
-//! Two sites with agents in them: a factory with a machine gateway, and a shop with tills. They stand
-//! in network namespaces of their own, behind routers that let nothing in, or where this user may have
-//! none, on loopback.
+//! Three sites: a factory with a machine gateway and a shop with tills, which run agents, and an office
+//! with a terminal that speaks as Azure's do. They stand in network namespaces of their own, behind
+//! routers that let nothing in, or where this user may have none, on loopback.
 
 mod cube;
 mod device;
 mod ground;
 mod lines;
+mod office;
 mod shop;
 
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use self::ground::Ground;
+use self::office::Beside;
 use super::cloud::Cloud;
 use super::step::Step;
 use crate::commands::check::runtime;
@@ -39,11 +41,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const CUT_OFF: Duration = Duration::from_millis(500);
 
 /// All sites, by their products.
-const SITES: [Site; 2] = [cube::SITE, shop::SITE];
+const SITES: [Site; 3] = [cube::SITE, office::SITE, shop::SITE];
 
 /// A site that can be played.
 struct Site {
     product: &'static str,
+    /// Who is there, for people.
+    title: &'static str,
     plot: Plot<'static>,
 }
 
@@ -52,6 +56,8 @@ struct Site {
 pub(super) struct Played {
     pub(super) site: String,
     pub(super) product: String,
+    /// Who is there, for people.
+    pub(super) title: String,
     /// Where it stood: in `network namespaces`, or on `loopback`.
     pub(super) ground: String,
     /// Why not in namespaces.
@@ -142,15 +148,29 @@ struct Stage<'a> {
     ground: &'a Ground,
     vendor: &'a Vendor,
     hub: SocketAddr,
+    issuer: &'a Authority,
     authority: PathBuf,
     folder: &'a Path,
+    /// What stands around the office, when it is played.
+    beside: Option<Beside>,
 }
 
 /// Starts the vendor's hub, and plays all sites at once.
 async fn on(ground: &Ground, sites: &[Site], folder: &Path) -> anyhow::Result<Vec<Played>> {
     let issuer = Authority::new(SystemTime::now())?;
     let listen = ground.listen();
-    let cloud = Cloud::start(&issuer, &[listen.ip().to_string()], listen).await?;
+    let with_office = sites.iter().any(|site| site.plot.name == office::NAME);
+    let beside = if with_office {
+        Some(Beside::start().await?)
+    } else {
+        None
+    };
+    let (mut names, mut more) = (vec![listen.ip().to_string()], String::new());
+    if let Some(beside) = &beside {
+        names.extend(beside.names().map(str::to_owned));
+        more = beside.configured();
+    }
+    let cloud = Cloud::start(&issuer, &names, listen, &more).await?;
     let authority = folder.join("ca.pem");
     fs::write(&authority, issuer.pem()).context("failed to write the authority's certificate")?;
     let (vendor, _) = cloud.vendor(&issuer)?;
@@ -158,8 +178,10 @@ async fn on(ground: &Ground, sites: &[Site], folder: &Path) -> anyhow::Result<Ve
         ground,
         vendor: &vendor,
         hub: cloud.address(),
+        issuer: &issuer,
         authority,
         folder,
+        beside,
     };
     let plays = sites.iter().map(|site| stage.play(site));
     let played = futures_util::future::try_join_all(plays).await;
@@ -191,13 +213,16 @@ impl Stage<'_> {
         let name = site.plot.name;
         self.vendor.create_site(name, name).await?;
         let steps = match name {
-            cube::NAME => cube::play(self).await?,
-            shop::NAME => shop::play(self).await?,
+            // Each is far larger than a thread's stack should have to hold beside the others.
+            cube::NAME => Box::pin(cube::play(self)).await?,
+            office::NAME => Box::pin(office::play(self)).await?,
+            shop::NAME => Box::pin(shop::play(self)).await?,
             other => bail!("nobody knows how to play {other}"),
         };
         Ok(Played {
             site: name.to_owned(),
             product: site.product.to_owned(),
+            title: site.title.to_owned(),
             ground: self.ground.told().to_owned(),
             because: self.ground.because(),
             steps,

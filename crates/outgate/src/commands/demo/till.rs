@@ -103,7 +103,8 @@ impl Till {
         issuer: &Issuer,
         token: Token,
     ) -> anyhow::Result<Self> {
-        let tls = trusting(issuer)?;
+        let mut tls = trusting(issuer)?;
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         let mut http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls.clone())
             // The hub is on this machine, whatever the environment says of proxies.
@@ -207,14 +208,12 @@ impl Connect for Way {
 }
 
 /// TLS that trusts the demo's authority and nobody else.
-fn trusting(issuer: &Issuer) -> anyhow::Result<ClientConfig> {
+pub(super) fn trusting(issuer: &Issuer) -> anyhow::Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(issuer.certificate().clone())?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots);
-    let mut config = config.with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+    Ok(config.with_no_client_auth())
 }

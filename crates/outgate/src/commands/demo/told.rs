@@ -53,8 +53,7 @@ impl Told {
                 print(&format!("{}\n", steps("till at the hub", &self.till)))?;
             }
             for site in self.sites.iter().filter(|site| site.product == *product) {
-                let title = format!("{} with agents", site.site);
-                print(&format!("{}\n", steps(&title, &site.steps)))?;
+                print(&format!("{}\n", steps(&site.title, &site.steps)))?;
             }
         }
         Ok(())

@@ -32,6 +32,7 @@ const TO_PASS: [&str; 5] = [
 /// The site.
 pub(super) const SITE: Site = Site {
     product: "homag-cube",
+    title: "factory with agents",
     plot: Plot {
         name: NAME,
         hosts: &[CUBE, LAPTOP],

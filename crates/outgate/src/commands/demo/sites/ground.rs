@@ -66,6 +66,14 @@ impl Ground {
         Ok(())
     }
 
+    /// Moves this thread to a host, where that is another place.
+    pub(super) fn join_host(&self, site: &str, host: &str) -> anyhow::Result<()> {
+        if let Self::Town(town) = self {
+            town.join_host(site, host)?;
+        }
+        Ok(())
+    }
+
     /// Where the devices of a site find the hub.
     pub(super) async fn way(&self, site: &str, hub: SocketAddr) -> anyhow::Result<SocketAddr> {
         match self {

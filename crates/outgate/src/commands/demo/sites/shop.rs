@@ -22,6 +22,7 @@ const TILLS: [&str; 3] = ["till1", "till2", "till3"];
 /// The site.
 pub(super) const SITE: Site = Site {
     product: "open-pos",
+    title: "shop with agents",
     plot: Plot {
         name: NAME,
         hosts: &TILLS,
