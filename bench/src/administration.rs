@@ -4,6 +4,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 /// How long an answer may take.
@@ -15,6 +17,20 @@ pub(crate) struct Administration {
     client: reqwest::Client,
     base: String,
     token: String,
+}
+
+/// What a revocation was answered with, and when.
+pub(crate) struct Revoked {
+    pub(crate) answered: Instant,
+    /// How many connections it ended, and how many of those had not closed by then.
+    pub(crate) ended: u64,
+    pub(crate) lingering: u64,
+}
+
+/// A fleet's key.
+pub(crate) struct FleetKey {
+    pub(crate) id: String,
+    pub(crate) key: Vec<u8>,
 }
 
 impl Administration {
@@ -55,11 +71,69 @@ impl Administration {
         Ok(token.to_owned())
     }
 
-    /// Revokes a device. Returns when the answer was there.
-    pub(crate) async fn revoke(&self, device: &str) -> anyhow::Result<Instant> {
-        self.post(&format!("/devices/{device}/revoke"), &json!({}))
-            .await?;
-        Ok(Instant::now())
+    /// Revokes a device.
+    pub(crate) async fn revoke(&self, device: &str) -> anyhow::Result<Revoked> {
+        let path = format!("/devices/{device}/revoke");
+        let told = self.post(&path, &json!({})).await?;
+        let answered = Instant::now();
+        let count = |name: &str| told.get(name).and_then(Value::as_u64).context("no count");
+        Ok(Revoked {
+            answered,
+            ended: count("ended")?,
+            lingering: count("lingering")?,
+        })
+    }
+
+    /// Grants the use of a device's file for `verb`. Returns the path with the key in it.
+    pub(crate) async fn grant(
+        &self,
+        device: &str,
+        file: &str,
+        verb: &str,
+    ) -> anyhow::Result<String> {
+        let body = json!({"name": file, "verb": verb});
+        let path = format!("/devices/{device}/grants");
+        let granted = self.post(&path, &body).await?;
+        let url = granted.get("url").and_then(Value::as_str);
+        let path = url.and_then(|url| url.split_once("/files/"));
+        let (_, path) = path.context("no address")?;
+        Ok(format!("/files/{path}"))
+    }
+
+    /// Puts a file into a device's folder.
+    pub(crate) async fn put_file(
+        &self,
+        device: &str,
+        file: &str,
+        content: bytes::Bytes,
+    ) -> anyhow::Result<()> {
+        let put = self.client.put(self.of_file(device, file)).body(content);
+        let answer = put.bearer_auth(&self.token).send().await?;
+        answer.error_for_status()?;
+        Ok(())
+    }
+
+    /// Removes it.
+    pub(crate) async fn remove_file(&self, device: &str, file: &str) -> anyhow::Result<()> {
+        let remove = self.client.delete(self.of_file(device, file));
+        let answer = remove.bearer_auth(&self.token).send().await?;
+        answer.error_for_status()?;
+        Ok(())
+    }
+
+    fn of_file(&self, device: &str, file: &str) -> String {
+        format!("{}/devices/{device}/files/{file}", self.base)
+    }
+
+    /// Makes a fleet key of the site `bench` for devices whose names `ids` means.
+    pub(crate) async fn make_fleet_key(&self, ids: &str) -> anyhow::Result<FleetKey> {
+        let body = json!({"site": "bench", "ids": ids, "uses": 1, "lasts": 86_400});
+        let made = self.post("/fleet-keys", &body).await?;
+        let text = |at: &str| made.pointer(at).and_then(Value::as_str).context("no key");
+        Ok(FleetKey {
+            id: text("/fleet_key/id")?.to_owned(),
+            key: STANDARD.decode(text("/key")?)?,
+        })
     }
 
     async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {

@@ -4,8 +4,10 @@
 //! machine; what means something elsewhere too are the ratios.
 
 mod administration;
+mod blob;
 mod check;
 mod durable;
+mod http;
 mod mqtt;
 mod process;
 mod queue;
@@ -36,10 +38,13 @@ struct Arguments {
     /// The folder with `node_modules` in it
     #[arg(long)]
     node: PathBuf,
+    /// The binary of nginx
+    #[arg(long, default_value = "nginx")]
+    nginx: PathBuf,
     /// The binary of the exporter that the check is measured beside
     #[arg(long, default_value = "prometheus-blackbox-exporter")]
     exporter: PathBuf,
-    /// Write the figures of `check` or `realtime` to this file too, as JSON
+    /// Write the figures of `blob`, `check`, `realtime` or `revoke` to this file too, as JSON
     #[arg(long)]
     json: Option<PathBuf>,
     /// A tenth of everything, to see that it works
@@ -52,6 +57,8 @@ struct Arguments {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum What {
+    /// Files sent and got beside nginx and azurite, and the memory for it
+    Blob,
     /// A whole product beside `nmap -sV` and the exporter
     Check,
     /// Throughput, handshakes, memory, durable events
@@ -60,7 +67,7 @@ enum What {
     Queue,
     /// SignalR beside socketioxide, socket.io and ws: calls, broadcasts, memory, TLS
     Realtime,
-    /// From a revocation's answer to the closed connection
+    /// From a revocation to the closed connections of every kind
     Revoke,
     /// From an empty folder to a hub that listens
     Start,
@@ -75,6 +82,7 @@ fn main() -> anyhow::Result<()> {
         outgate: arguments.outgate,
         mosquitto: arguments.mosquitto,
         node: arguments.node,
+        nginx: arguments.nginx,
         exporter: arguments.exporter,
     };
     let share = if arguments.short { 10 } else { 1 };
@@ -82,15 +90,14 @@ fn main() -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
+        let json = arguments.json.as_deref();
         match arguments.what {
-            What::Check => check::run(&programs, share, arguments.json.as_deref()).await,
+            What::Blob => blob::run(&programs, share, &arguments.only, json).await,
+            What::Check => check::run(&programs, share, json).await,
             What::Mqtt => mqtt::run(&programs, share, &arguments.only).await,
             What::Queue => queue::run(share, &arguments.only).await,
-            What::Realtime => {
-                let json = arguments.json.as_deref();
-                realtime::run(&programs, share, &arguments.only, json).await
-            }
-            What::Revoke => revoke::run(&programs, share).await,
+            What::Realtime => realtime::run(&programs, share, &arguments.only, json).await,
+            What::Revoke => revoke::run(&programs, share, json).await,
             What::Start => start::run(&programs, share),
         }
     })

@@ -89,11 +89,26 @@ impl Running {
 
     /// Bytes of memory that it holds now.
     pub(crate) fn resident_bytes(&self) -> anyhow::Result<u64> {
+        self.memory("VmRSS:")
+    }
+
+    /// The most bytes of memory that it has held, since it began or since [`Self::forget_peak`].
+    pub(crate) fn peak_bytes(&self) -> anyhow::Result<u64> {
+        self.memory("VmHWM:")
+    }
+
+    /// Counts what it holds now as the most that it has held (proc(5), `clear_refs`).
+    pub(crate) fn forget_peak(&self) -> anyhow::Result<()> {
+        let file = format!("/proc/{}/clear_refs", self.0.id());
+        std::fs::write(file, "5").context("failed to forget the peak of memory")
+    }
+
+    fn memory(&self, what: &str) -> anyhow::Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
         let line = status
             .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .context("no VmRSS")?;
+            .find_map(|line| line.strip_prefix(what))
+            .with_context(|| format!("no {what}"))?;
         let kibibytes: u64 = line.trim().trim_end_matches(" kB").trim().parse()?;
         Ok(kibibytes * 1024)
     }

@@ -138,7 +138,8 @@ pub(crate) fn to_acknowledge(packet: &Packet) -> Option<[u8; 2]> {
     id.try_into().ok()
 }
 
-fn connect(client: &str, login: &Login) -> Vec<u8> {
+/// A CONNECT.
+pub(crate) fn connect(client: &str, login: &Login) -> Vec<u8> {
     let mut body = Vec::new();
     text(&mut body, "MQTT");
     // Level 4; user name, password and a clean session; no keep-alive.

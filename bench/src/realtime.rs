@@ -5,9 +5,9 @@
 //! its rounds.
 
 mod contenders;
-mod dialect;
-mod frames;
-mod link;
+pub(crate) mod dialect;
+pub(crate) mod frames;
+pub(crate) mod link;
 
 use std::cell::Cell;
 use std::path::Path;

@@ -25,6 +25,8 @@ pub(crate) struct Programs {
     pub(crate) mosquitto: PathBuf,
     /// The folder with `node_modules` in it.
     pub(crate) node: PathBuf,
+    /// The binary of nginx.
+    pub(crate) nginx: PathBuf,
     /// The binary of `prometheus-blackbox-exporter`.
     pub(crate) exporter: PathBuf,
 }
@@ -83,6 +85,11 @@ impl Stage {
 
     /// Starts a hub with a device to log in as.
     pub(crate) async fn hub(&self, programs: &Programs) -> anyhow::Result<Server> {
+        self.hub_with(programs, "").await
+    }
+
+    /// As [`Stage::hub`], with that in its configuration too.
+    pub(crate) async fn hub_with(&self, programs: &Programs, more: &str) -> anyhow::Result<Server> {
         let (data, config) = (self.file("hub"), self.file("hub.toml"));
         let port = free_port()?;
         let text = format!(
@@ -93,7 +100,7 @@ impl Stage {
              [mqtt.limits]\nsessions = 100000\nin-flight = 1000\nwaiting = 1000000\nwaiting-mebibytes = 4096\n\
              [mqtt.policies.bench]\npublish = ['bench/#', 'devices/{{device}}/#']\nsubscribe = ['bench/#']\n\
              [[signalr.hubs]]\nname = 'bench'\npath = '/hub'\nconnections = 100000\n\
-             [logs]\nfilter = 'warn'\n",
+             [logs]\nfilter = 'warn'\n{more}",
             data.display(),
             self.file("cert.pem").display(),
             self.file("key.pem").display(),

@@ -21,9 +21,9 @@ usage: cargo xtask COMMAND
   architecture                the invariants of ARCHITECTURE.md
   licences                    licences, sources and duplicates of the dependencies
   fuzz TARGET [--seconds N]   replays the corpus of a fuzz target, then explores
-  bench check|mqtt|queue|realtime|revoke|start [--short] [--only WHAT] [--json FILE]
-                              measures the hub, its SignalR, the agent's queue or the check beside its
-                              peers, in one run
+  bench blob|check|mqtt|queue|realtime|revoke|start [--short] [--only WHAT] [--json FILE]
+                              measures the hub, its files, its SignalR, the agent's queue or the check
+                              beside its peers, in one run
   schema [--check]            writes the JSON Schemas of manifests and reports, or checks the
                               committed ones
   openapi [--check]           writes the OpenAPI documents of the APIs, or checks them
@@ -81,7 +81,7 @@ pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Invocation> {
         }
         [
             "bench",
-            what @ ("check" | "mqtt" | "queue" | "realtime" | "revoke" | "start"),
+            what @ ("blob" | "check" | "mqtt" | "queue" | "realtime" | "revoke" | "start"),
             options @ ..,
         ] => Ok(bench(what, options)),
         ["schema"] => Ok(Invocation::Schema { check: false }),

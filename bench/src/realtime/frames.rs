@@ -12,6 +12,10 @@ const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 /// What a frame is, in the low bits of its first byte.
 pub(crate) const TEXT: u8 = 1;
 pub(crate) const BINARY: u8 = 2;
+pub(crate) const CLOSE: u8 = 8;
+
+/// Why one closes who is done (RFC 6455 §7.4.1).
+pub(crate) const NORMAL: [u8; 2] = 1000_u16.to_be_bytes();
 
 /// A frame that is a whole message, masked, of at most 65,535 bytes.
 pub(crate) fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
@@ -38,7 +42,7 @@ pub(crate) fn take(buffer: &mut BytesMut) -> anyhow::Result<Option<Bytes>> {
         let [first, second, ..] = **buffer else {
             return Ok(None);
         };
-        ensure!(first & 0x0f != 8, "the server has closed the WebSocket");
+        ensure!(first & 0x0f != CLOSE, "the server has closed the WebSocket");
         ensure!(first & 0x80 != 0, "the server divides a message");
         let (head, length) = match second {
             126 => match buffer.get(2..4) {

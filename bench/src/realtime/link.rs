@@ -107,6 +107,19 @@ impl Link {
         }
     }
 
+    /// Waits until the server has closed, whatever it says before; says goodbye as it does.
+    pub(crate) async fn closed(&mut self) {
+        while self.record().await.is_ok() {}
+        // It may have gone without a word.
+        let _ = self
+            .say(&frames::masked(frames::CLOSE, &frames::NORMAL))
+            .await;
+        // A connection that was reset is closed as well.
+        while self.read().await.is_ok() {
+            self.buffer.clear();
+        }
+    }
+
     /// Whether something that has been read waits to be taken.
     pub(crate) fn has_more(&mut self) -> anyhow::Result<bool> {
         if self.message.is_empty() {
