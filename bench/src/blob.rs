@@ -37,8 +37,7 @@ struct Load {
     got: usize,
 }
 
-/// So many connections may send to one device's folder at a time, and no more ([files.md] in the
-/// book).
+/// As many connections as may send to one device's folder at a time.
 const MOST: usize = 16;
 
 const LOADS: [Load; 3] = [

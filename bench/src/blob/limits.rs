@@ -1,4 +1,4 @@
-//! What nobody gets above who keeps a file for good and says what its digest is: the disk, and the
+//! What bounds whoever waits for the disk and says what the digest of a file is: the disk and the
 //! digests by themselves.
 
 use std::fs::{File, rename};
@@ -12,7 +12,7 @@ use ring::digest::{SHA256, digest};
 use super::{Load, MEBIBYTE, PART};
 use crate::report::Figure;
 
-/// What bytes of that many mebibytes are hashed of.
+/// How many mebibytes are hashed.
 const HASHED: usize = 256;
 
 /// What a load comes to without a server.

@@ -29,7 +29,7 @@ const FILE_BYTES: usize = 64 << 20;
 /// The file that is sent, how long it is said to be, and how much of it is sent at a time.
 const SENT: &str = "up.bin";
 const SENT_BYTES: usize = 1 << 30;
-const PART: [u8; 64 << 10] = [0x5a; 64 << 10];
+static PART: [u8; 64 << 10] = [0x5a; 64 << 10];
 
 /// Longer than anything here waits.
 const WAIT_SECONDS: u8 = 50;
