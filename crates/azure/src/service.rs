@@ -36,6 +36,8 @@ pub enum Permission {
     RegistryWrite,
     /// Do what back ends do: twins, methods, messages to devices.
     ServiceConnect,
+    /// Come in as any device.
+    DeviceConnect,
 }
 
 /// Whether a device may come.

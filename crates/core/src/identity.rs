@@ -19,6 +19,7 @@ mod lookups;
 mod neighbours;
 mod operator;
 mod pem;
+mod policy;
 mod principal;
 mod register;
 mod registry;

@@ -13,7 +13,7 @@ use crate::contents::{Contents, Depot};
 use crate::events::Events;
 use crate::files::Files;
 use crate::happening::Hook;
-use crate::id::{CredentialId, SessionId};
+use crate::id::{CredentialId, DeviceId, SessionId};
 use crate::idempotency::Idempotency;
 use crate::identity::{Identified, Identity};
 use crate::limits::{FailedLogins, Limits};
@@ -259,12 +259,25 @@ impl Core {
         credential: &CredentialId,
         via: &'static str,
     ) -> Result<Pass, Refusal> {
-        let holder = self.identity.holder(credential).await?;
+        self.stand_in_as(credential, None, via).await
+    }
+
+    /// As [`Core::stand_in`], for `device` if the credential is that of a service which acts for it.
+    ///
+    /// # Errors
+    /// As [`Core::stand_in`].
+    pub async fn stand_in_as(
+        &self,
+        credential: &CredentialId,
+        device: Option<&DeviceId>,
+        via: &'static str,
+    ) -> Result<Pass, Refusal> {
+        let holder = self.identity.holder(credential, device).await?;
         let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let presence = self.presence(&holder, via, nowhere)?;
         let pass = self.sessions.stand_in(presence, holder.expires);
         // Again, now that a revocation finds it.
-        if self.identity.holder(credential).await? != holder {
+        if self.identity.holder(credential, device).await? != holder {
             return Err(Refusal::Unauthenticated);
         }
         pass.check()?;

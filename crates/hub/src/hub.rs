@@ -15,6 +15,7 @@ use outgate_door::{CertificateError, Door, Keeper, Listening, OpenError};
 use tokio::sync::watch;
 
 use crate::config::{Config, changed};
+use crate::dialects::azure::login::Entrance;
 use crate::dialects::mqtt::{self, Mqtt};
 use crate::echo::Echo;
 use crate::forwarding::{ForwardError, Forwarding};
@@ -34,6 +35,8 @@ pub struct State {
     pub metrics: Metrics,
     /// As it was configured, or configured anew.
     pub config: Arc<ArcSwap<Config>>,
+    /// Whom programs of Azure's may take the hub for, and by whose tokens they come in.
+    pub entrance: Arc<ArcSwap<Entrance>>,
     /// What reaches devices that are away.
     pub push: Push,
     /// Whether the hub is going down.
@@ -200,12 +203,14 @@ impl Hub {
         let mut settings = mqtt::Settings::of(&config);
         mqtt::check(&settings)?;
         self.keeper.reload(&self.door)?;
-        settings.hub_names.append(&mut self.keeper.names());
+        let entrance = Arc::new(Entrance::of(&config, self.keeper.names()));
+        settings.entrance = Arc::clone(&entrance);
         let rules = mqtt::Rules::new(settings)?;
         self.mqtt.take_up(rules);
         self.door.limit(&start::connections(&config));
         self.state.core.limit(&start::limits(&config));
         self.state.config.store(Arc::new(config));
+        self.state.entrance.store(entrance);
         Ok(())
     }
 

@@ -13,7 +13,6 @@ use super::credential::{self, Credential, CredentialKind, CredentialState, Issue
 use super::revocation::Revoked;
 use super::vault::Vault;
 use super::{Actor, Identified, Identity, Role, service};
-use crate::clock::Timestamp;
 use crate::id::{CredentialId, ServiceId};
 use crate::refusal::Refusal;
 use crate::secret::Secret;
@@ -128,42 +127,6 @@ impl Identity {
             .await
     }
 
-    /// Makes out `service` by a text that one of its access keys has signed: HMAC-SHA256 with the
-    /// key's own bytes. What is made out holds no longer than `until`.
-    pub(super) async fn by_policy(
-        &self,
-        service: &ServiceId,
-        text: &[u8],
-        signature: &[u8],
-        until: Timestamp,
-    ) -> Result<Identified, Refusal> {
-        let now = self.clock.now();
-        if until <= now {
-            return Err(Refusal::Unauthenticated);
-        }
-        let (vault, service) = (self.vault.clone(), service.clone());
-        let (text, signature) = (text.to_vec(), signature.to_vec());
-        self.store
-            .read_first(move |connection| {
-                for sealed in in_use(connection)? {
-                    if sealed.service != service {
-                        continue;
-                    }
-                    let key = sealed.open(&vault)?;
-                    let key = hmac::Key::new(hmac::HMAC_SHA256, key.expose());
-                    if hmac::verify(&key, &text, &signature).is_ok() {
-                        let held = by_name(connection, &sealed.id)?;
-                        let mut identified = held.ok_or(Refusal::Unauthenticated)?.judge(now)?;
-                        let end = identified.expires.map_or(until, |end| end.min(until));
-                        identified.expires = Some(end);
-                        return Ok(identified);
-                    }
-                }
-                Err(Refusal::Unauthenticated)
-            })
-            .await
-    }
-
     /// Whose access key has signed `text`: HMAC-SHA256.
     pub(super) async fn by_signature(
         &self,
@@ -197,14 +160,14 @@ impl Identity {
 }
 
 /// A key as the store has it.
-struct Sealed {
-    id: CredentialId,
-    service: ServiceId,
+pub(super) struct Sealed {
+    pub(super) id: CredentialId,
+    pub(super) service: ServiceId,
     sealed: Vec<u8>,
 }
 
 impl Sealed {
-    fn open(&self, vault: &Vault) -> Result<Secret, Refusal> {
+    pub(super) fn open(&self, vault: &Vault) -> Result<Secret, Refusal> {
         vault.open_sealed(&credential::place(&self.id), &self.sealed)
     }
 }
@@ -214,7 +177,8 @@ fn verifies(key: &Secret, text: &[u8], signature: &[u8]) -> bool {
     hmac::verify(&key, text, signature).is_ok()
 }
 
-fn in_use(connection: &Connection) -> Result<Vec<Sealed>, Refusal> {
+/// Every access key in use, oldest first.
+pub(super) fn in_use(connection: &Connection) -> Result<Vec<Sealed>, Refusal> {
     let mut found = connection.prepare_cached(
         "SELECT id, service, sealed FROM credentials WHERE service IS NOT NULL
          AND kind = 'symmetric-key' AND state = 'active' AND sealed IS NOT NULL

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 use super::cache::Digest;
 use super::credential::{CredentialKind, CredentialState};
 use super::device::DeviceState;
-use super::{Identity, Principal, Scope, token};
+use super::{Identity, Principal, Scope, policy, token};
 use crate::clock::Timestamp;
 use crate::id::{CredentialId, DeviceId, ServiceId, SiteId};
 use crate::refusal::Refusal;
@@ -52,6 +52,9 @@ pub enum Claim<'a> {
     Policy {
         /// Who they say they are.
         service: &'a ServiceId,
+        /// The device that the service comes as, if it does not come as itself: that it may is for
+        /// the caller to see, that it sees the device is not.
+        device: Option<&'a DeviceId>,
         /// The text.
         text: &'a [u8],
         /// The signature.
@@ -131,10 +134,20 @@ impl Identity {
             } => self.by_signed(device, text, signature, until).await,
             Claim::Policy {
                 service,
+                device,
                 text,
                 signature,
                 until,
-            } => self.by_policy(service, text, signature, until).await,
+            } => {
+                let shown = policy::Shown {
+                    service,
+                    device,
+                    text,
+                    signature,
+                    until,
+                };
+                self.by_policy(shown).await
+            }
             Claim::Signature { text, signature } => self.by_signature(text, signature).await,
             Claim::Lookup { token } => self.by_lookup(token).await,
         }
@@ -150,14 +163,18 @@ impl Identity {
         if !self.cache.is_confirmed(identified) {
             let read = self.cache.generation();
             let id = identified.credential.clone();
-            let held = self
+            let device = identified.principal.device().cloned();
+            let (state, principal) = self
                 .store
-                .read_first(move |connection| by_name(connection, &id))
-                .await?
-                .ok_or(Refusal::Revoked)?;
-            let state = held.state;
+                .read_first(move |connection| {
+                    let held = by_name(connection, &id)?.ok_or(Refusal::Revoked)?;
+                    let state = held.state;
+                    let holder = policy::acting(connection, held.judge(now)?, device.as_ref())?;
+                    Ok((state, holder.principal))
+                })
+                .await?;
             // Whose policy, role or scope has changed meanwhile comes in again under the new one.
-            if held.judge(now)?.principal != identified.principal {
+            if principal != identified.principal {
                 return Err(Refusal::Unauthenticated);
             }
             if state == CredentialState::Pending {
@@ -175,18 +192,22 @@ impl Identity {
         Ok(())
     }
 
-    /// Who somebody is by a credential that they showed before. Notes no use of it: nobody shows
-    /// it now.
+    /// Who somebody is by a credential that they showed before; by that of a service, the device
+    /// that it came as. Notes no use of it: nobody shows it now.
     ///
     /// # Errors
     /// As [`Identity::authenticate`].
-    pub(crate) async fn holder(&self, credential: &CredentialId) -> Result<Identified, Refusal> {
+    pub(crate) async fn holder(
+        &self,
+        credential: &CredentialId,
+        device: Option<&DeviceId>,
+    ) -> Result<Identified, Refusal> {
         let (id, now) = (credential.clone(), self.clock.now());
+        let device = device.cloned();
         self.store
             .read_first(move |connection| {
-                by_name(connection, &id)?
-                    .ok_or(Refusal::Revoked)?
-                    .judge(now)
+                let held = by_name(connection, &id)?.ok_or(Refusal::Revoked)?;
+                policy::acting(connection, held.judge(now)?, device.as_ref())
             })
             .await
     }

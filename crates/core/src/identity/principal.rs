@@ -124,6 +124,15 @@ impl Principal {
         }
     }
 
+    /// Which device it is, if it is one.
+    #[must_use]
+    pub fn device(&self) -> Option<&DeviceId> {
+        match self {
+            Self::Device { device, .. } => Some(device),
+            Self::Operator { .. } | Self::Service { .. } => None,
+        }
+    }
+
     /// What they see.
     #[must_use]
     pub fn scope(&self) -> Scope {

@@ -159,7 +159,7 @@ impl Identity {
         .await
     }
 
-    /// Revokes a service and its tokens.
+    /// Revokes a service, its tokens and its access keys: devices that came in by those go, too.
     ///
     /// # Errors
     /// [`Refusal::Forbidden`], [`Refusal::NotFound`]; as the store.
@@ -178,10 +178,14 @@ impl Identity {
                     "UPDATE services SET revoked = ?2 WHERE id = ?1 AND revoked IS NULL",
                 )?
                 .execute((&id, now))?;
+            let had = credential::of_owner(connection, Owner::Service(&id))?;
             credential::revoke_all(connection, Owner::Service(&id), now)?;
             // Nobody will take what is kept for it.
             consumers::remove_of_service(connection, &id)?;
-            Ok(Done::new(()).ends(Selector::Service(id), Ending::Revoked))
+            let done = Done::new(()).ends(Selector::Service(id), Ending::Revoked);
+            Ok(had.into_iter().fold(done, |done, one| {
+                done.ends(Selector::Credential(one.id), Ending::Revoked)
+            }))
         })
         .await
     }

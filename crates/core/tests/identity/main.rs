@@ -13,6 +13,7 @@ mod held;
 mod hub;
 mod lookups;
 mod neighbours;
+mod policies;
 mod register;
 mod registry;
 mod renewal;

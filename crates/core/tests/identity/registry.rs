@@ -303,6 +303,7 @@ async fn a_service_is_made_out_by_what_its_own_access_key_has_signed() {
     let signature = hmac::sign(&signs, text);
     let claim = |service, until| Claim::Policy {
         service,
+        device: None,
         text,
         signature: signature.as_ref(),
         until,

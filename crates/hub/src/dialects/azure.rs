@@ -5,7 +5,7 @@
 //! MQTT dialect, whose conversation is the same.
 
 mod http;
-pub(in crate::dialects) mod login;
+pub(crate) mod login;
 mod message;
 pub(in crate::dialects) mod mqtt;
 pub(in crate::dialects) mod provisioning;

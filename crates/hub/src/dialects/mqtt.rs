@@ -41,6 +41,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub use self::policies::PolicyError;
 pub use self::rules::Rules;
 pub use self::settings::{DEFAULT_POLICY, MAX_FIRST_PACKET, Settings};
+pub use super::azure::login::Entrance;
 
 use self::broker::Broker;
 use self::methods::Methods;

@@ -18,7 +18,7 @@ use super::reception::Receptionist;
 use super::{Hub, StartError, State};
 use crate::config::{Carries, CertificateFrom, Config};
 use crate::depot::depot;
-use crate::dialects::azure;
+use crate::dialects::azure::{self, login::Entrance};
 use crate::dialects::blob;
 use crate::dialects::firebase::Firebase;
 use crate::dialects::live;
@@ -52,7 +52,8 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
     let echo = Echo::open(&config.echo).await?;
     let core = open(&config, depot, metrics.clone()).await?;
     keeper.reload(&door)?;
-    settings.hub_names.append(&mut keeper.names());
+    let entrance = Arc::new(Entrance::of(&config, keeper.names()));
+    settings.entrance = Arc::clone(&entrance);
     let first_token = core
         .identity
         .first_operator()
@@ -64,6 +65,7 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
         core,
         metrics,
         config: Arc::new(ArcSwap::from_pointee(config)),
+        entrance: Arc::new(ArcSwap::new(entrance)),
         push,
         draining: drained.clone(),
     };

@@ -82,6 +82,7 @@ impl Hub {
             metrics: Metrics::default(),
             push: Push::default(),
             config: Arc::new(ArcSwap::from_pointee(config)),
+            entrance: Arc::default(),
             draining: drained,
         };
         Self {

@@ -8,6 +8,7 @@ mod running;
 #[path = "../running/site.rs"]
 mod site;
 
+mod policies;
 mod uploads;
 
 use std::time::SystemTime;

@@ -9,6 +9,7 @@
 #[path = "../running/azure.rs"]
 mod azure;
 mod back_end;
+mod policies;
 #[path = "../running/hub.rs"]
 mod running;
 #[path = "../running/site.rs"]
@@ -34,6 +35,8 @@ const AZURES: &str = "vendor.azure-devices.net";
 const CONFIGURATION: &str = "
     [azure]
     hub-names = ['vendor.azure-devices.net']
+    policies.device = ['device-connect']
+    policies.service = ['service-connect']
 ";
 
 /// An SDK.

@@ -73,6 +73,7 @@ async fn by_api(site: &Site, token: &str) -> StatusCode {
         metrics: Metrics::default(),
         push: Push::default(),
         config: Arc::new(ArcSwap::from_pointee(config)),
+        entrance: Arc::default(),
         draining,
     });
     let request = Request::get("/api/me")

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use outgate_core::identity::{Actor, Scope};
 use outgate_core::{Clock, Core, Settings, Timestamp};
 use outgate_door::Facts;
 use outgate_hub::dialects::mqtt::methods::Methods;
-use outgate_hub::dialects::mqtt::{self, Mqtt};
+use outgate_hub::dialects::mqtt::{self, Entrance, Mqtt};
 use outgate_hub::metrics::Metrics;
 use outgate_mqtt::packet::{Connect, ReasonCode, Version};
 use tokio::net::TcpStream;
@@ -178,7 +179,10 @@ async fn mqtt(core: &Core, metrics: &Metrics, methods: Methods) -> Mqtt {
     };
     let settings = mqtt::Settings {
         policies: [("talk".to_owned(), talk)].into(),
-        hub_names: [HUB.to_owned()].into(),
+        entrance: Arc::new(Entrance {
+            names: [HUB.to_owned()].into(),
+            ..Entrance::default()
+        }),
         ..mqtt::Settings::default()
     };
     Mqtt::open_with(core.clone(), metrics.clone(), settings, methods)

@@ -14,7 +14,7 @@ async fn session(bench: &Bench) -> Session {
     let device = "t7".parse().unwrap();
     let issued = identity.add_token(&hub, &device, "t".to_owned(), None);
     let credential = issued.await.unwrap().credential.id;
-    let identified = identity.holder(&credential).await.unwrap();
+    let identified = identity.holder(&credential, None).await.unwrap();
     let peer = ([127, 0, 0, 1], 1).into();
     let opened = bench.core.open_session(&identified, "test", peer);
     opened.await.unwrap()

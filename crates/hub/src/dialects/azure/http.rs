@@ -1,8 +1,6 @@
 //! What both sides of IoT Hub's HTTPS have in common: who asks, bodies, and what is told of what
 //! goes wrong.
 
-use std::collections::BTreeSet;
-
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -17,7 +15,6 @@ use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 
 use crate::api::{BODY_WITHIN, Held, Kind, Problem, whole_within};
-use crate::config::Config;
 
 /// Under which an error's name is told beside the body.
 const ERROR_CODE: HeaderName = HeaderName::from_static("iothub-errorcode");
@@ -151,12 +148,6 @@ impl IntoResponse for Failure {
         }
         response
     }
-}
-
-/// What the hub is called in tokens, in lower case: as it is configured, and as its certificate says.
-pub(super) fn names(config: &Config) -> BTreeSet<String> {
-    let own = config.names.iter().map(|name| name.to_ascii_lowercase());
-    own.chain(config.azure.hub_names.iter().cloned()).collect()
 }
 
 /// The token that a request shows, if it shows one and no other.

@@ -1,6 +1,6 @@
 //! Devices of IoT Hub over MQTT: who they are, and their topics as a tongue of the MQTT dialect.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use outgate_azure::bag::{Bag, CONTENT_TYPE, EXPIRY, MESSAGE_ID, TO};
@@ -24,7 +24,7 @@ use outgate_wire::merge_patch::difference;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use super::login::{self, Proof};
+use super::login::{self, Entrance, Proof};
 use crate::dialects::mqtt::reasons;
 use crate::dialects::mqtt::tongue::{Part, Said, Utterance, capped, within};
 
@@ -73,7 +73,7 @@ impl Speaker {
     pub(in crate::dialects) async fn prove(
         &self,
         core: &Core,
-        names: &BTreeSet<String>,
+        entrance: &Entrance,
         connect: &Connect,
         facts: &Facts,
     ) -> Result<Identified, ReasonCode> {
@@ -84,7 +84,7 @@ impl Speaker {
         if connect.client_id.as_str() != endpoint.client_id() {
             return Err(ReasonCode::ClientIdentifierNotValid);
         }
-        if !names.contains(&self.hub.to_ascii_lowercase()) {
+        if !entrance.names.contains(&self.hub.to_ascii_lowercase()) {
             tracing::debug!(
                 hub = self.hub,
                 "a device is of a hub that this one does not stand for"
@@ -97,7 +97,7 @@ impl Speaker {
             Some(Ok(token)) => Proof::Token(token),
             Some(Err(_)) => return Err(ReasonCode::NotAuthorized),
         };
-        let identified = login::identify(core, names, &endpoint, proof, facts).await;
+        let identified = login::identify(core, entrance, &endpoint, proof, facts).await;
         identified.map_err(|refusal| {
             // Anybody may bring this about as often as they like.
             tracing::debug!(error = %refusal, peer = %facts.peer.ip(), "a login of Azure's failed");

@@ -30,7 +30,7 @@ use outgate_core::refusal::Refusal;
 use outgate_door::Facts;
 use serde::Deserialize;
 
-use super::http::{Failure, field, json, names, steps, text, whole};
+use super::http::{Failure, field, json, steps, text, whole};
 use super::login::{self, Proof};
 use super::message;
 use crate::api::{Bodies, Held};
@@ -172,8 +172,8 @@ async fn sign_in<'a>(rest: &'a Rest, parts: &'a Parts, device: &str) -> Result<A
         device,
         module: None,
     };
-    let names = names(&rest.state.config.load());
-    let identified = login::identify(core, &names, &endpoint, proof, facts).await?;
+    let entrance = rest.state.entrance.load();
+    let identified = login::identify(core, &entrance, &endpoint, proof, facts).await?;
     let session = core.open_session(&identified, VIA, facts.peer).await?;
     Ok(Asker {
         held: rest.bodies.none_yet(&share(&session.pass())?),

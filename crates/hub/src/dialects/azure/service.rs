@@ -26,7 +26,7 @@ use outgate_core::limits::Attempt;
 use outgate_core::refusal::Refusal;
 use outgate_door::Facts;
 
-use super::http::{Failure, names, steps, token, until};
+use super::http::{Failure, steps, token, until};
 use crate::api::{Bodies, Held};
 use crate::dialects::caller::{Caller, guarded, share_of_anyone};
 use crate::http::Cut;
@@ -172,21 +172,22 @@ async fn identify(
     core: &Core,
     parts: &Parts,
 ) -> Result<(outgate_core::identity::Identified, Vec<Permission>), Refusal> {
-    let config = service.state.config.load();
+    let entrance = service.state.entrance.load();
     let token = token(&parts.headers)?.ok_or(Refusal::Unauthenticated)?;
     let path = steps(parts.uri.path());
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let host = token.host().to_ascii_lowercase();
-    if !names(&config).contains(&host) || !token.covers(&path) {
+    if !entrance.names.contains(&host) || !token.covers(&path) {
         tracing::debug!(?token, "a shared access signature is for something else");
         return Err(Refusal::Unauthenticated);
     }
     let policy: Option<ServiceId> = token.policy().and_then(|name| name.parse().ok());
     let policy = policy.ok_or(Refusal::Unauthenticated)?;
-    let permissions = config.azure.policies.get(&policy);
+    let permissions = entrance.policies.get(&policy);
     let permissions = permissions.cloned().ok_or(Refusal::Unauthenticated)?;
     let claim = Claim::Policy {
         service: &policy,
+        device: None,
         text: token.signed().as_bytes(),
         signature: token.signature(),
         until: until(&token),
@@ -213,7 +214,7 @@ impl Asker<'_> {
             return Err(Failure::new(ErrorCode::Forbidden, why));
         }
         let role = match permission {
-            Permission::RegistryRead => Role::Viewer,
+            Permission::RegistryRead | Permission::DeviceConnect => Role::Viewer,
             Permission::RegistryWrite | Permission::ServiceConnect => Role::Operator,
         };
         Ok(Actor::of_service(self.caller.session(), role)?)

@@ -7,6 +7,7 @@ use std::time::Duration;
 use outgate_mqtt::connection::Limits;
 
 use crate::config::{Config, MqttLimits, Policy, Provisioning};
+use crate::dialects::azure::login::Entrance;
 
 /// The name of the policy that devices have unless they were given another.
 pub const DEFAULT_POLICY: &str = "own-subtree";
@@ -52,8 +53,8 @@ pub struct Settings {
     /// What devices may do between each other, by the policy's name; [`DEFAULT_POLICY`] is there
     /// without being named, and may be named to be another.
     pub policies: BTreeMap<String, Policy>,
-    /// The names of Azure's hubs for which this one stands, its own among them; in lower case.
-    pub hub_names: BTreeSet<String>,
+    /// Whom devices of Azure's may take the hub for, and by whose tokens they come in.
+    pub entrance: Arc<Entrance>,
     /// Where devices are told which hub is theirs.
     pub provisioning: Arc<Provisioning>,
 }
@@ -71,7 +72,7 @@ impl Settings {
         Self {
             server_reference: config.server_reference.clone(),
             policies: config.policies.clone(),
-            hub_names: config.azure.hub_names.clone(),
+            entrance: Arc::new(Entrance::of(config, BTreeSet::new())),
             provisioning: Arc::new(config.azure.provisioning.clone()),
             ..Self::with(&config.mqtt)
         }
@@ -99,7 +100,7 @@ impl Settings {
             max_retained_bytes_in_all: bytes(limits.retained_in_all_mebibytes),
             server_reference: None,
             policies: BTreeMap::new(),
-            hub_names: BTreeSet::new(),
+            entrance: Arc::default(),
             provisioning: Arc::default(),
         }
     }

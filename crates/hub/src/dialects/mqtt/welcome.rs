@@ -201,8 +201,8 @@ where
         return Ok((agreed.identified.clone(), Some(Box::new(agreed))));
     }
     if let Tongue::Azure(speaker) = tongue {
-        let names = &hub.rules.load().settings.hub_names;
-        let identified = speaker.prove(&hub.core, names, connect, facts).await?;
+        let entrance = Arc::clone(&hub.rules.load().settings.entrance);
+        let identified = speaker.prove(&hub.core, &entrance, connect, facts).await?;
         return Ok((identified, None));
     }
     let user = connect.user_name.as_deref().unwrap_or_default();

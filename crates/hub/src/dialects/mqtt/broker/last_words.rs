@@ -119,15 +119,23 @@ impl Broker {
 
     /// Hands a will that is an event to the core, which forgets it in the same commit.
     async fn append_will(&self, will: &Will, event: NewEvent) -> Result<bool, Refusal> {
-        let pass = self.core.stand_in(&will.credential, VIA).await?;
+        let pass = self.stand_in(will).await?;
         let events = &self.core.events;
         let kept = events.append_will(pass, event, will.id.clone()).await;
         kept.map(|_| true)
     }
 
+    /// The right to act of whom a will is.
+    async fn stand_in(&self, will: &Will) -> Result<Pass, Refusal> {
+        let device = device_of(will);
+        let core = &self.core;
+        core.stand_in_as(&will.credential, device.as_ref(), VIA)
+            .await
+    }
+
     /// Publishes a will that is a message between devices, if its device may say that by now.
     async fn send_will(&self, will: Will) -> Result<bool, Refusal> {
-        let pass = self.core.stand_in(&will.credential, VIA).await?;
+        let pass = self.stand_in(&will).await?;
         if !self.permits(&pass, &will.message.topic) {
             return Err(Refusal::forbidden("publishing a will"));
         }
@@ -207,9 +215,14 @@ impl Broker {
     }
 }
 
+/// Whose will it is, if it is a device's.
+fn device_of(will: &Will) -> Option<DeviceId> {
+    will.owner.strip_prefix("device/")?.parse().ok()
+}
+
 /// The event that a will is, if it is one.
 fn event_of(will: &Will) -> Option<NewEvent> {
-    let device: DeviceId = will.owner.strip_prefix("device/")?.parse().ok()?;
+    let device = device_of(will)?;
     let Meaning::Event(name) = topics::meaning(&will.message.topic, &device) else {
         return None;
     };
