@@ -170,6 +170,17 @@ pub enum ConfigError {
     },
 }
 
+/// Where realtime hubs are served, by the keys that say so.
+fn realtime<'a>(
+    hubs: &'a [SignalRHub],
+    echo: &'a Echo,
+) -> impl Iterator<Item = (&'static str, &'a str)> {
+    let hubs = hubs.iter().filter_map(|hub| hub.path.as_deref());
+    let checks = echo.signalr.iter().map(|checks| checks.path.as_str());
+    let hubs = hubs.map(|path| ("signalr.hubs.path", path));
+    hubs.chain(checks.map(|path| ("echo.signalr", path)))
+}
+
 impl Config {
     /// Puts together what the file says (empty for none), what the command line overrides, and
     /// defaults.
@@ -192,6 +203,9 @@ impl Config {
         let log_filter = file.logs.filter.unwrap_or_else(|| "info".to_owned());
         crate::logs::filter(&log_filter)?;
         let signalr = file.signalr.checked()?;
+        let echo = file.echo.checked(&signalr)?;
+        let azure = file.azure.checked()?;
+        azure.check_paths(realtime(&signalr, &echo))?;
         Ok(Self {
             data: overrides.data.or(file.data).unwrap_or_else(default_data),
             server_reference: file.server_reference,
@@ -225,12 +239,12 @@ impl Config {
             traces: traces(file.traces)?,
             plain_webhooks_to: file.webhooks.plain_http_to,
             webhook_authority: file.webhooks.authority,
-            echo: file.echo.checked(&signalr)?,
+            echo,
             signalr,
             firebase: file.firebase.checked()?,
             live: file.live.checked()?,
             push: file.push.checked()?,
-            azure: file.azure.checked()?,
+            azure,
         })
     }
 

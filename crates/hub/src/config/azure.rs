@@ -6,6 +6,7 @@ use outgate_azure::service::Permission;
 use outgate_core::id::{ServiceId, SiteId};
 use serde::Deserialize;
 
+use super::signalr::is_below;
 use super::{ConfigError, value};
 
 /// The most shared access policies.
@@ -16,6 +17,9 @@ const MAX_SCOPES: usize = 64;
 
 /// The most names.
 const MAX_NAMES: usize = 64;
+
+/// The first steps of paths at which back ends ask.
+const BACK_ENDS: [&str; 4] = ["/devices", "/messages", "/statistics", "/twins"];
 
 /// The most characters of a name (RFC 1035, section 2.3.4).
 const MAX_NAME: usize = 253;
@@ -44,6 +48,25 @@ pub struct Provisioning {
     /// Devices that belong to another hub: patterns of their names, in which `*` stands for any
     /// number of characters, and its host name. The first that fits counts.
     pub elsewhere: Vec<(String, String)>,
+}
+
+impl Azure {
+    /// Whether realtime hubs, by the keys that say where, are at paths where no back end asks.
+    pub(super) fn check_paths<'a>(
+        &self,
+        hubs: impl Iterator<Item = (&'static str, &'a str)>,
+    ) -> Result<(), ConfigError> {
+        if self.policies.is_empty() {
+            return Ok(());
+        }
+        for (key, path) in hubs {
+            if let Some(ours) = BACK_ENDS.iter().find(|ours| is_below(ours, path)) {
+                let right = format!("one outside {ours}, where back ends of [azure.policies] ask");
+                return value(key, right);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The same as it is written.
@@ -144,6 +167,30 @@ mod tests {
         for wrong in ["['']", "['a/b']", "['https://a']", "['a:443']", "'a'"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_realtime_hub_is_not_at_a_path_where_back_ends_ask() {
+        let read = |path: &str, azure: &str| {
+            let text = format!("[[signalr.hubs]]\nname = 'a'\npath = '{path}'\n[azure]\n{azure}");
+            Config::new(&text, Overrides::default())
+        };
+        let policies = "policies.a = ['registry-read']";
+        for path in [
+            "/devices",
+            "/devices/a",
+            "/twins",
+            "/messages",
+            "/statistics",
+        ] {
+            let error = read(path, policies).unwrap_err();
+            assert!(error.to_string().contains("signalr.hubs.path"), "{error}");
+            read(path, "").unwrap();
+        }
+        read("/devices-of-ours", policies).unwrap();
+        let echo = format!("[echo]\nsignalr = '/devices'\n[azure]\n{policies}");
+        let error = Config::new(&echo, Overrides::default()).unwrap_err();
+        assert!(error.to_string().contains("echo.signalr"), "{error}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a configuration that is read anew may change while the hub runs.
 
-use super::Config;
+use super::{Azure, Config};
 
 /// The keys whose values differ between the two and that nothing looks at again once the hub has
 /// started. What is not named here is taken up at once.
@@ -33,8 +33,9 @@ pub(crate) fn only_at_start(before: &Config, after: &Config) -> Vec<&'static str
         firebase,
         live,
         push,
-        azure: _,
+        azure,
     } = before;
+    let depot = files.elsewhere == after.files.elsewhere;
     let same = [
         ("data", *data == after.data),
         ("listen", *listen == after.listen),
@@ -45,10 +46,7 @@ pub(crate) fn only_at_start(before: &Config, after: &Config) -> Vec<&'static str
             "device-logs.forward",
             device_logs.forward == after.device_logs.forward,
         ),
-        (
-            "files.s3 or files.azure",
-            files.elsewhere == after.files.elsewhere,
-        ),
+        ("files.s3 or files.azure", depot),
         ("traces", *traces == after.traces),
         (
             "webhooks.plain-http-to",
@@ -63,9 +61,15 @@ pub(crate) fn only_at_start(before: &Config, after: &Config) -> Vec<&'static str
         ("firebase", *firebase == after.firebase),
         ("live", *live == after.live),
         ("push", *push == after.push),
+        ("azure.policies", !is_first_policy(azure, &after.azure)),
     ];
     let differ = same.into_iter().filter(|(_, same)| !same);
     differ.map(|(key, _)| key).collect()
+}
+
+/// Whether there were no policies and are some: without any, nothing is served where back ends ask.
+fn is_first_policy(before: &Azure, after: &Azure) -> bool {
+    before.policies.is_empty() && !after.policies.is_empty()
 }
 
 #[cfg(test)]
@@ -104,8 +108,18 @@ mod tests {
             ("[firebase]\nnamespaces = ['pos']", "firebase"),
             ("[live]\ntoken-minutes = 5", "live"),
             ("[push.fcm]\naccount = 'a'", "push"),
+            ("[azure]\npolicies.a = ['registry-read']", "azure.policies"),
         ] {
             assert_eq!(only_at_start(&before, &read(text)), [key], "{text}");
+        }
+    }
+
+    #[test]
+    fn policies_of_azure_may_change_and_go_once_there_is_one() {
+        let one = read("[azure]\npolicies.a = ['registry-read']");
+        let two = read("[azure]\npolicies.b = ['registry-read']\npolicies.c = []");
+        for after in [two, read("")] {
+            assert!(only_at_start(&one, &after).is_empty());
         }
     }
 

@@ -54,11 +54,8 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
     keeper.reload(&door)?;
     let entrance = Arc::new(Entrance::of(&config, keeper.names()));
     settings.entrance = Arc::clone(&entrance);
-    let first_token = core
-        .identity
-        .first_operator()
-        .await
-        .map_err(StartError::FirstOperator)?;
+    let first_token = core.identity.first_operator().await;
+    let first_token = first_token.map_err(StartError::FirstOperator)?;
     let (draining, drained) = watch::channel(false);
     let mqtt = Mqtt::open(core.clone(), metrics.clone(), settings).await?;
     let state = State {

@@ -2,12 +2,12 @@
 
 #![cfg(test)]
 
-#[expect(dead_code, reason = "other tests look at where its data lies")]
 #[path = "../running/hub.rs"]
 mod running;
 #[path = "../running/site.rs"]
 mod site;
 
+mod names;
 mod policies;
 mod uploads;
 
