@@ -4,7 +4,7 @@
 //! never changes. Keys are made up here, so nothing that a peer says becomes part of a path. What
 //! is in a file is a list of pieces, so a file of many blocks is put together without copying one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::error::Error as _;
 use std::fs::DirBuilder;
 use std::io;
@@ -25,10 +25,12 @@ use crate::refusal::Refusal;
 mod coming;
 mod key;
 mod reading;
+mod share;
 
 pub use coming::{Coming, Hashes, Whole};
 pub use key::PieceKey;
 pub use reading::Reading;
+pub use share::{Share, Shares};
 
 /// Where they lie in the hub's folder, unless they lie elsewhere.
 pub(crate) const FOLDER: &str = "files";
@@ -52,7 +54,7 @@ pub enum Depot {
     /// In the hub's own folder.
     #[default]
     Folder,
-    /// In a store elsewhere, which nobody else writes to under the same prefix.
+    /// In a store elsewhere, to which others may write under the same prefix: other hubs too.
     Elsewhere(Arc<dyn ObjectStore>),
 }
 
@@ -134,10 +136,10 @@ impl Contents {
         })))
     }
 
-    /// Begins to take a piece of at most `most` bytes.
+    /// Begins to take a piece of at most `most` bytes, which count in a share while they come.
     #[must_use]
-    pub fn begin(&self, most: u64, hashes: Hashes) -> Coming {
-        Coming::new(self.clone(), self.make_key(), most, hashes)
+    pub fn begin(&self, most: u64, share: Option<Share>, hashes: Hashes) -> Coming {
+        Coming::new(self.clone(), self.make_key(), (most, share), hashes)
     }
 
     /// Begins to read the bytes of `range` out of what `pieces` make one after the other. They stay
@@ -181,30 +183,66 @@ impl Contents {
         }
     }
 
-    /// Removes all pieces that came before the hub was started but those `needed`: what was still
+    /// What the keys begin with that are made since the hub's start, if they are among those of
+    /// others. Whoever begins a piece notes it first, for [`Contents::sweep`].
+    #[must_use]
+    pub fn noted_run(&self) -> Option<&str> {
+        let is_shared = self.0.disk.is_none();
+        is_shared.then_some(self.0.run.as_str())
+    }
+
+    /// Removes all pieces that this hub made before it was started but those `needed`: what was still
     /// coming when it ended, and what it had no time to remove. To be called once after the start,
-    /// with every key that anything refers to.
+    /// with every key that anything refers to, and with the `runs` that were noted. Gives those of
+    /// which nothing is left.
+    ///
+    /// In a store elsewhere only what is of those runs is looked at: another hub may have its pieces
+    /// under the same prefix.
     ///
     /// # Errors
     /// [`Refusal::Internal`] when what is there cannot be listed.
-    pub async fn sweep(&self, mut needed: Vec<PieceKey>) -> Result<(), Refusal> {
+    pub async fn sweep(
+        &self,
+        mut needed: Vec<PieceKey>,
+        runs: Vec<String>,
+    ) -> Result<Vec<String>, Refusal> {
         needed.sort_unstable();
         if self.0.disk.is_some() {
             // A list of the store's has no files in it that were not finished.
             let contents = self.clone();
-            return blocking(move || contents.sweep_disk(&needed).map_err(refused_by_disk)).await;
+            let sweep = move || contents.sweep_disk(&needed).map_err(refused_by_disk);
+            return blocking(sweep).await.map(|()| runs);
         }
-        let mut list = self.0.store.list(None);
+        // What is referred to is this hub's as well, noted or not.
+        let mut own: BTreeSet<_> = needed.iter().map(|key| key.run().to_owned()).collect();
+        own.extend(runs);
+        own.remove(&self.0.run);
+        let mut empty = Vec::new();
+        for run in own {
+            if !self.sweep_run(&run, &needed).await? {
+                empty.push(run);
+            }
+        }
+        Ok(empty)
+    }
+
+    /// Removes what is left of a run in a store elsewhere; whether something of it is needed.
+    async fn sweep_run(&self, run: &str, needed: &[PieceKey]) -> Result<bool, Refusal> {
+        let below = object_store::path::Path::from(run);
+        let mut list = self.0.store.list(Some(&below));
+        let mut is_needed = false;
         while let Some(found) = list.next().await {
             let found = found.map_err(|error| refused(&error))?;
             let Ok(key) = found.location.as_ref().parse::<PieceKey>() else {
                 continue;
             };
-            if self.is_left(&key, &needed) {
+            if self.is_left(&key, needed) {
                 self.remove(vec![key]).await;
+            } else {
+                is_needed = true;
             }
         }
-        Ok(())
+        Ok(is_needed)
     }
 
     fn sweep_disk(&self, needed: &[PieceKey]) -> io::Result<()> {

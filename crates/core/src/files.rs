@@ -14,9 +14,10 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::sync::OnceCell;
 
 use crate::clock::{Clock, Timestamp};
-use crate::contents::Contents;
+use crate::contents::{Contents, Shares};
 use crate::id::{DeviceId, GrantId};
 use crate::identity::{Actor, Identity, words};
 use crate::limits::{Limits, Rates};
@@ -34,14 +35,14 @@ mod removing;
 mod table;
 mod tidying;
 
-pub use block::{Block, BlockId, MAX_BLOCK_ID, Which};
+pub use block::{BLOCK, Block, BlockId, MAX_BLOCK_ID, Which};
 pub use content::{Condition, Described, File, MAX_BLOCKS, Sending};
 pub use grants::{Admitted, Issued, MAX_GRANTS, MAX_LASTS, MIN_LASTS, NewGrant, Shown};
 pub use name::FileName;
 pub use own::{KEEP_OWN_GRANTS, MAX_OWN_GRANTS, MAX_OWN_LASTS};
 pub use tidying::{KEEP_BLOCKS, KEEP_GRANTS};
 
-pub(crate) use kept::{SCHEMA as CONTENT_SCHEMA, forget_all};
+pub(crate) use kept::{RUNS_SCHEMA, SCHEMA as CONTENT_SCHEMA, forget_all};
 pub(crate) use own::end as end_grant;
 pub(crate) use table::{SCHEMA, revoke_all as revoke_grants};
 
@@ -120,6 +121,10 @@ pub struct Files {
     limits: Arc<RwLock<FileLimits>>,
     /// How often devices ask for grants themselves.
     asked: Arc<Rates<DeviceId>>,
+    /// What is coming for each device.
+    coming: Shares,
+    /// Whether it is noted what the keys of what comes begin with.
+    noted: Arc<OnceCell<()>>,
     /// Whether what the hub's end left behind has been removed.
     swept: Arc<AtomicBool>,
 }
@@ -129,7 +134,7 @@ pub struct Files {
 pub struct FileLimits {
     /// The most bytes of a file.
     pub file_bytes: u64,
-    /// The most bytes of all files of a device, and of what is staged for them.
+    /// The most bytes of all files of a device, of what is staged for them, and of what is coming.
     pub device_bytes: u64,
     /// The most files of a device.
     pub device_files: u64,
@@ -160,6 +165,8 @@ impl Files {
             contents,
             limits: Arc::new(RwLock::new(limits.files)),
             asked: Arc::new(Rates::new(own::ASKED, clock.clone())),
+            coming: Shares::default(),
+            noted: Arc::default(),
             swept: Arc::default(),
             store: store.clone(),
             clock: clock.clone(),

@@ -146,6 +146,18 @@ impl Sessions {
         }
     }
 
+    /// As [`Sessions::take_up`], for somebody who does one thing in a device's name, whoever they are:
+    /// the device is not present by it, was not seen, and is told nothing over it.
+    #[must_use]
+    pub(crate) fn take_up_aside(&self, presence: Presence) -> Session {
+        let seat = Arc::new(Seat::aside(presence, self.0.clock.clone()));
+        self.0.live.lock().enter(&seat);
+        Session {
+            seat,
+            registry: Arc::clone(&self.0),
+        }
+    }
+
     /// Ends what `selector` means and waits until those connections are closed, but no longer
     /// than `patience`. Returns how many were ended, and how many of them had not closed by then
     /// (they can do nothing any more all the same).
@@ -205,12 +217,13 @@ impl Sessions {
         &self.0.seen
     }
 
-    /// Waits until none of the sessions that `device` has at the time of this call may act any
-    /// more.
+    /// Waits until none of the sessions by which `device` is present at the time of this call may act
+    /// any more.
     pub fn absence(&self, device: &DeviceId) -> impl Future<Output = ()> + Send + use<> {
         let lives: Vec<_> = self
             .seats(&Selector::Device(device.clone()))
             .iter()
+            .filter(|seat| !seat.is_aside)
             .map(|seat| seat.life.subscribe())
             .collect();
         async move {
@@ -229,7 +242,7 @@ impl Sessions {
             .is_some_and(|seat| *seat.life.borrow() == Life::Live)
     }
 
-    /// Tells every session of `device`. Returns how many there are.
+    /// Tells every session by which `device` is present. Returns how many there are.
     pub fn signal(&self, device: &DeviceId, signal: &Signal) -> usize {
         self.signal_all(&Selector::Device(device.clone()), signal)
     }
@@ -237,7 +250,8 @@ impl Sessions {
     /// Tells every session that `selector` means. Returns how many there are.
     pub(crate) fn signal_all(&self, selector: &Selector, signal: &Signal) -> usize {
         let seats = self.seats(selector);
-        seats.iter().filter(|seat| seat.tell(signal)).count()
+        let told = |seat: &&Arc<Seat>| !seat.is_aside && seat.tell(signal);
+        seats.iter().filter(told).count()
     }
 
     /// What is live of what `selector` means.
@@ -253,7 +267,7 @@ impl Sessions {
         self.0.live.lock().count()
     }
 
-    /// Whether `device` has a live session.
+    /// Whether `device` is present: has a live session of its own.
     #[must_use]
     pub fn is_present(&self, device: &DeviceId) -> bool {
         self.0.live.lock().has(device)
@@ -344,6 +358,34 @@ pub(crate) mod tests {
         let lagged = changes.recv().await;
         assert_eq!(lagged, Err(broadcast::error::RecvError::Lagged(2)));
         assert_eq!(changes.recv().await, Ok(change(true)));
+    }
+
+    #[tokio::test]
+    async fn a_device_is_not_present_by_what_is_done_in_its_name_which_ends_with_it() {
+        let sessions = Sessions::default();
+        let mut changes = sessions.changes();
+        let aside = sessions.take_up_aside(device_presence("till-1"));
+        let device = aside.device().unwrap().clone();
+        assert!(!sessions.is_present(&device));
+        assert_eq!(sessions.signal(&device, &Signal::Commands), 0);
+        assert_eq!(sessions.present(&Selector::Device(device.clone())).len(), 1);
+        // Nobody is waited for.
+        assert!(
+            asked_once(std::pin::pin!(sessions.absence(&device)))
+                .await
+                .is_some()
+        );
+        let own = device_session(&sessions);
+        assert_eq!(changes.recv().await, Ok(change(true)));
+        drop(own);
+        assert_eq!(changes.recv().await, Ok(change(false)));
+        let all = Selector::Device(device.clone());
+        let ended = sessions.end(&all, Ending::Revoked, Duration::ZERO).await;
+        assert_eq!((ended.ended, ended.lingering), (1, 1));
+        assert!(matches!(aside.pass().check(), Err(Refusal::Revoked)));
+        drop(aside);
+        assert!(changes.try_recv().is_err());
+        assert_eq!(sessions.count(), 0);
     }
 
     fn change(present: bool) -> PresenceChange {

@@ -47,6 +47,7 @@ pub(crate) const MODEL: Schema = Schema {
             crate::tables::SCHEMA,
             crate::commands::SEALED_SCHEMA,
         ],
+        &[crate::files::RUNS_SCHEMA],
     ],
 };
 

@@ -114,6 +114,8 @@ problems!(
         is room.",
     /// Too much at once.
     ServerBusy 503 "The server is busy.",
+    /// It comes too slowly.
+    OperationTimedOut 500 "The operation could not be completed within the permitted time.",
     /// Something of the server's own.
     InternalError 500 "The server encountered an internal error. Please retry the request.",
 );

@@ -3,18 +3,22 @@
 use std::fmt;
 use std::mem;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use md5::{Digest as _, Md5};
 use object_store::{MultipartUpload, ObjectStoreExt as _, PutPayload};
 use ring::digest::{Context, SHA256};
 use tokio::task::JoinHandle;
 
-use super::{Contents, Piece, PieceKey, blocking, refused};
+use super::{Contents, Piece, PieceKey, Share, blocking, refused};
 use crate::objects::Digest;
 use crate::refusal::Refusal;
 
 /// From how many bytes on hashing them is no work to do between other people's.
 const LONG_TO_HASH: usize = 64 << 10;
+
+/// How many bytes lie together in memory until they go to the store. They are copied: what comes in
+/// pieces of one byte would hold far more than it is. Parts are multiples of it.
+pub(super) const CHUNK: usize = 64 << 10;
 
 /// What is worked out of a piece's bytes while they come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +35,10 @@ pub struct Coming {
     key: PieceKey,
     size: u64,
     most: u64,
-    /// What has not been sent to the store yet: less than a part.
-    held: Vec<Bytes>,
+    /// What it takes of the room that it shares with others.
+    share: Option<Share>,
+    /// What has not been sent to the store yet, less than a part, in full chunks but for the last.
+    held: Vec<BytesMut>,
     held_size: usize,
     /// Of all parts that have gone there; missing while it is worked on.
     sums: Option<Sums>,
@@ -45,6 +51,8 @@ pub struct Coming {
 #[derive(Debug)]
 pub struct Whole {
     claim: Claim,
+    /// Taken until something refers to it, and so counts it.
+    _share: Option<Share>,
     digest: Digest,
     md5: Option<[u8; 16]>,
 }
@@ -64,8 +72,14 @@ pub(super) struct Sums {
 }
 
 impl Coming {
-    pub(super) fn new(contents: Contents, key: PieceKey, most: u64, hashes: Hashes) -> Self {
+    pub(super) fn new(
+        contents: Contents,
+        key: PieceKey,
+        (most, share): (u64, Option<Share>),
+        hashes: Hashes,
+    ) -> Self {
         Self {
+            share,
             contents,
             key,
             size: 0,
@@ -87,12 +101,41 @@ impl Coming {
         if self.size > self.most {
             return Err(self.too_large());
         }
-        self.held_size += bytes.len();
-        self.held.push(bytes);
-        while self.held_size >= self.contents.0.part {
-            self.send_part().await?;
+        if let Some(share) = &mut self.share {
+            share.grow(whole(bytes.len()))?;
+        }
+        let mut rest: &[u8] = &bytes;
+        while !rest.is_empty() {
+            rest = self.hold(rest);
+            if self.held_size >= self.contents.0.part {
+                self.send_part().await?;
+            }
         }
         Ok(self)
+    }
+
+    /// Holds as much as goes into the chunk that is being filled, and gives the rest.
+    fn hold<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let filled = match self.held.pop() {
+            Some(chunk) if chunk.len() < CHUNK => chunk,
+            full => {
+                self.held.extend(full);
+                BytesMut::with_capacity(CHUNK)
+            }
+        };
+        let mut chunk = filled;
+        let (now, later) = bytes.split_at(bytes.len().min(CHUNK - chunk.len()));
+        chunk.extend_from_slice(now);
+        self.held_size += now.len();
+        self.held.push(chunk);
+        later
+    }
+
+    /// What is held, which is held no longer.
+    fn let_go(&mut self) -> Vec<Bytes> {
+        self.held_size = 0;
+        let held = mem::take(&mut self.held);
+        held.into_iter().map(BytesMut::freeze).collect()
     }
 
     /// Says how many bytes are to come in all, so that what has no place is refused before it comes.
@@ -129,18 +172,9 @@ impl Coming {
     /// same size but the last, which some stores ask for.
     async fn send_part(&mut self) -> Result<(), Refusal> {
         self.await_part().await?;
-        let part = self.contents.0.part;
-        let mut parts = mem::take(&mut self.held);
-        let beyond = self.held_size.saturating_sub(part);
-        self.held_size = 0;
-        if beyond > 0
-            && let Some(last) = parts.last_mut()
-        {
-            let rest = last.split_off(last.len() - beyond);
-            self.held_size = rest.len();
-            self.held.push(rest);
-        }
-        self.contents.check_room(whole(part))?;
+        let size = self.held_size;
+        let parts = self.let_go();
+        self.contents.check_room(whole(size))?;
         let sums = self.sums.take().ok_or(STOPPED)?;
         let upload = match &mut self.upload {
             Some(upload) => upload,
@@ -183,7 +217,7 @@ impl Coming {
 
     async fn finish_now(mut self) -> Result<Whole, Refusal> {
         self.contents.check_room(whole(self.held_size))?;
-        let rest = mem::take(&mut self.held);
+        let rest = self.let_go();
         let sums = self.sums.take().ok_or(STOPPED)?;
         self.await_part().await?;
         // From here on there may be something under the key.
@@ -214,7 +248,12 @@ impl Coming {
         stored.map_err(|error| refused(&error))?;
         self.upload = None;
         let (digest, md5) = sums?.finish();
-        Ok(Whole { claim, digest, md5 })
+        Ok(Whole {
+            claim,
+            _share: self.share.take(),
+            digest,
+            md5,
+        })
     }
 }
 
@@ -321,3 +360,27 @@ fn whole(bytes: usize) -> u64 {
 
 /// A task that nobody ends has ended.
 const STOPPED: Refusal = Refusal::Internal("work on a file's bytes stopped");
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::contents::Depot;
+
+    #[tokio::test]
+    async fn what_comes_byte_by_byte_takes_no_more_memory_than_it_is() {
+        let folder = TempDir::new().unwrap();
+        let contents = Contents::open(&Depot::Folder, folder.path(), 0).unwrap();
+        let mut coming = contents.begin(1 << 20, None, Hashes::Sha256);
+        for at in 0..=CHUNK {
+            // Each holds a buffer of its own for as long as it is held.
+            let byte = Bytes::from(vec![7; 4 << 10]).slice(at % 9..at % 9 + 1);
+            coming = coming.take(byte).await.unwrap();
+        }
+        let held: usize = coming.held.iter().map(BytesMut::capacity).sum();
+        assert_eq!((coming.held.len(), held), (2, 2 * CHUNK));
+        let whole = coming.finish().await.unwrap();
+        assert_eq!(whole.piece().size, (64 << 10) + 1);
+    }
+}

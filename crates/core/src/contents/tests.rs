@@ -38,7 +38,7 @@ async fn kept(contents: &Contents, parts: &[&[u8]]) -> Piece {
 }
 
 async fn coming(contents: &Contents, parts: &[&[u8]]) -> Coming {
-    let mut coming = contents.begin(64 << 20, Hashes::Sha256);
+    let mut coming = contents.begin(64 << 20, None, Hashes::Sha256);
     for part in parts {
         coming = coming.take(Bytes::copy_from_slice(part)).await.unwrap();
     }
@@ -83,7 +83,7 @@ async fn until_gone(folder: &TempDir) {
 #[tokio::test]
 async fn a_piece_is_read_as_it_came_and_its_sums_are_those_of_its_bytes() {
     for (_folder, contents) in [on_disk(), elsewhere()] {
-        let mut coming = contents.begin(3, Hashes::WithMd5);
+        let mut coming = contents.begin(3, None, Hashes::WithMd5);
         for part in ["a", "", "bc"] {
             coming = coming
                 .take(Bytes::from_static(part.as_bytes()))
@@ -139,7 +139,7 @@ async fn nothing_is_left_of_what_did_not_come_as_a_whole_or_was_not_kept() {
 #[tokio::test]
 async fn one_byte_too_many_is_refused_and_leaves_nothing() {
     let (folder, contents) = on_disk();
-    let coming = contents.begin(3, Hashes::Sha256);
+    let coming = contents.begin(3, None, Hashes::Sha256);
     let coming = coming.take(Bytes::from_static(b"abc")).await.unwrap();
     let refused = coming.take(Bytes::from_static(b"d")).await;
     assert!(matches!(refused, Err(Refusal::TooLarge { limit: 3, .. })));
@@ -179,7 +179,10 @@ async fn a_sweep_leaves_what_is_needed_and_what_came_since_the_start() {
     fs::write(&unfinished, "as after the end of the process").unwrap();
     let after = open(&folder);
     let new = kept(&after, &[b"new"]).await;
-    after.sweep(vec![needed.key.clone()]).await.unwrap();
+    after
+        .sweep(vec![needed.key.clone()], Vec::new())
+        .await
+        .unwrap();
     let mut left = files(&folder);
     left.sort_unstable();
     let path = |piece: &Piece| folder.path().join(FOLDER).join(piece.key.to_string());
@@ -188,7 +191,7 @@ async fn a_sweep_leaves_what_is_needed_and_what_came_since_the_start() {
     assert_eq!(left, expected);
     // Folders go with the last of what was in them.
     let reading = after.read(std::slice::from_ref(&needed), 0..6);
-    open(&folder).sweep(Vec::new()).await.unwrap();
+    open(&folder).sweep(Vec::new(), Vec::new()).await.unwrap();
     assert_eq!(fs::read_dir(folder.path().join(FOLDER)).unwrap().count(), 0);
     drop(reading);
 }
@@ -202,7 +205,10 @@ async fn a_store_elsewhere_is_swept_too() {
     let needed = kept(&before, &[b"needed"]).await;
     kept(&before, &[b"forgotten"]).await;
     let after = Contents::open(&depot, folder.path(), 0).unwrap();
-    after.sweep(vec![needed.key.clone()]).await.unwrap();
+    after
+        .sweep(vec![needed.key.clone()], Vec::new())
+        .await
+        .unwrap();
     let left: Vec<_> = store.list(None).collect::<Vec<_>>().await;
     let left: Vec<_> = left
         .into_iter()

@@ -11,6 +11,9 @@ use crate::refusal::Refusal;
 /// The most bytes of a block's name.
 pub const MAX_BLOCK_ID: usize = 128;
 
+/// The value that a block's name is, where one is refused.
+pub const BLOCK: &str = "block";
+
 /// What a block is called: 1 to [`MAX_BLOCK_ID`] printable ASCII characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlockId(String);
@@ -48,6 +51,13 @@ impl BlockId {
         Self(String::new())
     }
 
+    /// How long it is, without equals signs at its end: names in base 64 (RFC 4648) that are equally
+    /// long by that are of as many bytes.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.0.trim_end_matches('=').len()
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -64,7 +74,7 @@ impl FromStr for BlockId {
             Ok(Self(text.to_owned()))
         } else {
             let why = "1 to 128 printable ASCII characters without spaces";
-            Err(Refusal::invalid("block", why))
+            Err(Refusal::invalid(BLOCK, why))
         }
     }
 }

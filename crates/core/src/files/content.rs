@@ -7,7 +7,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use rusqlite::Connection;
 
-use super::block::{Block, BlockId, Which};
+use super::block::{BLOCK, Block, BlockId, Which};
 use super::{Access, FileLimits, Files, Place, Verb, kept};
 use crate::clock::Timestamp;
 use crate::contents::{Coming, Hashes, Piece, PieceKey, Reading, Whole};
@@ -73,7 +73,8 @@ pub struct Sending {
 
 impl Files {
     /// Begins to take what is to be put into a file, or staged for it, with what is to be worked out
-    /// of it. It can have as many bytes as the device has left of its share.
+    /// of it. It can have as many bytes as the device has left of its share, in which what else is
+    /// coming for it counts as it comes.
     ///
     /// # Errors
     /// [`Refusal::Forbidden`] when `access` is not to write; [`Refusal::Revoked`],
@@ -85,8 +86,23 @@ impl Files {
             .store
             .read(move |connection| kept::used(connection, &place))
             .await?;
+        self.note_run().await?;
         let left = limits.device_bytes.saturating_sub(used.bytes_beside());
-        Ok(self.contents.begin(left.min(limits.file_bytes), hashes))
+        let whose = access.place.device.to_string();
+        let share = self.coming.take(whose, left, limits.device_bytes);
+        let most = left.min(limits.file_bytes);
+        Ok(self.contents.begin(most, Some(share), hashes))
+    }
+
+    /// Notes what the keys of what comes begin with, before the first of them is there.
+    async fn note_run(&self) -> Result<(), Refusal> {
+        let Some(run) = self.contents.noted_run() else {
+            return Ok(());
+        };
+        let run = run.to_owned();
+        let work = move |connection: &Connection| kept::note_run(connection, &run);
+        let note = || self.store.write(work);
+        self.noted.get_or_try_init(note).await.copied()
     }
 
     /// Puts what has come into a file, in the place of what was there and of what was staged for it.
@@ -122,7 +138,8 @@ impl Files {
     /// committed; it is forgotten after 7 days.
     ///
     /// # Errors
-    /// As [`Files::put`]; [`Refusal::TooMany`] beyond [`MAX_BLOCKS`].
+    /// As [`Files::put`]; [`Refusal::TooMany`] beyond [`MAX_BLOCKS`]; [`Refusal::Invalid`] when its
+    /// name is of another length than those that are staged for the file ([`BlockId::length`]).
     pub async fn stage(&self, access: &Access, id: BlockId, content: Whole) -> Result<(), Refusal> {
         access.may(Verb::Write)?;
         let (files, access) = (self.clone(), access.clone());
@@ -132,6 +149,7 @@ impl Files {
             let limits = files.limits();
             let write = files.store.write_bulk(0, move |connection| {
                 access.may(Verb::Write)?;
+                check_name(connection, &access.place, &block.id)?;
                 let before = kept::stage(connection, &access.place, &block, now)?;
                 check_staged(connection, &access.place, limits)?;
                 Ok(before)
@@ -413,6 +431,19 @@ fn put_now(
     check_bytes(file.size, used.bytes_beside(), limits)?;
     let gone = kept::put(connection, &file, &made.blocks)?;
     Ok((file, gone))
+}
+
+/// Whether a block's name is as long as those that are staged for the file already, which are all of
+/// the same length.
+fn check_name(connection: &Connection, place: &Place, id: &BlockId) -> Result<(), Refusal> {
+    let other = kept::some_staged(connection, place)?;
+    if other.is_none_or(|other| other.length() == id.length()) {
+        return Ok(());
+    }
+    Err(Refusal::invalid(
+        BLOCK,
+        "as long as the names of the others",
+    ))
 }
 
 /// Whether what is staged for a device is within its share.

@@ -210,7 +210,7 @@ impl Files {
             return Err(Refusal::Unauthenticated);
         }
         let held = self.held(shown).await?;
-        let session = self.sessions.take_up(Presence {
+        let session = self.sessions.take_up_aside(Presence {
             id: SessionId::made_up()?,
             principal: held.principal,
             credential: shown.grant.credential(),

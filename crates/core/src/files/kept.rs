@@ -51,6 +51,14 @@ CREATE TABLE file_blocks (
 CREATE INDEX file_blocks_by_age ON file_blocks (staged);
 ";
 
+/// What the keys of this hub's pieces begin with where others keep theirs as well, since one start
+/// each; forgotten when nothing of it is left.
+pub(crate) const RUNS_SCHEMA: &str = "
+CREATE TABLE file_runs (
+    run TEXT NOT NULL PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+";
+
 const FILE: &str =
     "device, name, tag, size, digest, md5, content_type, properties, created, changed";
 
@@ -225,6 +233,37 @@ pub(super) fn stage(
             now
         ])?;
     Ok(before)
+}
+
+/// The name of some block that is staged for a file.
+pub(super) fn some_staged(
+    connection: &Connection,
+    place: &Place,
+) -> Result<Option<BlockId>, Refusal> {
+    Ok(connection
+        .prepare_cached("SELECT block FROM file_blocks WHERE device = ?1 AND name = ?2 LIMIT 1")?
+        .query_row((&place.device, &place.name), |row| row.get(0))
+        .optional()?)
+}
+
+pub(super) fn note_run(connection: &Connection, run: &str) -> Result<(), Refusal> {
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO file_runs (run) VALUES (?1)")?
+        .execute([run])?;
+    Ok(())
+}
+
+pub(super) fn runs(connection: &Connection) -> Result<Vec<String>, Refusal> {
+    let mut statement = connection.prepare_cached("SELECT run FROM file_runs")?;
+    let runs = statement.query_map([], |row| row.get(0))?;
+    Ok(runs.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn forget_run(connection: &Connection, run: &str) -> Result<(), Refusal> {
+    connection
+        .prepare_cached("DELETE FROM file_runs WHERE run = ?1")?
+        .execute([run])?;
+    Ok(())
 }
 
 /// Every key that something refers to.

@@ -29,6 +29,12 @@ async fn bench_with(files: FileLimits) -> Bench {
     let folder = TempDir::new().unwrap();
     let clock = Clock::held(Timestamp::from_millis(1_800_000_000_500));
     let core = open_in(&folder, clock, files);
+    furnish(&core).await;
+    Bench { core, folder }
+}
+
+/// Makes those devices.
+async fn furnish(core: &Core) {
     let hub = Actor::hub();
     for (site, devices) in [("shop", ["t7", "t8"].as_slice()), ("mill", &["t9"])] {
         let made = core
@@ -41,7 +47,6 @@ async fn bench_with(files: FileLimits) -> Bench {
             made.await.unwrap();
         }
     }
-    Bench { core, folder }
 }
 
 fn open_in(folder: &TempDir, clock: Clock, files: FileLimits) -> Core {
@@ -103,6 +108,9 @@ async fn a_grant_is_for_one_file_one_verb_and_its_own_key() {
     let issued = bench.give(staff(), Verb::Read, DAY).await;
     let admitted = bench.admit(&issued).await.unwrap();
     assert_eq!(admitted.session.device().unwrap().as_str(), "t7");
+    // Whoever has the key need not be the device.
+    let (sessions, t7) = (&bench.core.sessions, "t7".parse().unwrap());
+    assert_eq!((sessions.is_present(&t7), sessions.count()), (false, 1));
     assert_eq!(admitted.access.place(), &staff());
     for (place, verb) in [
         (staff(), Verb::Write),

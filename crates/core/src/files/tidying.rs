@@ -3,6 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use rusqlite::Connection;
+
 use super::{Files, kept, table};
 use crate::contents::PieceKey;
 use crate::refusal::Refusal;
@@ -25,11 +27,26 @@ impl Files {
     /// As the store.
     pub(crate) async fn tidy(&self) -> Result<(), Refusal> {
         if !self.swept.swap(true, Ordering::SeqCst) {
-            let needed = self.store.read(kept::needed).await?;
-            self.contents.sweep(needed).await?;
+            self.sweep().await?;
         }
         while self.clear_some().await? {}
         Ok(())
+    }
+
+    /// Removes what was still coming, or going, when the hub ended.
+    async fn sweep(&self) -> Result<(), Refusal> {
+        let read =
+            |connection: &Connection| Ok((kept::needed(connection)?, kept::runs(connection)?));
+        let (needed, runs) = self.store.read(read).await?;
+        let empty = self.contents.sweep(needed, runs).await?;
+        if empty.is_empty() {
+            return Ok(());
+        }
+        let forget = move |connection: &Connection| {
+            let mut runs = empty.iter();
+            runs.try_for_each(|run| kept::forget_run(connection, run))
+        };
+        self.store.write(forget).await
     }
 
     /// Whether there may be more.

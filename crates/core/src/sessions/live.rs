@@ -17,6 +17,8 @@ const MIN_DEPARTED: usize = 64;
 pub(super) struct Live {
     by_id: HashMap<SessionId, Arc<Seat>>,
     by_device: HashMap<DeviceId, Vec<SessionId>>,
+    /// Those of devices that are not present by them.
+    aside: HashMap<DeviceId, Vec<SessionId>>,
     by_credential: HashMap<CredentialId, Vec<SessionId>>,
     /// Sessions whose connection has closed while something they sent was still under way: a
     /// revocation must reach that too.
@@ -26,14 +28,18 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// Takes a seat in. Whether its device had none before; false when it is not a device's.
+    /// Takes a seat in. Whether its device is present only now; false when it is not a device's.
     pub(super) fn enter(&mut self, seat: &Arc<Seat>) -> bool {
         let presence = &seat.presence;
         let mut is_first = false;
         if let Principal::Device { device, .. } = &presence.principal {
-            let of_device = self.by_device.entry(device.clone()).or_default();
+            let devices = match seat.is_aside {
+                true => &mut self.aside,
+                false => &mut self.by_device,
+            };
+            let of_device = devices.entry(device.clone()).or_default();
             of_device.push(presence.id.clone());
-            is_first = of_device.len() == 1;
+            is_first = of_device.len() == 1 && !seat.is_aside;
         }
         self.by_credential
             .entry(presence.credential.clone())
@@ -43,7 +49,7 @@ impl Live {
         is_first
     }
 
-    /// Takes the seat of a closed connection out, and gives those that its device has yet.
+    /// Takes the seat of a closed connection out, and gives those by which its device is present yet.
     pub(super) fn leave(&mut self, seat: &Arc<Seat>) -> Vec<Arc<Seat>> {
         let presence = &seat.presence;
         self.by_id.remove(&presence.id);
@@ -51,6 +57,7 @@ impl Live {
         let mut others = Vec::new();
         if let Principal::Device { device, .. } = &presence.principal {
             forget(&mut self.by_device, device, &presence.id);
+            forget(&mut self.aside, device, &presence.id);
             others = self.named(self.by_device.get(device));
         }
         self.depart(seat);
@@ -85,7 +92,11 @@ impl Live {
     pub(super) fn seats(&self, selector: &Selector) -> Vec<Arc<Seat>> {
         match selector {
             Selector::Credential(id) => self.named(self.by_credential.get(id)),
-            Selector::Device(id) => self.named(self.by_device.get(id)),
+            Selector::Device(id) => {
+                let mut seats = self.named(self.by_device.get(id));
+                seats.extend(self.named(self.aside.get(id)));
+                seats
+            }
             Selector::Session(id) => self.by_id.get(id).cloned().into_iter().collect(),
             Selector::All => self.by_id.values().cloned().collect(),
             Selector::PartsOf(_)

@@ -18,6 +18,8 @@ use crate::refusal::Refusal;
 #[derive(Debug)]
 pub(super) struct Seat {
     pub(super) presence: Presence,
+    /// Whether nobody is present by it.
+    pub(super) is_aside: bool,
     pub(super) clock: Clock,
     /// Until when it may act, in milliseconds; `i64::MAX` for ever.
     until: AtomicI64,
@@ -51,11 +53,20 @@ impl Seat {
     pub(super) fn new(presence: Presence, clock: Clock, life: Life) -> Self {
         Self {
             presence,
+            is_aside: false,
             clock,
             until: AtomicI64::new(i64::MAX),
             life: watch::Sender::new(life),
             waiting: Mutex::default(),
             bell: Notify::new(),
+        }
+    }
+
+    /// A seat of a live connection by which nobody is present.
+    pub(super) fn aside(presence: Presence, clock: Clock) -> Self {
+        Self {
+            is_aside: true,
+            ..Self::new(presence, clock, Life::Live)
         }
     }
 

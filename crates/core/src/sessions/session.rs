@@ -155,7 +155,9 @@ impl Drop for Session {
     fn drop(&mut self) {
         let mut live = self.registry.live.lock();
         let others = live.leave(&self.seat);
-        if let Principal::Device { device, site, .. } = self.principal() {
+        if self.seat.is_aside {
+            // Nobody came by it, so nobody goes.
+        } else if let Principal::Device { device, site, .. } = self.principal() {
             self.registry.seen.device(device, self.seat.clock.now());
             if others.is_empty() {
                 self.registry.tell(device, site, false);
@@ -163,6 +165,9 @@ impl Drop for Session {
         }
         drop(live);
         self.seat.close();
+        if self.seat.is_aside {
+            return;
+        }
         for other in others {
             // The commands that this session had taken are free for the others.
             other.tell(&Signal::Commands);

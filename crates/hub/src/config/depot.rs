@@ -9,7 +9,7 @@ use super::{ConfigError, value};
 /// What S3 calls the region where there is only one.
 const REGION: &str = "us-east-1";
 
-/// A store elsewhere, in which nobody else writes below the same prefix.
+/// A store elsewhere, in which others may write below the same prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Elsewhere {
     /// What it speaks.

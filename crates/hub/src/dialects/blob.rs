@@ -7,6 +7,7 @@
 
 mod admission;
 mod answer;
+mod pace;
 mod reading;
 mod removing;
 mod writing;

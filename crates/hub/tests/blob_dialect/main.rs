@@ -2,7 +2,10 @@
 
 #![cfg(test)]
 
-#[expect(dead_code, reason = "other tests look at where its data lies")]
+#[cfg_attr(
+    not(feature = "namespaces"),
+    expect(dead_code, reason = "other tests look at where its data lies")
+)]
 #[path = "../running/hub.rs"]
 mod running;
 #[path = "../running/site.rs"]

@@ -7,6 +7,7 @@
 
 #[path = "../running/hub.rs"]
 mod running;
+mod s3;
 #[path = "../running/site.rs"]
 mod site;
 
@@ -40,7 +41,7 @@ const AZURITE_KEY: &str =
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
 /// The files of the scenario.
-const FILES: [&str; 5] = ["small", "empty", "large", "hashed", "missing"];
+const FILES: [&str; 6] = ["small", "empty", "large", "hashed", "missing", "odd"];
 
 /// What is refused differently by azurite, and why: it says `AuthorizationFailure` where Azure says
 /// `AuthenticationFailed`.

@@ -50,7 +50,7 @@ def azurite():
 
     read, write = BlobSasPermissions(read=True), BlobSasPermissions(create=True, write=True)
     delete = BlobSasPermissions(delete=True)
-    for blob in ["small", "empty", "large", "hashed", "missing"]:
+    for blob in ["small", "empty", "large", "hashed", "missing", "odd"]:
         ADDRESSES[blob + "-read"] = address("t7/" + blob, read)
         ADDRESSES[blob + "-write"] = address("t7/" + blob, write)
         ADDRESSES[blob + "-delete"] = address("t7/" + blob, delete)
@@ -137,6 +137,17 @@ def blocks():
     return client("hashed-read").download_blob(validate_content=True).readall().decode()
 
 
+def names(*lengths):
+    """Stages a block by each of these names."""
+
+    def act():
+        for length in lengths:
+            name = base64.b64encode(b"n" * length).decode()
+            client("odd-write").stage_block(name, b"abc")
+
+    return act
+
+
 def steps():
     told = ContentSettings(content_type="text/plain", cache_control="no-store")
     options = {"content_settings": told, "metadata": {"shop": "7"}}
@@ -165,6 +176,9 @@ def steps():
     step("get again", download("small-read", validate_content=True))
     step("no such block", lambda: client("small-write").commit_block_list([BlobBlock("AAAA")]))
     step("blocks", blocks)
+    step("names of one length", names(4, 4))
+    step("a shorter name", names(3))
+    step("a longer name", names(5))
     step("large", large)
     step("delete missing", delete("missing-delete"))
     step("delete another", delete("small-delete", etag='"0x5"', match_condition=MatchConditions.IfNotModified))

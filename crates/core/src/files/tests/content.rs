@@ -6,6 +6,8 @@ use super::*;
 use crate::contents::{Hashes, Whole};
 use crate::files::block::MAX_BLOCK_ID;
 
+mod shared;
+
 const MANY: usize = 3 << 20;
 
 impl Bench {

@@ -8,7 +8,7 @@ use http::header::{
 use http::{HeaderMap, StatusCode};
 use outgate_azure::storage::condition::http_date;
 use outgate_azure::storage::problem::Problem;
-use outgate_core::files::File;
+use outgate_core::files::{BLOCK, File};
 use outgate_core::sessions::Ending;
 use outgate_core::{Clock, Refusal};
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -177,6 +177,7 @@ fn problem(refusal: &Refusal) -> Problem {
         Refusal::NotFound { what: "block", .. } => Problem::InvalidBlockList,
         Refusal::NotFound { .. } => Problem::BlobNotFound,
         Refusal::Exists { .. } => Problem::BlobAlreadyExists,
+        Refusal::Invalid { field, .. } if field == BLOCK => Problem::InvalidBlobOrBlock,
         Refusal::Invalid { .. } => Problem::InvalidHeaderValue,
         Refusal::Conflict { .. } => Problem::ConditionNotMet,
         Refusal::TooLarge { what, .. } if *what == "bytes of a file" => {

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::stream;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE,
@@ -20,7 +20,7 @@ use outgate_azure::storage::condition::{Conditions, Current, Verdict, http_date}
 use outgate_azure::storage::problem::Problem;
 use outgate_azure::storage::range::{ByteRange, content_range};
 use outgate_azure::storage::sas::Answered;
-use outgate_core::files::{Block, File, Sending};
+use outgate_core::files::{Access, Block, File, Sending};
 
 use super::Asked;
 use super::answer::{ERROR_CODE, Refused, XML, empty, identify, insert, tag, unsigned_seconds};
@@ -29,6 +29,9 @@ use crate::api::Place;
 
 /// The most bytes whose MD5 is worked out while they are sent: as many as Azure's service takes.
 const MAX_HASHED: u64 = 4 << 20;
+
+/// How many bytes go at a time of what is ready.
+const READY_AT_ONCE: usize = 16 << 10;
 
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 const BLOB_MD5: HeaderName = HeaderName::from_static("x-ms-blob-content-md5");
@@ -78,9 +81,8 @@ pub(super) async fn blob(asked: Asked) -> Result<Response, Refused> {
         return Err(Problem::UnsupportedHeader.into());
     }
     if asked.wants_md5() {
-        let (bytes, md5) = asked.hashed(&file, bytes).await?;
+        let md5 = asked.md5_of(&file, bytes.clone()).await?;
         insert(response.headers_mut(), CONTENT_MD5, &STANDARD.encode(md5));
-        return Ok(response.map(|_| Body::from(bytes)));
     }
     let sending = asked.files.read(&asked.access, &file, bytes).await?;
     Ok(response.map(|_| sent(sending, asked.place)))
@@ -119,16 +121,18 @@ pub(super) async fn block_list(asked: Asked, which: Listed) -> Result<Response, 
         }
     };
     let list = write_list(committed.as_deref(), staged.as_deref());
-    let mut response = Response::new(Body::from(list));
+    let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, XML);
+    insert(headers, CONTENT_LENGTH, &list.len().to_string());
     if let Some(file) = &file
         && which != Listed::Uncommitted
     {
         identify(headers, file);
         insert(headers, BLOB_SIZE, &file.size.to_string());
     }
-    Ok(response)
+    let list = ready(list.into(), asked.access, asked.place);
+    Ok(response.map(|_| list))
 }
 
 impl Asked {
@@ -152,18 +156,18 @@ impl Asked {
         wish.is_some_and(|wish| wish.eq_ignore_ascii_case("true"))
     }
 
-    /// The bytes of a range with their MD5.
-    async fn hashed(&self, file: &File, range: Range<u64>) -> Result<(Bytes, [u8; 16]), Refused> {
+    /// The MD5 of a range. It is read once for that and once more to be sent, so that nobody's bytes
+    /// wait in memory.
+    async fn md5_of(&self, file: &File, range: Range<u64>) -> Result<[u8; 16], Refused> {
         if range.end - range.start > MAX_HASHED {
             return Err(Problem::OutOfRangeInput.into());
         }
-        let mut sending = self.files.read(&self.access, file, range).await?;
-        let mut bytes = BytesMut::new();
-        while let Some(next) = sending.next().await? {
-            bytes.extend_from_slice(&next);
+        let mut reading = self.files.read(&self.access, file, range).await?;
+        let mut md5 = Md5::new();
+        while let Some(next) = reading.next().await? {
+            md5.update(&next);
         }
-        let md5 = Md5::digest(&bytes).into();
-        Ok((bytes.freeze(), md5))
+        Ok(md5.finalize().into())
     }
 
     fn describe(&self, headers: &mut HeaderMap, file: &File, range: Option<&Range<u64>>) {
@@ -237,8 +241,98 @@ fn sent(sending: Sending, place: Place) -> Body {
     Body::from_stream(parts)
 }
 
+/// Bytes that are ready, a few at a time for as long as who reads them may. `place` is held until the
+/// last.
+fn ready(bytes: Bytes, access: Access, place: Place) -> Body {
+    let parts = stream::unfold(Some((bytes, access, place)), |rest| async {
+        let (mut bytes, access, place) = rest?;
+        if bytes.is_empty() {
+            return None;
+        }
+        if let Err(refusal) = access.check() {
+            return Some((Err(refusal), None));
+        }
+        let part = bytes.split_to(bytes.len().min(READY_AT_ONCE));
+        Some((Ok(part), Some((bytes, access, place))))
+    });
+    Body::from_stream(parts)
+}
+
 /// Blocks with the names that their writer gave them; what came as a whole has none.
 fn named(blocks: Vec<Block>) -> Vec<(BlockId, u64)> {
     let named = |block: Block| Some((block.id.as_str().parse().ok()?, block.size()));
     blocks.into_iter().filter_map(named).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http_body_util::BodyExt as _;
+    use outgate_core::files::{Admitted, NewGrant, Shown, Verb};
+    use outgate_core::identity::Actor;
+    use outgate_core::{Core, Settings};
+
+    use super::*;
+    use crate::api::Places;
+
+    /// Somebody who may read a file of a hub in this folder.
+    async fn reader(core: &Core) -> Admitted {
+        let (hub, site) = (Actor::hub(), "s".parse().unwrap());
+        let identity = &core.identity;
+        let made = identity.create_site(&hub, site, "S".to_owned());
+        let site = made.await.unwrap().id;
+        let made = identity.create_device(&hub, "t7".parse().unwrap(), site, None);
+        made.await.unwrap();
+        let place = outgate_core::files::Place {
+            device: "t7".parse().unwrap(),
+            name: "a".parse().unwrap(),
+        };
+        let new = NewGrant {
+            place: place.clone(),
+            verb: Verb::Read,
+            lasts: Duration::from_secs(60),
+        };
+        let issued = core.files.grant(&hub, new).await.unwrap();
+        let shown = Shown {
+            grant: issued.grant.id,
+            place,
+            verb: Verb::Read,
+        };
+        let peer = ([127, 0, 0, 1], 1).into();
+        core.files.admit(&shown, peer, |_| true).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_ready_holds_its_place_and_goes_no_further_once_it_is_revoked() {
+        let folder = tempfile::tempdir().unwrap();
+        let core = Core::open(&Settings::new(folder.path())).unwrap();
+        let Admitted {
+            session,
+            access,
+            grant,
+        } = reader(&core).await;
+        let places = Places::new(1);
+        let place = || places.take(vec![("t7".to_owned(), 1)]);
+        let bytes = Bytes::from(vec![7; 3 * READY_AT_ONCE - 1]);
+        let mut whole = 0;
+        let mut body = ready(bytes.clone(), access.clone(), place().unwrap());
+        while let Some(frame) = body.frame().await {
+            let part = frame.unwrap().into_data().unwrap();
+            assert!(part.len() <= READY_AT_ONCE);
+            whole += part.len();
+            assert!(place().is_none());
+        }
+        assert_eq!(whole, bytes.len());
+        drop(body);
+        let mut body = ready(bytes, access, place().unwrap());
+        body.frame().await.unwrap().unwrap();
+        drop(session);
+        let (hub, files) = (Actor::hub(), &core.files);
+        let revoked = files.revoke_grant(&hub, &grant.device, &grant.id);
+        revoked.await.unwrap();
+        assert!(body.frame().await.unwrap().is_err());
+        assert!(body.frame().await.is_none());
+        assert!(place().is_some());
+    }
 }

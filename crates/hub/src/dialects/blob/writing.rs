@@ -21,6 +21,7 @@ use outgate_core::files::{Condition, Described, File, Which};
 
 use super::Asked;
 use super::answer::{Refused, empty, identify, insert, tag, unsigned_seconds};
+use super::pace::{Pace, TooSlow};
 use crate::api::whole_within;
 
 /// What the names of texts that a writer wants to be kept begin with.
@@ -141,10 +142,16 @@ impl Asked {
         };
         let mut coming = self.files.begin(&self.access, hashes).await?;
         coming.expect(size)?;
-        while let Some(frame) = body.frame().await {
+        let mut pace = Pace::new();
+        loop {
+            let frame = pace.wait(body.frame()).await;
+            let Some(frame) = frame.map_err(|TooSlow| Problem::OperationTimedOut)? else {
+                break;
+            };
             let frame = frame.map_err(|_| Problem::IncompleteBody)?;
             self.access.check()?;
             if let Ok(bytes) = frame.into_data() {
+                pace.came(bytes.len());
                 coming = coming.take(bytes).await?;
             }
         }

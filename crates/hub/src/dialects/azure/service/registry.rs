@@ -180,13 +180,16 @@ pub(super) fn connected(asker: &Asker<'_>) -> Result<Response, Failure> {
         Scope::All => Selector::All,
         Scope::Site(site) => Selector::Site(site.clone()),
     };
-    let present = asker.core().sessions.present(&selector);
+    let sessions = &asker.core().sessions;
+    let present = sessions.present(&selector);
     let devices: BTreeSet<_> = present
         .iter()
         .filter_map(|presence| match &presence.principal {
             Principal::Device { device, .. } => Some(device),
             Principal::Operator { .. } | Principal::Service { .. } => None,
         })
+        // Others may be doing something in the name of one that is not there.
+        .filter(|device| sessions.is_present(device))
         .collect();
     Ok(Json(json!({ "connectedDeviceCount": devices.len() })).into_response())
 }
