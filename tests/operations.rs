@@ -18,8 +18,16 @@ use crate::hub::Hub;
 use crate::support::{stderr, stdout, text};
 
 /// Operations without a command, and why.
-const WITHOUT: [(&str, &str); 4] = [
+const WITHOUT: [(&str, &str); 6] = [
     ("get_desired", "`get_twin` has both halves"),
+    (
+        "take_support",
+        "`support open` does, once a device allows it: `hub_process/remote_support`",
+    ),
+    (
+        "send_support",
+        "`support open` does, once a device allows it: `hub_process/remote_support`",
+    ),
     ("get_alive", "for whoever supervises the process"),
     ("get_ready", "for whoever spreads load"),
     ("get_metrics", "for Prometheus"),
@@ -209,6 +217,7 @@ fn devices(hub: &Hub) {
     hub.get("push list till-2");
     let refused = hub.fails("push send till-2 --title Hello", 2);
     assert!(refused.contains("[push.fcm]"), "{refused}");
+    support(hub);
     hub.get("twin get till-2");
     hub.get(r#"twin set till-2 {"volume":3}"#);
     files(hub);
@@ -221,6 +230,18 @@ fn devices(hub: &Hub) {
     hub.get("live load cards cards.csv --key card --site lund");
     assert_eq!(hub.get("live list")["tables"][0]["rows"], 1);
     hub.get("live drop cards --site lund --yes");
+}
+
+/// Remote support of a device that is away.
+fn support(hub: &Hub) {
+    let refused = hub.fails("support open till-2 --reason slow --service pos", 3);
+    assert!(refused.contains("not connected"), "{refused}");
+    let listed = hub.get("support list --device till-2");
+    let session = text(&listed["sessions"][0]["id"]);
+    let shown = hub.get(&format!("support show {session}"));
+    assert_eq!(shown["session"]["state"], "refused");
+    hub.fails(&format!("support end {session}"), 2);
+    hub.fails(&format!("support recording {session}"), 2);
 }
 
 /// What devices hold a copy of, and their drop folders.

@@ -21,6 +21,7 @@ mod on_site;
 mod openssl;
 mod process;
 mod publisher;
+mod remote_support;
 mod storm;
 #[cfg(feature = "peers")]
 mod wrong_clock;

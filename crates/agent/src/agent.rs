@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outgate_probe::{Counted, PathConfig, Proxying, Roots, RootsError};
-use outgate_signalr_client::BadUrl;
+use outgate_signalr_client::{BadUrl, Client};
 use outgate_wire::agent::PATH;
 use thiserror::Error;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::assets::{Assets, Hub};
@@ -27,7 +28,8 @@ use crate::lan::names::{Names, Offer};
 use crate::lan::ping::{Bound, Ping};
 use crate::lan::surroundings;
 use crate::link::driver::{self, Driven, Plan};
-use crate::link::{Settings, network};
+use crate::link::support::Declared;
+use crate::link::{self, Settings, network};
 use crate::local::page::{Pages, Way};
 use crate::local::ssh::{self, Switch};
 use crate::local::{ListenError, Local};
@@ -37,6 +39,7 @@ use crate::queue::{MachineClock, OpenFailed, Queue, look_after};
 use crate::relay;
 use crate::renewal::Renewal;
 use crate::status::{Board, PageKind};
+use crate::support::{self, Desk, Job};
 use crate::transfers;
 use crate::twin::{Twin, TwinError};
 
@@ -128,7 +131,9 @@ impl Agent {
         let clock = keeper(config, &to_hub, &dates, &board);
         let membership = membership(config, &board)?;
         let inbox = Inbox::open(queue.clone()).await;
+        let (desk, jobs) = config.support.clone().map(Desk::new).unzip();
         let device = Device::new(queue, inbox, twin, board).among(membership);
+        let device = device.supported(desk);
         let local = Local::listen(&config.local, &config.data).await?;
         let address = local.address();
         let product = config.product.as_ref();
@@ -140,8 +145,15 @@ impl Agent {
         let device = holding(config, &plan, device)?;
         let transfers = transfers::keep(device.clone(), config.files.clone(), hub(config, &plan));
         let renewal = renewal(config, &plan, &clock);
-        let driven = driver::start(plan)?;
+        let driven = driver::start(plan.clone())?;
         let mut tasks = JoinSet::new();
+        let declared = declared(config, product.as_ref());
+        support(
+            &device,
+            jobs,
+            (plan, declared, driven.current()),
+            &mut tasks,
+        );
         tasks.spawn(renewal.keep(driven.changer()));
         meet(&device, &driven, &mut tasks);
         if let Some(assets) = device.assets.clone() {
@@ -150,21 +162,8 @@ impl Agent {
         let (ssh, current) = (config.ssh.as_ref(), driven.current());
         let ssh = ssh::start(ssh, &config.data, (&device, &clock), current, &mut tasks);
         tasks.spawn(local.serve(device.clone()));
-        tasks.spawn(driven.on_time(clock.clone()));
-        tasks.spawn({
-            let clock = clock.clone();
-            async move { clock.keep().await }
-        });
         tasks.spawn(opened.serve(ssh.clone()));
-        tasks.spawn(surroundings::watch(
-            config.proxy.url.clone(),
-            device.board.clone(),
-        ));
-        tasks.spawn({
-            let (current, device) = (driven.current(), device.clone());
-            async move { conversation::carry(current, &device, &clock).await }
-        });
-        tasks.spawn(tidy(device.clone()));
+        look_on(config, (&device, clock), &driven, &mut tasks);
         tasks.spawn(transfers);
         let (names, ping) = site(config, product.as_ref(), &pages, &device.board);
         Ok(Self {
@@ -221,6 +220,44 @@ impl Agent {
     }
 }
 
+/// Has what goes on beside the connection looked after: the time, the surroundings, what is said.
+fn look_on(
+    config: &Config,
+    (device, clock): (&Device, Keeper),
+    driven: &Driven,
+    tasks: &mut JoinSet<()>,
+) {
+    tasks.spawn(driven.on_time(clock.clone()));
+    tasks.spawn({
+        let clock = clock.clone();
+        async move { clock.keep().await }
+    });
+    let proxy = config.proxy.url.clone();
+    tasks.spawn(surroundings::watch(proxy, device.board.clone()));
+    tasks.spawn({
+        let (current, device) = (driven.current(), device.clone());
+        async move { conversation::carry(current, &device, &clock).await }
+    });
+    tasks.spawn(tidy(device.clone()));
+}
+
+/// Has sessions of remote support opened, where the device has them.
+fn support(
+    device: &Device,
+    jobs: Option<mpsc::Receiver<Job>>,
+    (plan, declared, current): (Plan, Vec<Declared>, watch::Receiver<Option<Client>>),
+    tasks: &mut JoinSet<()>,
+) {
+    if let (Some(desk), Some(jobs)) = (device.support.clone(), jobs) {
+        let way = support::Way {
+            plan,
+            declared,
+            current,
+        };
+        tasks.spawn(support::run(desk, jobs, way));
+    }
+}
+
 /// Keeps the queue within its bounds.
 async fn tidy(device: Device) {
     look_after(&device.queue, &device.board).await;
@@ -252,6 +289,39 @@ fn membership(config: &Config, board: &Board) -> Result<Option<Membership>, Star
     let settings = config.neighbours.clone();
     let opened = settings.map(|settings| Membership::open(&config.data, settings, board.clone()));
     Ok(opened.transpose()?)
+}
+
+/// The ports of the hub over which support goes, in their order: those of the configuration, else
+/// those of the product's flow, else the hub's own.
+fn declared(config: &Config, product: Option<&Product>) -> Vec<Declared> {
+    let own = || vec![link::support::own(&config.hub)];
+    let Some(support) = &config.support else {
+        return Vec::new();
+    };
+    if let Some(ports) = &support.ports {
+        return ports.iter().copied().map(Declared::Tcp).collect();
+    }
+    let flow = support.flow.as_deref().and_then(|flow| flow.parse().ok());
+    let (Some(flow), Some(product)) = (flow, product) else {
+        return own();
+    };
+    match product.lanes(Some(DEVICE)) {
+        Ok((_, lanes)) => {
+            let declared = link::support::ports(&lanes, &flow);
+            if declared.is_empty() {
+                tracing::warn!(%flow, "the product declares no ports for support");
+                return own();
+            }
+            declared
+        }
+        Err(error) => {
+            tracing::warn!(
+                error = chain(&error),
+                "the ports for support cannot be read"
+            );
+            own()
+        }
+    }
 }
 
 /// Has the device be among its neighbours, where it has a place.

@@ -10,6 +10,7 @@ mod page;
 mod ping;
 mod proof;
 mod ssh;
+mod support;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,7 @@ pub use self::page::Page;
 pub use self::ping::Ping;
 pub use self::proof::Proof;
 pub use self::ssh::{Certificates, Ssh};
+pub use self::support::{Allow, Support};
 
 /// The most bytes of a configuration file.
 pub const MAX_FILE: usize = 64 * 1024;
@@ -69,6 +71,8 @@ pub struct Config {
     pub ssh: Option<Ssh>,
     /// How much is kept of the files that the device should hold.
     pub assets: Assets,
+    /// Remote support, where the device has it.
+    pub support: Option<Support>,
     /// Which files it fetches and sends by itself when the hub asks.
     pub files: Files,
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use outgate_signalr_client::{CallError, Client, State};
 use outgate_wire::agent::{
     ALIVE, Alive, Answer, Blob, CALL, COMMAND, Call, Command, DELIVER, DESIRED, LOG, NEIGHBOUR_KEY,
-    NEIGHBOURS, REPORT, ROSTER, Reached, Settlement, Standing, TIME_KEY, TWIN,
+    NEIGHBOURS, REPORT, ROSTER, Reached, SUPPORT, Settlement, Standing, TIME_KEY, TWIN,
 };
 use serde_json::Value;
 use thiserror::Error;
@@ -60,7 +60,12 @@ pub fn listen(client: &Client, device: &Device) {
     });
     let (its, states) = (device.clone(), client.state());
     client.answer(CALL, move |(call,): (Call,)| {
-        let (answered, states) = (its.inbox.call(call), states.clone());
+        let answered = if call.method == SUPPORT {
+            supported(&its, &call)
+        } else {
+            its.inbox.call(call)
+        };
+        let states = states.clone();
         async move {
             let answer = tokio::time::timeout(CALL_LASTS, unless_over(states, answered));
             Ok::<_, Infallible>(answer.await.ok().flatten().unwrap_or_else(no_room))
@@ -98,6 +103,22 @@ async fn unless_over<T>(
         received = received => received.ok(),
         _ = states.wait_for(State::is_over) => None,
     }
+}
+
+/// The answer to the hub's question for a session of remote support.
+fn supported(device: &Device, call: &Call) -> oneshot::Receiver<Answer> {
+    let answer = match &device.support {
+        Some(desk) => desk.on_call(call),
+        None => Answer {
+            status: 403,
+            content_type: "text/plain".to_owned(),
+            payload: Blob(b"the device's configuration has no remote support".to_vec()),
+        },
+    };
+    let (tell, told) = oneshot::channel();
+    // The receiver is here.
+    let _ = tell.send(answer);
+    told
 }
 
 fn no_room() -> Answer {

@@ -15,6 +15,7 @@ use crate::inbox::{Inbox, InboxError};
 use crate::lan::membership::Membership;
 use crate::queue::{Entry, Position, Queue, QueueError};
 use crate::status::{Board, Status};
+use crate::support::Desk;
 use crate::twin::{Halves, Twin, TwinError};
 
 /// The longest that somebody waits for news.
@@ -38,6 +39,8 @@ pub struct Device {
     pub(crate) membership: Option<Membership>,
     /// The files that it should hold.
     pub(crate) assets: Option<Assets>,
+    /// Its sessions of remote support, where it has them.
+    pub(crate) support: Option<Desk>,
 }
 
 impl Device {
@@ -51,7 +54,19 @@ impl Device {
             board,
             membership: None,
             assets: None,
+            support: None,
         }
+    }
+
+    /// With remote support.
+    pub(crate) fn supported(self, support: Option<Desk>) -> Self {
+        Self { support, ..self }
+    }
+
+    /// Its sessions of remote support, where it has them.
+    #[must_use]
+    pub fn support(&self) -> Option<&Desk> {
+        self.support.as_ref()
     }
 
     /// With a place among the other devices of its site.

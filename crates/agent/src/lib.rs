@@ -25,5 +25,6 @@ pub mod queue;
 mod relay;
 mod renewal;
 pub mod status;
+pub mod support;
 mod transfers;
 pub mod twin;

@@ -22,6 +22,7 @@ mod services;
 mod sites;
 mod ssh;
 mod status;
+mod support;
 mod tables;
 mod twins;
 mod webhooks;
@@ -46,6 +47,7 @@ pub use services::{NewService, Service};
 pub use sites::Site;
 pub use ssh::{SshCertificate, SshSwitch};
 pub use status::Status;
+pub use support::{Recording, SupportRecorded, SupportSession, SupportTaken, SupportWhat};
 pub use tables::{NewTable, Table};
 pub use twins::{Half, Twin};
 pub use webhooks::{

@@ -382,7 +382,7 @@ impl Reply {
         String::from_utf8(self.body.clone()).map_err(|error| self.wrong(error.to_string()))
     }
 
-    fn wrong(&self, why: String) -> Error {
+    pub(crate) fn wrong(&self, why: String) -> Error {
         Error::Answer {
             hub: self.hub.clone(),
             why,

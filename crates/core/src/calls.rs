@@ -26,6 +26,10 @@ pub use pending::{MAX_PENDING, MAX_PENDING_BYTES, MAX_PENDING_OF_DEVICE};
 /// For how long a caller may wait.
 pub const DEADLINE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(300);
 
+/// What methods begin with by which the hub itself asks a device: nobody else may, so that what is
+/// asked so is true.
+pub const OWN: &str = "outgate.";
+
 /// A call on its way to a device.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -95,6 +99,9 @@ impl Calls {
         deadline: Duration,
     ) -> Result<Answer, Refusal> {
         checks::step("method", &method)?;
+        if method.starts_with(OWN) {
+            return Err(Refusal::invalid("method", "none of the hub's own"));
+        }
         check_content_type(&content_type)?;
         check_payload(&payload)?;
         if !DEADLINE.contains(&deadline) {
@@ -107,16 +114,18 @@ impl Calls {
             content_type,
             payload,
         };
-        let began = Instant::now();
         // The audit log is written within the deadline, too.
-        let answer = tokio::time::timeout(deadline, self.ask(actor, call))
-            .await
-            .unwrap_or(Err(Refusal::DeadlineExceeded));
-        self.hook.tell(&Happening::Called {
-            how: answer.as_ref().map_or_else(Refusal::label, |_| "answered"),
-            took: began.elapsed(),
-        });
-        answer
+        let asking = async {
+            self.permit(actor, &call).await?;
+            self.ask(call).await
+        };
+        self.within(deadline, asking).await
+    }
+
+    /// Asks a device for the hub itself, as [`Calls::call`]; whoever has it asked has seen to the
+    /// rest.
+    pub(crate) async fn put(&self, call: Call, deadline: Duration) -> Result<Answer, Refusal> {
+        self.within(deadline, self.ask(call)).await
     }
 
     /// Hands in the answer of the device of `session`.
@@ -152,8 +161,23 @@ impl Calls {
         self.pending.count()
     }
 
-    async fn ask(&self, actor: &Actor, call: Call) -> Result<Answer, Refusal> {
-        self.permit(actor, &call).await?;
+    async fn within(
+        &self,
+        deadline: Duration,
+        asking: impl Future<Output = Result<Answer, Refusal>>,
+    ) -> Result<Answer, Refusal> {
+        let began = Instant::now();
+        let answer = tokio::time::timeout(deadline, asking)
+            .await
+            .unwrap_or(Err(Refusal::DeadlineExceeded));
+        self.hook.tell(&Happening::Called {
+            how: answer.as_ref().map_or_else(Refusal::label, |_| "answered"),
+            took: began.elapsed(),
+        });
+        answer
+    }
+
+    async fn ask(&self, call: Call) -> Result<Answer, Refusal> {
         // In this order: what is asked of a session that is gone by then is not waited for.
         let answer = self.pending.expect(&call)?;
         let absence = self.sessions.absence(&call.device);

@@ -149,6 +149,11 @@ name!(
     "session"
 );
 name!(
+    /// A session of remote support.
+    SupportId,
+    "support session"
+);
+name!(
     /// Somebody who takes events and has their own place among them.
     ConsumerId,
     "consumer"
@@ -180,7 +185,7 @@ macro_rules! made_up {
     )*};
 }
 
-made_up!(CredentialId "cr-", AuthorityId "au-", FleetKeyId "fk-", CommandId "cm-", CallId "ca-", SessionId "se-", OperatorId "op-", ServiceId "sv-", ConsumerId "co-", WebhookId "wh-", GrantId "gr-");
+made_up!(CredentialId "cr-", AuthorityId "au-", FleetKeyId "fk-", CommandId "cm-", CallId "ca-", SessionId "se-", SupportId "su-", OperatorId "op-", ServiceId "sv-", ConsumerId "co-", WebhookId "wh-", GrantId "gr-");
 
 impl GrantId {
     /// The grant as that by which a session came in, so that whatever ends sessions of a

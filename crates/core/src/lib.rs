@@ -29,6 +29,7 @@ pub mod reminders;
 pub mod secret;
 pub mod sessions;
 pub mod store;
+pub mod support;
 pub mod tables;
 pub mod templates;
 pub mod trees;

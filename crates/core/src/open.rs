@@ -25,6 +25,7 @@ use crate::registrations::Registrations;
 use crate::reminders::Reminders;
 use crate::sessions::{Pass, Presence, Session, Sessions};
 use crate::store::{self, OpenError, Store};
+use crate::support::Support;
 use crate::tables::Tables;
 use crate::templates::Templates;
 use crate::trees::Trees;
@@ -103,6 +104,8 @@ pub struct Core {
     pub registrations: Registrations,
     /// Which devices are to be reminded that commands wait.
     pub reminders: Reminders,
+    /// Remote support.
+    pub support: Support,
     /// Who did what.
     pub audit: Audit,
     /// What was asked before.
@@ -134,6 +137,9 @@ impl Core {
             source,
         };
         let (objects, contents) = (objects.map_err(unusable)?, contents.map_err(unusable)?);
+        let calls = Calls::new(store.clone(), clock.clone(), sessions.clone(), hook.clone());
+        let of_core = (store.clone(), clock.clone(), calls.clone());
+        let support = Support::open(data, limits.reserve, of_core).map_err(unusable)?;
         Ok(Self {
             assets: Assets::new(store.clone(), clock.clone(), objects)?,
             files: Files::new((&store, contents), &clock, &sessions, &identity, limits),
@@ -150,7 +156,8 @@ impl Core {
                 hook.clone(),
             ),
             identity,
-            calls: Calls::new(store.clone(), clock.clone(), sessions.clone(), hook.clone()),
+            calls,
+            support,
             twins: Twins::new(
                 store.clone(),
                 clock.clone(),
@@ -191,6 +198,7 @@ impl Core {
         self.events.clear_old().await?;
         self.logs.clear_old().await?;
         self.files.tidy().await?;
+        self.support.tidy().await?;
         Ok(())
     }
 

@@ -48,6 +48,7 @@ pub(crate) const MODEL: Schema = Schema {
             crate::commands::SEALED_SCHEMA,
         ],
         &[crate::files::RUNS_SCHEMA],
+        &[crate::support::SCHEMA],
     ],
 };
 

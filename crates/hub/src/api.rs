@@ -56,6 +56,7 @@ mod services;
 mod sites;
 mod ssh;
 mod status;
+mod support;
 mod tables;
 mod twins;
 pub(crate) mod view;
@@ -171,6 +172,7 @@ fn with_login() -> OpenApiRouter<Arc<Api>> {
         .merge(commands::router())
         .merge(twins::router())
         .merge(push::router())
+        .merge(support::router())
         .merge(assets::router())
         .merge(files::router())
         .merge(tables::router())

@@ -59,6 +59,8 @@ pub(crate) mod site;
 #[cfg(feature = "full")]
 pub(crate) mod status;
 #[cfg(feature = "full")]
+pub(crate) mod support;
+#[cfg(feature = "full")]
 pub(crate) mod twin;
 #[cfg(feature = "full")]
 pub(crate) mod webhook;

@@ -71,3 +71,34 @@ impl Drop for Dark {
         let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.0);
     }
 }
+
+/// How many columns and rows the terminal has, if there is one.
+#[cfg(feature = "full")]
+pub(crate) fn size() -> Option<(u16, u16)> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col, size.ws_row))
+}
+
+/// A terminal that hands on each key as it is pressed, until this is dropped.
+#[cfg(feature = "full")]
+pub(crate) struct Raw(Termios);
+
+#[cfg(feature = "full")]
+impl Raw {
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let failed = |error: rustix::io::Errno| Failure::Internal(error.into());
+        let before = tcgetattr(io::stdin()).map_err(failed)?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        tcsetattr(io::stdin(), OptionalActions::Flush, &raw).map_err(failed)?;
+        Ok(Self(before))
+    }
+}
+
+#[cfg(feature = "full")]
+impl Drop for Raw {
+    fn drop(&mut self) {
+        // If the terminal is gone, there is nothing to restore.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.0);
+    }
+}

@@ -3,10 +3,13 @@
 //! of the hubs that are configured.
 //!
 //! The agent calls [`ALIVE`], [`TIME_KEY`], [`DELIVER`], [`LOG`], [`TWIN`], [`REPORT`] and
-//! [`SSH_AUTHORITY`], and about its neighbours [`NEIGHBOURS`], [`NEIGHBOUR_KEY`] and [`RELAY`]; the
-//! hub calls [`COMMAND`], [`CALL`], [`DESIRED`] and [`ROSTER`].
+//! [`SSH_AUTHORITY`], and about its neighbours [`NEIGHBOURS`], [`NEIGHBOUR_KEY`] and [`RELAY`];
+//! in a session of support [`SUPPORT_JOIN`], [`SUPPORT_REFUSE`], [`SUPPORT_SEND`], [`SUPPORT_TAKE`] and
+//! [`SUPPORT_END`]; the hub calls [`COMMAND`], [`CALL`], [`DESIRED`], [`ROSTER`] and
+//! [`SUPPORT_OVER`].
 
 mod neighbours;
+mod support;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +22,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use self::neighbours::{
     HandedOn, NEIGHBOUR_KEY, NEIGHBOURS, NeighbourKey, Passed, Place, RELAY, ROSTER, Relayed,
     Standing,
+};
+pub use self::support::{
+    MAX_SUPPORT_CHUNK, SUPPORT, SUPPORT_END, SUPPORT_JOIN, SUPPORT_OVER, SUPPORT_REFUSE,
+    SUPPORT_SEND, SUPPORT_TAKE, SupportAsked, SupportChunk, SupportEnd, SupportFlow, SupportJoin,
+    SupportPlace, SupportTaken,
 };
 
 /// Where the agent finds the hub.

@@ -13,7 +13,7 @@ use super::page::WrittenPage;
 use super::ping::WrittenPing;
 use super::ssh::{self, WrittenSsh};
 use super::{Config, ConfigError, DEFAULT_DATA, Local, Product, Proof, Proxy, Queue};
-use super::{assets, files, neighbours};
+use super::{assets, files, neighbours, support};
 
 const MEBIBYTE: u64 = 1024 * 1024;
 const HOUR: u64 = 3_600;
@@ -54,6 +54,7 @@ pub(super) struct File {
     assets: assets::Written,
     #[serde(default)]
     files: files::Written,
+    support: Option<support::Written>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -112,6 +113,7 @@ impl File {
             ping: self.ping.checked(),
             assets: self.assets.checked()?,
             files: self.files.checked()?,
+            support: self.support.map(support::Written::checked).transpose()?,
             neighbours: self
                 .neighbours
                 .map(neighbours::Written::checked)

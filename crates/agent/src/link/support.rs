@@ -16,28 +16,62 @@ use crate::chain::chain;
 /// The most ports that are tried.
 pub const PORTS_MAX: usize = 16;
 
-/// The ports of TCP over which a flow goes, each once, in the order in which its ladder is climbed: at
-/// most [`PORTS_MAX`].
+/// The most characters of the reason why one does not lead to the hub.
+const WHY_MAX: usize = 400;
+
+/// Why a port over UDP is not tried.
+const NO_QUIC: &str = "not tried: the agent has no QUIC";
+
+/// One of the ports that are declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Declared {
+    /// Over TCP.
+    Tcp(u16),
+    /// Over UDP: listed, and left out with the reason.
+    Udp(u16),
+}
+
+/// The ports over which a flow goes, each once, in the order in which its ladder is climbed: at most
+/// [`PORTS_MAX`].
 #[must_use]
-pub fn ports(lanes: &[Lane], flow: &Id) -> Vec<u16> {
+pub fn ports(lanes: &[Lane], flow: &Id) -> Vec<Declared> {
     let step = |lane: &Lane| lane.ladder.as_ref().map_or(1, |rung| rung.step);
     let mut lanes: Vec<&Lane> = lanes
         .iter()
         .filter(|lane| {
             let of = lane.ladder.as_ref().map_or(&lane.flow, |rung| &rung.of);
-            of == flow && lane.transport == Transport::Tcp
+            of == flow
         })
         .collect();
     // The order within a step stays that of the manifest.
     lanes.sort_by_key(|lane| step(lane));
     let mut ports = Vec::new();
-    for range in lanes.iter().filter_map(|lane| lane.ports) {
-        let new = (range.low()..=range.high()).filter(|port| !ports.contains(port));
+    for lane in lanes {
+        let declared: fn(u16) -> Declared = match lane.transport {
+            Transport::Tcp => Declared::Tcp,
+            Transport::Udp => Declared::Udp,
+            Transport::Icmp => continue,
+        };
+        let Some(range) = lane.ports else { continue };
+        let all = (range.low()..=range.high()).map(declared);
         let room = PORTS_MAX - ports.len();
-        let new: Vec<u16> = new.take(room).collect();
+        let new: Vec<Declared> = all
+            .filter(|port| !ports.contains(port))
+            .take(room)
+            .collect();
         ports.extend(new);
     }
     ports
+}
+
+/// The port of a URL, or that of its scheme.
+#[must_use]
+pub fn own(url: &str) -> Declared {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let given = authority.rsplit_once(':').map(|(_, port)| port.parse());
+    let of_scheme = if scheme == "http" { 80 } else { 443 };
+    Declared::Tcp(given.and_then(Result::ok).unwrap_or(of_scheme))
 }
 
 /// A support channel that is open.
@@ -45,6 +79,8 @@ pub fn ports(lanes: &[Lane], flow: &Id) -> Vec<u16> {
 pub struct Support {
     /// The port that leads to the hub.
     pub port: u16,
+    /// What was tried before, or left out, and why it does not lead there.
+    pub tried: Vec<String>,
     /// The connection over it; it ends when the last clone is dropped.
     pub client: Client,
 }
@@ -54,15 +90,14 @@ pub struct Support {
 #[error("no port leads to the hub: {}", each(.tried))]
 pub struct Unreachable {
     /// The ports that were tried, in order, and why each does not.
-    pub tried: Vec<(u16, String)>,
+    pub tried: Vec<String>,
 }
 
-fn each(tried: &[(u16, String)]) -> String {
+fn each(tried: &[String]) -> String {
     if tried.is_empty() {
         return "none is declared".to_owned();
     }
-    let each = tried.iter().map(|(port, why)| format!("{port}: {why}"));
-    each.collect::<Vec<_>>().join("; ")
+    tried.join("; ")
 }
 
 /// Opens the support channel to the host of the plan's hub. Each port has as long as the hub may take
@@ -71,18 +106,37 @@ fn each(tried: &[(u16, String)]) -> String {
 ///
 /// # Errors
 /// Why each of the ports does not lead to the hub.
-pub async fn open(plan: &Plan, ports: &[u16]) -> Result<Support, Unreachable> {
+pub async fn open(plan: &Plan, ports: &[Declared]) -> Result<Support, Unreachable> {
     let limit = plan.settings.answer;
     let mut tried = Vec::new();
-    for port in ports.iter().copied().take(PORTS_MAX) {
+    for declared in ports.iter().copied().take(PORTS_MAX) {
+        let port = match declared {
+            Declared::Tcp(port) => port,
+            Declared::Udp(port) => {
+                tried.push(format!("udp {port}: {NO_QUIC}"));
+                continue;
+            }
+        };
         let opening = timeout(limit, open_at(plan, port)).await;
         let late = || Err(format!("the hub did not answer within {limit:?}"));
         match opening.unwrap_or_else(|_| late()) {
-            Ok(client) => return Ok(Support { port, client }),
-            Err(why) => tried.push((port, why)),
+            Ok(client) => {
+                return Ok(Support {
+                    port,
+                    tried,
+                    client,
+                });
+            }
+            Err(why) => tried.push(told(port, &why)),
         }
     }
     Err(Unreachable { tried })
+}
+
+/// Why a port does not lead to the hub, on one line.
+fn told(port: u16, why: &str) -> String {
+    let why = why.chars().filter(|sign| !sign.is_control());
+    format!("tcp {port}: {}", why.take(WHY_MAX).collect::<String>())
 }
 
 async fn open_at(plan: &Plan, port: u16) -> Result<Client, String> {
@@ -147,11 +201,29 @@ mod tests {
             .iter()
             .find_map(|lane| Some(lane.ladder.as_ref()?.of.clone()))
             .unwrap();
-        assert_eq!(ports(&lanes, &flow), [5938, 443, 80]);
+        let tcp = |declared: &Declared| matches!(declared, Declared::Tcp(_));
+        let declared = ports(&lanes, &flow);
+        assert!(declared[..2].contains(&Declared::Udp(5938)), "{declared:?}");
+        let in_order = [5938, 443, 80].map(Declared::Tcp);
+        let declared: Vec<_> = declared.into_iter().filter(tcp).collect();
+        assert_eq!(declared, in_order);
         // However the lanes are listed.
         lanes.reverse();
-        assert_eq!(ports(&lanes, &flow), [5938, 443, 80]);
+        let declared: Vec<_> = ports(&lanes, &flow).into_iter().filter(tcp).collect();
+        assert_eq!(declared, in_order);
         assert!(ports(&lanes, &"nobody-s".parse().unwrap()).is_empty());
+    }
+
+    #[test]
+    fn a_url_has_the_port_that_it_names_or_that_of_its_scheme() {
+        for (url, port) in [
+            ("https://hub.example/agent", 443),
+            ("https://hub.example:8443/agent", 8443),
+            ("http://[::1]:99/agent?a=b:c", 99),
+            ("http://[::1]", 80),
+        ] {
+            assert_eq!(own(url), Declared::Tcp(port), "{url}");
+        }
     }
 
     #[test]

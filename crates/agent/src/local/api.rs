@@ -5,6 +5,7 @@ mod assets;
 mod document;
 mod parameters;
 mod site;
+mod support;
 mod view;
 
 use std::collections::BTreeMap;
@@ -60,6 +61,7 @@ fn described() -> OpenApiRouter<Device> {
         .routes(routes!(answer))
         .merge(site::described())
         .merge(assets::described())
+        .merge(support::described())
 }
 
 async fn nothing() -> Problem {

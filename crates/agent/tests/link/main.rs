@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outgate_agent::link::driver::start;
-use outgate_agent::link::support;
+use outgate_agent::link::support::{self, Declared};
 use outgate_agent::status::{LinkState, RungState};
 use outgate_core::commands::NewCommand;
 use outgate_core::identity::Actor;
@@ -196,14 +196,19 @@ async fn the_support_channel_takes_the_first_port_over_which_the_hub_answers() {
         stage.address().port(),
     );
     let plan = stage.plan(stage.address());
-    let opened = support::open(&plan, &[gone, hub, swallowing.address.port()]).await;
+    let opened = support::open(
+        &plan,
+        &[gone, hub, swallowing.address.port()].map(Declared::Tcp),
+    )
+    .await;
     let opened = opened.unwrap();
     assert_eq!(opened.port, hub);
     exercise(&opened.client).await;
     // One that opens and leads nowhere does not count, and none is left out.
-    let nowhere = support::open(&plan, &[swallowing.address.port(), gone]).await;
+    let nowhere = support::open(&plan, &[swallowing.address.port(), gone].map(Declared::Tcp)).await;
     let tried = nowhere.unwrap_err().tried;
-    let ports: Vec<u16> = tried.iter().map(|(port, _)| *port).collect();
-    assert_eq!(ports, [swallowing.address.port(), gone]);
-    assert!(tried[0].1.contains("did not answer"), "{tried:?}");
+    assert_eq!(tried.len(), 2, "{tried:?}");
+    let swallowed = format!("tcp {}: the hub did not answer", swallowing.address.port());
+    assert!(tried[0].starts_with(&swallowed), "{tried:?}");
+    assert!(tried[1].starts_with(&format!("tcp {gone}: ")), "{tried:?}");
 }

@@ -140,6 +140,33 @@ impl Pass {
         self.0.device()
     }
 
+    /// Waits until it gives no right to act any more, whether or not its connection is closed.
+    pub(crate) async fn withdrawn(&self) {
+        let mut life = self.0.life.subscribe();
+        loop {
+            life.mark_unchanged();
+            if self.check().is_err() {
+                return;
+            }
+            let nap = self.0.left().map_or(MAX_NAP, |left| left.min(MAX_NAP));
+            tokio::select! {
+                // The seat, which holds the sender, is in this.
+                _ = life.changed() => {}
+                () = tokio::time::sleep(nap) => {}
+            }
+        }
+    }
+
+    /// Waits until its connection is closed, or is to close.
+    pub(crate) async fn gone(&self) {
+        let mut life = self.0.life.subscribe();
+        let closed = life.wait_for(|life| *life != Life::Live);
+        tokio::select! {
+            _ = closed => {}
+            () = self.withdrawn() => {}
+        }
+    }
+
     /// Over which dialect it came in.
     pub(crate) fn via(&self) -> &'static str {
         self.0.presence.via

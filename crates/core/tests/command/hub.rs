@@ -60,6 +60,11 @@ impl Hub {
         }
     }
 
+    /// Where everything lies.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     /// A credential of `device`.
     pub(crate) async fn identified(&self, device: &str) -> Identified {
         let (identity, device) = (&self.core.identity, id(device));

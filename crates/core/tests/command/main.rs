@@ -9,4 +9,5 @@ mod held;
 mod hub;
 mod random;
 mod reminders;
+mod support;
 mod twins;

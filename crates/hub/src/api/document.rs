@@ -25,7 +25,7 @@ Payloads whose type is JSON are told and given as `payload`, all others in base 
 described here are refused.";
 
 /// The groups of operations.
-const TAGS: [(&str, &str); 20] = [
+const TAGS: [(&str, &str); 21] = [
     ("sites", "Customers' places where devices stand"),
     ("devices", "Devices, and whether they may come in"),
     ("credentials", "How devices prove who they are"),
@@ -37,6 +37,10 @@ const TAGS: [(&str, &str); 20] = [
     ("calls", "What devices are asked while they are there"),
     ("twins", "What devices are wanted to be, and are"),
     ("push", "What reaches devices that are away"),
+    (
+        "support",
+        "Remote support: a service or a shell of a device",
+    ),
     ("assets", "Files that devices hold a copy of"),
     ("tables", "Tables that devices look things up in"),
     ("files", "Files of single devices, each with its own key"),
@@ -199,7 +203,7 @@ fn add_common(method: &Method, path: &str, operation: &mut Value) {
     if operation["tags"] == json!(["events"]) {
         statuses.push(410);
     }
-    if operation["tags"] == json!(["calls"]) {
+    if operation["tags"] == json!(["calls"]) || operation["operationId"] == "ask_support" {
         statuses.push(504);
     }
     add_problems(operation, statuses);

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use outgate_core::id::{
     AuthorityId, CommandId, CredentialId, DeviceId, FleetKeyId, GrantId, OperatorId, ServiceId,
-    SessionId, SiteId, WebhookId,
+    SessionId, SiteId, SupportId, WebhookId,
 };
 
 /// Declares the names of a path.
@@ -59,6 +59,8 @@ names! {
         device: DeviceId = "The device.", "terminal-7";
         grant: GrantId = "The grant.", "gr-0123456789abcdefghjk";
     }
+    /// A session of remote support.
+    OfSupport { session: SupportId = "The session.", "su-0123456789abcdefghjk"; }
     /// A fleet key.
     OfFleetKey { fleet_key: FleetKeyId = "The fleet key.", "fk-0123456789abcdefghjk"; }
     /// An operator.

@@ -16,6 +16,7 @@ mod methods;
 mod neighbours;
 mod rest;
 mod signed;
+mod support;
 mod upstream;
 mod values;
 
@@ -216,6 +217,11 @@ impl Served {
                 .on(wire::NEIGHBOUR_KEY, neighbours::key)
                 .on(wire::SSH_AUTHORITY, agent::ssh_authority)
                 .on(wire::RELAY, neighbours::relay)
+                .on(wire::SUPPORT_JOIN, support::join)
+                .on(wire::SUPPORT_REFUSE, support::refuse)
+                .on(wire::SUPPORT_SEND, support::send)
+                .on(wire::SUPPORT_TAKE, support::take)
+                .on(wire::SUPPORT_END, support::end)
         })
     }
 

@@ -29,6 +29,8 @@ fn body(operation: &str) -> Value {
         "load_table" => json!({"17": {"hours": 3}}),
         "put_file" => json!("a list"),
         "grant_file" => json!({"name": "staff.csv", "verb": "read"}),
+        "ask_support" => json!({"reason": "why", "service": "pos"}),
+        "send_support" => json!({"at": 0, "bytes_base64": ""}),
         "add_authority" => json!({"certificate": ""}),
         "sign_ssh_certificate" => json!({"account": "service", "key": SSH_KEY, "lasts": 60}),
         without if WITHOUT_BODY.contains(&without) => Value::Null,
@@ -41,13 +43,14 @@ const SSH_KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAsMdkif2SN11rTtuGJodebxeImPJwj0PSoAcb9GlvcQ test";
 
 /// Writing operations that take no body.
-const WITHOUT_BODY: [&str; 24] = [
+const WITHOUT_BODY: [&str; 25] = [
     "add_access_key",
     "revoke_access_key",
     "approve_device",
     "cancel_command",
     "discard_letter",
     "dismiss_session",
+    "end_support",
     "redeliver_letter",
     "remove_asset",
     "remove_file",

@@ -10,8 +10,8 @@ use crate::commands::{
     events::EventsArgs, file::FileArgs, fleet_key::FleetKeyArgs, flows::FlowsArgs, hub::HubArgs,
     lab::LabArgs, lint::LintArgs, live::LiveArgs, login::LoginArgs, logs::LogsArgs,
     operator::OperatorArgs, page::PageArgs, push::PushArgs, rules::RulesArgs, schema::SchemaArgs,
-    service::ServiceArgs, session::SessionArgs, site::SiteArgs, status::StatusArgs, twin::TwinArgs,
-    webhook::WebhookArgs,
+    service::ServiceArgs, session::SessionArgs, site::SiteArgs, status::StatusArgs,
+    support::SupportArgs, twin::TwinArgs, webhook::WebhookArgs,
 };
 use crate::output::Failure;
 
@@ -54,6 +54,8 @@ pub(super) enum Command {
     Commands(CommandArgs),
     /// Ask a device that is connected now.
     Call(CallArgs),
+    /// Remote support: a service or a shell of a device.
+    Support(SupportArgs),
     /// Reach a device that may be away, by push.
     Push(PushArgs),
     /// What a device is wanted to be, and what it says it is.
@@ -100,6 +102,7 @@ impl Command {
             Self::Logs(args) => args.run(),
             Self::Commands(args) => args.run(),
             Self::Call(args) => args.run(),
+            Self::Support(args) => args.run(),
             Self::Push(args) => args.run(),
             Self::Twin(args) => args.run(),
             Self::Asset(args) => args.run(),

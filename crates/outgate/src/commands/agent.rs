@@ -5,6 +5,7 @@ mod entry;
 pub(crate) mod local;
 mod service;
 mod status;
+mod support;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -53,6 +54,8 @@ enum Act {
     Status(status::StatusArgs),
     /// Run the check from here, by the agent's own settings.
     Doctor(doctor::DoctorArgs),
+    /// Remote support: what is asked for here, and whether it is allowed.
+    Support(support::SupportArgs),
     /// Make a one-time code for the page on site.
     Code(entry::CodeArgs),
     /// Set the password of the page on site.
@@ -79,6 +82,7 @@ impl AgentArgs {
             Act::Run(run) => run.run(),
             Act::Status(status) => status.run(),
             Act::Doctor(doctor) => doctor.run(),
+            Act::Support(support) => support.run(),
             Act::Code(code) => code.run(),
             Act::Password(password) => password.run(),
         }

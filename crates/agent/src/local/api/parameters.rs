@@ -9,6 +9,21 @@ use utoipa::IntoParams;
 use crate::device::MAX_WAIT;
 use crate::local::problem::Problem;
 
+/// Who decides.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Deciding {
+    /// Who is at the device, as the hub is told.
+    #[param(
+        required = false,
+        min_length = 1,
+        max_length = 500,
+        example = "cashier 7"
+    )]
+    pub(super) by: Option<String>,
+}
+
 /// How long to wait for news.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

@@ -8,6 +8,7 @@ use outgate_core::identity::{
     MAX_TITLE, MAX_USES, MIN_CERTIFICATE_LIFE, MIN_LIFE,
 };
 use outgate_core::limits::MAX_CONTENT_TYPE;
+use outgate_core::support;
 use serde_json::{Value, json};
 
 /// What a member may be.
@@ -23,7 +24,7 @@ enum Limit {
 }
 
 /// Where in the schemas (RFC 6901) the members stand whose limits are the core's.
-fn all() -> [(&'static str, Limit); 14] {
+fn all() -> [(&'static str, Limit); 15] {
     [
         ("/NewSite/properties/title", Limit::Text(1, MAX_TITLE)),
         ("/SiteChange/properties/title", Limit::Text(1, MAX_TITLE)),
@@ -61,6 +62,10 @@ fn all() -> [(&'static str, Limit); 14] {
         (
             "/NewCommand/properties/lasts",
             Limit::Seconds(*LASTS.start(), *LASTS.end()),
+        ),
+        (
+            "/NewSupportSession/properties/lasts",
+            Limit::Seconds(*support::LASTS.start(), *support::LASTS.end()),
         ),
         (
             "/NewCall/properties/content_type",
