@@ -13,26 +13,45 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::Site;
+use crate::{Site, azure, files};
 
-/// All of them.
-pub(crate) const NAMES: [&str; 6] = [
+/// All of them, but those of [`OVER_WEBSOCKET`].
+pub(crate) const NAMES: [&str; 11] = [
     "mqtt",
     "mqtt over a websocket",
     "signalr",
     "polling",
     "download",
     "look-up",
+    "azure",
+    "azure over https",
+    "provisioning",
+    "upload by address",
+    "download by address",
 ];
 
-/// Those that take a name and a key for a password.
-pub(crate) const BY_KEY: [&str; 3] = ["mqtt", "mqtt over a websocket", "polling"];
+/// A terminal has one connection in Azure's words: the newest. So this one has a day of its own.
+pub(crate) const OVER_WEBSOCKET: [&str; 1] = ["azure over a websocket"];
+
+/// Those that take a name and a key for a password, or a token that the key has signed.
+pub(crate) const BY_KEY: [&str; 7] = [
+    "mqtt",
+    "mqtt over a websocket",
+    "polling",
+    "azure",
+    "azure over https",
+    "azure over a websocket",
+    "provisioning",
+];
+
+/// Those that are no sessions of their own: each request asks anew whether the terminal may.
+pub(crate) const UNCOUNTED: [&str; 1] = ["provisioning"];
 
 /// How many bytes the terminal is sent, which no buffers on the way hold.
-const LARGE: usize = 32 << 20;
+pub(crate) const LARGE: usize = 32 << 20;
 
 /// How many bytes the terminal's socket takes before they are read. Systems let it grow to more
 /// than what is sent, unless it is told.
@@ -52,9 +71,9 @@ pub(crate) struct Channels {
 
 impl Channels {
     /// Opens each, and has it in use when this returns.
-    pub(crate) async fn open(site: &Site) -> Self {
+    pub(crate) async fn open(site: &Site, names: &[&'static str]) -> Self {
         let mut open = Vec::new();
-        for name in NAMES {
+        for &name in names {
             let ended = opened(site, name).await;
             let ended = ended.unwrap_or_else(|| panic!("{name} is not let in"));
             open.push(Channel { name, ended });
@@ -77,12 +96,18 @@ pub(crate) async fn holds(site: &Site, name: &str) -> bool {
 /// Opens a channel; none when it is refused. What is given ends with it.
 async fn opened(site: &Site, name: &str) -> Option<JoinHandle<()>> {
     match name {
-        "mqtt" => mqtt(site, false).await,
-        "mqtt over a websocket" => mqtt(site, true).await,
+        "mqtt" => mqtt(site, by_token(site, "over-tls"), None).await,
+        "mqtt over a websocket" => mqtt(site, by_token(site, "over-wss"), Some("/mqtt")).await,
         "signalr" => signalr(site).await,
         "polling" => polling(site).await,
         "download" => download(site).await,
         "look-up" => look_up(site).await,
+        "azure" => azure::messages(site, None).await,
+        "azure over a websocket" => azure::messages(site, Some("/$iothub/websocket")).await,
+        "azure over https" => azure::https(site).await,
+        "provisioning" => azure::provisioning(site).await,
+        "upload by address" => files::upload(site).await,
+        "download by address" => files::download(site).await,
         other => panic!("{other}"),
     }
 }
@@ -97,25 +122,42 @@ pub(crate) fn roots(site: &Site) -> RootCertStore {
     roots
 }
 
-async fn mqtt(site: &Site, by_websocket: bool) -> Option<JoinHandle<()>> {
+/// Who comes in by MQTT, and by what.
+pub(crate) struct Login<'a> {
+    pub(crate) client: &'a str,
+    pub(crate) user: &'a str,
+    pub(crate) password: &'a str,
+}
+
+fn by_token<'a>(site: &'a Site, client: &'a str) -> Login<'a> {
+    Login {
+        client,
+        user: "T7",
+        password: &site.token,
+    }
+}
+
+/// MQTT over TLS, or over the WebSocket at a path.
+pub(crate) async fn mqtt(
+    site: &Site,
+    login: Login<'_>,
+    path: Option<&str>,
+) -> Option<JoinHandle<()>> {
     let port = site.running.hub.listening()[0].address.port();
     let config = ClientConfig::builder()
         .with_root_certificates(roots(site))
         .with_no_client_auth();
     let tls = TlsConfiguration::Rustls(Arc::new(config));
-    let (id, host, transport) = if by_websocket {
-        let host = format!("wss://localhost:{port}/mqtt");
-        ("over-wss", host, Transport::wss_with_config(tls))
-    } else {
-        (
-            "over-tls",
-            "localhost".to_owned(),
-            Transport::tls_with_config(tls),
-        )
+    let (host, transport) = match path {
+        Some(path) => {
+            let host = format!("wss://localhost:{port}{path}");
+            (host, Transport::wss_with_config(tls))
+        }
+        None => ("localhost".to_owned(), Transport::tls_with_config(tls)),
     };
-    let mut options = MqttOptions::new(id, host, port);
+    let mut options = MqttOptions::new(login.client, host, port);
     options.set_transport(transport);
-    options.set_credentials("T7", &site.token);
+    options.set_credentials(login.user, login.password);
     let (client, mut events) = AsyncClient::new(options, 10);
     match events.poll().await {
         Ok(Event::Incoming(Incoming::ConnAck(_))) => {}
@@ -162,9 +204,9 @@ async fn polling(site: &Site) -> Option<JoinHandle<()>> {
         return None;
     }
     // The one that was only asked whether it may is answered before it is over.
-    until_requests_are(site, 0).await;
+    until_requests_are(site, "http", 0).await;
     let poll = tokio::spawn(ask(50).send());
-    until_requests_are(site, 1).await;
+    until_requests_are(site, "http", 1).await;
     Some(tokio::spawn(async move {
         is_refused_or_broken_off(poll.await.unwrap());
     }))
@@ -177,11 +219,11 @@ fn is_refused_or_broken_off(answer: reqwest::Result<reqwest::Response>) {
     }
 }
 
-/// Waits until that many plain requests are being answered.
-async fn until_requests_are(site: &Site, count: usize) {
+/// Waits until that many requests of a kind are being answered.
+pub(crate) async fn until_requests_are(site: &Site, via: &str, count: usize) {
     let requests = || {
         let present = site.running.core().sessions.present(&Selector::All);
-        present.iter().filter(|one| one.via == "http").count()
+        present.iter().filter(|one| one.via == via).count()
     };
     while requests() != count {
         tokio::task::yield_now().await;
@@ -202,18 +244,29 @@ async fn download(site: &Site) -> Option<JoinHandle<()>> {
     let whole = incoming.finish().await.unwrap();
     let digest = *whole.digest();
     assets.put(&hub, new, whole).await.unwrap();
-    let address = site.running.hub.listening()[1].address;
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(RECEIVED_AHEAD).unwrap();
-    let mut stream = socket.connect(address).await.unwrap();
     let token = &site.token;
     let request = format!(
         "GET /assets/{digest}/{name} HTTP/1.1\r\nhost: hub\r\nauthorization: Bearer {token}\r\n\r\n"
     );
+    taken_in_part(site, request, "401").await
+}
+
+/// An answer of [`LARGE`] bytes of which the terminal has taken the beginning only; none when it is
+/// told that status.
+pub(crate) async fn taken_in_part(
+    site: &Site,
+    request: String,
+    refused: &str,
+) -> Option<JoinHandle<()>> {
+    let address = site.running.hub.listening()[1].address;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(RECEIVED_AHEAD).unwrap();
+    let mut stream = socket.connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
-    let mut begun = vec![0; 1_024];
-    stream.read_exact(&mut begun[..12]).await.unwrap();
+    let mut begun = [0; 12];
+    stream.read_exact(&mut begun).await.unwrap();
     if !begun.starts_with(b"HTTP/1.1 200") {
+        assert!(begun.ends_with(refused.as_bytes()), "{begun:?}");
         return None;
     }
     let (sessions, device) = (&site.running.core().sessions, "T7".parse().unwrap());
@@ -226,6 +279,22 @@ async fn download(site: &Site) -> Option<JoinHandle<()>> {
         let _ = stream.read_to_end(&mut rest).await;
         assert!(rest.len() < LARGE, "the whole of it has come");
     }))
+}
+
+/// A request of whose body half has been sent, and which is being answered when this returns.
+pub(crate) async fn half_sent(site: &Site, head: String, via: &str) -> JoinHandle<()> {
+    let address = site.running.hub.listening()[1].address;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let half = "half";
+    let request = format!("{head}content-length: {}\r\n\r\n{half}", 2 * half.len());
+    stream.write_all(request.as_bytes()).await.unwrap();
+    until_requests_are(site, via, 1).await;
+    tokio::spawn(async move {
+        let mut answer = Vec::new();
+        // Broken off with or without a word.
+        let _ = stream.read_to_end(&mut answer).await;
+        assert!(!answer.starts_with(b"HTTP/1.1 2"), "it is taken");
+    })
 }
 
 /// A look-up that the vendor's API does not answer.

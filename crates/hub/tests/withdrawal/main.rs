@@ -12,7 +12,9 @@ mod terminal;
 #[path = "../live/vendor.rs"]
 mod vendor;
 
+mod azure;
 mod channels;
+mod files;
 mod resumption;
 
 use std::time::Duration;
@@ -23,6 +25,7 @@ use outgate_core::identity::{Actor, Enrolment, enrolment_text};
 use ring::hmac;
 
 use self::channels::{Channel, Channels, holds};
+use self::files::Addresses;
 use self::running::Running;
 use self::terminal::{Fleet, Terminal};
 use self::vendor::Vendor;
@@ -48,6 +51,8 @@ struct Site {
     vendor: Vendor,
     fleet: Fleet,
     terminal: Terminal,
+    /// What it was told of files.
+    addresses: Addresses,
     /// The token by which T7 speaks what needs one.
     token: String,
 }
@@ -55,16 +60,15 @@ struct Site {
 impl Site {
     async fn start() -> Self {
         let vendor = Vendor::start().await;
-        let text = format!("{LISTENERS}{}answer-seconds = 60\n", vendor.configured()).replacen(
-            "answer-seconds = 1\n",
-            "",
-            1,
-        );
+        let live = vendor.configured().replace("answer-seconds = 1\n", "");
+        let azure = azure::configured();
+        let text = format!("{LISTENERS}{live}answer-seconds = 60\n{azure}");
         let running = Running::on(tempfile::tempdir().unwrap(), &text).await;
         running.furnish().await;
         let fleet = running.fleet("T*").await;
         let mut terminal = running.terminal("T7", &fleet).await;
         terminal.hub = format!("http://{}", running.hub.listening()[1].address);
+        let addresses = Addresses::told(&running, &terminal.hub).await;
         let (hub, device) = (Actor::hub(), "T7".parse().unwrap());
         let identity = &running.core().identity;
         let issued = identity.add_token(&hub, &device, "all".to_owned(), None);
@@ -74,6 +78,7 @@ impl Site {
             vendor,
             fleet,
             terminal,
+            addresses,
             token,
         }
     }
@@ -101,8 +106,23 @@ impl Site {
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_that_a_withdrawn_terminal_has_open_ends_and_stays_refused() {
     let site = Site::start().await;
-    let channels = Channels::open(&site).await;
-    let count = channels.open.len();
+    is_withdrawn_from(&site, &channels::NAMES).await;
+    let enrolled = site.enrol().await;
+    assert!(matches!(enrolled, Err(Refusal::Revoked)), "{enrolled:?}");
+    files::are_as_before(&site).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_does_what_it_has_open_in_azures_words_over_a_websocket() {
+    let site = Site::start().await;
+    is_withdrawn_from(&site, &channels::OVER_WEBSOCKET).await;
+}
+
+/// Withdraws the terminal while it has these channels open.
+async fn is_withdrawn_from(site: &Site, names: &[&'static str]) {
+    let channels = Channels::open(site, names).await;
+    let is_counted = |name: &&&str| !channels::UNCOUNTED.contains(*name);
+    let count = names.iter().filter(is_counted).count();
     let (hub, device) = (Actor::hub(), "T7".parse().unwrap());
     let identity = &site.running.core().identity;
     let revoked = identity.revoke_device(&hub, &device).await.unwrap();
@@ -115,12 +135,10 @@ async fn everything_that_a_withdrawn_terminal_has_open_ends_and_stays_refused() 
         ended.unwrap().unwrap();
     }
     let asked = site.vendor.seen.asked();
-    for name in channels::NAMES {
-        assert!(!holds(&site, name).await, "{name} is let in");
+    for name in names {
+        assert!(!holds(site, name).await, "{name} is let in");
     }
     assert_eq!(site.vendor.seen.asked(), asked);
-    let enrolled = site.enrol().await;
-    assert!(matches!(enrolled, Err(Refusal::Revoked)), "{enrolled:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,7 +151,7 @@ async fn a_restored_terminal_comes_in_by_its_new_keys_and_by_nothing_that_it_had
     let lookups = site.terminal.token().await;
     identity.revoke_device(&hub, &device).await.unwrap();
     let [primary, _] = identity.restore_device_anew(&hub, &device).await.unwrap();
-    for name in channels::NAMES {
+    for name in channels::NAMES.iter().chain(&channels::OVER_WEBSOCKET) {
         assert!(!holds(&site, name).await, "{name} is let in by what it had");
     }
     let old = site.terminal.look_up(&lookups, "flow/open/a").send().await;
