@@ -7,6 +7,7 @@ mod certificates;
 mod crash;
 #[cfg(feature = "peers")]
 mod drain;
+mod files;
 #[cfg(feature = "peers")]
 mod firebase;
 #[cfg(feature = "peers")]
@@ -21,6 +22,7 @@ mod on_site;
 mod openssl;
 mod process;
 mod publisher;
+mod relay;
 mod remote_support;
 mod storm;
 #[cfg(feature = "peers")]

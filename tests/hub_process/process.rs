@@ -113,6 +113,16 @@ impl Hub {
         self.process.0.wait().expect("its end")
     }
 
+    /// The most memory that it has had at a time, in bytes.
+    pub(crate) fn most_memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.process.0.id());
+        let status = std::fs::read_to_string(path).expect("its state");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        let kibibytes: u64 = kibibytes.expect("a line").parse().expect("a number");
+        kibibytes << 10
+    }
+
     /// Asks the API, with a body if it is not null. What is not answered with success fails.
     pub(crate) fn ask(&self, method: &str, path: &str, body: &Json) -> Json {
         let token = std::fs::read_to_string(self.token()).expect("a token");
