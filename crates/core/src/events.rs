@@ -53,6 +53,9 @@ pub const MAX_TAKEN_BYTES: usize = 4 << 20;
 /// The most events that one call of [`Events::after`] looks at, wanted or not.
 pub const MAX_LOOKED_AT: u32 = 10_000;
 
+/// The most events that are kept together.
+pub const MAX_TOGETHER: usize = 500;
+
 /// What a device says.
 #[derive(Clone, Debug)]
 pub struct NewEvent {
@@ -170,6 +173,78 @@ impl Events {
     /// [`Refusal::Full`].
     pub async fn append(&self, session: &Session, event: NewEvent) -> Result<u64, Refusal> {
         self.append_noting(session.pass(), event, None).await
+    }
+
+    /// Keeps several things that the device of `session` says: all of them, in their order, or none.
+    /// Returns the place of the last.
+    ///
+    /// # Errors
+    /// As [`Events::append`] for any of them; [`Refusal::TooLarge`] beyond [`MAX_TOGETHER`].
+    pub async fn append_all(
+        &self,
+        session: &Session,
+        events: Vec<NewEvent>,
+    ) -> Result<Option<u64>, Refusal> {
+        if events.len() > MAX_TOGETHER {
+            let (what, limit) = ("events at once", MAX_TOGETHER as u64);
+            return Err(Refusal::TooLarge { what, limit });
+        }
+        let (began, pass) = (Instant::now(), session.pass());
+        let sizes: Vec<_> = events.iter().map(|event| event.payload.len()).collect();
+        let via = pass.via();
+        let kept = self.keep_all(pass, events).await;
+        match &kept {
+            Ok(_) => {
+                for bytes in sizes {
+                    let took = began.elapsed();
+                    self.hook.tell(&Happening::EventKept { via, bytes, took });
+                }
+            }
+            Err(refusal) => {
+                let why = refusal.label();
+                self.hook.tell(&Happening::EventRefused { why });
+            }
+        }
+        kept
+    }
+
+    async fn keep_all(&self, pass: Pass, events: Vec<NewEvent>) -> Result<Option<u64>, Refusal> {
+        pass.check()?;
+        let device = pass.device()?;
+        for event in &events {
+            event.check()?;
+        }
+        let limited = |retry_after| Refusal::Limited {
+            what: "events",
+            retry_after,
+        };
+        // They are taken together: what comes after waits for them.
+        self.rates.check(device).map_err(limited)?;
+        let number = u32::try_from(events.len()).unwrap_or(u32::MAX);
+        let ahead = self.rates.take_many_ahead(device, number);
+        ahead.map_err(limited)?;
+        let bytes = events.iter().map(|event| event.payload.len()).sum();
+        let (clock, bound) = (self.clock.clone(), Arc::clone(&self.bound));
+        let newest = self.newest.clone();
+        let keep = move |connection: &Connection| {
+            // Again, on the writer's thread: it may have been revoked while this waited.
+            pass.check()?;
+            let Principal::Device { device, site, .. } = pass.principal() else {
+                return Err(Refusal::forbidden("acting as a device"));
+            };
+            let (now, mut last) = (clock.now(), None);
+            for event in &events {
+                bound.make_room(connection, event.payload.len())?;
+                last = Some(row::insert(connection, device, site, now, event)?);
+            }
+            Ok(last)
+        };
+        let then = move |last: &Option<u64>| {
+            if let Some(seq) = last {
+                newest.send_replace(*seq);
+            }
+        };
+        self.store.write_bulk_then(bytes, keep, then).await
     }
 
     /// As [`Events::append`], with the right to act of a session; and notes in the same commit the

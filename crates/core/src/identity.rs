@@ -39,6 +39,7 @@ mod time_key;
 mod token;
 mod vault;
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,7 +78,7 @@ pub use neighbours::{
 };
 pub use operator::{FirstOperator, Operator};
 pub use principal::{Actor, Principal, Role, Scope};
-pub use register::{MAX_TRIED, Registration};
+pub use register::{Certified, MAX_TRIED, Registration};
 pub use registry::{Before, Counted, Declared, Proofs, Registered};
 pub use renewal::MAX_ENDED;
 pub use revocation::Revoked;
@@ -100,6 +101,12 @@ pub(crate) use text::words;
 const REFUSALS: Rate = Rate {
     burst: 10,
     every: Duration::from_secs(6),
+};
+
+/// Registrations from a source: a whole factory may be behind one address.
+const REGISTRATIONS: Rate = Rate {
+    burst: 100,
+    every: Duration::from_millis(100),
 };
 
 /// Refused enrolments of a name with a key from a source: ten at once, then one every six seconds.
@@ -125,6 +132,7 @@ pub struct Identity {
     /// By what was asked for: [`enrol::Asked`].
     wrong_proofs: Arc<Rates<enrol::Asked>>,
     refused_enrolments: Arc<Rates<enrol::Asked>>,
+    registering: Arc<Rates<IpAddr>>,
 }
 
 impl Identity {
@@ -155,6 +163,7 @@ impl Identity {
             time_key: Arc::new(TimeKey::open(folder)?),
             wrong_proofs: Arc::new(Rates::new(REFUSED_ENROLMENTS, clock.clone())),
             refused_enrolments: Arc::new(Rates::new(REFUSED_ENROLMENTS, clock.clone())),
+            registering: Arc::new(Rates::new(REGISTRATIONS, clock.clone())),
             refusals: Arc::new(Rates::new(REFUSALS, clock.clone())),
             store,
             logs,

@@ -308,3 +308,50 @@ async fn what_waits_for_the_disk_when_its_session_ends_is_not_kept() {
     assert!(matches!(refused, Err(Refusal::Revoked)), "{refused:?}");
     assert_eq!(*core.events.newest().borrow(), 0);
 }
+
+#[tokio::test]
+async fn several_are_kept_together_in_their_order_or_none_of_them() {
+    let bench = Bench::new(Limits::default());
+    let (events, session) = (&bench.core.events, bench.session("till-1"));
+    let three = || ["a", "b", "c"].map(|name| said(name, b"x")).to_vec();
+    let last = events.append_all(&session, three()).await.unwrap();
+    assert_eq!(last, Some(3));
+    assert_eq!(*events.newest().borrow(), 3);
+    let mut wrong = three();
+    wrong.push(said("d", &vec![0; limits::MAX_EVENT + 1]));
+    let refused = events.append_all(&session, wrong).await;
+    assert!(matches!(refused, Err(Refusal::TooLarge { .. })));
+    let many = vec![said("a", b""); MAX_TOGETHER + 1];
+    let refused = events.append_all(&session, many).await;
+    assert!(matches!(refused, Err(Refusal::TooLarge { .. })));
+    assert_eq!(events.append_all(&session, Vec::new()).await.unwrap(), None);
+    let pass = session.pass();
+    let kept = events.after(&all(), 0, 10).await.unwrap().events;
+    let names: Vec<_> = kept.iter().map(|event| event.name.as_str()).collect();
+    assert_eq!(names, ["a", "b", "c"]);
+    let ending = Ending::Revoked;
+    let sessions = &bench.core.sessions;
+    let all = Selector::All;
+    sessions.end(&all, ending, Duration::ZERO).await;
+    assert!(pass.check().is_err());
+    let refused = events.append_all(&session, three()).await;
+    assert!(matches!(refused, Err(Refusal::Revoked)));
+}
+
+#[tokio::test]
+async fn several_together_count_each_and_what_comes_after_them_waits() {
+    let limits = Limits {
+        events_a_second: 1,
+        event_burst: 2,
+        ..Limits::default()
+    };
+    let bench = Bench::new(limits);
+    let (events, session) = (&bench.core.events, bench.session("till-1"));
+    let five = vec![said("a", b""); 5];
+    events.append_all(&session, five.clone()).await.unwrap();
+    bench.core.clock.advance(Duration::from_secs(3));
+    let refused = events.append_all(&session, five.clone()).await;
+    assert!(matches!(refused, Err(Refusal::Limited { .. })));
+    bench.core.clock.advance(Duration::from_secs(1));
+    events.append_all(&session, five).await.unwrap();
+}

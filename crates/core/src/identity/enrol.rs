@@ -149,7 +149,7 @@ impl Identity {
 
     async fn take_in(&self, enrolment: Enrolment) -> Result<Enrolled, Refusal> {
         let now = self.clock.now();
-        let asked = asked(&enrolment);
+        let asked = asked(enrolment.peer, &enrolment.fleet_key, &enrolment.device);
         // Before anything is limited, and off the writer's thread: a device that has a key which
         // is no longer good is not to keep out those that have the right one.
         let (identity, shown) = (self.clone(), enrolment.clone());
@@ -412,7 +412,7 @@ fn permit(
     Ok(())
 }
 
-fn is_revoked(connection: &Connection, site: &SiteId) -> Result<bool, Refusal> {
+pub(super) fn is_revoked(connection: &Connection, site: &SiteId) -> Result<bool, Refusal> {
     Ok(connection
         .prepare_cached("SELECT revoked IS NOT NULL FROM sites WHERE id = ?1")?
         .query_row([site], |row| row.get(0))?)
@@ -442,15 +442,15 @@ fn note(
     )
 }
 
-fn asked(enrolment: &Enrolment) -> Asked {
-    let source = limits::source(enrolment.peer);
-    let text = format!("{source}\n{}\n{}", enrolment.fleet_key, enrolment.device);
+pub(super) fn asked(peer: IpAddr, fleet_key: &FleetKeyId, device: &DeviceId) -> Asked {
+    let source = limits::source(peer);
+    let text = format!("{source}\n{fleet_key}\n{device}");
     let mut asked = [0; 32];
     asked.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
     asked
 }
 
-fn limited(retry_after: Duration) -> Refusal {
+pub(super) fn limited(retry_after: Duration) -> Refusal {
     Refusal::Limited {
         what: "refused enrolments from here",
         retry_after,
@@ -458,7 +458,7 @@ fn limited(retry_after: Duration) -> Refusal {
 }
 
 /// Whether a refusal counts against where it came from.
-fn is_the_devices_fault(refusal: &Refusal) -> bool {
+pub(super) fn is_the_devices_fault(refusal: &Refusal) -> bool {
     matches!(
         refusal,
         Refusal::Unauthenticated

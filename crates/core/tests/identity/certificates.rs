@@ -294,7 +294,7 @@ impl Customer {
     }
 
     /// One that the site `shop` has said may vouch for its devices.
-    async fn registered(hub: &Hub) -> (Self, SiteAuthority) {
+    pub(crate) async fn registered(hub: &Hub) -> (Self, SiteAuthority) {
         let (customer, shop) = (Self::new(hub), id("shop"));
         let identity = &hub.core.identity;
         let added = identity.add_authority(&hub.admin, &shop, &customer.pem);
@@ -303,7 +303,7 @@ impl Customer {
     }
 
     /// A certificate that ends in 90 days, for a client or else for a server.
-    fn leaf(&self, hub: &Hub, name: &str, client: bool) -> Vec<Vec<u8>> {
+    pub(crate) fn leaf(&self, hub: &Hub, name: &str, client: bool) -> Vec<Vec<u8>> {
         let now = hub.core.clock.now();
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
@@ -321,7 +321,7 @@ impl Customer {
 }
 
 /// The device `till-1` at the site `shop`, and `imp` at another.
-async fn with_another_site() -> Hub {
+pub(crate) async fn with_another_site() -> Hub {
     let hub = Hub::with_device("shop", "till-1").await;
     hub.add_site("evil").await;
     hub.add_device("evil", "imp").await;

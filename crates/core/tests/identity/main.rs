@@ -7,6 +7,7 @@ mod asked;
 mod audit;
 mod basics;
 mod certificates;
+mod certified;
 mod enrol;
 #[path = "../held/core.rs"]
 mod held;

@@ -168,3 +168,42 @@ async fn a_given_key_that_could_be_guessed_is_refused() {
         assert!(matches!(refused, Err(Refusal::Invalid { .. })));
     }
 }
+
+#[tokio::test]
+async fn who_is_refused_again_and_again_after_its_proof_has_to_wait() {
+    let (hub, _) = with_fleet_key("*", 9).await;
+    for device in ["till-1", "till-2"] {
+        register(&hub, device, FLEET).await.unwrap();
+        let (identity, device) = (&hub.core.identity, id(device));
+        identity.revoke_device(&hub.admin, &device).await.unwrap();
+    }
+    for _ in 0..10 {
+        let refused = register(&hub, "till-1", FLEET).await;
+        assert!(matches!(refused, Err(Refusal::Revoked)), "{refused:?}");
+    }
+    let refused = register(&hub, "till-1", FLEET).await;
+    assert!(
+        matches!(refused, Err(Refusal::Limited { .. })),
+        "{refused:?}"
+    );
+    // Nobody else has to.
+    let refused = register(&hub, "till-2", FLEET).await;
+    assert!(matches!(refused, Err(Refusal::Revoked)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn so_many_register_at_once_from_one_place_and_then_so_many_a_second() {
+    let (hub, _) = with_fleet_key("till-*", 1_000).await;
+    for number in 0..100 {
+        register(&hub, &format!("till-{number}"), FLEET)
+            .await
+            .unwrap();
+    }
+    let refused = register(&hub, "till-x", FLEET).await;
+    assert!(
+        matches!(refused, Err(Refusal::Limited { .. })),
+        "{refused:?}"
+    );
+    hub.core.clock.advance(Duration::from_millis(100));
+    register(&hub, "till-x", FLEET).await.unwrap();
+}

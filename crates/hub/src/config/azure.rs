@@ -48,6 +48,9 @@ pub struct Provisioning {
     /// Devices that belong to another hub: patterns of their names, in which `*` stands for any
     /// number of characters, and its host name. The first that fits counts.
     pub elsewhere: Vec<(String, String)>,
+    /// Where devices are taken up that show a certificate of an authority of that site: patterns of
+    /// their names. The first that fits counts.
+    pub by_certificate: Vec<(String, SiteId)>,
 }
 
 impl Azure {
@@ -85,6 +88,14 @@ struct WrittenProvisioning {
     scopes: BTreeSet<String>,
     hub: Option<String>,
     elsewhere: Vec<WrittenElsewhere>,
+    by_certificate: Vec<WrittenGroup>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct WrittenGroup {
+    devices: String,
+    site: SiteId,
 }
 
 #[derive(Debug, Deserialize)]
@@ -120,11 +131,20 @@ impl WrittenProvisioning {
             );
             return value("azure.provisioning.elsewhere", right);
         }
+        let groups = &self.by_certificate;
+        let is_pattern = |one: &WrittenGroup| (1..=128).contains(&one.devices.len());
+        if groups.len() > MAX_SCOPES || !groups.iter().all(is_pattern) {
+            let right =
+                format!("at most {MAX_SCOPES} like {{ devices = 'till-*', site = 'lund' }}");
+            return value("azure.provisioning.by-certificate", right);
+        }
         let elsewhere = self.elsewhere.into_iter();
+        let groups = self.by_certificate.into_iter();
         Ok(Provisioning {
             scopes: self.scopes,
             hub: self.hub,
             elsewhere: elsewhere.map(|one| (one.devices, one.hub)).collect(),
+            by_certificate: groups.map(|one| (one.devices, one.site)).collect(),
         })
     }
 }
@@ -212,6 +232,8 @@ mod tests {
             "provisioning.scopes = ['a/b']",
             "provisioning.hub = 'https://hub'",
             "provisioning.elsewhere = [{ devices = 'a', hub = '' }]",
+            "provisioning.by-certificate = [{ devices = '', site = 's' }]",
+            "provisioning.by-certificate = [{ devices = 'a' }]",
         ] {
             assert!(read(wrong).is_err(), "{wrong}");
         }

@@ -156,7 +156,7 @@ pub(crate) async fn renewed(core: &Core, facts: &Facts, request: &str) -> Result
     renewed
 }
 
-fn chain_of(tls: &TlsFacts) -> Vec<Vec<u8>> {
+pub(super) fn chain_of(tls: &TlsFacts) -> Vec<Vec<u8>> {
     tls.client_chain.iter().map(|der| der.to_vec()).collect()
 }
 

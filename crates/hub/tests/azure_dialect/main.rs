@@ -7,8 +7,10 @@ mod running;
 #[path = "../running/site.rs"]
 mod site;
 
+mod batches;
 mod names;
 mod policies;
+mod queries;
 mod uploads;
 
 use std::time::SystemTime;

@@ -9,6 +9,7 @@
 
 #[path = "../running/azure.rs"]
 mod azure;
+mod certificates;
 #[path = "../running/hub.rs"]
 mod running;
 #[path = "../running/site.rs"]
@@ -41,6 +42,7 @@ const CONFIGURATION: &str = "
     scopes = ['0ne00ABCDEF']
     hub = 'hub.example'
     elsewhere = [{ devices = 'moved-*', hub = 'other.example' }]
+    by-certificate = [{ devices = 'saw-*', site = 's' }]
 ";
 
 /// The key of an enrolment group, which came with its devices.

@@ -9,7 +9,15 @@ const { Mqtt, MqttWs } = of('azure-iot-provisioning-device-mqtt');
 const { ProvisioningDeviceClient } = of('azure-iot-provisioning-device');
 const { SymmetricKeySecurityClient } = of('azure-iot-security-symmetric-key');
 
-const security = new SymmetricKeySecurityClient(orders.registration, orders.key);
+const { X509Security } = of('azure-iot-security-x509');
+
+const read = (name) => require('fs').readFileSync(name, 'utf8');
+const security = orders.key
+  ? new SymmetricKeySecurityClient(orders.registration, orders.key)
+  : new X509Security(orders.registration, {
+    cert: read(orders.certificate),
+    key: read(orders.key_file),
+  });
 const transport = orders.websockets ? new MqttWs() : new Mqtt();
 const client = ProvisioningDeviceClient.create(orders.host, orders.scope, transport, security);
 client.setProvisioningPayload(orders.payload || {});

@@ -4,6 +4,8 @@
 //! Who is known by what they show is told at once. Who signs with a key made of a fleet key, as
 //! devices of an enrolment group do, is taken up as by any enrolment: a new name comes in with that
 //! key, one that is in use waits for an operator's approval, and is told to ask again meanwhile.
+//! Who shows a certificate of an authority of a site, and has a name that is configured to be taken
+//! up there, is taken up at once.
 
 pub(super) mod http;
 
@@ -19,7 +21,9 @@ use outgate_core::Core;
 use outgate_core::clock::Timestamp;
 use outgate_core::events::NewEvent;
 use outgate_core::id::{DeviceId, SessionId};
-use outgate_core::identity::{Actor, Claim, Enrolled, Identified, Registration, name_fits};
+use outgate_core::identity::{
+    Actor, Certified, Claim, Enrolled, Identified, Registration, name_fits,
+};
 use outgate_core::limits::Attempt;
 use outgate_core::refusal::Refusal;
 use outgate_core::sessions::Pass;
@@ -27,7 +31,7 @@ use outgate_door::Facts;
 use serde::Serialize;
 
 use crate::config::Provisioning;
-use crate::dialects::login::by_certificate;
+use crate::dialects::login::{by_certificate, chain_of};
 
 /// What devices are called that are here, among the dialects.
 pub(in crate::dialects) const VIA: &str = "azure-provisioning";
@@ -196,6 +200,10 @@ impl Desk {
                 }
                 Err(refusal) => return Err(refusal),
             },
+            Err(Refusal::Unauthenticated) => {
+                self.register_certified().await?;
+                (self.identify().await?, Substatus::InitialAssignment)
+            }
             Err(refusal) => return Err(refusal),
         };
         let pass = self.core.admit(&identified, VIA, self.facts.peer).await?;
@@ -214,6 +222,21 @@ impl Desk {
             until: super::http::until(token),
         };
         self.core.identity.authenticate(claim).await
+    }
+
+    /// Has the device taken up where the configuration says, by its certificate.
+    async fn register_certified(&self) -> Result<(), Refusal> {
+        let groups = self.settings.by_certificate.iter();
+        let mut fitting = groups.filter(|(pattern, _)| name_fits(pattern, self.device.as_str()));
+        let (_, site) = fitting.next().ok_or(Refusal::Unauthenticated)?;
+        let tls = self.facts.tls.as_ref().ok_or(Refusal::Unauthenticated)?;
+        let certified = Certified {
+            device: self.device.clone(),
+            chain: chain_of(tls),
+            site: site.clone(),
+            peer: self.facts.peer.ip(),
+        };
+        self.core.identity.register_certified(certified).await
     }
 
     async fn register(&self) -> Result<Enrolled, Refusal> {

@@ -23,7 +23,7 @@ use outgate_azure::device::Endpoint;
 use outgate_azure::service::ErrorCode;
 use outgate_core::Core;
 use outgate_core::commands::Settlement;
-use outgate_core::events::NewEvent;
+use outgate_core::events::{MAX_TOGETHER, NewEvent};
 use outgate_core::id::CommandId;
 use outgate_core::limits::MAX_EVENT;
 use outgate_core::refusal::Refusal;
@@ -45,7 +45,7 @@ const VIA: &str = "azure-http";
 const BATCH: &str = "application/vnd.microsoft.iothub.json";
 
 /// The most messages at once, and the most bytes of all of them as they are written.
-const MAX_BATCH: usize = 500;
+const MAX_BATCH: usize = MAX_TOGETHER;
 const MAX_BATCH_BYTES: usize = 2 * MAX_EVENT;
 
 /// Where it is served.
@@ -206,15 +206,10 @@ async fn say(asker: &Asker<'_>, body: Body) -> Result<Response, Failure> {
         let why = format!("at most {MAX_BATCH} messages at once");
         return Err(Failure::new(ErrorCode::TooLarge, why));
     }
-    // All of them are looked at before one is kept.
-    let events = all.into_iter().map(event);
-    for event in events.collect::<Result<Vec<_>, _>>()? {
-        asker
-            .core
-            .events
-            .append(asker.caller.session(), event)
-            .await?;
-    }
+    // All of them or none: what is broken off and comes again is there once.
+    let events = all.into_iter().map(event).collect::<Result<_, _>>()?;
+    let kept = &asker.core.events;
+    kept.append_all(asker.caller.session(), events).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

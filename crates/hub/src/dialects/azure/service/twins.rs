@@ -9,10 +9,12 @@ use outgate_azure::service::query::Query;
 use outgate_azure::service::{
     Capabilities, ErrorCode, NEVER, Permission, Properties, Twin, TwinChange, tag_of, version_of,
 };
+use outgate_core::Refusal;
 use outgate_core::id::DeviceId;
 use outgate_core::identity::{Page, Registered};
 use outgate_core::twin::{Described, Edit, Half, Steering};
 use serde::Deserialize;
+use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
 
 use super::super::http::{Failure, json as read_json, put, text};
@@ -26,6 +28,9 @@ const PAGE: usize = 100;
 
 /// The most twins that are told at a time.
 const MAX_PAGE: usize = 1_000;
+
+/// After how many bytes no more twins are told at a time; the last may go beyond it.
+const PAGE_BYTES: usize = 1024 * 1024;
 
 /// How many devices are read at a time, and how many are looked at for one answer: who asks for few
 /// of many goes on behind those.
@@ -96,7 +101,7 @@ pub(super) async fn query(asker: &Asker<'_>, body: Body) -> Result<Response, Fai
     let mut after = text(headers, CONTINUATION)?
         .filter(|token| !token.is_empty())
         .map(str::to_owned);
-    let (mut found, mut looked_at) = (Vec::new(), 0);
+    let (mut found, mut bytes, mut looked_at) = (Vec::new(), 0, 0);
     let next = 'pages: loop {
         let page = Page {
             after: after.clone(),
@@ -104,7 +109,7 @@ pub(super) async fn query(asker: &Asker<'_>, body: Body) -> Result<Response, Fai
         };
         let listed = core.identity.registry(&actor, &page).await?;
         for registered in &listed.items {
-            if found.len() == most || looked_at == MAX_LOOKED_AT {
+            if found.len() == most || bytes >= PAGE_BYTES || looked_at == MAX_LOOKED_AT {
                 break 'pages after;
             }
             let id = &registered.device.id;
@@ -112,11 +117,13 @@ pub(super) async fn query(asker: &Asker<'_>, body: Body) -> Result<Response, Fai
             looked_at += 1;
             let described = match core.twins.described(&actor, id).await {
                 // It went while this was read.
-                Err(outgate_core::Refusal::NotFound { .. }) => continue,
+                Err(Refusal::NotFound { .. }) => continue,
                 described => described?,
             };
             let told = as_value(told(asker, registered, described))?;
             if query.fits(&told) {
+                let told = to_raw_value(&told).map_err(|_| unwritten())?;
+                bytes += told.get().len();
                 found.push(told);
             }
         }
@@ -131,6 +138,10 @@ pub(super) async fn query(asker: &Asker<'_>, body: Body) -> Result<Response, Fai
         put(headers, CONTINUATION, &next);
     }
     Ok(response)
+}
+
+fn unwritten() -> Failure {
+    Refusal::Internal("a twin cannot be written").into()
 }
 
 /// Which version is to be changed, as the header says or else the body.
