@@ -217,9 +217,10 @@ fn symmetric(hub: &Running, name: &str) -> Value {
 /// What a device is told.
 async fn register(program: &mut Command, orders: &Value) -> Value {
     let said = said(program, orders).await;
-    // The library's threads may have something to say after the script.
-    let told = said.lines().rev().find(|line| line.starts_with('{'));
-    serde_json::from_str(told.unwrap_or(&said)).unwrap()
+    // The library's threads may have something to say after the script, also what begins with `{}`.
+    let told = said.lines().rev().find(|line| line.starts_with("{\""));
+    let told = serde_json::from_str(told.unwrap_or(&said));
+    told.unwrap_or_else(|error| panic!("{error}: {said}"))
 }
 
 async fn events(hub: &Running, device: &str) -> Vec<outgate_core::events::Event> {
