@@ -92,7 +92,7 @@ impl Desk {
         let (session, key) = self.ask().await;
         let support = &self.hub.core.support;
         let joined = support.join(&self.device, &session.id, &key, joined());
-        joined.await.unwrap();
+        drop(joined.await.unwrap());
         session.id
     }
 
@@ -254,10 +254,8 @@ async fn a_device_joins_its_own_session_once_by_its_key_and_over_one_connection(
     };
     refused(&other, &key).await;
     refused(&desk.device, b"another").await;
-    support
-        .join(&desk.device, &session.id, &key, joined())
-        .await
-        .unwrap();
+    let joining = support.join(&desk.device, &session.id, &key, joined());
+    drop(joining.await.unwrap());
     refused(&desk.device, &key).await;
     let second = desk.hub.session("till-1").await;
     for who in [&other, &second] {
