@@ -20,7 +20,7 @@ const SOMEBODY: &str = "the device's software";
 
 pub(super) fn described() -> OpenApiRouter<Device> {
     OpenApiRouter::new()
-        .routes(routes!(list))
+        .routes(routes!(sessions))
         .routes(routes!(decide))
 }
 
@@ -29,7 +29,7 @@ pub(super) fn described() -> OpenApiRouter<Device> {
 /// Those that wait to be allowed, those that go on, and the last ones that are over.
 #[utoipa::path(get, path = "/support", tag = "support",
     responses((status = 200, description = "The oldest first", body = Object)))]
-async fn list(State(device): State<Device>) -> Result<Response, Problem> {
+async fn sessions(State(device): State<Device>) -> Result<Response, Problem> {
     Ok(unkept(of_device(&device)?.sessions()))
 }
 
