@@ -199,6 +199,7 @@ impl Support {
         actor.require(Role::Operator, "support.end")?;
         record::check_text("why", why)?;
         self.get(actor, id).await?;
+        actor.check()?;
         let live = self.alive(id)?;
         self.finish(&live, State::Ended, &actor.name(), why).await;
         self.get(actor, id).await
@@ -258,6 +259,7 @@ impl Support {
         self.0
             .store
             .write(move |connection| {
+                actor.check()?;
                 let session = table::seen_by(connection, &actor, &id)?;
                 actor.require(Role::Operator, "support.read-recording")?;
                 if !place.is_file() {

@@ -303,6 +303,9 @@ impl NewWebhook {
         address::check(&self.url)?;
         check_batch(self.batch)?;
         if let Some(prefix) = &self.prefix {
+            if prefix.is_empty() {
+                return Err(Refusal::invalid("prefix", "none in place of an empty one"));
+            }
             crate::limits::check_path("prefix", prefix, crate::limits::MAX_PATH)?;
         }
         Ok(())

@@ -17,6 +17,7 @@ use outgate_core::files::{Described, File, NewGrant, Place, Verb};
 use outgate_core::id::{AuthorityId, CommandId, CredentialId, FleetKeyId, GrantId, WebhookId};
 use outgate_core::identity::{Actor, Before, Declared, Enrolled, NewFleetKey, Page, Role, Scope};
 use outgate_core::sessions::{Ending, Selector, Session};
+use outgate_core::support::{NewSupport, What};
 use outgate_core::tables::NewTable;
 use outgate_core::twin::{Edit, Steering};
 use outgate_core::webhooks::{Letter, WebhookChange};
@@ -67,7 +68,7 @@ macro_rules! operations {
 }
 
 /// Every operation by which an operator changes something.
-const OPERATIONS: [Operation; 51] = operations![
+const OPERATIONS: [Operation; 53] = operations![
     call: |c, a, _t| async {
         let (device, method) = (id("till-1"), "reboot".to_owned());
         let asked = c.calls.call(a, &device, method, String::new(), Bytes::new(), HOUR / 60);
@@ -164,10 +165,31 @@ const OPERATIONS: [Operation; 51] = operations![
             other => other.map(|_| ()),
         }
     };
+    ask: |c, a, t| async {
+        let pass = c.stand_in(&t.operator_token, "support").await?;
+        match c.support.ask(a, pass, &id("till-1"), a_support_session()).await {
+            // The hub is no operator. Who is asks a device that is there: `command/support`.
+            Err(Refusal::Forbidden { .. }) => Ok(()),
+            other => other.map(|_| ()),
+        }
+    };
+    recording: |c, a, _t| async {
+        match c.support.recording(a, &"su-0123456789abcdefghjk".parse().unwrap()).await {
+            // There is none, but it was looked for.
+            Err(Refusal::NotFound { .. }) => Ok(()),
+            other => other.map(|_| ()),
+        }
+    };
 ];
 
+/// Those that act on what is live, at once and before anything waits for the disk: that it is over
+/// with the operator's access is held to by `command/support`.
+const LIVE: [&str; 2] = ["end", "operator_sends"];
+
 /// Those by which an operator only looks at something.
-const LOOKS: [&str; 26] = [
+const LOOKS: [&str; 28] = [
+    "changed",
+    "operator_takes",
     "count_devices",
     "described",
     "registered",
@@ -249,6 +271,7 @@ fn every_operation_of_an_operator_is_among_those_tried() {
         .map(|(name, _)| *name)
         .filter(|name| *name != "rotate_secret")
         .chain(LOOKS)
+        .chain(LIVE)
         .map(str::to_owned)
         .collect();
     let untried: Vec<_> = found.difference(&known).collect();
@@ -272,6 +295,14 @@ fn collect(folder: &Path, found: &mut BTreeSet<String>) {
                 found.insert(name.to_owned());
             }
         }
+    }
+}
+
+fn a_support_session() -> NewSupport {
+    NewSupport {
+        reason: "the till is slow".to_owned(),
+        what: What::Service("pos".to_owned()),
+        lasts: HOUR,
     }
 }
 

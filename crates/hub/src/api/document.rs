@@ -183,8 +183,8 @@ fn add_common(method: &Method, path: &str, operation: &mut Value) {
     if has_query {
         statuses.push(422);
     }
-    if path.contains('{') || has_body {
-        // A body may name what the caller may not see, as the site of a new device.
+    if path.contains('{') || has_body || operation["operationId"] == "list_support" {
+        // A body or a query may name what the caller may not see, as the site of a new device.
         statuses.push(404);
     }
     if has_body {
