@@ -18,7 +18,7 @@ use crate::hub::Hub;
 use crate::support::{stderr, stdout, text};
 
 /// Operations without a command, and why.
-const WITHOUT: [(&str, &str); 6] = [
+const WITHOUT: [(&str, &str); 18] = [
     ("get_desired", "`get_twin` has both halves"),
     (
         "take_support",
@@ -31,6 +31,18 @@ const WITHOUT: [(&str, &str); 6] = [
     ("get_alive", "for whoever supervises the process"),
     ("get_ready", "for whoever spreads load"),
     ("get_metrics", "for Prometheus"),
+    ("list_releases", "its command follows"),
+    ("add_release", "its command follows"),
+    ("retire_release", "its command follows"),
+    ("list_release_keys", "its command follows"),
+    ("add_release_key", "its command follows"),
+    ("revoke_release_key", "its command follows"),
+    ("list_deployments", "its command follows"),
+    ("deploy", "its command follows"),
+    ("get_deployment", "its command follows"),
+    ("list_deployment_devices", "its command follows"),
+    ("get_deployment_log", "its command follows"),
+    ("abort_deployment", "its command follows"),
 ];
 
 /// Methods that the document may have.

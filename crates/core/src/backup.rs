@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::contents::FOLDER as PIECES;
-use crate::objects::{FOLDER as OBJECTS, INCOMING};
+use crate::objects::{FOLDER as OBJECTS, INCOMING, RELEASES};
 use crate::store::{self, MODEL};
 
 /// The most files that are copied beside the store: a hub has about ten.
@@ -95,6 +95,11 @@ pub fn back_up(folder: &Path, to: &Path) -> Result<usize, BackupError> {
     let mut files = 1;
     copy_all(folder, &partial.0, MAX_DEPTH, &mut files)?;
     files += copy_objects(&folder.join(OBJECTS), &partial.0.join(OBJECTS), 1)?;
+    let releases = folder.join(RELEASES);
+    if releases.is_dir() {
+        // A folder of before there were any has none.
+        files += copy_objects(&releases, &partial.0.join(RELEASES), 1)?;
+    }
     let pieces = folder.join(PIECES);
     if pieces.is_dir() {
         // Where they lie elsewhere, they stay there.
@@ -115,7 +120,9 @@ fn copy_all(from: &Path, to: &Path, depth: usize, files: &mut usize) -> Result<(
         let entry = entry.map_err(failed(from))?;
         let (path, name) = (entry.path(), entry.file_name());
         let kind = entry.file_type().map_err(failed(&path))?;
-        if MODEL.makes(&name.to_string_lossy()) || name == OBJECTS || name == PIECES {
+        if MODEL.makes(&name.to_string_lossy())
+            || [OBJECTS, RELEASES, PIECES].iter().any(|one| name == *one)
+        {
             continue;
         }
         if kind.is_dir() {

@@ -171,6 +171,24 @@ name!(
     "webhook"
 );
 
+name!(
+    /// What devices are updated to: the name that a device is on afterwards.
+    ReleaseName,
+    "release"
+);
+
+name!(
+    /// A key by which releases are signed.
+    ReleaseKeyId,
+    "release key"
+);
+
+name!(
+    /// A release on its way to some devices.
+    DeploymentId,
+    "deployment"
+);
+
 macro_rules! made_up {
     ($($name:ident $prefix:literal),*) => {$(
         impl $name {
@@ -185,7 +203,7 @@ macro_rules! made_up {
     )*};
 }
 
-made_up!(CredentialId "cr-", AuthorityId "au-", FleetKeyId "fk-", CommandId "cm-", CallId "ca-", SessionId "se-", SupportId "su-", OperatorId "op-", ServiceId "sv-", ConsumerId "co-", WebhookId "wh-", GrantId "gr-");
+made_up!(CredentialId "cr-", AuthorityId "au-", FleetKeyId "fk-", CommandId "cm-", CallId "ca-", SessionId "se-", SupportId "su-", OperatorId "op-", ServiceId "sv-", ConsumerId "co-", WebhookId "wh-", GrantId "gr-", ReleaseKeyId "rk-", DeploymentId "dp-");
 
 impl GrantId {
     /// The grant as that by which a session came in, so that whatever ends sessions of a

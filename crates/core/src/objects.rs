@@ -20,8 +20,11 @@ mod digest;
 
 pub use digest::Digest;
 
-/// Where objects lie in the hub's folder.
+/// Where those of assets lie in the hub's folder.
 pub(crate) const FOLDER: &str = "objects";
+
+/// Where those of releases lie in the hub's folder.
+pub(crate) const RELEASES: &str = "releases";
 
 /// Where those lie that are still coming.
 pub(crate) const INCOMING: &str = "incoming";
@@ -56,10 +59,9 @@ pub struct Whole {
 }
 
 impl Objects {
-    /// The objects in the hub's folder `data`, of whose disk `reserve` bytes are left free. What
-    /// was still coming when the process ended is removed.
-    pub(crate) fn open(data: &Path, reserve: u64) -> io::Result<Self> {
-        let folder = data.join(FOLDER);
+    /// The objects in `folder` of the hub's, of whose disk `reserve` bytes are left free. What was
+    /// still coming when the process ended is removed.
+    pub(crate) fn open(folder: PathBuf, reserve: u64) -> io::Result<Self> {
         let incoming = folder.join(INCOMING);
         let mut make = DirBuilder::new();
         make.recursive(true).mode(FOLDER_MODE).create(&incoming)?;

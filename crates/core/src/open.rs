@@ -1,5 +1,6 @@
 //! All parts together.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::consumers::Consumers;
 use crate::contents::{Contents, Depot};
+use crate::deployments::Deployments;
 use crate::events::Events;
 use crate::files::Files;
 use crate::happening::Hook;
@@ -19,9 +21,10 @@ use crate::identity::{Identified, Identity};
 use crate::limits::{FailedLogins, Limits};
 use crate::logs::Logs;
 use crate::messages::Messages;
-use crate::objects::Objects;
+use crate::objects::{FOLDER, Objects, RELEASES};
 use crate::refusal::Refusal;
 use crate::registrations::Registrations;
+use crate::releases::Releases;
 use crate::reminders::Reminders;
 use crate::sessions::{Pass, Presence, Session, Sessions};
 use crate::store::{self, OpenError, Store};
@@ -92,6 +95,10 @@ pub struct Core {
     pub messages: Messages,
     /// What devices hold a copy of.
     pub assets: Assets,
+    /// What devices are updated to.
+    pub releases: Releases,
+    /// Which devices are to be.
+    pub deployments: Deployments,
     /// Files of single devices, each with its own key.
     pub files: Files,
     /// What applications are configured with.
@@ -130,18 +137,18 @@ impl Core {
             sessions.clone(),
         )?;
         let reminders = Reminders::new(store.clone(), clock.clone(), sessions.clone());
-        let objects = Objects::open(data, limits.reserve);
-        let contents = Contents::open(&settings.depot, data, limits.reserve);
         let unusable = |source| OpenError::Folder {
             path: data.clone(),
             source,
         };
-        let (objects, contents) = (objects.map_err(unusable)?, contents.map_err(unusable)?);
+        let (objects, artifacts, contents) = folders(settings).map_err(unusable)?;
         let calls = Calls::new(store.clone(), clock.clone(), sessions.clone(), hook.clone());
         let of_core = (store.clone(), clock.clone(), calls.clone());
         let support = Support::open(data, limits.reserve, of_core).map_err(unusable)?;
         Ok(Self {
             assets: Assets::new(store.clone(), clock.clone(), objects)?,
+            releases: Releases::new(store.clone(), clock.clone(), artifacts)?,
+            deployments: Deployments::new(store.clone(), clock.clone()),
             files: Files::new((&store, contents), &clock, &sessions, &identity, limits),
             webhooks: Webhooks::new(store.clone(), clock.clone(), identity.clone()),
             failed_logins: FailedLogins::new(clock.clone()),
@@ -291,4 +298,14 @@ impl Core {
         pass.check()?;
         Ok(pass)
     }
+}
+
+/// Where the bytes of assets, of releases and of devices' files lie.
+fn folders(settings: &Settings) -> io::Result<(Objects, Objects, Contents)> {
+    let (data, reserve) = (&settings.data, settings.limits.reserve);
+    Ok((
+        Objects::open(data.join(FOLDER), reserve)?,
+        Objects::open(data.join(RELEASES), reserve)?,
+        Contents::open(&settings.depot, data, reserve)?,
+    ))
 }

@@ -35,6 +35,7 @@ mod caller;
 mod commands;
 mod consumers;
 mod credentials;
+mod deployments;
 mod devices;
 mod document;
 mod enrol;
@@ -51,6 +52,7 @@ mod operators;
 mod pages;
 mod problem;
 mod push;
+mod releases;
 mod roster;
 mod services;
 mod sites;
@@ -174,6 +176,8 @@ fn with_login() -> OpenApiRouter<Arc<Api>> {
         .merge(push::router())
         .merge(support::router())
         .merge(assets::router())
+        .merge(releases::router())
+        .merge(deployments::router())
         .merge(files::router())
         .merge(tables::router())
         .merge(operators::router())

@@ -9,6 +9,7 @@ mod document;
 pub mod firebase;
 pub mod live;
 mod login;
+pub(crate) mod mender;
 pub mod mqtt;
 pub mod otlp;
 pub mod push;

@@ -5,6 +5,7 @@
 //! and what nobody knows is passed over.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -37,6 +38,26 @@ pub struct AuthRequest {
     pub key: VerifyingKey,
     /// That key in PEM, as it came.
     pub pem: String,
+    /// What its configuration calls the tenant's token.
+    pub tenant_token: TenantToken,
+}
+
+/// A secret that a whole fleet has, or nothing; not printed.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct TenantToken(String);
+
+impl TenantToken {
+    /// It as it came. Whoever asks takes care of where it goes.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TenantToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TenantToken(…)")
+    }
 }
 
 /// Why an authentication request is not taken.
@@ -60,6 +81,8 @@ pub enum AuthRefused {
 struct AuthBody {
     id_data: String,
     pubkey: String,
+    #[serde(default)]
+    tenant_token: TenantToken,
 }
 
 impl AuthRequest {
@@ -86,6 +109,7 @@ impl AuthRequest {
             identity,
             key,
             pem: said.pubkey,
+            tenant_token: said.tenant_token,
         })
     }
 }
@@ -298,7 +322,7 @@ mod tests {
 
     fn request(pair: &KeyPair, id_data: &str) -> Vec<u8> {
         let key = pair.public_key_pem();
-        json!({"id_data": id_data, "pubkey": key, "tenant_token": ""})
+        json!({"id_data": id_data, "pubkey": key, "tenant_token": "of the fleet"})
             .to_string()
             .into_bytes()
     }
@@ -313,6 +337,8 @@ mod tests {
         let body = request(&pair, r#"{"mac":"52:54:00:12:34:56"}"#);
         let asks = AuthRequest::read(&body, &signed(&pair, &body)).unwrap();
         assert_eq!(asks.identity["mac"], "52:54:00:12:34:56");
+        assert_eq!(asks.tenant_token.expose(), "of the fleet");
+        assert!(!format!("{asks:?}").contains("fleet"));
         assert_eq!(asks.pem, pair.public_key_pem());
     }
 

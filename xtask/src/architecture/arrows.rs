@@ -55,6 +55,7 @@ const ALLOWED: [(&str, &[&str]); 29] = [
             "outgate-core",
             "outgate-door",
             "outgate-firebase",
+            "outgate-mender",
             "outgate-mqtt",
             "outgate-signalr-server",
             "outgate-wire",

@@ -258,7 +258,9 @@ impl Shown {
             CredentialKind::Token => self == Self::Token,
             CredentialKind::SymmetricKey => self == Self::Key,
             // Whose a certificate is depends on more than its digest.
-            CredentialKind::Thumbprint | CredentialKind::Certificate => false,
+            CredentialKind::Thumbprint
+            | CredentialKind::Certificate
+            | CredentialKind::PublicKey => false,
         }
     }
 }

@@ -36,6 +36,8 @@ pub enum CredentialKind {
     Certificate,
     /// A random token, of which only the digest is kept.
     Token,
+    /// A key pair of the holder's own making, known by the SHA-256 of its public half.
+    PublicKey,
 }
 
 words!(CredentialKind {
@@ -43,6 +45,7 @@ words!(CredentialKind {
     Thumbprint => "thumbprint",
     Certificate => "certificate",
     Token => "token",
+    PublicKey => "public-key",
 });
 
 /// Where a credential is in its life.

@@ -7,11 +7,11 @@ use ring::{digest, hmac};
 use rusqlite::Connection;
 use serde_json::json;
 
-use super::credential::{self, Credential, CredentialState, Issued, New, Owner};
+use super::credential::{self, Credential, CredentialState, Given, Issued, New, Owner};
 use super::device::{self, Device, DeviceState};
 use super::fleet_key::{self, FleetKey};
 use super::request::Request;
-use super::{DEFAULT_CERTIFICATE_LIFE, DEFAULT_POLICY, Identity};
+use super::{DEFAULT_CERTIFICATE_LIFE, DEFAULT_POLICY, Identity, public_key};
 use crate::audit;
 use crate::clock::Timestamp;
 use crate::id::{CredentialId, DeviceId, FleetKeyId, SiteId};
@@ -101,6 +101,8 @@ pub(super) enum Wants<'a> {
     Derived(&'a Secret),
     /// A certificate for its request.
     Certificate(&'a str),
+    /// Nothing but that its own key is known, by the SHA-256 of its SPKI.
+    PublicKey([u8; 32]),
 }
 
 /// What a device that has proved the key gets, or why not.
@@ -347,6 +349,15 @@ impl Identity {
                 let new = signed.kept(device).enrolled(by, state);
                 let credential = credential::insert(connection, id, &new, now)?;
                 Ok(signed.given(credential))
+            }
+            Wants::PublicKey(thumbprint) => {
+                let label = public_key::hexadecimal(&thumbprint);
+                let new = public_key::of_device(device, &label, thumbprint).enrolled(by, state);
+                let id = CredentialId::made_up()?;
+                Ok(Issued {
+                    credential: credential::insert(connection, id, &new, now)?,
+                    given: Given::Nothing,
+                })
             }
         }
     }

@@ -89,6 +89,11 @@ impl Identity {
             (CredentialKind::SymmetricKey | CredentialKind::Token, Some(_)) => {
                 Err(Refusal::invalid("request", "only for a certificate"))
             }
+            (CredentialKind::PublicKey, None | Some(_)) => {
+                // Only its holder can make another.
+                let why = "one that the hub gives; add the device's new key instead";
+                Err(Refusal::invalid("credential", why))
+            }
             (CredentialKind::Certificate, Some(request)) if is_ours(connection, &old.id)? => {
                 let request = Request::read(request)?;
                 let lasts = old.expires.map_or(DEFAULT_CERTIFICATE_LIFE, |end| {

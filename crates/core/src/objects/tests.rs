@@ -9,7 +9,7 @@ const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f2001
 
 fn open() -> (TempDir, Objects) {
     let folder = TempDir::new().unwrap();
-    let objects = Objects::open(folder.path(), 0).unwrap();
+    let objects = Objects::open(folder.path().join(FOLDER), 0).unwrap();
     (folder, objects)
 }
 
@@ -58,7 +58,7 @@ async fn nothing_is_left_of_what_did_not_come_as_a_whole() {
     // As after the end of the process.
     let (_, path) = coming(&objects, &["a"]).await.file.keep().unwrap();
     assert!(path.exists());
-    Objects::open(folder.path(), 0).unwrap();
+    Objects::open(folder.path().join(FOLDER), 0).unwrap();
     assert!(!path.exists());
 }
 
@@ -73,7 +73,7 @@ async fn more_than_was_agreed_is_refused() {
 #[tokio::test]
 async fn the_reserve_of_the_disk_is_left_free() {
     let folder = TempDir::new().unwrap();
-    let objects = Objects::open(folder.path(), u64::MAX / 2).unwrap();
+    let objects = Objects::open(folder.path().join(FOLDER), u64::MAX / 2).unwrap();
     let incoming = objects.begin(10).await.unwrap();
     let refused = incoming.take(Bytes::from_static(b"a")).await;
     assert!(matches!(refused, Err(Refusal::Full)));

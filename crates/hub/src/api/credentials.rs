@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use http::StatusCode;
+use outgate_mender::VerifyingKey;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -61,6 +62,13 @@ enum NewCredential {
         request: String,
         /// For how many seconds; 90 days when absent.
         lasts: Option<u64>,
+    },
+    /// A key pair that the device has already, by its public half: how a Mender client proves who
+    /// it is.
+    PublicKey {
+        /// It in PEM (`-----BEGIN PUBLIC KEY-----`): RSA, ECDSA over P-256 or Ed25519.
+        #[schema(max_length = 16384)]
+        public_key: String,
     },
 }
 
@@ -130,6 +138,12 @@ async fn add(
             let thumbprint = sha256(&thumbprint)?;
             let issued = identity.add_thumbprint(actor, device, thumbprint).await?;
             Ok(vec![issued])
+        }
+        NewCredential::PublicKey { public_key } => {
+            let key = VerifyingKey::from_pem(&public_key);
+            let key = key.map_err(|error| Refusal::invalid("public_key", error.to_string()))?;
+            let print = *key.thumbprint();
+            Ok(vec![identity.add_public_key(actor, device, print).await?])
         }
         NewCredential::Certificate { request, lasts } => {
             let lasts = lasts.map_or(CERTIFICATE_LASTS, Duration::from_secs);

@@ -25,7 +25,7 @@ Payloads whose type is JSON are told and given as `payload`, all others in base 
 described here are refused.";
 
 /// The groups of operations.
-const TAGS: [(&str, &str); 21] = [
+const TAGS: [(&str, &str); 22] = [
     ("sites", "Customers' places where devices stand"),
     ("devices", "Devices, and whether they may come in"),
     ("credentials", "How devices prove who they are"),
@@ -42,6 +42,10 @@ const TAGS: [(&str, &str); 21] = [
         "Remote support: a service or a shell of a device",
     ),
     ("assets", "Files that devices hold a copy of"),
+    (
+        "releases",
+        "What devices are updated to, and how far they are",
+    ),
     ("tables", "Tables that devices look things up in"),
     ("files", "Files of single devices, each with its own key"),
     ("operators", "Who administers"),

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use outgate_core::id::{
-    AuthorityId, CommandId, CredentialId, DeviceId, FleetKeyId, GrantId, OperatorId, ServiceId,
-    SessionId, SiteId, SupportId, WebhookId,
+    AuthorityId, CommandId, CredentialId, DeploymentId, DeviceId, FleetKeyId, GrantId, OperatorId,
+    ReleaseKeyId, ReleaseName, ServiceId, SessionId, SiteId, SupportId, WebhookId,
 };
 
 /// Declares the names of a path.
@@ -76,6 +76,17 @@ names! {
     OfAccessKey {
         service: ServiceId = "The service.", "billing";
         key: CredentialId = "The key's name, not the key.", "cr-0123456789abcdefghjk";
+    }
+    /// A release.
+    OfRelease { release: ReleaseName = "The release.", "fort-1.2"; }
+    /// A key by which releases are signed.
+    OfReleaseKey { release_key: ReleaseKeyId = "The key.", "rk-0123456789abcdefghjk"; }
+    /// A deployment.
+    OfDeployment { deployment: DeploymentId = "The deployment.", "dp-0123456789abcdefghjk"; }
+    /// A device of a deployment.
+    OfDeployed {
+        deployment: DeploymentId = "The deployment.", "dp-0123456789abcdefghjk";
+        device: DeviceId = "The device.", "fort-7";
     }
     /// A webhook.
     OfWebhook { webhook: WebhookId = "The webhook.", "wh-0123456789abcdefghjk"; }

@@ -8,6 +8,7 @@ mod identity;
 mod logs;
 mod payload;
 mod push;
+mod releases;
 mod roster;
 mod ssh;
 mod support;
@@ -26,6 +27,7 @@ pub(crate) use identity::{
 pub(crate) use logs::{LogList, LogRecord};
 pub(crate) use payload::{GivenPayload, Payload, present};
 pub(crate) use push::{Pushed, RegistrationList};
+pub(crate) use releases::{Deployed, Deployment, DeploymentLog, Release, ReleaseKey};
 pub(crate) use roster::Roster;
 pub(crate) use ssh::{SshCertificate, SshSwitch};
 pub(crate) use support::{SupportFlow, SupportSession, SupportState, SupportTaken};

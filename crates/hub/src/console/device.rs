@@ -141,6 +141,7 @@ fn kind(kind: CredentialKind) -> &'static str {
         CredentialKind::Thumbprint => "thumbprint",
         CredentialKind::Certificate => "certificate",
         CredentialKind::Token => "token",
+        CredentialKind::PublicKey => "public key",
     }
 }
 

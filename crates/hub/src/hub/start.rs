@@ -22,6 +22,7 @@ use crate::dialects::azure::{self, login::Entrance};
 use crate::dialects::blob;
 use crate::dialects::firebase::Firebase;
 use crate::dialects::live;
+use crate::dialects::mender;
 use crate::dialects::mqtt::Mqtt;
 use crate::dialects::otlp;
 use crate::dialects::push as registrations;
@@ -100,6 +101,7 @@ fn of_single_requests(state: &State) -> Router {
         .merge(registrations::router(state.core.clone()))
         .merge(blob::router(state.core.clone()))
         .merge(azure::router(state))
+        .merge(mender::router(state.core.clone()))
 }
 
 fn push(config: &Config, metrics: &Metrics) -> Result<Push, PushError> {

@@ -26,6 +26,9 @@ fn body(operation: &str) -> Value {
         "create_webhook" => json!({"url": "https://billing.example/"}),
         "advance_consumer" => json!({"place": 0}),
         "put_asset" => json!("a logo"),
+        "add_release" => json!("an artifact"),
+        "add_release_key" => json!({"label": "ours", "key": RELEASE_KEY}),
+        "deploy" => json!({"release": "fort-1", "devices": ["till"]}),
         "load_table" => json!({"17": {"hours": 3}}),
         "put_file" => json!("a list"),
         "grant_file" => json!({"name": "staff.csv", "verb": "read"}),
@@ -42,8 +45,17 @@ fn body(operation: &str) -> Value {
 const SSH_KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAsMdkif2SN11rTtuGJodebxeImPJwj0PSoAcb9GlvcQ test";
 
+/// A public key in PEM.
+const RELEASE_KEY: &str = "-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEACwyR2J/ZI3XWtO24Yl1h5vF4iY8nCPQ9KgBxv0aW9xA=
+-----END PUBLIC KEY-----
+";
+
 /// Writing operations that take no body.
-const WITHOUT_BODY: [&str; 25] = [
+const WITHOUT_BODY: [&str; 28] = [
+    "abort_deployment",
+    "retire_release",
+    "revoke_release_key",
     "add_access_key",
     "revoke_access_key",
     "approve_device",

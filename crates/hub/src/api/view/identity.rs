@@ -20,6 +20,8 @@ pub(crate) enum CredentialKind {
     Certificate,
     /// A random token.
     Token,
+    /// A key pair of the device's own making, known by the SHA-256 of its public half.
+    PublicKey,
 }
 
 impl From<identity::CredentialKind> for CredentialKind {
@@ -29,6 +31,7 @@ impl From<identity::CredentialKind> for CredentialKind {
             identity::CredentialKind::Thumbprint => Self::Thumbprint,
             identity::CredentialKind::Certificate => Self::Certificate,
             identity::CredentialKind::Token => Self::Token,
+            identity::CredentialKind::PublicKey => Self::PublicKey,
         }
     }
 }

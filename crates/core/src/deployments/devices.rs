@@ -1,0 +1,343 @@
+//! What devices ask of deployments, and say of them.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension as _};
+
+use super::{Deployments, MAX_WAITING, Progress, confirmed, table};
+use crate::clock::Timestamp;
+use crate::id::{DeploymentId, DeviceId};
+use crate::refusal::Refusal;
+use crate::releases::{self, Release};
+use crate::sessions::Session;
+
+/// The most bytes that are kept of what a device says of a deployment; the last ones.
+pub const MAX_LOG: usize = 64 * 1024;
+
+/// The most characters of what a device says it is doing.
+const MAX_DOING: usize = 200;
+
+/// The most bytes of the name of what a device says it is on.
+const MAX_ON: usize = 256;
+
+/// What a device says it is on when it asks what is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct On {
+    /// Which release.
+    pub name: String,
+    /// Which type of device it is.
+    pub device_type: String,
+    /// What else its releases have said that it is.
+    pub more: BTreeMap<String, String>,
+}
+
+/// What is due for a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// By which deployment.
+    pub deployment: DeploymentId,
+    /// What it is to be on.
+    pub release: Release,
+}
+
+impl Deployments {
+    /// What is due for the device of `session`, which is on `on`: the oldest deployment that fits.
+    /// Those before it that do not fit come to their end for that device, and what it is on is
+    /// remembered.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] when the session is not a device's; [`Refusal::Invalid`] for a name
+    /// that is too long; [`Refusal::Revoked`], [`Refusal::Draining`] when the session has ended; as
+    /// the store.
+    pub async fn next(&self, session: &Session, on: On) -> Result<Option<Due>, Refusal> {
+        let (pass, device) = (session.pass(), session.device()?.clone());
+        if on.name.len() > MAX_ON {
+            return Err(Refusal::invalid("artifact_name", "at most 256 bytes"));
+        }
+        let (asks, name) = (device.clone(), on.name.clone());
+        let anything = self
+            .store
+            .read(move |connection| {
+                Ok(table::count_waiting(connection, &asks)? > 0
+                    || confirmed::is_news(connection, &asks, &name)?)
+            })
+            .await?;
+        if !anything {
+            // So that a fleet that is up to date writes nothing.
+            session.pass().check()?;
+            return Ok(None);
+        }
+        let now = self.clock.now();
+        self.store
+            .write_bulk(0, move |connection| {
+                pass.check()?;
+                confirmed::note(connection, &device, &on.name)?;
+                for (deployment, progress) in waiting(connection, &device)? {
+                    let release = release_of(connection, &deployment)?;
+                    match judge(connection, &device, (&release, progress), &on)? {
+                        None => {
+                            return Ok(Some(Due {
+                                deployment,
+                                release,
+                            }));
+                        }
+                        Some(end) => {
+                            let at = (&deployment, &device);
+                            set(connection, at, (end, None), now)?;
+                        }
+                    }
+                }
+                Ok(None)
+            })
+            .await
+    }
+
+    /// Notes how far the device of `session` is with a deployment. Saying the same again changes
+    /// nothing, and what is final stays.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] when it has no part in such a deployment; [`Refusal::Conflict`] when
+    /// that was aborted meanwhile; [`Refusal::Forbidden`] for what only the hub can say; as
+    /// [`Deployments::next`].
+    pub async fn report(
+        &self,
+        session: &Session,
+        deployment: &DeploymentId,
+        progress: Progress,
+        doing: Option<String>,
+    ) -> Result<(), Refusal> {
+        let (pass, device) = (session.pass(), session.device()?.clone());
+        match progress {
+            Progress::Pending | Progress::NoArtifact | Progress::Older | Progress::Aborted => {
+                return Err(Refusal::forbidden("saying so of a deployment"));
+            }
+            Progress::Downloading
+            | Progress::PauseBeforeInstalling
+            | Progress::Installing
+            | Progress::PauseBeforeRebooting
+            | Progress::Rebooting
+            | Progress::PauseBeforeCommitting
+            | Progress::Success
+            | Progress::Failure
+            | Progress::AlreadyInstalled => {}
+        }
+        let doing = doing
+            .map(|text| shown(&text))
+            .filter(|text| !text.is_empty());
+        let (deployment, now) = (deployment.clone(), self.clock.now());
+        self.store
+            .write_bulk(0, move |connection| {
+                pass.check()?;
+                let at = (&deployment, &device);
+                match progress_of(connection, at)? {
+                    Progress::Aborted => Err(Refusal::Conflict {
+                        what: "the deployment",
+                    }),
+                    before if before.is_final() => Ok(()),
+                    Progress::Pending
+                    | Progress::Downloading
+                    | Progress::PauseBeforeInstalling
+                    | Progress::Installing
+                    | Progress::PauseBeforeRebooting
+                    | Progress::Rebooting
+                    | Progress::PauseBeforeCommitting
+                    | Progress::Success
+                    | Progress::Failure
+                    | Progress::AlreadyInstalled
+                    | Progress::NoArtifact
+                    | Progress::Older => {
+                        if matches!(progress, Progress::Success | Progress::AlreadyInstalled) {
+                            let release = release_of(connection, &deployment)?;
+                            confirmed::installed(connection, &device, &release)?;
+                        }
+                        set(connection, at, (progress, doing.as_deref()), now)
+                    }
+                }
+            })
+            .await
+    }
+
+    /// Keeps what the device of `session` has to say of a deployment, the last [`MAX_LOG`] bytes of
+    /// it, in the place of what it said before.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] when it has no part in such a deployment; as [`Deployments::next`].
+    pub async fn keep_log(
+        &self,
+        session: &Session,
+        deployment: &DeploymentId,
+        log: &str,
+    ) -> Result<(), Refusal> {
+        let (pass, device) = (session.pass(), session.device()?.clone());
+        let (deployment, log) = (deployment.clone(), end_of(log).to_owned());
+        self.store
+            .write_bulk(log.len(), move |connection| {
+                pass.check()?;
+                let kept = connection
+                    .prepare_cached(
+                        "UPDATE deployment_devices SET log = ?3
+                         WHERE deployment = ?1 AND device = ?2",
+                    )?
+                    .execute((&deployment, &device, &log))?;
+                if kept == 1 {
+                    Ok(())
+                } else {
+                    Err(Refusal::not_found("deployment", &deployment))
+                }
+            })
+            .await
+    }
+
+    /// What a deployment brings the device of `session`, as long as it has not come to an end
+    /// there.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`]; as [`Deployments::next`].
+    pub async fn brought(
+        &self,
+        session: &Session,
+        deployment: &DeploymentId,
+    ) -> Result<Release, Refusal> {
+        let (device, deployment) = (session.device()?.clone(), deployment.clone());
+        let release = self
+            .store
+            .read(move |connection| {
+                let progress = progress_of(connection, (&deployment, &device))?;
+                if progress.is_final() {
+                    return Err(Refusal::not_found("deployment", &deployment));
+                }
+                release_of(connection, &deployment)
+            })
+            .await?;
+        session.pass().check()?;
+        Ok(release)
+    }
+}
+
+/// What becomes of a deployment for a device that asks; `None` when the release is due.
+fn judge(
+    connection: &Connection,
+    device: &DeviceId,
+    (release, progress): (&Release, Progress),
+    on: &On,
+) -> Result<Option<Progress>, Refusal> {
+    if release.retired.is_some() {
+        return Ok(Some(Progress::Aborted));
+    }
+    if on.name == release.name.as_str() {
+        // One that was at it has not been heard when it said that it was done.
+        return Ok(Some(match progress {
+            Progress::Pending => Progress::AlreadyInstalled,
+            Progress::Downloading
+            | Progress::PauseBeforeInstalling
+            | Progress::Installing
+            | Progress::PauseBeforeRebooting
+            | Progress::Rebooting
+            | Progress::PauseBeforeCommitting
+            | Progress::Success
+            | Progress::Failure
+            | Progress::AlreadyInstalled
+            | Progress::NoArtifact
+            | Progress::Older
+            | Progress::Aborted => {
+                confirmed::installed(connection, device, release)?;
+                Progress::Success
+            }
+        }));
+    }
+    if !fits(release, on) {
+        return Ok(Some(Progress::NoArtifact));
+    }
+    if confirmed::forbids(connection, device, release)? {
+        return Ok(Some(Progress::Older));
+    }
+    Ok(None)
+}
+
+/// Whether a release is for a device that is what `on` says.
+fn fits(release: &Release, on: &On) -> bool {
+    let described = &release.described;
+    let of_type = described.device_types.contains(&on.device_type);
+    let after = described.depends_name.is_empty() || described.depends_name.contains(&on.name);
+    let mut depends = described.depends.iter();
+    let right = depends.all(|(name, texts)| {
+        let has = on.more.get(name);
+        has.is_some_and(|has| texts.contains(has))
+    });
+    of_type && after && right
+}
+
+/// What a device waits for, the oldest first.
+fn waiting(
+    connection: &Connection,
+    device: &DeviceId,
+) -> Result<Vec<(DeploymentId, Progress)>, Refusal> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT dd.deployment, dd.progress FROM deployment_devices AS dd
+             JOIN deployments AS p ON p.id = dd.deployment
+             WHERE dd.device = ?1 AND dd.open = 1 ORDER BY p.seq LIMIT ?2",
+        )?
+        .query_map((device, MAX_WAITING), |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?)
+}
+
+fn release_of(connection: &Connection, deployment: &DeploymentId) -> Result<Release, Refusal> {
+    let name = connection
+        .prepare_cached("SELECT release FROM deployments WHERE id = ?1")?
+        .query_row([deployment], |row| row.get(0))
+        .optional()?;
+    let name = name.ok_or_else(|| Refusal::not_found("deployment", deployment))?;
+    releases::find(connection, &name)
+}
+
+fn progress_of(
+    connection: &Connection,
+    (deployment, device): (&DeploymentId, &DeviceId),
+) -> Result<Progress, Refusal> {
+    connection
+        .prepare_cached(
+            "SELECT progress FROM deployment_devices WHERE deployment = ?1 AND device = ?2",
+        )?
+        .query_row((deployment, device), |row| row.get(0))
+        .optional()?
+        .ok_or_else(|| Refusal::not_found("deployment", deployment))
+}
+
+fn set(
+    connection: &Connection,
+    (deployment, device): (&DeploymentId, &DeviceId),
+    (progress, doing): (Progress, Option<&str>),
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    connection
+        .prepare_cached(
+            "UPDATE deployment_devices SET progress = ?3, doing = ?4, open = ?5,
+             changed = CASE WHEN progress = ?3 THEN changed ELSE ?6 END
+             WHERE deployment = ?1 AND device = ?2",
+        )?
+        .execute((
+            deployment,
+            device,
+            progress,
+            doing,
+            !progress.is_final(),
+            now,
+        ))?;
+    Ok(())
+}
+
+/// What may be shown of a device's words.
+fn shown(text: &str) -> String {
+    let characters = text.chars().filter(|c| !c.is_control());
+    characters.take(MAX_DOING).collect()
+}
+
+/// The last [`MAX_LOG`] bytes of a text, from the beginning of a character on.
+fn end_of(text: &str) -> &str {
+    let mut from = text.len().saturating_sub(MAX_LOG);
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    text.split_at_checked(from).map_or("", |(_, end)| end)
+}
