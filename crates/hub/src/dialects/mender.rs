@@ -287,7 +287,7 @@ fn place(places: &Places, caller: &Caller, each: usize) -> Result<Place, Refusal
 
 fn deployment(id: &str) -> Result<DeploymentId, Refusal> {
     id.parse()
-        .map_err(|_| Refusal::not_found("deployment", &"of that name"))
+        .map_err(|_| Refusal::not_found("deployment", "of that name"))
 }
 
 fn unreadable() -> Refusal {
