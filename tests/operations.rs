@@ -17,8 +17,14 @@ use crate::documents::root;
 use crate::hub::Hub;
 use crate::support::{stderr, stdout, text};
 
+/// A public key by which releases could be signed.
+const RELEASE_KEY: &str = "-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEACwyR2J/ZI3XWtO24Yl1h5vF4iY8nCPQ9KgBxv0aW9xA=
+-----END PUBLIC KEY-----
+";
+
 /// Operations without a command, and why.
-const WITHOUT: [(&str, &str); 18] = [
+const WITHOUT: [(&str, &str); 6] = [
     ("get_desired", "`get_twin` has both halves"),
     (
         "take_support",
@@ -31,18 +37,6 @@ const WITHOUT: [(&str, &str); 18] = [
     ("get_alive", "for whoever supervises the process"),
     ("get_ready", "for whoever spreads load"),
     ("get_metrics", "for Prometheus"),
-    ("list_releases", "its command follows"),
-    ("add_release", "its command follows"),
-    ("retire_release", "its command follows"),
-    ("list_release_keys", "its command follows"),
-    ("add_release_key", "its command follows"),
-    ("revoke_release_key", "its command follows"),
-    ("list_deployments", "its command follows"),
-    ("deploy", "its command follows"),
-    ("get_deployment", "its command follows"),
-    ("list_deployment_devices", "its command follows"),
-    ("get_deployment_log", "its command follows"),
-    ("abort_deployment", "its command follows"),
 ];
 
 /// Methods that the document may have.
@@ -233,6 +227,7 @@ fn devices(hub: &Hub) {
     hub.get("twin get till-2");
     hub.get(r#"twin set till-2 {"volume":3}"#);
     files(hub);
+    releases(hub);
     hub.get("device revoke till-2 --yes");
     hub.get("device restore till-2 --keep-credentials");
     hub.get("device revoke till-2 --yes");
@@ -254,6 +249,31 @@ fn support(hub: &Hub) {
     assert_eq!(shown["session"]["state"], "refused");
     hub.fails(&format!("support end {session}"), 2);
     hub.fails(&format!("support recording {session}"), 2);
+}
+
+/// What devices are updated to. That a release which is right is taken and reaches devices is shown
+/// where Mender's own tool makes one.
+fn releases(hub: &Hub) {
+    std::fs::write(hub.file("signing.pub"), RELEASE_KEY).expect("a file");
+    let added = hub.get("release trust signing.pub --label ours");
+    let key = text(&added["key"]["id"]);
+    assert_eq!(hub.get("release keys")["keys"][0]["label"], "ours");
+    std::fs::write(hub.file("wrong.mender"), "no artifact").expect("a file");
+    let refused = hub.fails("release add wrong.mender", 2);
+    assert!(refused.contains("artifact"), "{refused}");
+    assert_eq!(hub.get("release list")["releases"], serde_json::json!([]));
+    hub.fails("release retire fort-1 --yes", 2);
+    hub.get(&format!("release distrust {key} --yes"));
+    hub.fails("deploy fort-1 --to till-2", 2);
+    assert_eq!(
+        hub.get("deployment list")["deployments"],
+        serde_json::json!([])
+    );
+    let none = "dp-0123456789abcdefghjk";
+    hub.fails(&format!("deployment show {none}"), 2);
+    hub.fails(&format!("deployment devices {none}"), 2);
+    hub.fails(&format!("deployment log {none} till-2"), 2);
+    hub.fails(&format!("deployment abort {none} --yes"), 2);
 }
 
 /// What devices hold a copy of, and their drop folders.

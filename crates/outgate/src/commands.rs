@@ -18,6 +18,8 @@ pub(crate) mod context;
 #[cfg(feature = "full")]
 pub(crate) mod demo;
 #[cfg(feature = "full")]
+pub(crate) mod deployment;
+#[cfg(feature = "full")]
 pub(crate) mod device;
 #[cfg(feature = "full")]
 pub(crate) mod events;
@@ -46,6 +48,8 @@ pub(crate) mod page;
 pub(crate) mod profiles;
 #[cfg(feature = "full")]
 pub(crate) mod push;
+#[cfg(feature = "full")]
+pub(crate) mod release;
 #[cfg(feature = "full")]
 pub(crate) mod rules;
 #[cfg(feature = "full")]

@@ -67,6 +67,8 @@ pub enum NewCredential {
     },
     /// A certificate that the device has already, by its SHA-256 in hexadecimal.
     Thumbprint(String),
+    /// A key pair that the device has already, by its public half in PEM.
+    PublicKey(String),
     /// A certificate for this request (PKCS #10, PEM).
     Certificate {
         /// The request.
@@ -106,6 +108,9 @@ impl Client {
             }
             NewCredential::Thumbprint(thumbprint) => {
                 json!({ "kind": "thumbprint", "thumbprint": thumbprint })
+            }
+            NewCredential::PublicKey(key) => {
+                json!({ "kind": "public-key", "public_key": key })
             }
             NewCredential::Certificate { request, lasts } => {
                 json!({ "kind": "certificate", "request": request, "lasts": lasts })

@@ -6,10 +6,11 @@ use clap::Subcommand;
 
 use crate::commands::{
     asset::AssetArgs, audit::AuditArgs, call::CallArgs, command::CommandArgs,
-    consumer::ConsumerArgs, context::ContextArgs, demo::DemoArgs, device::DeviceArgs,
-    events::EventsArgs, file::FileArgs, fleet_key::FleetKeyArgs, flows::FlowsArgs, hub::HubArgs,
-    lab::LabArgs, lint::LintArgs, live::LiveArgs, login::LoginArgs, logs::LogsArgs,
-    operator::OperatorArgs, page::PageArgs, push::PushArgs, rules::RulesArgs, schema::SchemaArgs,
+    consumer::ConsumerArgs, context::ContextArgs, demo::DemoArgs, deployment::DeployArgs,
+    deployment::DeploymentArgs, device::DeviceArgs, events::EventsArgs, file::FileArgs,
+    fleet_key::FleetKeyArgs, flows::FlowsArgs, hub::HubArgs, lab::LabArgs, lint::LintArgs,
+    live::LiveArgs, login::LoginArgs, logs::LogsArgs, operator::OperatorArgs, page::PageArgs,
+    push::PushArgs, release::ReleaseArgs, rules::RulesArgs, schema::SchemaArgs,
     service::ServiceArgs, session::SessionArgs, site::SiteArgs, status::StatusArgs,
     support::SupportArgs, twin::TwinArgs, webhook::WebhookArgs,
 };
@@ -62,6 +63,12 @@ pub(super) enum Command {
     Twin(TwinArgs),
     /// Files that devices hold a copy of.
     Asset(AssetArgs),
+    /// What devices are updated to, and the keys by which it is signed.
+    Release(ReleaseArgs),
+    /// Have devices updated to a release.
+    Deploy(DeployArgs),
+    /// Releases on their way to devices, and how far those are.
+    Deployment(DeploymentArgs),
     /// Tables that devices look things up in.
     Live(LiveArgs),
     /// Files to and from single devices, each with its own key.
@@ -106,6 +113,9 @@ impl Command {
             Self::Push(args) => args.run(),
             Self::Twin(args) => args.run(),
             Self::Asset(args) => args.run(),
+            Self::Release(args) => args.run(),
+            Self::Deploy(args) => args.run(),
+            Self::Deployment(args) => args.run(),
             Self::Live(args) => args.run(),
             Self::File(args) => args.run(),
             Self::Audit(args) => args.run(),

@@ -42,6 +42,9 @@ struct Kind {
     /// A certificate that it has already, by its SHA-256 in hexadecimal
     #[arg(long, value_name = "SHA256")]
     thumbprint: Option<String>,
+    /// A key pair that it has already, by its public half in PEM: how a Mender client comes in
+    #[arg(long, value_name = "FILE")]
+    public_key: Option<PathBuf>,
     /// A certificate for this request (PKCS #10, PEM)
     #[arg(long, value_name = "FILE")]
     request: Option<PathBuf>,
@@ -84,6 +87,10 @@ impl AddArgs {
                 thumbprint: Some(thumbprint),
                 ..
             } => NewCredential::Thumbprint(thumbprint.replace(':', "")),
+            Kind {
+                public_key: Some(file),
+                ..
+            } => NewCredential::PublicKey(read_request(&file)?),
             Kind {
                 request: Some(file),
                 ..
