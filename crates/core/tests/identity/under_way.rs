@@ -12,10 +12,15 @@ use serde_json::json;
 
 use outgate_core::assets::{Asset, NewAsset};
 use outgate_core::contents::Hashes;
+use outgate_core::deployments::Target;
 use outgate_core::events::NewEvent;
-use outgate_core::files::{Described, File, NewGrant, Place, Verb};
-use outgate_core::id::{AuthorityId, CommandId, CredentialId, FleetKeyId, GrantId, WebhookId};
+use outgate_core::files::{self, File, NewGrant, Place, Verb};
+use outgate_core::id::{
+    AuthorityId, CommandId, CredentialId, DeploymentId, FleetKeyId, GrantId, ReleaseKeyId,
+    WebhookId,
+};
 use outgate_core::identity::{Actor, Before, Declared, Enrolled, NewFleetKey, Page, Role, Scope};
+use outgate_core::releases::{Described, NewRelease, Release};
 use outgate_core::sessions::{Ending, Selector, Session};
 use outgate_core::support::{NewSupport, What};
 use outgate_core::tables::NewTable;
@@ -48,6 +53,8 @@ struct Things {
     webhook: WebhookId,
     access_key: CredentialId,
     grant: GrantId,
+    release_key: ReleaseKeyId,
+    deployment: DeploymentId,
 }
 
 /// A key in OpenSSH's form.
@@ -68,7 +75,7 @@ macro_rules! operations {
 }
 
 /// Every operation by which an operator changes something.
-const OPERATIONS: [Operation; 53] = operations![
+const OPERATIONS: [Operation; 59] = operations![
     call: |c, a, _t| async {
         let (device, method) = (id("till-1"), "reboot".to_owned());
         let asked = c.calls.call(a, &device, method, String::new(), Bytes::new(), HOUR / 60);
@@ -165,6 +172,17 @@ const OPERATIONS: [Operation; 53] = operations![
             other => other.map(|_| ()),
         }
     };
+    add_public_key: |c, a, _t| c.identity.add_public_key(a, &id("till-1"), [9; 32]);
+    add_key: |c, a, _t| c.releases.add_key(a, "ours".to_owned(), "PEM".to_owned(), "2".repeat(64));
+    revoke_key: |c, a, t| c.releases.revoke_key(a, &t.release_key);
+    add: |c, a, t| add_release(c, a, "till-2.0", t.release_key.clone());
+    retire: |c, a, _t| c.releases.retire(a, &id("till-1.0"));
+    abort: |c, a, t| async {
+        // A deployment, and the making of another.
+        c.deployments.abort(a, &t.deployment).await?;
+        let all = Target::Devices(vec![id("till-1")]);
+        c.deployments.create(a, id("till-1.0"), all).await
+    };
     ask: |c, a, t| async {
         let pass = c.stand_in(&t.operator_token, "support").await?;
         match c.support.ask(a, pass, &id("till-1"), a_support_session()).await {
@@ -187,7 +205,9 @@ const OPERATIONS: [Operation; 53] = operations![
 const LIVE: [&str; 2] = ["end", "operator_sends"];
 
 /// Those by which an operator only looks at something.
-const LOOKS: [&str; 28] = [
+const LOOKS: [&str; 30] = [
+    "keys",
+    "log",
     "changed",
     "operator_takes",
     "count_devices",
@@ -361,6 +381,7 @@ async fn prepared() -> (Hub, Things) {
     let command = hub.core.commands.send(admin, &till, a_command()).await;
     let grant = hub.core.files.grant(admin, a_grant()).await;
     put_file(&hub.core).await.unwrap();
+    let (release_key, deployment) = deployed(&hub.core).await;
     let things = Things {
         credential,
         operator_token,
@@ -371,6 +392,8 @@ async fn prepared() -> (Hub, Things) {
         webhook: webhook_with_a_letter(&hub).await,
         access_key: access_key.unwrap().credential.id,
         grant: grant.unwrap().grant.id,
+        release_key,
+        deployment,
     };
     (hub, things)
 }
@@ -393,6 +416,39 @@ fn a_table() -> NewTable {
         site: None,
         key: None,
     }
+}
+
+/// Has a release made with a byte in it.
+async fn add_release(
+    core: &Core,
+    actor: &Actor,
+    name: &str,
+    signed_by: ReleaseKeyId,
+) -> Result<Release, Refusal> {
+    let new = NewRelease {
+        name: id(name),
+        described: Described::default(),
+        signed_by,
+    };
+    // What comes of it is for the operation itself to say.
+    let incoming = core.releases.begin(&Actor::hub()).await?;
+    let incoming = incoming.take(Bytes::from_static(b"x")).await?;
+    let whole = incoming.finish().await?;
+    core.releases.add(actor, new, whole).await
+}
+
+/// A release on its way to the till, and the key that has signed it.
+async fn deployed(core: &Core) -> (ReleaseKeyId, DeploymentId) {
+    let (hub, label) = (Actor::hub(), "build".to_owned());
+    let key = core
+        .releases
+        .add_key(&hub, label, "PEM".to_owned(), "1".repeat(64));
+    let key = key.await.unwrap().id;
+    let release = add_release(core, &hub, "till-1.0", key.clone());
+    release.await.unwrap();
+    let all = Target::Devices(vec![id("till-1")]);
+    let made = core.deployments.create(&hub, id("till-1.0"), all);
+    (key, made.await.unwrap().id)
 }
 
 /// Has an asset made with a byte in it.
@@ -420,7 +476,9 @@ async fn put_file(core: &Core) -> Result<File, Refusal> {
         .await?
         .finish()
         .await?;
-    core.files.put(&access, whole, Described::nothing()).await
+    core.files
+        .put(&access, whole, files::Described::nothing())
+        .await
 }
 
 /// A webhook that did not take the one event there is.
