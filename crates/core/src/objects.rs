@@ -15,6 +15,7 @@ use ring::digest::{Context, SHA256};
 use tempfile::NamedTempFile;
 
 use crate::refusal::Refusal;
+use crate::store::OpenError;
 
 mod digest;
 
@@ -111,13 +112,19 @@ impl Objects {
         .await
     }
 
-    /// Where all of them are.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
+    /// Removes all objects but those `needed`, which stand in order.
+    ///
+    /// # Errors
+    /// [`OpenError::Folder`].
+    pub(crate) fn keep_only(&self, needed: &[Digest]) -> Result<(), OpenError> {
+        let swept = self.sweep(needed);
+        swept.map_err(|source| OpenError::Folder {
+            path: self.folder.to_path_buf(),
+            source,
+        })
     }
 
-    /// Removes all objects but those `needed`, which stand in order.
-    pub(crate) fn keep_only(&self, needed: &[Digest]) -> io::Result<()> {
+    fn sweep(&self, needed: &[Digest]) -> io::Result<()> {
         for shelf in fs::read_dir(&*self.folder)? {
             let shelf = shelf?.path();
             if shelf.ends_with(INCOMING) {

@@ -105,12 +105,7 @@ pub struct Releases {
 impl Releases {
     /// The releases of the store, without the objects that none of them needs any more.
     pub(crate) fn new(store: Store, clock: Clock, objects: Objects) -> Result<Self, OpenError> {
-        let needed = store.read_now(table::digests)?;
-        let swept = objects.keep_only(&needed);
-        swept.map_err(|source| OpenError::Folder {
-            path: objects.folder().to_owned(),
-            source,
-        })?;
+        objects.keep_only(&store.read_now(table::digests)?)?;
         Ok(Self {
             store,
             clock,
