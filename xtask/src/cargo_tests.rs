@@ -6,6 +6,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result};
 
+use crate::failures::Failures;
 use crate::package::Package;
 use crate::peers::Peers;
 use crate::report::say;
@@ -18,16 +19,18 @@ const PEERS: &str = "peers";
 const NAMESPACES: &str = "namespaces";
 const PACKAGED: &str = "packaged";
 
-/// How many tests passed, failed and were ignored.
-#[derive(Debug, Default, PartialEq)]
+/// How many tests passed and failed, and which failed.
+#[derive(Debug, Default)]
 pub(crate) struct Counts {
     passed: u64,
     failed: u64,
+    failures: Failures,
 }
 
 impl Counts {
-    /// Takes in one line of output if it is the closing line of a test binary.
+    /// Takes in one line of output: the closing line of a test binary, or of a failed test.
     fn read(&mut self, line: &str) {
+        self.failures.read(line);
         let Some(rest) = line.strip_prefix("test result: ") else {
             return;
         };
@@ -41,10 +44,14 @@ impl Counts {
     }
 }
 
-/// The closing line of a whole run.
+/// The closing lines of a whole run: each test that failed, and the sums.
 impl fmt::Display for Counts {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} passed, {} failed", self.passed, self.failed)
+        write!(
+            formatter,
+            "{}{} passed, {} failed",
+            self.failures, self.passed, self.failed
+        )
     }
 }
 

@@ -8,6 +8,7 @@ mod arguments;
 mod bench;
 mod book;
 mod cargo_tests;
+mod failures;
 mod fuzz;
 mod licences;
 mod package;
