@@ -59,13 +59,20 @@ fn a_filter_that_lets_the_first_line_pass_and_stops_what_follows_is_seen() {
         let finding = run(&ask("ssh"), config_to(peer.address)).await;
         assert_eq!((finding.outcome, finding.trouble), (Outcome::Pass, None));
         let phase = PhaseName::KeyExchange;
-        for (verdict, trouble) in [
-            ("drop", Trouble::TimedOut { phase }),
-            ("reject with tcp reset", Trouble::Reset { phase }),
+        let port = peer.address.port();
+        // By the number of the message that follows both lengths (RFC 4253 section 6).
+        let from_server = format!("tcp sport {port} @ih,40,8 20 drop");
+        // Whoever sends what is refused is told so: it must be the probe's own packet, or the server
+        // alone learns of it, and the probe only if it has something to send after that.
+        let from_probe = format!("tcp dport {port} @ih,40,8 20 reject with tcp reset");
+        for (rules, trouble) in [
+            (from_server.clone(), Trouble::TimedOut { phase }),
+            (
+                format!("{from_server}\n{from_probe}"),
+                Trouble::Reset { phase },
+            ),
         ] {
-            let port = peer.address.port();
-            // By the number of the message that follows both lengths (RFC 4253 section 6).
-            load_rules(&format!("tcp sport {port} @ih,40,8 20 {verdict}"));
+            load_rules(&rules);
             for at in peer.addresses() {
                 let finding = run(&ask("ssh"), config_to(at)).await;
                 let ended = (finding.outcome, finding.trouble);
