@@ -79,9 +79,7 @@ fn a_fort_of_the_fleet_is_taken_up_updated_and_goes_back_when_that_fails() {
         let id = workshop.deploy(&running, "fort-3", "fort-1").await;
         assert_eq!(workshop.end(&running, &id, &fort).await, Progress::Failure);
         assert_eq!(fort.installed(), workshop.payload("fort-2"));
-        let device = "fort-1".parse().unwrap();
-        let deployments = &running.core().deployments;
-        let log = deployments.log(&Actor::hub(), &id, &device).await.unwrap();
+        let log = workshop.log(&running, &id, "fort-1", &fort).await;
         assert!(log.contains("error"), "{log}");
     });
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use outgate_core::deployments::{Progress, Target};
 use outgate_core::id::DeploymentId;
 use outgate_core::identity::{Actor, Role, Scope};
+use outgate_core::refusal::Refusal;
 use outgate_testbed::{BETWEEN_LOOKS, PATIENCE, installed, told};
 use serde_json::json;
 use tempfile::TempDir;
@@ -135,6 +136,28 @@ impl Workshop {
                 return progress;
             }
             assert!(Instant::now() < give_up, "{progress:?}: {}", fort.log());
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+    }
+
+    /// What the device has written of it. The client sends that after it has said how it ended.
+    pub(crate) async fn log(
+        &self,
+        running: &Running,
+        id: &DeploymentId,
+        device: &str,
+        fort: &Fort,
+    ) -> String {
+        let give_up = Instant::now() + PATIENCE;
+        let device = device.parse().unwrap();
+        loop {
+            let deployments = &running.core().deployments;
+            match deployments.log(&Actor::hub(), id, &device).await {
+                Ok(log) => return log,
+                Err(Refusal::NotFound { .. }) => {}
+                Err(other) => panic!("{other}"),
+            }
+            assert!(Instant::now() < give_up, "no log: {}", fort.log());
             tokio::time::sleep(BETWEEN_LOOKS).await;
         }
     }
