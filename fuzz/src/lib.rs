@@ -15,6 +15,7 @@ mod firebase;
 mod http_date;
 mod icmp;
 mod jwt;
+mod jwt_verify;
 mod ldap;
 mod llmnr;
 mod manifest;
@@ -48,6 +49,7 @@ pub use self::firebase::{firebase_message, firebase_query, firebase_template};
 pub use self::http_date::http_date;
 pub use self::icmp::icmp_reply;
 pub use self::jwt::jwt;
+pub use self::jwt_verify::jwt_verify;
 pub use self::ldap::ldap_message;
 pub use self::llmnr::llmnr_message;
 pub use self::manifest::manifest;
@@ -94,6 +96,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("http_date", http_date),
     ("icmp_reply", icmp_reply),
     ("jwt", jwt),
+    ("jwt_verify", jwt_verify),
     ("ldap_message", ldap_message),
     ("llmnr_message", llmnr_message),
     ("manifest", manifest),

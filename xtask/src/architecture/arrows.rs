@@ -3,12 +3,13 @@
 use crate::workspace::Package;
 
 /// What each package of the workspace may need of the others. The arrows only point up.
-const ALLOWED: [(&str, &[&str]); 29] = [
+const ALLOWED: [(&str, &[&str]); 30] = [
     ("outgate-manifest", &[]),
     ("outgate-render", &["outgate-manifest"]),
     ("outgate-wire", &[]),
     ("outgate-aws", &[]),
     ("outgate-azure", &[]),
+    ("outgate-jwt", &[]),
     ("outgate-mender", &[]),
     ("outgate-mqtt", &[]),
     ("outgate-pac", &[]),
@@ -55,6 +56,7 @@ const ALLOWED: [(&str, &[&str]); 29] = [
             "outgate-core",
             "outgate-door",
             "outgate-firebase",
+            "outgate-jwt",
             "outgate-mender",
             "outgate-mqtt",
             "outgate-signalr-server",
@@ -101,6 +103,7 @@ const ALLOWED: [(&str, &[&str]); 29] = [
             "outgate-azure",
             "outgate-door",
             "outgate-firebase",
+            "outgate-jwt",
             "outgate-manifest",
             "outgate-mender",
             "outgate-mqtt",
@@ -119,10 +122,11 @@ const ALLOWED: [(&str, &[&str]); 29] = [
 ];
 
 /// The packages that compute and never talk to anybody.
-pub(super) const WITHOUT_INPUT_OR_OUTPUT: [&str; 12] = [
+pub(super) const WITHOUT_INPUT_OR_OUTPUT: [&str; 13] = [
     "outgate-aws",
     "outgate-azure",
     "outgate-firebase",
+    "outgate-jwt",
     "outgate-manifest",
     "outgate-mender",
     "outgate-mqtt",
