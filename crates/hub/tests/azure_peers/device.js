@@ -113,6 +113,7 @@ const orders = {
   },
 };
 
+say('ready');
 const lines = readline.createInterface({ input: process.stdin });
 lines.on('line', (line) => {
   const [name, what] = JSON.parse(line);

@@ -101,6 +101,7 @@ ORDERS = {
     "close": lambda _: client.shutdown(),
 }
 
+say("ready")
 for line in sys.stdin:
     name, what = json.loads(line)
     try:
