@@ -89,26 +89,38 @@ async fn what_is_not_allowed_is_not_asked() {
 async fn an_api_that_answers_wrongly_is_told_apart() {
     let whole = Whole::start().await;
     let token = whole.terminal.token().await;
-    for (path, status, kind) in [
-        ("moved", StatusCode::BAD_GATEWAY, "upstream"),
-        ("large", StatusCode::BAD_GATEWAY, "upstream"),
-        ("endless", StatusCode::BAD_GATEWAY, "upstream"),
-        ("strange", StatusCode::BAD_GATEWAY, "upstream"),
-        ("held", StatusCode::GATEWAY_TIMEOUT, "upstream-late"),
-    ] {
-        let answer = whole.terminal.look_up(&token, &format!("flow/open/{path}"));
-        let answer = answer.send().await.unwrap();
-        assert_eq!(answer.status(), status, "{path}");
-        let problem: Value = answer.json().await.unwrap();
-        assert_eq!(problem["type"], format!("/problems/{kind}"), "{path}");
-        assert!(!problem.to_string().contains("127.0.0.1"), "{problem}");
+    for path in ["moved", "large", "endless", "strange"] {
+        is_told(&whole, path, (StatusCode::BAD_GATEWAY, "upstream")).await;
     }
     // Each was asked once: nobody followed, and nobody tried again.
-    assert_eq!(whole.vendor.seen.asked(), 5);
+    assert_eq!(whole.vendor.seen.asked(), 4);
     let answer = whole.terminal.look_up(&token, "flow/open/missing").send();
     let answer = answer.await.unwrap();
     assert_eq!(answer.status(), StatusCode::NOT_FOUND);
     assert_eq!(answer.text().await.unwrap(), "no such employee");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_that_does_not_answer_in_time_is_told_so() {
+    let whole = Whole::waiting(1, "").await;
+    is_told(
+        &whole,
+        "held",
+        (StatusCode::GATEWAY_TIMEOUT, "upstream-late"),
+    )
+    .await;
+    assert_eq!(whole.vendor.seen.asked(), 1);
+}
+
+/// Looks up what the API does not answer as it should, and holds what the terminal is told of it.
+async fn is_told(whole: &Whole, path: &str, (status, kind): (StatusCode, &str)) {
+    let token = whole.terminal.token().await;
+    let answer = whole.terminal.look_up(&token, &format!("flow/open/{path}"));
+    let answer = answer.send().await.unwrap();
+    assert_eq!(answer.status(), status, "{path}");
+    let problem: Value = answer.json().await.unwrap();
+    assert_eq!(problem["type"], format!("/problems/{kind}"), "{path}");
+    assert!(!problem.to_string().contains("127.0.0.1"), "{problem}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

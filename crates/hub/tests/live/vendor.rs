@@ -57,12 +57,13 @@ impl Vendor {
         }
     }
 
-    /// What configures it as `flow`: everything below `/v1/open`, and no more.
+    /// What configures it as `flow`: everything below `/v1/open`, and no more. How long it may take
+    /// is for who asks to say.
     pub(crate) fn configured(&self) -> String {
         format!(
             "[[live.upstreams]]\nname = 'flow'\nurl = 'http://{}/v1'\npaths = ['open']\n\
              methods = ['GET', 'POST']\nnetworks = ['127.0.0.0/8']\n\
-             request-kibibytes = 1\nanswer-kibibytes = 1\nanswer-seconds = 1\nbreak-after = 3\n",
+             request-kibibytes = 1\nanswer-kibibytes = 1\nbreak-after = 3\n",
             self.address
         )
     }

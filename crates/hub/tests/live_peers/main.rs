@@ -104,11 +104,17 @@ impl Whole {
     }
 }
 
-/// An API as it is configured: everything below `/v1/open`, for a second, up to a kibibyte.
+/// An API as it is configured: everything below `/v1/open`, up to a kibibyte, for longer than any that
+/// answers takes.
 fn upstream(name: &str, url: &str, more: &str) -> String {
+    waited_for(60, name, url, more)
+}
+
+/// An API for which the hub waits that long.
+fn waited_for(seconds: u32, name: &str, url: &str, more: &str) -> String {
     format!(
         "[[live.upstreams]]\nname = '{name}'\nurl = '{url}/v1'\npaths = ['open']\n\
-         networks = ['127.0.0.0/8']\nanswer-kibibytes = 1\nanswer-seconds = 1\n{more}"
+         networks = ['127.0.0.0/8']\nanswer-kibibytes = 1\nanswer-seconds = {seconds}\n{more}"
     )
 }
 

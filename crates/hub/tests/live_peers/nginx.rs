@@ -1,14 +1,14 @@
 //! APIs behind nginx.
 
 use std::net::SocketAddr;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use http::StatusCode;
 use outgate_standin::{Authority, Validity};
-use outgate_testbed::{Program, free};
+use outgate_testbed::{BETWEEN_LOOKS, PATIENCE, Program, free};
 use tempfile::TempDir;
 
-use crate::{Elsewhere, Whole, upstream};
+use crate::{Elsewhere, Whole, upstream, waited_for};
 
 /// An API, and who stands behind it.
 struct Api {
@@ -72,6 +72,19 @@ impl Api {
         let log = std::fs::read_to_string(self.folder.path().join("asked.log")).unwrap();
         log.lines().map(str::to_owned).collect()
     }
+
+    /// The same, once it has written down so many.
+    async fn asked_for(&self, times: usize) -> Vec<String> {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            let asked = self.asked();
+            if asked.len() >= times {
+                return asked;
+            }
+            assert!(Instant::now() < give_up, "{asked:?}");
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,7 +143,7 @@ async fn files_of_nginx_are_handed_on_up_to_the_bound() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_waits_behind_nginx_or_is_sent_little_by_little_waits_no_longer_than_is_configured() {
     let api = Api::start("").await;
-    let whole = Whole::with(&upstream("flow", &api.url(), "")).await;
+    let whole = Whole::with(&waited_for(1, "flow", &api.url(), "")).await;
     for path in ["flow/open/held", "flow/open/slow"] {
         let told = whole.fails(path).await;
         assert_eq!(told, (504, "upstream-late".to_owned()), "{path}");
@@ -153,7 +166,7 @@ async fn nginx_is_left_alone_when_nobody_answers_behind_it() {
     }
     let told = whole.fails("flow/open/a").await;
     assert_eq!(told, (503, "upstream-away".to_owned()));
-    assert_eq!(api.asked(), ["GET /v1/open/broken T7"; 3]);
+    assert_eq!(api.asked_for(3).await, ["GET /v1/open/broken T7"; 3]);
     assert_eq!(
         (whole.counted("failed"), whole.counted("left-alone")),
         (3, 1)

@@ -8,7 +8,7 @@ use outgate_testbed::{Program, free};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{Elsewhere, Whole, upstream};
+use crate::{Elsewhere, Whole, upstream, waited_for};
 
 /// An API.
 struct Api {
@@ -66,15 +66,17 @@ async fn python_learns_who_asks_and_is_asked_for_what_is_allowed_only() {
 async fn answers_of_python_that_are_none_are_told_as_such() {
     let api = Api::start().await;
     // More failures in a row than are to come.
-    let whole = Whole::with(&upstream("flow", &api.url(), "break-after = 100\n")).await;
-    for (path, status, kind, outcome) in [
-        ("moved", 502, "upstream", "elsewhere"),
-        ("endless", 502, "upstream", "too-large"),
-        ("short", 502, "upstream", "away"),
-        ("noise", 502, "upstream", "away"),
-        ("silent", 502, "upstream", "away"),
-        ("held", 504, "upstream-late", "late"),
-        ("dribble", 504, "upstream-late", "late"),
+    let more = "break-after = 100\n";
+    let patient = Whole::with(&upstream("flow", &api.url(), more)).await;
+    let hasty = Whole::with(&waited_for(1, "flow", &api.url(), more)).await;
+    for (whole, path, status, kind, outcome) in [
+        (&patient, "moved", 502, "upstream", "elsewhere"),
+        (&patient, "endless", 502, "upstream", "too-large"),
+        (&patient, "short", 502, "upstream", "away"),
+        (&patient, "noise", 502, "upstream", "away"),
+        (&patient, "silent", 502, "upstream", "away"),
+        (&hasty, "held", 504, "upstream-late", "late"),
+        (&hasty, "dribble", 504, "upstream-late", "late"),
     ] {
         let before = whole.counted(outcome);
         let told = whole.fails(&format!("flow/open/{path}")).await;

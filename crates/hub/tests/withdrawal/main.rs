@@ -60,7 +60,7 @@ struct Site {
 impl Site {
     async fn start() -> Self {
         let vendor = Vendor::start().await;
-        let live = vendor.configured().replace("answer-seconds = 1\n", "");
+        let live = vendor.configured();
         let azure = azure::configured();
         let text = format!("{LISTENERS}{live}answer-seconds = 60\n{azure}");
         let running = Running::on(tempfile::tempdir().unwrap(), &text).await;
