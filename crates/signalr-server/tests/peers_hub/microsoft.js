@@ -200,7 +200,7 @@ const parts = {
     const connection = build();
     await connection.start();
     const before = (await connection.invoke("WhoAmI"))[0];
-    await new Promise((done) => setTimeout(done, 5_000));
+    await new Promise((done) => setTimeout(done, 15_000));
     const after = (await connection.invoke("WhoAmI"))[0];
     await connection.stop();
     return { same: before === after };

@@ -18,6 +18,11 @@ use crate::nginx::UPGRADE;
 use crate::relay::Relay;
 use crate::stateful::stateful;
 
+/// How long those wait that cut what is quiet: twelve times as long as the hub is, so that a machine
+/// on which everything is late cuts nothing, and longer than Node keeps connections open that it does
+/// not use, so that none is used just when it is cut. The client is quiet for longer.
+const PATIENT_SECONDS: u32 = 12;
+
 /// What stands between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Between {
@@ -28,11 +33,11 @@ enum Between {
     AsItComes,
     /// nginx that keeps event streams too, whatever their server says.
     Keeping,
-    /// nginx that cuts what is quiet for three seconds.
+    /// nginx that cuts what is quiet for [`PATIENT_SECONDS`].
     Impatient,
     /// squid, which is asked by CONNECT. socat asks it, for the client knows no proxy.
     Squid,
-    /// squid that cuts what is quiet for three seconds.
+    /// squid that cuts what is quiet for [`PATIENT_SECONDS`].
     ImpatientSquid,
 }
 
@@ -75,7 +80,7 @@ impl Way {
             Tls => Some(UPGRADE.to_owned()),
             AsItComes => Some(String::new()),
             Keeping => Some("proxy_ignore_headers X-Accel-Buffering;".to_owned()),
-            Impatient => Some(format!("{UPGRADE} proxy_read_timeout 3s;")),
+            Impatient => Some(format!("{UPGRADE} proxy_read_timeout {PATIENT_SECONDS}s;")),
         };
         if let Some(directives) = directives {
             let address = free().unwrap();
@@ -118,8 +123,8 @@ async fn tunnel(
 ) -> SocketAddr {
     let (proxy, near) = (free().unwrap(), free().unwrap());
     let patience = match between {
-        ImpatientSquid => "read_timeout 3 seconds",
-        Nothing | Tls | AsItComes | Keeping | Impatient | Squid => "",
+        ImpatientSquid => format!("read_timeout {PATIENT_SECONDS} seconds"),
+        Nothing | Tls | AsItComes | Keeping | Impatient | Squid => String::new(),
     };
     let lines =
         format!("http_port {proxy}\n{patience}\nhttp_access allow CONNECT\nhttp_access deny all");
