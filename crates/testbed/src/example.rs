@@ -1,8 +1,9 @@
 //! Examples of a package, as somebody would run them at a terminal.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::SystemTime;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -27,9 +28,15 @@ impl Example {
     /// # Errors
     /// As the system.
     pub fn start(folder: &Path, name: &str, arguments: &[&str]) -> io::Result<Self> {
-        // Cargo becomes the example, so that it ends with it.
-        let mut child = Command::new(env!("CARGO"))
-            .args(["run", "--quiet", "--example", name, "--"])
+        let mut command = if let Some(program) = built(name) {
+            Command::new(program)
+        } else {
+            // Cargo becomes the example, so that it ends with it.
+            let mut cargo = Command::new(env!("CARGO"));
+            cargo.args(["run", "--quiet", "--example", name, "--"]);
+            cargo
+        };
+        let mut child = command
             .args(arguments)
             .current_dir(folder)
             .stdin(Stdio::piped())
@@ -72,5 +79,55 @@ impl Example {
     pub async fn end(&mut self) -> io::Result<bool> {
         self.input = None;
         Ok(timeout(PATIENCE, self.child.wait()).await??.success())
+    }
+}
+
+/// The example as it was built with the tests, if it was since its sources changed: building it beside
+/// them takes from them, and from tests that run at the same time, what they need.
+fn built(name: &str) -> Option<PathBuf> {
+    // Tests lie in `deps`, beside `examples`.
+    let tests = std::env::current_exe().ok()?;
+    let program = tests.parent()?.parent()?.join("examples").join(name);
+    let since = changed(&program)?;
+    let sources = std::fs::read_to_string(program.with_extension("d")).ok()?;
+    is_newer(since, &sources).then_some(program)
+}
+
+/// Whether nothing has changed since then of what a list of sources names, as Make reads it. Spaces in
+/// names are escaped there; such a name is not found, and so is nothing that has not changed.
+fn is_newer(since: SystemTime, sources: &str) -> bool {
+    let Some((_, sources)) = sources.split_once(": ") else {
+        return false;
+    };
+    sources
+        .split_whitespace()
+        .all(|source| changed(Path::new(source)).is_some_and(|changed| changed <= since))
+}
+
+fn changed(file: &Path) -> Option<SystemTime> {
+    file.metadata().ok()?.modified().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn an_example_is_as_it_was_built_until_a_source_of_it_changes_or_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let sources: Vec<_> = ["a.rs", "b.rs"].map(|name| folder.path().join(name)).into();
+        for source in &sources {
+            std::fs::write(source, "").unwrap();
+        }
+        let list = format!("chat: {} {}\n", sources[0].display(), sources[1].display());
+        let last = sources.iter().filter_map(|source| changed(source)).max();
+        let last = last.unwrap();
+        assert!(is_newer(last, &list));
+        assert!(!is_newer(last - Duration::from_secs(1), &list));
+        assert!(!is_newer(last, ""));
+        std::fs::remove_file(&sources[1]).unwrap();
+        assert!(!is_newer(last, &list));
     }
 }

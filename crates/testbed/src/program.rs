@@ -10,8 +10,11 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::TcpStream;
 
-/// The longest that a server may take to start and a client to end: far more than any needs.
+/// The longest that a server may take to start and a client to answer: far more than any needs.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The longest that a client may take from its start to its end, which is more than most do at once.
+const RUN_MAX: Duration = Duration::from_secs(180);
 
 /// Time between two looks at what a server does.
 pub const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
@@ -127,7 +130,7 @@ impl Program {
 /// wrote: first to its output, then to its errors. It is killed when the test ends first.
 ///
 /// # Errors
-/// It is not installed, or does not end within [`PATIENCE`]; then with what it has written.
+/// It is not installed, or does not end within three minutes; then with what it has written.
 pub async fn run(command: &mut tokio::process::Command) -> io::Result<(ExitStatus, String)> {
     let name = command.as_std().get_program().to_owned();
     let child = command
@@ -146,7 +149,7 @@ pub async fn run(command: &mut tokio::process::Command) -> io::Result<(ExitStatu
         let (status, ..) = tokio::try_join!(child.wait(), read.0, read.1)?;
         Ok(status)
     };
-    let ended = tokio::time::timeout(PATIENCE, ending).await;
+    let ended = tokio::time::timeout(RUN_MAX, ending).await;
     written.append(&mut complained);
     let text = String::from_utf8_lossy(&written).into_owned();
     let late = |_| io::Error::other(format!("{name:?} does not end; it has written: {text}"));
