@@ -1,5 +1,5 @@
 //! JSON Web Tokens (RFC 7519) in the compact form, by public keys: verified ([`verify`]) against
-//! key sets ([`KeySet`], RFC 7517), and made to be signed ([`make`]).
+//! key sets ([`KeySet`], RFC 7517) as they are found and kept ([`issuer`]), and made to be signed ([`make`]).
 //!
 //! What RFC 8725 advises holds: the caller says which algorithms it takes, a key is only used for
 //! its own, whatever a header says of keys is refused, and so is a name that is there twice. No
@@ -7,6 +7,7 @@
 
 mod algorithm;
 mod claims;
+pub mod issuer;
 mod keys;
 pub mod make;
 mod strict;
