@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
+use outgate_agent::link::beat::Bounds;
 use outgate_agent::link::driver::{Plan, start};
 use outgate_agent::status::{LinkState, RungState};
 use outgate_probe::{ProxyChoice, Proxying, Roots};
@@ -164,6 +165,9 @@ impl Inspector {
         let mut plan = stage.plan(stage.address());
         plan.hub = format!("https://localhost:{}{PATH}", stage.address().port());
         plan.way.proxying = through(&format!("http://{}", self.address));
+        // It is slow, and slower on a busy machine: what is late is not what it swallows.
+        plan.settings.answer = Duration::from_secs(10);
+        plan.settings.silence = Bounds::default();
         let mut pem = fs::read(stage.running.hub.own_authority().unwrap()).unwrap();
         if ours {
             pem.extend(fs::read(self.folder.path().join(MITMPROXY_CA)).unwrap());

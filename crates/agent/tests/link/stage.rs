@@ -13,7 +13,6 @@ use outgate_agent::status::{Board, LinkState, RungState, Status};
 use outgate_core::identity::Actor;
 use outgate_probe::{PathConfig, ResolverChoice};
 use outgate_signalr_client::{Client, Token};
-use outgate_testbed::PATIENCE;
 use outgate_wire::agent::PATH;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -21,6 +20,10 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::running::Running;
+
+/// The longest that anything may take which must come: proxies of others, each with a connection that
+/// has to fail first, are slow on a busy machine.
+const LONGEST: Duration = Duration::from_secs(300);
 
 /// The device.
 pub(crate) const TILL: &str = "till";
@@ -102,7 +105,7 @@ impl Stage {
     /// Waits until the board shows it.
     pub(crate) async fn shown(&self, wanted: impl FnMut(&Status) -> bool) -> Status {
         let mut watch = self.board.watch();
-        let seen = timeout(PATIENCE, watch.wait_for(wanted)).await;
+        let seen = timeout(LONGEST, watch.wait_for(wanted)).await;
         let seen = seen.unwrap_or_else(|_| panic!("{:#?}", self.board.status()));
         seen.unwrap().clone()
     }
@@ -144,7 +147,7 @@ impl Stage {
 
 /// Waits until a connection carries everything.
 pub(crate) async fn client(current: &mut watch::Receiver<Option<Client>>) -> Client {
-    let seen = timeout(PATIENCE, current.wait_for(Option::is_some)).await;
+    let seen = timeout(LONGEST, current.wait_for(Option::is_some)).await;
     seen.unwrap().unwrap().clone().unwrap()
 }
 
