@@ -3,8 +3,8 @@
 use outgate_jwt::issuer::keys_of;
 use outgate_jwt::{Algorithm, Demands, KeySet, MAX_KEY_SET, MAX_KEYS, MAX_TOKEN, object, verify};
 
-/// Reads the bytes as a key set, as an object, as an issuer's description, and as a token, at a time that its first bytes give:
-/// the token by the keys of a set that stands before its first zero byte.
+/// Reads the bytes as a key set, as an object, as an issuer's description, and as a token, at a time
+/// that its first bytes give: the token by the keys of a set that stands before its first zero byte.
 ///
 /// # Panics
 ///

@@ -189,6 +189,24 @@ name!(
     "deployment"
 );
 
+name!(
+    /// What the vendor's applications stand in, at a site.
+    SpaceId,
+    "space"
+);
+
+name!(
+    /// What users may be in a space.
+    RoleName,
+    "role"
+);
+
+name!(
+    /// What users may do in a space.
+    ActionName,
+    "action"
+);
+
 macro_rules! made_up {
     ($($name:ident $prefix:literal),*) => {$(
         impl $name {

@@ -30,6 +30,7 @@ pub mod releases;
 pub mod reminders;
 pub mod secret;
 pub mod sessions;
+pub mod spaces;
 pub mod store;
 pub mod support;
 pub mod tables;

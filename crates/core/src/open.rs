@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::assets::Assets;
 use crate::audit::Audit;
@@ -27,6 +27,7 @@ use crate::registrations::Registrations;
 use crate::releases::Releases;
 use crate::reminders::Reminders;
 use crate::sessions::{Pass, Presence, Session, Sessions};
+use crate::spaces::Spaces;
 use crate::store::{self, OpenError, Store};
 use crate::support::Support;
 use crate::tables::Tables;
@@ -105,6 +106,8 @@ pub struct Core {
     pub templates: Templates,
     /// What devices look things up in.
     pub tables: Tables,
+    /// Which users may do what where.
+    pub spaces: Spaces,
     /// Trees of values.
     pub trees: Trees,
     /// Where devices are reached by push.
@@ -137,10 +140,7 @@ impl Core {
             sessions.clone(),
         )?;
         let reminders = Reminders::new(store.clone(), clock.clone(), sessions.clone());
-        let unusable = |source| OpenError::Folder {
-            path: data.clone(),
-            source,
-        };
+        let unusable = |source| unusable(data, source);
         let (objects, artifacts, contents) = folders(settings).map_err(unusable)?;
         let calls = Calls::new(store.clone(), clock.clone(), sessions.clone(), hook.clone());
         let of_core = (store.clone(), clock.clone(), calls.clone());
@@ -176,6 +176,7 @@ impl Core {
             messages: Messages::new(store.clone(), &clock, limits, &hook),
             templates: Templates::new(store.clone(), clock.clone()),
             tables: Tables::new(store.clone(), clock.clone()),
+            spaces: Spaces::new(store.clone(), clock.clone()),
             trees: Trees::new(store.clone()),
             registrations: Registrations::new(store.clone(), clock.clone(), hook),
             reminders,
@@ -298,6 +299,11 @@ impl Core {
         pass.check()?;
         Ok(pass)
     }
+}
+
+fn unusable(data: &Path, source: io::Error) -> OpenError {
+    let path = data.to_owned();
+    OpenError::Folder { path, source }
 }
 
 /// Where the bytes of assets, of releases and of devices' files lie.

@@ -50,6 +50,7 @@ pub(crate) const MODEL: Schema = Schema {
         &[crate::files::RUNS_SCHEMA],
         &[crate::support::SCHEMA],
         &[crate::releases::SCHEMA, crate::deployments::SCHEMA],
+        &[crate::spaces::SCHEMA],
     ],
 };
 

@@ -22,6 +22,7 @@ use outgate_core::id::{
 use outgate_core::identity::{Actor, Before, Declared, Enrolled, NewFleetKey, Page, Role, Scope};
 use outgate_core::releases::{Described, NewRelease, Release};
 use outgate_core::sessions::{Ending, Selector, Session};
+use outgate_core::spaces::Space;
 use outgate_core::support::{NewSupport, What};
 use outgate_core::tables::NewTable;
 use outgate_core::twin::{Edit, Steering};
@@ -75,7 +76,7 @@ macro_rules! operations {
 }
 
 /// Every operation by which an operator changes something.
-const OPERATIONS: [Operation; 59] = operations![
+const OPERATIONS: [Operation; 63] = operations![
     call: |c, a, _t| async {
         let (device, method) = (id("till-1"), "reboot".to_owned());
         let asked = c.calls.call(a, &device, method, String::new(), Bytes::new(), HOUR / 60);
@@ -182,6 +183,16 @@ const OPERATIONS: [Operation; 59] = operations![
         c.deployments.abort(a, &t.deployment).await?;
         let all = Target::Devices(vec![id("till-1")]);
         c.deployments.create(a, id("till-1.0"), all).await
+    };
+    put_space: |c, a, _t| put_space(c, a, "stock");
+    remove_space: |c, a, _t| c.spaces.remove(a, &id("shop"), &id("sales"));
+    grant_role: |c, a, _t| async {
+        let (bob, viewer) = ("bob".parse().unwrap(), id("viewer"));
+        c.spaces.grant(a, (id("shop"), id("sales")), bob, viewer).await
+    };
+    revoke: |c, a, _t| async {
+        let ann = "ann".parse().unwrap();
+        c.spaces.revoke(a, (id("shop"), id("sales")), ann, None).await
     };
     ask: |c, a, t| async {
         let pass = c.stand_in(&t.operator_token, "support").await?;
@@ -375,6 +386,10 @@ async fn prepared() -> (Hub, Things) {
     put_asset(&hub.core, admin, "logo.png").await.unwrap();
     let table = hub.core.tables.load(admin, a_table(), Vec::new());
     table.await.unwrap();
+    put_space(&hub.core, admin, "sales").await.unwrap();
+    let (ann, sales) = ("ann".parse().unwrap(), (id("shop"), id("sales")));
+    let granted = hub.core.spaces.grant(admin, sales, ann, id("viewer"));
+    granted.await.unwrap();
     let fleet_key = identity.create_fleet_key(admin, a_fleet_key()).await;
     let (shop, customer) = (id("shop"), Customer::new(&hub));
     let authority = identity.add_authority(admin, &shop, &customer.pem).await;
@@ -449,6 +464,15 @@ async fn deployed(core: &Core) -> (ReleaseKeyId, DeploymentId) {
     let all = Target::Devices(vec![id("till-1")]);
     let made = core.deployments.create(&hub, id("till-1.0"), all);
     (key, made.await.unwrap().id)
+}
+
+/// A space of the shop with one role.
+async fn put_space(core: &Core, actor: &Actor, space: &str) -> Result<Space, Refusal> {
+    let roles = [(id("viewer"), [id("read")].into())].into();
+    let place = (id("shop"), id(space));
+    core.spaces
+        .put(actor, place, "Sales".to_owned(), roles)
+        .await
 }
 
 /// Has an asset made with a byte in it.
