@@ -59,14 +59,12 @@ impl Hub {
         command
             .env("LD_PRELOAD", library.trim())
             .env("FAKETIME", clock);
-        Self::listening(folder, begin_by(command, folder, CONFIGURATION))
+        Self::listening(folder, begin_by(command, folder, &configuration([0, 0])))
     }
 
-    /// As [`Hub::start`], with more in its configuration, at these ports.
-    pub(crate) fn start_at(folder: &Path, more: &str, [plain, tls]: [u16; 2]) -> Self {
-        let listen = CONFIGURATION
-            .replacen("127.0.0.1:0", &format!("127.0.0.1:{plain}"), 1)
-            .replacen("127.0.0.1:0", &format!("127.0.0.1:{tls}"), 1);
+    /// As [`Hub::start`], with more in its configuration, at these ports, or with 0 at any.
+    pub(crate) fn start_at(folder: &Path, more: &str, ports: [u16; 2]) -> Self {
+        let listen = configuration(ports);
         Self::listening(folder, begin_with(folder, &format!("{listen}{more}")))
     }
 
@@ -184,7 +182,21 @@ impl Hub {
 
 /// Starts a hub in this folder; its data lies in `data`, its configuration and log beside it.
 pub(crate) fn begin(folder: &Path) -> Ends {
-    begin_with(folder, CONFIGURATION)
+    begin_with(folder, &configuration([0, 0]))
+}
+
+/// The configuration with these ports. In the place of 0 comes one that nobody else is given, so that
+/// a hub which is started anew at its old port finds it free.
+fn configuration(ports: [u16; 2]) -> String {
+    let mut text = CONFIGURATION.to_owned();
+    for port in ports {
+        let port = match port {
+            0 => outgate_testbed::free().expect("a free port").port(),
+            _ => port,
+        };
+        text = text.replacen("127.0.0.1:0", &format!("127.0.0.1:{port}"), 1);
+    }
+    text
 }
 
 fn begin_with(folder: &Path, text: &str) -> Ends {
