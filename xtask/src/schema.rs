@@ -45,7 +45,7 @@ pub(crate) const OPENAPI: Written = Written {
 pub(crate) const AGENT_OPENAPI: Written = Written {
     command: "openapi",
     place: "docs/openapi-agent.json",
-    by: &["--package", "outgate-agent", "--example", "openapi"],
+    by: &["--package", "outgate-agent", "--example", "openapi_agent"],
 };
 
 /// The OpenAPI document of what devices ask of the hub.
