@@ -102,6 +102,14 @@ impl Progress {
             | Self::Aborted => true,
         }
     }
+
+    /// Whether no device says so of itself.
+    fn is_for_the_hub_to_say(self) -> bool {
+        matches!(
+            self,
+            Self::Pending | Self::NoArtifact | Self::Older | Self::Aborted
+        )
+    }
 }
 
 /// A deployment.

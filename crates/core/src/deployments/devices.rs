@@ -107,19 +107,8 @@ impl Deployments {
         doing: Option<String>,
     ) -> Result<(), Refusal> {
         let (pass, device) = (session.pass(), session.device()?.clone());
-        match progress {
-            Progress::Pending | Progress::NoArtifact | Progress::Older | Progress::Aborted => {
-                return Err(Refusal::forbidden("saying so of a deployment"));
-            }
-            Progress::Downloading
-            | Progress::PauseBeforeInstalling
-            | Progress::Installing
-            | Progress::PauseBeforeRebooting
-            | Progress::Rebooting
-            | Progress::PauseBeforeCommitting
-            | Progress::Success
-            | Progress::Failure
-            | Progress::AlreadyInstalled => {}
+        if progress.is_for_the_hub_to_say() {
+            return Err(Refusal::forbidden("saying so of a deployment"));
         }
         let doing = doing
             .map(|text| shown(&text))
@@ -129,30 +118,19 @@ impl Deployments {
             .write_bulk(0, move |connection| {
                 pass.check()?;
                 let at = (&deployment, &device);
-                match progress_of(connection, at)? {
-                    Progress::Aborted => Err(Refusal::Conflict {
-                        what: "the deployment",
-                    }),
-                    before if before.is_final() => Ok(()),
-                    Progress::Pending
-                    | Progress::Downloading
-                    | Progress::PauseBeforeInstalling
-                    | Progress::Installing
-                    | Progress::PauseBeforeRebooting
-                    | Progress::Rebooting
-                    | Progress::PauseBeforeCommitting
-                    | Progress::Success
-                    | Progress::Failure
-                    | Progress::AlreadyInstalled
-                    | Progress::NoArtifact
-                    | Progress::Older => {
-                        if matches!(progress, Progress::Success | Progress::AlreadyInstalled) {
-                            let release = release_of(connection, &deployment)?;
-                            confirmed::installed(connection, &device, &release)?;
-                        }
-                        set(connection, at, (progress, doing.as_deref()), now)
-                    }
+                let before = progress_of(connection, at)?;
+                if before == Progress::Aborted {
+                    let what = "the deployment";
+                    return Err(Refusal::Conflict { what });
                 }
+                if before.is_final() {
+                    return Ok(());
+                }
+                if matches!(progress, Progress::Success | Progress::AlreadyInstalled) {
+                    let release = release_of(connection, &deployment)?;
+                    confirmed::installed(connection, &device, &release)?;
+                }
+                set(connection, at, (progress, doing.as_deref()), now)
             })
             .await
     }
@@ -225,25 +203,12 @@ fn judge(
         return Ok(Some(Progress::Aborted));
     }
     if on.name == release.name.as_str() {
+        if progress == Progress::Pending {
+            return Ok(Some(Progress::AlreadyInstalled));
+        }
         // One that was at it has not been heard when it said that it was done.
-        return Ok(Some(match progress {
-            Progress::Pending => Progress::AlreadyInstalled,
-            Progress::Downloading
-            | Progress::PauseBeforeInstalling
-            | Progress::Installing
-            | Progress::PauseBeforeRebooting
-            | Progress::Rebooting
-            | Progress::PauseBeforeCommitting
-            | Progress::Success
-            | Progress::Failure
-            | Progress::AlreadyInstalled
-            | Progress::NoArtifact
-            | Progress::Older
-            | Progress::Aborted => {
-                confirmed::installed(connection, device, release)?;
-                Progress::Success
-            }
-        }));
+        confirmed::installed(connection, device, release)?;
+        return Ok(Some(Progress::Success));
     }
     if !fits(release, on) {
         return Ok(Some(Progress::NoArtifact));

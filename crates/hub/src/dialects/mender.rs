@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{Path, Request, State};
+use axum::extract::{FromRequest, Path, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
@@ -69,6 +69,37 @@ struct Desk {
 /// A credential that has let somebody in, and what they came in by.
 #[derive(Clone)]
 struct Known(Identified);
+
+/// A request for what is due: who asks, by what, at which address of the hub, and what they are on.
+struct Asked {
+    facts: Facts,
+    known: Identified,
+    caller: Caller,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+}
+
+impl<S: Sync> FromRequest<S> for Asked {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refused> {
+        let (parts, body) = request.into_parts();
+        let shown = parts.extensions;
+        let without = Refusal::Internal("a route without a login was asked what is due");
+        match (shown.get::<Facts>(), shown.get(), shown.get::<Caller>()) {
+            (Some(facts), Some(Known(known)), Some(caller)) => Ok(Self {
+                facts: facts.clone(),
+                known: known.clone(),
+                caller: caller.clone(),
+                uri: parts.uri,
+                headers: parts.headers,
+                body,
+            }),
+            _ => Err(without.into()),
+        }
+    }
+}
 
 /// The routes.
 pub(crate) fn router(core: Core) -> Router {
@@ -133,34 +164,12 @@ async fn added(
     desk.take_inventory(&caller, body, false).await
 }
 
-async fn next_v2(
-    State(desk): State<Arc<Desk>>,
-    Extension(facts): Extension<Facts>,
-    Extension(known): Extension<Known>,
-    caller: Caller,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Refused> {
-    let body = read(body, MAX_INVENTORY).await?;
-    let on = Provided::read_v2(&body).map_err(|_| unreadable())?;
-    let hub = hub(&facts, &uri, &headers)?;
-    desk.next(&caller, &known, on, &hub).await
+async fn next_v2(State(desk): State<Arc<Desk>>, asked: Asked) -> Result<Response, Refused> {
+    desk.next(asked, Provided::read_v2).await
 }
 
-async fn next_v1(
-    State(desk): State<Arc<Desk>>,
-    Extension(facts): Extension<Facts>,
-    Extension(known): Extension<Known>,
-    caller: Caller,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Refused> {
-    let body = read(body, MAX_INVENTORY).await?;
-    let on = Provided::read_v1(&body).map_err(|_| unreadable())?;
-    let hub = hub(&facts, &uri, &headers)?;
-    desk.next(&caller, &known, on, &hub).await
+async fn next_v1(State(desk): State<Arc<Desk>>, asked: Asked) -> Result<Response, Refused> {
+    desk.next(asked, Provided::read_v1).await
 }
 
 async fn status(
@@ -220,13 +229,16 @@ impl Desk {
         Ok(StatusCode::OK)
     }
 
-    async fn next(
+    /// What is due for who asks, whose words `read` understands.
+    async fn next<E>(
         &self,
-        caller: &Caller,
-        known: &Known,
-        on: Provided,
-        hub: &str,
+        asked: Asked,
+        read_on: impl FnOnce(&[u8]) -> Result<Provided, E>,
     ) -> Result<Response, Refused> {
+        let body = read(asked.body, MAX_INVENTORY).await?;
+        let on = read_on(&body).map_err(|_| unreadable())?;
+        let hub = hub(&asked.facts, &asked.uri, &asked.headers)?;
+        let (caller, known) = (&asked.caller, &asked.known);
         let on = On {
             name: on.artifact_name,
             device_type: on.device_type,
@@ -237,7 +249,7 @@ impl Desk {
             return Ok(StatusCode::NO_CONTENT.into_response());
         };
         let (id, identity) = (due.deployment.as_str(), &self.core.identity);
-        let ticket = identity.ticket(TicketFor::Download, &known.0, id, ADDRESS_LASTS)?;
+        let ticket = identity.ticket(TicketFor::Download, known, id, ADDRESS_LASTS)?;
         let ticket_text = str::from_utf8(ticket.text.expose());
         let ticket_text = ticket_text.map_err(|_| Refusal::Internal("a ticket is no text"))?;
         let uri = format!("{hub}/api/devices/v1/deployments/download/{ticket_text}");
