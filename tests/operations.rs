@@ -273,7 +273,27 @@ fn releases(hub: &Hub) {
     hub.fails(&format!("deployment show {none}"), 2);
     hub.fails(&format!("deployment devices {none}"), 2);
     hub.fails(&format!("deployment log {none} till-2"), 2);
-    hub.fails(&format!("deployment abort {none} --yes"), 2);
+    for act in ["watch", "pause", "resume", "advance", "abort --yes"] {
+        hub.fails(&format!("deployment {act} {none}"), 2);
+    }
+    tags(hub);
+}
+
+/// What operators find devices by.
+fn tags(hub: &Hub) {
+    let tagged = hub.get("device tag till-2 canary ring=first place.town=Lund");
+    let tags = serde_json::json!(["canary", "ring=first", "place.town=Lund"]);
+    assert_eq!(tagged["tags"]["tags"], tags);
+    let listed = hub.get("device list --tag ring=first");
+    assert_eq!(listed["devices"][0]["id"], "till-2");
+    let listed = hub.get("device list --tag ring=second");
+    assert_eq!(listed["devices"], serde_json::json!([]));
+    hub.get("device tag till-2 --remove canary --remove place");
+    let shown = hub.get("device tag till-2");
+    assert_eq!(shown["tags"]["tags"], serde_json::json!(["ring=first"]));
+    hub.fails("deploy fort-1 --tag ring=first --phases 10%,5%,100%", 2);
+    let window = "--window 25:00-01:00 --zone UTC";
+    hub.fails(&format!("deploy fort-1 --tag ring=first {window}"), 2);
 }
 
 /// What devices hold a copy of, and their drop folders.

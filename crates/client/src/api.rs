@@ -36,7 +36,7 @@ pub use calls::Answer;
 pub use commands::{Command, NewCommand};
 pub use consumers::Consumer;
 pub use credentials::{Credential, Given, Issued, NewCredential};
-pub use deployments::{DeployTo, Deployed, Deployment};
+pub use deployments::{DeployPlan, DeployTo, Deployed, Deployment, Windows};
 pub use devices::{Device, DeviceFilter, DeviceSession, KeptLogs, Revoked};
 pub use events::{Event, EventFilter, EventPart};
 pub use files::{Download, File, Grant, GrantIssued, NewFileGrant};
@@ -53,7 +53,7 @@ pub use ssh::{SshCertificate, SshSwitch};
 pub use status::Status;
 pub use support::{Recording, SupportRecorded, SupportSession, SupportTaken, SupportWhat};
 pub use tables::{NewTable, Table};
-pub use twins::{Half, Twin};
+pub use twins::{Half, Tags, Twin};
 pub use webhooks::{
     Letter, MadeWebhook, NewWebhook, Webhook, WebhookChange, WebhookFailure, WebhookSecret,
 };

@@ -5,25 +5,33 @@
 //! who signed the release lets it go back ([`crate::releases::Version`] says what is older).
 
 use rusqlite::Connection;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::audit;
 use crate::clock::{Clock, Timestamp};
-use crate::id::{DeploymentId, DeviceId, ReleaseName, SiteId};
+use crate::id::{DeploymentId, DeviceId, ReleaseName, SiteId, Tag};
 use crate::identity::{Actor, Listed, Page, Role, device_seen_by, site_seen_by, words};
 use crate::refusal::Refusal;
 use crate::releases;
 use crate::store::Store;
+use crate::twin;
 
 mod confirmed;
+mod course;
 mod devices;
+mod plan;
+mod steer;
 mod table;
 #[cfg(test)]
 mod tests;
+mod window;
 
+pub(crate) use course::{join, tend_all_of};
 pub use devices::{Due, MAX_LOG, On};
-pub(crate) use table::{SCHEMA, end_of_release, forget_all};
+pub use plan::{Ends, MAX_PHASES, Phases, Plan, Share, StopAt};
+pub(crate) use table::{PLAN_SCHEMA, SCHEMA, end_of_release, forget_all};
+pub use window::{MAX_WINDOWS, Windows};
 
 /// The most devices of a deployment.
 pub const MAX_DEVICES: usize = 10_000;
@@ -112,6 +120,44 @@ impl Progress {
     }
 }
 
+/// Whether a deployment goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Devices are offered its release.
+    Running,
+    /// Nobody is offered anything until somebody resumes it; who is at it goes on.
+    Paused {
+        /// Since when.
+        since: Timestamp,
+        /// By whom.
+        by: String,
+    },
+    /// As [`State::Paused`], because too many devices have failed.
+    Stopped {
+        /// Since when.
+        since: Timestamp,
+        /// Which ends they had come to, since it was last resumed.
+        ends: Ends,
+    },
+    /// It was ended before its time, or its release was retired.
+    Aborted {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// All its devices have come to an end, and none comes anew.
+    Ended,
+}
+
+/// Those who have a tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tagged {
+    /// Which.
+    pub tag: Tag,
+    /// Whether devices that get it later are meant as well, until the deployment is aborted.
+    pub stands: bool,
+}
+
 /// A deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deployment {
@@ -123,8 +169,14 @@ pub struct Deployment {
     pub by: String,
     /// Since when it is there.
     pub created: Timestamp,
-    /// Since when it has ended before its time.
-    pub aborted: Option<Timestamp>,
+    /// Whether it goes on.
+    pub state: State,
+    /// How.
+    pub plan: Plan,
+    /// The place of the phase that is under way, the first being 0.
+    pub phase: u32,
+    /// To which tag, if to one.
+    pub tagged: Option<Tagged>,
     /// How many devices are how far; of those that its reader sees.
     pub counts: Vec<(Progress, u64)>,
 }
@@ -142,6 +194,8 @@ pub struct Deployed {
     pub changed: Timestamp,
     /// Whether it has sent a log.
     pub has_log: bool,
+    /// The place of its phase, the first being 0.
+    pub phase: u32,
 }
 
 /// Which devices get a release.
@@ -151,6 +205,9 @@ pub enum Target {
     Devices(Vec<DeviceId>),
     /// All that stand at a site now.
     Site(SiteId),
+    /// All that have a tag, of those that who deploys it sees. Those that get it later are of the
+    /// last phase.
+    Tag(Tagged),
 }
 
 /// All deployments. Whoever sees a site sees those that have devices there, and of them those
@@ -166,7 +223,8 @@ impl Deployments {
         Self { store, clock }
     }
 
-    /// Deploys a release. Devices that are away get it when they come.
+    /// Deploys a release, as `plan` says. Devices that are away get it when they come. Which device
+    /// is of which phase is by chance, and stays.
     ///
     /// # Errors
     /// [`Refusal::Forbidden`] for viewers; [`Refusal::NotFound`] for a release, device or site that
@@ -178,14 +236,22 @@ impl Deployments {
         actor: &Actor,
         release: ReleaseName,
         target: Target,
+        plan: Plan,
     ) -> Result<Deployment, Refusal> {
         actor.require(Role::Operator, "deploying a release")?;
+        let tagged = match &target {
+            Target::Tag(tagged) => Some(tagged.clone()),
+            Target::Devices(_) | Target::Site(_) => None,
+        };
         let deployment = Deployment {
             id: DeploymentId::made_up()?,
             release,
             by: actor.name(),
             created: self.clock.now(),
-            aborted: None,
+            state: State::Running,
+            plan,
+            phase: 0,
+            tagged,
             counts: Vec::new(),
         };
         let actor = actor.clone();
@@ -198,8 +264,13 @@ impl Deployments {
                 }
                 let devices = devices_of(connection, &actor, target)?;
                 table::make_room(connection)?;
-                table::insert(connection, &deployment, &devices)?;
-                let detail = json!({"release": deployment.release, "devices": devices.len()});
+                let phases = course::in_phases(&deployment, devices);
+                table::insert(connection, &deployment, actor.scope.site(), &phases)?;
+                course::tend(connection, &deployment.id, deployment.created)?;
+                let detail = json!({
+                    "release": deployment.release, "devices": phases.len(),
+                    "plan": deployment.plan,
+                });
                 let on = on(&deployment.id);
                 let act = "deployment.create";
                 audit::append(connection, deployment.created, &actor, act, &on, &detail)?;
@@ -276,31 +347,6 @@ impl Deployments {
             })
             .await
     }
-
-    /// Ends a deployment before its time: devices that are not done are offered nothing more by
-    /// it, and those that are at it are told when they next say how far they are. Ending it again
-    /// does nothing.
-    ///
-    /// # Errors
-    /// [`Refusal::Forbidden`] for viewers, and for who does not see all of its devices;
-    /// [`Refusal::NotFound`]; as the store.
-    pub async fn abort(&self, actor: &Actor, id: &DeploymentId) -> Result<Deployment, Refusal> {
-        actor.require(Role::Operator, "aborting a deployment")?;
-        let (actor, id, now) = (actor.clone(), id.clone(), self.clock.now());
-        self.store
-            .write(move |connection| {
-                actor.check()?;
-                table::find(connection, &actor, &id)?;
-                if !table::sees_all_of(connection, &actor, &id)? {
-                    return Err(Refusal::forbidden("aborting a deployment at other sites"));
-                }
-                table::end(connection, &id, now)?;
-                let act = "deployment.abort";
-                audit::append(connection, now, &actor, act, &on(&id), &json!({}))?;
-                table::find(connection, &actor, &id)
-            })
-            .await
-    }
 }
 
 /// The devices that `target` means, each once, in order.
@@ -322,6 +368,14 @@ fn devices_of(
         Target::Site(site) => {
             site_seen_by(connection, actor, &site)?;
             table::devices_at(connection, &site)?
+        }
+        Target::Tag(Tagged { tag, stands }) => {
+            let only = actor.scope.site();
+            let devices = twin::devices_with(connection, &tag, only, MAX_DEVICES + 1)?;
+            if stands && devices.is_empty() {
+                return Ok(devices);
+            }
+            devices
         }
     };
     check_count(devices.len())?;

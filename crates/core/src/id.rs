@@ -109,6 +109,11 @@ impl DeviceId {
 }
 
 name!(
+    /// What operators say of devices to each other, and find them by: `canary`, `ring=first`.
+    Tag,
+    "tag"
+);
+name!(
     /// A way for somebody to prove who they are.
     CredentialId,
     "credential"

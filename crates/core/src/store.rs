@@ -51,6 +51,7 @@ pub(crate) const MODEL: Schema = Schema {
         &[crate::support::SCHEMA],
         &[crate::releases::SCHEMA, crate::deployments::SCHEMA],
         &[crate::spaces::SCHEMA],
+        &[crate::deployments::PLAN_SCHEMA, crate::twin::TAGS_SCHEMA],
     ],
 };
 

@@ -23,10 +23,13 @@ use table::Side;
 mod merge;
 mod steer;
 mod table;
+mod tags;
 
 pub use merge::{MAX_DEPTH, MAX_DOCUMENT};
 pub use steer::{Described, Edit, Steering};
 pub(crate) use table::{SCHEMA, forget};
+pub use tags::{MAX_TAGS, of as tags_of};
+pub(crate) use tags::{SCHEMA as TAGS_SCHEMA, devices_with};
 
 /// The most changes that somebody who looks on may lag behind before they miss some.
 const MAX_UNSEEN_CHANGES: usize = 1_024;

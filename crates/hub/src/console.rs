@@ -24,6 +24,7 @@ mod login;
 mod logs;
 mod page;
 mod preview;
+mod releases;
 mod rows;
 mod table;
 mod trouble;
@@ -55,6 +56,12 @@ pub fn router(state: State) -> Router {
         .route("/console/device/{device}", get(device::show))
         .route("/console/device/{device}/logs", get(logs::list))
         .route("/console/events", get(events::latest))
+        .route("/console/releases", get(releases::releases))
+        .route("/console/deployments", get(releases::deployments))
+        .route(
+            "/console/deployment/{deployment}",
+            get(releases::deployment),
+        )
         .route("/console/live", get(live::events))
         .route("/console/live/devices", get(live::devices))
         .route("/console/login", get(login::form).post(login::enter))

@@ -12,6 +12,7 @@ pub(crate) use crate::answer::{VERSION, or_dash, properties, rows, versioned, wa
 use crate::output::{Failure, json, print, read_bounded, say};
 
 pub(crate) mod ask;
+pub(crate) mod content;
 pub(crate) mod lasting;
 pub(crate) mod payload;
 pub(crate) mod secret;

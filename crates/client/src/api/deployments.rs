@@ -21,11 +21,42 @@ pub struct Deployment {
     pub by: String,
     /// Since when it is there.
     pub created: String,
-    /// Since when it has ended before its time, if so.
+    /// `running`, `paused`, `stopped`, `aborted` or `ended`.
+    pub state: String,
+    /// Since when it is paused, stopped or aborted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub aborted: Option<String>,
+    pub since: Option<String>,
+    /// Why it is paused or stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// To which tag, if to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// Whether devices that get the tag later are meant as well.
+    pub stands: bool,
+    /// Which of its phases is under way, the first being 1.
+    pub phase: u32,
+    /// How many of the devices it is for, in each of its phases.
+    pub phases: Vec<String>,
+    /// How many devices of a phase must have ended well before the next begins.
+    pub next_at: String,
+    /// When devices are offered the release; always when there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub windows: Option<Windows>,
+    /// At how many failures it stops, if at any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_at_failures: Option<String>,
     /// How many devices are how far.
     pub devices: BTreeMap<String, u64>,
+}
+
+/// Ranges of local time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Windows {
+    /// The zone, by its name in IANA's database.
+    pub zone: String,
+    /// Each of them, as `mon-fri 22:00-04:00`.
+    pub windows: Vec<String>,
 }
 
 /// A device of a deployment.
@@ -42,6 +73,8 @@ pub struct Deployed {
     pub changed: String,
     /// Whether it has sent a log.
     pub has_log: bool,
+    /// In which phase it is, the first being 1.
+    pub phase: u32,
 }
 
 /// Which devices get a release.
@@ -51,6 +84,26 @@ pub enum DeployTo {
     Devices(Vec<String>),
     /// All that stand at a site now.
     Site(String),
+    /// All that have a tag, also those that get it later if it stands.
+    Tag {
+        /// Which.
+        tag: String,
+        /// Whether devices that get it later are meant as well.
+        stands: bool,
+    },
+}
+
+/// How a deployment is to go; what is left out is as the hub has it.
+#[derive(Clone, Debug, Default)]
+pub struct DeployPlan {
+    /// How many of the devices it is for, in each of its phases.
+    pub phases: Vec<String>,
+    /// How many devices of a phase must have ended well before the next begins.
+    pub next_at: Option<String>,
+    /// When devices are offered the release.
+    pub windows: Option<Windows>,
+    /// At how many failures it stops.
+    pub stop_at_failures: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -68,11 +121,33 @@ impl Client {
     ///
     /// # Errors
     /// As any request.
-    pub async fn deploy(&self, release: &str, to: &DeployTo) -> Result<Deployment, Error> {
-        let body = match to {
-            DeployTo::Devices(devices) => json!({ "release": release, "devices": devices }),
-            DeployTo::Site(site) => json!({ "release": release, "site": site }),
-        };
+    pub async fn deploy(
+        &self,
+        release: &str,
+        to: &DeployTo,
+        plan: &DeployPlan,
+    ) -> Result<Deployment, Error> {
+        let mut body = json!({ "release": release });
+        match to {
+            DeployTo::Devices(devices) => body["devices"] = json!(devices),
+            DeployTo::Site(site) => body["site"] = json!(site),
+            DeployTo::Tag { tag, stands } => {
+                body["tag"] = json!(tag);
+                body["stands"] = json!(stands);
+            }
+        }
+        if !plan.phases.is_empty() {
+            body["phases"] = json!(plan.phases);
+        }
+        if let Some(next_at) = &plan.next_at {
+            body["next_at"] = json!(next_at);
+        }
+        if let Some(windows) = &plan.windows {
+            body["windows"] = json!(windows);
+        }
+        if let Some(failures) = &plan.stop_at_failures {
+            body["stop_at_failures"] = json!(failures);
+        }
         let ask = Ask::create(["api", "deployments"])?.json(&body);
         self.send(&ask).await?.json()
     }
@@ -99,6 +174,37 @@ impl Client {
         let ask = Ask::get(["api", "deployments", id, "devices", device, "log"]);
         let log: Log = self.send(&ask).await?.json()?;
         Ok(log.log)
+    }
+
+    /// Pauses a deployment: nobody is offered anything by it until it is resumed.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when it has ended; as any request.
+    pub async fn pause_deployment(&self, id: &str) -> Result<Deployment, Error> {
+        self.send(&Ask::post(["api", "deployments", id, "pause"]))
+            .await?
+            .json()
+    }
+
+    /// Has a deployment go on that was paused or has stopped.
+    ///
+    /// # Errors
+    /// As [`Client::pause_deployment`].
+    pub async fn resume_deployment(&self, id: &str) -> Result<Deployment, Error> {
+        self.send(&Ask::post(["api", "deployments", id, "resume"]))
+            .await?
+            .json()
+    }
+
+    /// Begins the next phase of a deployment.
+    ///
+    /// # Errors
+    /// As [`Client::pause_deployment`]; [`Error::Refused`] also when the last one is under way.
+    pub async fn advance_deployment(&self, id: &str) -> Result<Deployment, Error> {
+        // Sent twice it would begin the one after it as well.
+        self.send(&Ask::post_once(["api", "deployments", id, "advance"]))
+            .await?
+            .json()
     }
 
     /// Ends a deployment before its time.

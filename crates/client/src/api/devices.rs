@@ -58,6 +58,8 @@ pub struct DeviceFilter {
     pub state: Option<String>,
     /// Only whose name begins so.
     pub prefix: Option<String>,
+    /// Only those that have this tag.
+    pub tag: Option<String>,
 }
 
 /// One live connection of a device.
@@ -93,7 +95,8 @@ impl Client {
         let ask = Ask::get(["api", "devices"])
             .query("site", filter.site.as_ref())
             .query("state", filter.state.as_ref())
-            .query("prefix", filter.prefix.as_ref());
+            .query("prefix", filter.prefix.as_ref())
+            .query("tag", filter.tag.as_ref());
         pages::items(self, ask)
     }
 

@@ -1,8 +1,8 @@
 //! Releases: what devices are updated to, and the keys by which they are signed.
 
+use std::io;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::Stream;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -63,17 +63,20 @@ impl Client {
         pages::items(self, Ask::get(["api", "releases"]))
     }
 
-    /// Adds a release of a Mender artifact.
+    /// Adds a release of a Mender artifact of `size` bytes, which are sent as they come.
     ///
     /// # Errors
     /// [`Error::Refused`] when the artifact is faulty or nobody trusted has signed it; as any
     /// request.
-    pub async fn add_release(&self, artifact: Bytes) -> Result<Release, Error> {
-        let content_type = "application/octet-stream".to_owned();
-        let ask = Ask::post_once(["api", "releases"])
-            .body(content_type, artifact)
-            .patience(SENT_WITHIN);
-        self.send(&ask).await?.json()
+    pub async fn add_release(
+        &self,
+        size: u64,
+        artifact: impl Stream<Item = io::Result<Vec<u8>>> + Send + 'static,
+    ) -> Result<Release, Error> {
+        let ask = Ask::post_once(["api", "releases"]).patience(SENT_WITHIN);
+        let body = reqwest::Body::wrap_stream(artifact);
+        let sent = self.send_once(&ask, ("application/octet-stream", size), body);
+        sent.await?.json()
     }
 
     /// Retires a release: no device gets it any more, and its deployments end.

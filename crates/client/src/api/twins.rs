@@ -29,7 +29,38 @@ pub struct Twin {
     pub reported: Half,
 }
 
+/// What operators say of a device to each other, and find it by.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Tags {
+    /// Its tags: `canary`, `ring=first`.
+    pub tags: Vec<String>,
+    /// All of it, also what makes no tag.
+    pub document: Value,
+    /// Goes up by one with each change; 0 before the first.
+    pub version: u64,
+}
+
 impl Client {
+    /// The tags of a device.
+    ///
+    /// # Errors
+    /// As any request.
+    pub async fn tags(&self, device: &str) -> Result<Tags, Error> {
+        let ask = Ask::get(["api", "devices", device, "twin", "tags"]);
+        self.send(&ask).await?.json()
+    }
+
+    /// Merges `patch` (RFC 7396) into the tags of a device.
+    ///
+    /// # Errors
+    /// As any request.
+    pub async fn tag(&self, device: &str, patch: &Value) -> Result<Tags, Error> {
+        let kind = "application/merge-patch+json";
+        let ask = Ask::patch(["api", "devices", device, "twin", "tags"])
+            .body(kind, patch.to_string().into_bytes());
+        self.send(&ask).await?.json()
+    }
+
     /// A device's twin.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::{Deployments, MAX_WAITING, Progress, confirmed, table};
+use super::{Deployments, MAX_WAITING, Plan, Progress, State, confirmed, course, table};
 use crate::clock::Timestamp;
 use crate::id::{DeploymentId, DeviceId};
 use crate::refusal::Refusal;
@@ -41,9 +41,10 @@ pub struct Due {
 }
 
 impl Deployments {
-    /// What is due for the device of `session`, which is on `on`: the oldest deployment that fits.
-    /// Those before it that do not fit come to their end for that device, and what it is on is
-    /// remembered.
+    /// What is due for the device of `session`, which is on `on`: the oldest deployment that fits
+    /// and is offered to it now: whose phase has come, in one of its windows, and neither paused nor
+    /// stopped. Those before it that do not fit come to their end for that device, and what it is on
+    /// is remembered.
     ///
     /// # Errors
     /// [`Refusal::Forbidden`] when the session is not a device's; [`Refusal::Invalid`] for a name
@@ -54,36 +55,38 @@ impl Deployments {
         if on.name.len() > MAX_ON {
             return Err(Refusal::invalid("artifact_name", "at most 256 bytes"));
         }
-        let (asks, name) = (device.clone(), on.name.clone());
+        let (asks, asked_on, now) = (device.clone(), on.clone(), self.clock.now());
         let anything = self
             .store
             .read(move |connection| {
-                Ok(table::count_waiting(connection, &asks)? > 0
-                    || confirmed::is_news(connection, &asks, &name)?)
+                Ok(!turns(connection, &asks, &asked_on, now)?.is_empty()
+                    || confirmed::is_news(connection, &asks, &asked_on.name)?)
             })
             .await?;
         if !anything {
-            // So that a fleet that is up to date writes nothing.
+            // So that a fleet that is up to date, or waits for its phase, writes nothing.
             session.pass().check()?;
             return Ok(None);
         }
-        let now = self.clock.now();
         self.store
             .write_bulk(0, move |connection| {
                 pass.check()?;
                 confirmed::note(connection, &device, &on.name)?;
-                for (deployment, progress) in waiting(connection, &device)? {
-                    let release = release_of(connection, &deployment)?;
-                    match judge(connection, &device, (&release, progress), &on)? {
-                        None => {
+                for (deployment, turn) in turns(connection, &device, &on, now)? {
+                    match turn {
+                        Turn::Due(release) => {
+                            let release = *release;
                             return Ok(Some(Due {
                                 deployment,
                                 release,
                             }));
                         }
-                        Some(end) => {
-                            let at = (&deployment, &device);
-                            set(connection, at, (end, None), now)?;
+                        Turn::Ends(end) => {
+                            if end == Progress::Success {
+                                let release = release_of(connection, &deployment)?;
+                                confirmed::installed(connection, &device, &release)?;
+                            }
+                            set(connection, (&deployment, &device), (end, None), now)?;
                         }
                     }
                 }
@@ -192,31 +195,74 @@ impl Deployments {
     }
 }
 
-/// What becomes of a deployment for a device that asks; `None` when the release is due.
+/// What becomes of a deployment for a device that asks.
+#[derive(Debug)]
+enum Turn {
+    /// Its release is due.
+    Due(Box<Release>),
+    /// It has come to this end.
+    Ends(Progress),
+}
+
+/// A deployment that a device waits for.
+struct Waited {
+    deployment: DeploymentId,
+    progress: Progress,
+    /// Whether its phase, its windows and its state let the device have it now.
+    offered: bool,
+}
+
+/// What is to be done about what a device waits for, up to what is due for it. Changes nothing.
+fn turns(
+    connection: &Connection,
+    device: &DeviceId,
+    on: &On,
+    now: Timestamp,
+) -> Result<Vec<(DeploymentId, Turn)>, Refusal> {
+    let mut turns = Vec::new();
+    for waited in waiting(connection, device, now)? {
+        let release = release_of(connection, &waited.deployment)?;
+        let turn = match judge(connection, device, (&release, &waited), on)? {
+            Some(end) => Turn::Ends(end),
+            None if waited.offered => Turn::Due(Box::new(release)),
+            None => continue,
+        };
+        let due = matches!(turn, Turn::Due(_));
+        turns.push((waited.deployment, turn));
+        if due {
+            break;
+        }
+    }
+    Ok(turns)
+}
+
+/// To what end a deployment comes for a device that asks, if to any. As long as it is not offered,
+/// whether it fits stays open: until then the device may be on something else.
 fn judge(
     connection: &Connection,
     device: &DeviceId,
-    (release, progress): (&Release, Progress),
+    (release, waited): (&Release, &Waited),
     on: &On,
 ) -> Result<Option<Progress>, Refusal> {
     if release.retired.is_some() {
         return Ok(Some(Progress::Aborted));
     }
     if on.name == release.name.as_str() {
-        if progress == Progress::Pending {
-            return Ok(Some(Progress::AlreadyInstalled));
-        }
-        // One that was at it has not been heard when it said that it was done.
-        confirmed::installed(connection, device, release)?;
-        return Ok(Some(Progress::Success));
+        return Ok(Some(match waited.progress {
+            Progress::Pending => Progress::AlreadyInstalled,
+            // One that was at it has not been heard when it said that it was done.
+            before if !before.is_final() => Progress::Success,
+            before => before,
+        }));
+    }
+    if !waited.offered {
+        return Ok(None);
     }
     if !fits(release, on) {
         return Ok(Some(Progress::NoArtifact));
     }
-    if confirmed::forbids(connection, device, release)? {
-        return Ok(Some(Progress::Older));
-    }
-    Ok(None)
+    let older = confirmed::forbids(connection, device, release)?;
+    Ok(older.then_some(Progress::Older))
 }
 
 /// Whether a release is for a device that is what `on` says.
@@ -236,14 +282,25 @@ fn fits(release: &Release, on: &On) -> bool {
 fn waiting(
     connection: &Connection,
     device: &DeviceId,
-) -> Result<Vec<(DeploymentId, Progress)>, Refusal> {
+    now: Timestamp,
+) -> Result<Vec<Waited>, Refusal> {
     Ok(connection
         .prepare_cached(
-            "SELECT dd.deployment, dd.progress FROM deployment_devices AS dd
+            "SELECT dd.deployment, dd.progress, dd.phase, p.phase, p.state, p.plan
+             FROM deployment_devices AS dd
              JOIN deployments AS p ON p.id = dd.deployment
              WHERE dd.device = ?1 AND dd.open = 1 ORDER BY p.seq LIMIT ?2",
         )?
-        .query_map((device, MAX_WAITING), |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map((device, MAX_WAITING), |row| {
+            let (of, under_way): (u32, u32) = (row.get(2)?, row.get(3)?);
+            let (state, plan): (State, Plan) =
+                (table::from_text(row, 4)?, table::from_text(row, 5)?);
+            Ok(Waited {
+                deployment: row.get(0)?,
+                progress: row.get(1)?,
+                offered: of <= under_way && state == State::Running && plan.is_open(now),
+            })
+        })?
         .collect::<Result<_, _>>()?)
 }
 
@@ -289,6 +346,9 @@ fn set(
             !progress.is_final(),
             now,
         ))?;
+    if progress.is_final() {
+        course::tend(connection, deployment, now)?;
+    }
     Ok(())
 }
 

@@ -1,10 +1,12 @@
 //! Deployments on the disk.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
+use rusqlite::{Connection, OptionalExtension as _, Row, named_params, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use super::{Deployed, Deployment, MAX_DEPLOYMENTS, MAX_DEVICES, Progress};
+use super::{Deployed, Deployment, MAX_DEPLOYMENTS, MAX_DEVICES, Progress, State, Tagged, course};
 use crate::clock::Timestamp;
-use crate::id::{DeploymentId, DeviceId, ReleaseName, SiteId};
+use crate::id::{DeploymentId, DeviceId, ReleaseName, SiteId, Tag};
 use crate::identity::Actor;
 use crate::refusal::Refusal;
 
@@ -42,39 +44,77 @@ CREATE TABLE confirmed_releases (
 ) STRICT, WITHOUT ROWID;
 ";
 
-const COLUMNS: &str = "p.seq, p.id, p.release, p.by, p.created, p.aborted";
+const COLUMNS: &str = "p.seq, p.id, p.release, p.by, p.created, p.aborted, p.plan, p.state, p.phase,
+    p.tag, p.stands, EXISTS (SELECT 1 FROM deployment_devices WHERE deployment = p.id AND open = 1)";
 
-/// Those of which the reader sees a device.
-const SEEN: &str = "(:only IS NULL OR EXISTS (SELECT 1 FROM deployment_devices AS dd
+/// Phases, plans, pauses and tags, since the tables were made.
+pub(crate) const PLAN_SCHEMA: &str = "
+-- `plan`, `state` and `counted_from` are JSON; `phase` is the place of the one under way.
+-- `only_site` is the site beyond which a deployment to a tag does not reach, if any.
+ALTER TABLE deployments ADD COLUMN plan TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE deployments ADD COLUMN state TEXT NOT NULL DEFAULT '\"running\"';
+ALTER TABLE deployments ADD COLUMN phase INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deployments ADD COLUMN counted_from TEXT NOT NULL DEFAULT '{\"well\":0,\"failed\":0}';
+ALTER TABLE deployments ADD COLUMN tag TEXT;
+ALTER TABLE deployments ADD COLUMN stands INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deployments ADD COLUMN only_site TEXT;
+CREATE INDEX deployments_that_stand ON deployments (tag) WHERE stands = 1 AND aborted IS NULL;
+
+ALTER TABLE deployment_devices ADD COLUMN phase INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX deployment_devices_by_phase ON deployment_devices (deployment, phase, progress);
+CREATE INDEX deployment_devices_unended ON deployment_devices (deployment) WHERE open = 1;
+";
+
+/// Those of which the reader sees a device, and what was deployed to a tag at their site alone.
+const SEEN: &str =
+    "(:only IS NULL OR p.only_site = :only OR EXISTS (SELECT 1 FROM deployment_devices AS dd
     JOIN devices AS d ON d.id = dd.device WHERE dd.deployment = p.id AND d.site = :only))";
 
+/// Keeps a new deployment, and gives each of its devices the phase beside it.
 pub(super) fn insert(
     connection: &Connection,
     deployment: &Deployment,
-    devices: &[DeviceId],
+    only: Option<&SiteId>,
+    devices: &[(DeviceId, u32)],
+) -> Result<(), Refusal> {
+    let (tag, stands) = match &deployment.tagged {
+        Some(Tagged { tag, stands }) => (Some(tag), *stands),
+        None => (None, false),
+    };
+    connection
+        .prepare_cached(
+            "INSERT INTO deployments (id, release, by, created, plan, tag, stands, only_site)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            deployment.id,
+            deployment.release,
+            deployment.by,
+            deployment.created,
+            text_of(&deployment.plan)?,
+            tag,
+            stands,
+            tag.and(only),
+        ])?;
+    for device in devices {
+        add_device(connection, &deployment.id, device, deployment.created)?;
+    }
+    Ok(())
+}
+
+/// Adds a device that has not asked yet.
+pub(super) fn add_device(
+    connection: &Connection,
+    id: &DeploymentId,
+    (device, phase): &(DeviceId, u32),
+    now: Timestamp,
 ) -> Result<(), Refusal> {
     connection
         .prepare_cached(
-            "INSERT INTO deployments (id, release, by, created) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO deployment_devices (deployment, device, progress, changed, open, phase)
+             VALUES (?1, ?2, ?3, ?4, 1, ?5)",
         )?
-        .execute((
-            &deployment.id,
-            &deployment.release,
-            &deployment.by,
-            deployment.created,
-        ))?;
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO deployment_devices (deployment, device, progress, changed, open)
-         VALUES (?1, ?2, ?3, ?4, 1)",
-    )?;
-    for device in devices {
-        insert.execute((
-            &deployment.id,
-            device,
-            Progress::Pending,
-            deployment.created,
-        ))?;
-    }
+        .execute((id, device, Progress::Pending, now, phase))?;
     Ok(())
 }
 
@@ -88,7 +128,8 @@ pub(super) fn make_room(connection: &Connection) -> Result<(), Refusal> {
     }
     let oldest: Option<DeploymentId> = connection
         .prepare_cached(
-            "SELECT id FROM deployments AS p WHERE NOT EXISTS (SELECT 1 FROM deployment_devices
+            "SELECT id FROM deployments AS p WHERE (stands = 0 OR aborted IS NOT NULL)
+             AND NOT EXISTS (SELECT 1 FROM deployment_devices
              WHERE deployment = p.id AND open = 1) ORDER BY seq LIMIT 1",
         )?
         .query_row([], |row| row.get(0))
@@ -199,7 +240,7 @@ pub(super) fn devices_after(
     };
     Ok(connection
         .prepare_cached(
-            "SELECT dd.device, dd.progress, dd.doing, dd.changed, dd.log IS NOT NULL
+            "SELECT dd.device, dd.progress, dd.doing, dd.changed, dd.log IS NOT NULL, dd.phase
              FROM deployment_devices AS dd JOIN devices AS d ON d.id = dd.device
              WHERE dd.deployment = :id AND dd.device > :after
              AND (:only IS NULL OR d.site = :only) ORDER BY dd.device LIMIT :fetch",
@@ -211,6 +252,7 @@ pub(super) fn devices_after(
                 doing: row.get(2)?,
                 changed: row.get(3)?,
                 has_log: row.get(4)?,
+                phase: row.get(5)?,
             })
         })?
         .collect::<Result<_, _>>()?)
@@ -228,7 +270,7 @@ pub(super) fn log(
         .flatten())
 }
 
-/// Whether `actor` sees every device of a deployment.
+/// Whether `actor` sees every device that a deployment has and may come to have.
 pub(super) fn sees_all_of(
     connection: &Connection,
     actor: &Actor,
@@ -238,7 +280,9 @@ pub(super) fn sees_all_of(
         .prepare_cached(
             "SELECT NOT EXISTS (SELECT 1 FROM deployment_devices AS dd
              JOIN devices AS d ON d.id = dd.device
-             WHERE dd.deployment = ?1 AND ?2 IS NOT NULL AND d.site != ?2)",
+             WHERE dd.deployment = ?1 AND ?2 IS NOT NULL AND d.site != ?2)
+             AND NOT EXISTS (SELECT 1 FROM deployments WHERE id = ?1 AND stands = 1
+             AND ?2 IS NOT NULL AND only_site IS NOT ?2)",
         )?
         .query_row((id, actor.scope.site()), |row| row.get(0))?)
 }
@@ -269,8 +313,9 @@ pub(crate) fn end_of_release(
 ) -> Result<(), Refusal> {
     let under_way = connection
         .prepare_cached(
-            "SELECT id FROM deployments AS p WHERE release = ?1 AND EXISTS
-             (SELECT 1 FROM deployment_devices WHERE deployment = p.id AND open = 1)",
+            "SELECT id FROM deployments AS p WHERE release = ?1 AND aborted IS NULL
+             AND (stands = 1 OR EXISTS
+             (SELECT 1 FROM deployment_devices WHERE deployment = p.id AND open = 1))",
         )?
         .query_map([release], |row| row.get(0))?
         .collect::<Result<Vec<DeploymentId>, _>>()?;
@@ -278,24 +323,59 @@ pub(crate) fn end_of_release(
 }
 
 /// Forgets all of a device that is taken out of the registry: another may come by its name.
-pub(crate) fn forget_all(connection: &Connection, device: &DeviceId) -> Result<(), Refusal> {
+pub(crate) fn forget_all(
+    connection: &Connection,
+    device: &DeviceId,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let waited = course::waited_for(connection, device)?;
     for sql in [
         "DELETE FROM deployment_devices WHERE device = ?1",
         "DELETE FROM confirmed_releases WHERE device = ?1",
     ] {
         connection.prepare_cached(sql)?.execute([device])?;
     }
-    Ok(())
+    waited
+        .iter()
+        .try_for_each(|id| course::tend(connection, id, now))
 }
 
+/// A deployment with its place in the order; its counts and whether it is offered are still to be
+/// found out.
 fn read(row: &Row<'_>) -> rusqlite::Result<(i64, Deployment)> {
+    let tag: Option<Tag> = row.get(9)?;
+    let (stands, open): (bool, bool) = (row.get(10)?, row.get(11)?);
+    let aborted: Option<Timestamp> = row.get(5)?;
+    let state = match aborted {
+        Some(since) => State::Aborted { since },
+        None if !open && !stands => State::Ended,
+        None => from_text(row, 7)?,
+    };
     let deployment = Deployment {
         id: row.get(1)?,
         release: row.get(2)?,
         by: row.get(3)?,
         created: row.get(4)?,
-        aborted: row.get(5)?,
+        state,
+        plan: from_text(row, 6)?,
+        phase: row.get(8)?,
+        tagged: tag.map(|tag| Tagged { tag, stands }),
         counts: Vec::new(),
     };
     Ok((row.get(0)?, deployment))
+}
+
+/// What a column holds in JSON.
+pub(super) fn from_text<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    serde_json::from_str(&text).map_err(|error| {
+        let kind = rusqlite::types::Type::Text;
+        rusqlite::Error::FromSqlConversionFailure(column, kind, error.into())
+    })
+}
+
+/// What a column is to hold, in JSON.
+pub(super) fn text_of(value: &impl Serialize) -> Result<String, Refusal> {
+    serde_json::to_string(value)
+        .map_err(|_| Refusal::Internal("a part of a deployment could not be written"))
 }

@@ -4,13 +4,24 @@ use crate::releases::Described;
 use crate::releases::tests::{Desk, for_forts, operator};
 use crate::sessions::Session;
 
+mod course;
+
 impl Desk {
     async fn deploy(&self, release: &str, devices: &[&str]) -> DeploymentId {
         let devices = devices.iter().map(|name| name.parse().unwrap()).collect();
+        let made = self.deploy_as(release, Target::Devices(devices), Plan::default());
+        made.await.unwrap().id
+    }
+
+    async fn deploy_as(
+        &self,
+        release: &str,
+        target: Target,
+        plan: Plan,
+    ) -> Result<Deployment, Refusal> {
         let (hub, release) = (Actor::hub(), release.parse().unwrap());
         let deployments = &self.core.deployments;
-        let made = deployments.create(&hub, release, Target::Devices(devices));
-        made.await.unwrap().id
+        deployments.create(&hub, release, target, plan).await
     }
 
     /// What is due for a fort that is on `on`.
@@ -201,13 +212,18 @@ async fn whoever_sees_one_site_deploys_there_and_learns_nothing_of_others() {
     let deployments = &desk.core.deployments;
     let beyond = Target::Devices(vec!["t9".parse().unwrap()]);
     let release = || "fort-1".parse().unwrap();
-    let refused = deployments.create(&shop, release(), beyond).await;
+    let refused = deployments
+        .create(&shop, release(), beyond, Plan::default())
+        .await;
     assert!(matches!(refused, Err(Refusal::NotFound { .. })));
     let refused = Target::Site("mill".parse().unwrap());
-    let refused = deployments.create(&shop, release(), refused).await;
+    let refused = deployments
+        .create(&shop, release(), refused, Plan::default())
+        .await;
     assert!(matches!(refused, Err(Refusal::NotFound { .. })));
     let own = Target::Site("shop".parse().unwrap());
-    let own = deployments.create(&shop, release(), own).await.unwrap();
+    let own = deployments.create(&shop, release(), own, Plan::default());
+    let own = own.await.unwrap();
     assert_eq!(own.counts, [(Progress::Pending, 2)]);
     let both = desk.deploy("fort-1", &["t7", "t9"]).await;
     let seen = deployments.get(&shop, &both).await.unwrap();
@@ -219,7 +235,9 @@ async fn whoever_sees_one_site_deploys_there_and_learns_nothing_of_others() {
     assert!(matches!(unseen, Err(Refusal::NotFound { .. })));
     let viewer = operator(Role::Viewer, None);
     let own = Target::Site("shop".parse().unwrap());
-    let refused = deployments.create(&viewer, release(), own).await;
+    let refused = deployments
+        .create(&viewer, release(), own, Plan::default())
+        .await;
     assert!(matches!(refused, Err(Refusal::Forbidden { .. })));
 }
 

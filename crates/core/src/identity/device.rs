@@ -12,7 +12,7 @@ use super::text::{self, words};
 use super::{Actor, Identity, Listed, Page, Role, credential, site};
 use crate::clock::Timestamp;
 use crate::files;
-use crate::id::{DeviceId, SiteId};
+use crate::id::{DeviceId, SiteId, Tag};
 use crate::refusal::Refusal;
 use crate::sessions::{Ending, Selector};
 
@@ -59,6 +59,8 @@ pub struct DeviceFilter {
     pub state: Option<DeviceState>,
     /// Only whose name begins so.
     pub prefix: Option<String>,
+    /// Only those that have this tag.
+    pub tag: Option<Tag>,
 }
 
 /// The policy of a device for which none is named: it reaches its own topics and no others.
@@ -122,7 +124,7 @@ impl Identity {
                     .query_map(
                         named_params! {
                             ":after": page.after(), ":only": only, ":state": filter.state,
-                            ":prefix": prefix, ":fetch": fetch,
+                            ":prefix": prefix, ":tag": filter.tag, ":fetch": fetch,
                         },
                         read,
                     )?
@@ -353,6 +355,8 @@ fn select(of_one_site: bool) -> String {
     format!(
         "SELECT {COLUMNS} FROM devices WHERE {only} AND removed IS NULL AND id > :after
          AND (:state IS NULL OR state = :state)
+         AND (:tag IS NULL OR EXISTS
+         (SELECT 1 FROM device_tags WHERE device = devices.id AND tag = :tag))
          AND id >= :prefix AND substr(id, 1, length(:prefix)) = :prefix
          ORDER BY id LIMIT :fetch"
     )

@@ -135,6 +135,7 @@ impl Identity {
             let registered = registered(connection, &vault, device::known(connection, &id)?, now)?;
             let mut done = Done::new(registered).detail(detail);
             if let_in == Some(DeviceState::Revoked) {
+                deployments::tend_all_of(connection, &id, now)?;
                 done = done
                     .ends(Selector::Device(id.clone()), Ending::Revoked)
                     .ends(Selector::PartsOf(id), Ending::Revoked);
@@ -462,7 +463,7 @@ fn take_out(connection: &Connection, id: &DeviceId, now: Timestamp) -> Result<()
     files::revoke_grants(connection, id, now)?;
     files::forget_all(connection, id)?;
     registrations::forget_all(connection, id)?;
-    deployments::forget_all(connection, id)?;
+    deployments::forget_all(connection, id, now)?;
     connection
         .prepare_cached(
             "UPDATE devices SET state = 'revoked', removed = ?2, version = version + 1

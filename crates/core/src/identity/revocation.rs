@@ -16,6 +16,7 @@ use super::device::{self, DeviceState};
 use super::{Actor, Identity, Role, operator, service, site};
 use crate::clock::Timestamp;
 use crate::consumers;
+use crate::deployments;
 use crate::id::{CredentialId, DeviceId, OperatorId, ServiceId, SessionId, SiteId};
 use crate::refusal::Refusal;
 use crate::sessions::{Ended, Ending, Presence, Selector};
@@ -59,9 +60,11 @@ impl Identity {
     pub async fn revoke_device(&self, actor: &Actor, id: &DeviceId) -> Result<Revoked, Refusal> {
         let act = Act::new(actor, Role::Operator, "device.revoke", device::on(id));
         let id = id.clone();
-        self.revoke(act, move |connection, actor, _now| {
+        self.revoke(act, move |connection, actor, now| {
             if device::seen_by(connection, actor, &id)?.state != DeviceState::Revoked {
                 device::set_state(connection, &id, DeviceState::Revoked)?;
+                // Nobody waits for it any more.
+                deployments::tend_all_of(connection, &id, now)?;
             }
             Ok(Done::new(())
                 .ends(Selector::Device(id.clone()), Ending::Revoked)

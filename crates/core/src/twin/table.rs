@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::id::DeviceId;
 use crate::refusal::Refusal;
-use crate::twin::{Half, Twin};
+use crate::twin::{Half, Twin, tags};
 
 /// The tables of this part. A device has no row for a half that was never changed.
 pub(crate) const SCHEMA: &str = "
@@ -54,7 +54,7 @@ pub(crate) fn forget(connection: &Connection, device: &DeviceId) -> Result<(), R
     connection
         .prepare_cached("DELETE FROM twins WHERE device = ?1")?
         .execute([device])?;
-    Ok(())
+    tags::forget(connection, device)
 }
 
 /// One half.
@@ -107,5 +107,8 @@ pub(super) fn keep(
             half.version,
             half.changed,
         ])?;
-    Ok(())
+    match (side, half.changed) {
+        (Side::Tags, Some(now)) => tags::keep(connection, device, &half.document, now),
+        (Side::Tags, None) | (Side::Desired | Side::Reported, _) => Ok(()),
+    }
 }

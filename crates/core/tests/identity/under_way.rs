@@ -12,7 +12,7 @@ use serde_json::json;
 
 use outgate_core::assets::{Asset, NewAsset};
 use outgate_core::contents::Hashes;
-use outgate_core::deployments::Target;
+use outgate_core::deployments::{Plan, Target};
 use outgate_core::events::NewEvent;
 use outgate_core::files::{self, File, NewGrant, Place, Verb};
 use outgate_core::id::{
@@ -178,11 +178,20 @@ const OPERATIONS: [Operation; 63] = operations![
     revoke_key: |c, a, t| c.releases.revoke_key(a, &t.release_key);
     add: |c, a, t| add_release(c, a, "till-2.0", t.release_key.clone());
     retire: |c, a, _t| c.releases.retire(a, &id("till-1.0"));
+    pause: |c, a, t| c.deployments.pause(a, &t.deployment);
+    resume: |c, a, t| c.deployments.resume(a, &t.deployment);
+    advance: |c, a, t| async {
+        match c.deployments.advance(a, &t.deployment).await {
+            // It has one phase, but that was looked at.
+            Err(Refusal::Invalid { .. }) => Ok(()),
+            other => other.map(|_| ()),
+        }
+    };
     abort: |c, a, t| async {
         // A deployment, and the making of another.
         c.deployments.abort(a, &t.deployment).await?;
         let all = Target::Devices(vec![id("till-1")]);
-        c.deployments.create(a, id("till-1.0"), all).await
+        c.deployments.create(a, id("till-1.0"), all, Plan::default()).await
     };
     put_space: |c, a, _t| put_space(c, a, "stock");
     remove_space: |c, a, _t| c.spaces.remove(a, &id("shop"), &id("sales"));
@@ -462,7 +471,9 @@ async fn deployed(core: &Core) -> (ReleaseKeyId, DeploymentId) {
     let release = add_release(core, &hub, "till-1.0", key.clone());
     release.await.unwrap();
     let all = Target::Devices(vec![id("till-1")]);
-    let made = core.deployments.create(&hub, id("till-1.0"), all);
+    let made = core
+        .deployments
+        .create(&hub, id("till-1.0"), all, Plan::default());
     (key, made.await.unwrap().id)
 }
 

@@ -11,8 +11,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use outgate_core::Refusal;
-use outgate_core::deployments::Target;
-use outgate_core::id::{DeviceId, ReleaseName, SiteId};
+use outgate_core::deployments::{Phases, Plan, Share, StopAt, Tagged, Target, Windows};
+use outgate_core::id::{DeviceId, ReleaseName, SiteId, Tag};
 
 use crate::api::caller::Caller;
 use crate::api::extract::{Asked, Created, Given, Named};
@@ -27,10 +27,13 @@ pub(crate) fn router() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(get_deployment))
         .routes(routes!(list_deployment_devices))
         .routes(routes!(get_deployment_log))
+        .routes(routes!(pause_deployment))
+        .routes(routes!(resume_deployment))
+        .routes(routes!(advance_deployment))
         .routes(routes!(abort_deployment))
 }
 
-/// What is to be deployed, and to whom: devices or a site.
+/// What is to be deployed, to whom (devices, a site or a tag), and how.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewDeployment {
@@ -45,6 +48,71 @@ struct NewDeployment {
     #[serde(default)]
     #[schema(value_type = Option<crate::api::names::Name>)]
     site: Option<SiteId>,
+    /// All devices that have this tag, of those that the caller sees.
+    #[serde(default)]
+    #[schema(value_type = Option<crate::api::names::Name>, example = "ring=first")]
+    tag: Option<Tag>,
+    /// Whether devices that get the tag later are meant as well, until the deployment is aborted.
+    #[serde(default)]
+    stands: bool,
+    /// How many of the devices it is for, in each of its phases: shares that rise, the last of
+    /// them `100%`. At once for all without.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 16,
+        example = json!(["1%", "10%", "100%"]))]
+    phases: Option<Phases>,
+    /// How many devices of a phase must have ended well before the next begins; `100%` without.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "95%")]
+    next_at: Option<Share>,
+    /// When devices are offered the release; always without.
+    #[serde(default)]
+    windows: Option<NewWindows>,
+    /// At how many failures it stops: a number of devices, or a share of those that have come to
+    /// an end. Never without.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "5%")]
+    stop_at_failures: Option<StopAt>,
+}
+
+/// Ranges of local time.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewWindows {
+    /// The zone, by its name in IANA's database, or `UTC`.
+    #[schema(max_length = 64, example = "Europe/Stockholm")]
+    zone: String,
+    /// Each a range, on all days of the week or on some. One that ends before it begins ends on
+    /// the next day.
+    #[schema(min_items = 1, max_items = 16, example = json!(["mon-fri 22:00-04:00"]))]
+    windows: Vec<String>,
+}
+
+impl NewDeployment {
+    /// The release, whom it is for, and how it goes.
+    fn read(self) -> Result<(ReleaseName, Target, Plan), Refusal> {
+        let target = match (self.devices, self.site, self.tag) {
+            (Some(devices), None, None) => Target::Devices(devices),
+            (None, Some(site), None) => Target::Site(site),
+            (None, None, Some(tag)) => Target::Tag(Tagged {
+                tag,
+                stands: self.stands,
+            }),
+            (_, _, _) => return Err(Refusal::invalid("devices", "devices, a site or a tag")),
+        };
+        if self.stands && !matches!(target, Target::Tag(_)) {
+            return Err(Refusal::invalid("stands", "of a deployment to a tag alone"));
+        }
+        let windows = self.windows;
+        let windows = windows.map(|given| Windows::read(&given.zone, &given.windows));
+        let plan = Plan {
+            phases: self.phases.unwrap_or_default(),
+            next_at: self.next_at.unwrap_or(Share::ALL),
+            windows: windows.transpose()?,
+            stop_at: self.stop_at_failures,
+        };
+        Ok((self.release, target, plan))
+    }
 }
 
 /// List deployments
@@ -67,7 +135,8 @@ async fn list_deployments(
 
 /// Deploy a release
 ///
-/// Devices that are away get it when they come.
+/// Devices that are away get it when they come. In phases, which device is of which is by chance,
+/// and stays; a device that gets the tag later is of the last.
 #[utoipa::path(post, path = "/api/deployments", tag = "releases", request_body = NewDeployment,
     responses((status = 201, description = "The deployment", body = view::Deployment)))]
 async fn deploy(
@@ -75,16 +144,10 @@ async fn deploy(
     caller: Caller,
     Given(new): Given<NewDeployment>,
 ) -> Result<Created<view::Deployment>, Problem> {
-    let target = match (new.devices, new.site) {
-        (Some(devices), None) => Target::Devices(devices),
-        (None, Some(site)) => Target::Site(site),
-        (Some(_), Some(_)) | (None, None) => {
-            return Err(Refusal::invalid("devices", "devices, or a site").into());
-        }
-    };
+    let (release, target, plan) = new.read()?;
     let deployments = &api.state.core.deployments;
     let actor = caller.actor()?;
-    let made = deployments.create(&actor, new.release, target).await?;
+    let made = deployments.create(&actor, release, target, plan).await?;
     Ok(Created {
         location: format!("/api/deployments/{}", made.id),
         version: None,
@@ -140,6 +203,54 @@ async fn get_deployment_log(
     let actor = caller.actor()?;
     let log = deployments.log(&actor, &deployment, &device).await?;
     Ok(Json(view::DeploymentLog { log }))
+}
+
+/// Pause a deployment
+///
+/// Nobody is offered anything by it until it is resumed. Devices that are at it go on.
+#[utoipa::path(post, path = "/api/deployments/{deployment}/pause", tag = "releases",
+    params(OfDeployment),
+    responses((status = 200, description = "It as it is now", body = view::Deployment)))]
+async fn pause_deployment(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Named(OfDeployment { deployment }): Named<OfDeployment>,
+) -> Result<Json<view::Deployment>, Problem> {
+    let deployments = &api.state.core.deployments;
+    let now = deployments.pause(&caller.actor()?, &deployment).await?;
+    Ok(Json(now.into()))
+}
+
+/// Resume a deployment
+///
+/// One that was paused or has stopped goes on; failures are counted anew from here.
+#[utoipa::path(post, path = "/api/deployments/{deployment}/resume", tag = "releases",
+    params(OfDeployment),
+    responses((status = 200, description = "It as it is now", body = view::Deployment)))]
+async fn resume_deployment(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Named(OfDeployment { deployment }): Named<OfDeployment>,
+) -> Result<Json<view::Deployment>, Problem> {
+    let deployments = &api.state.core.deployments;
+    let now = deployments.resume(&caller.actor()?, &deployment).await?;
+    Ok(Json(now.into()))
+}
+
+/// Begin the next phase of a deployment
+///
+/// Whatever has become of the one before.
+#[utoipa::path(post, path = "/api/deployments/{deployment}/advance", tag = "releases",
+    params(OfDeployment),
+    responses((status = 200, description = "It as it is now", body = view::Deployment)))]
+async fn advance_deployment(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Named(OfDeployment { deployment }): Named<OfDeployment>,
+) -> Result<Json<view::Deployment>, Problem> {
+    let deployments = &api.state.core.deployments;
+    let now = deployments.advance(&caller.actor()?, &deployment).await?;
+    Ok(Json(now.into()))
 }
 
 /// Abort a deployment

@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use outgate_core::Refusal;
-use outgate_core::id::{DeviceId, SiteId};
+use outgate_core::id::{DeviceId, SiteId, Tag};
 use outgate_core::identity::{DeviceFilter, Listed};
 use outgate_core::sessions::Selector;
 
@@ -49,6 +49,9 @@ struct Wanted {
     /// Only whose name begins so.
     #[param(required = false, min_length = 1, max_length = 256)]
     prefix: Option<String>,
+    /// Only those that have this tag.
+    #[param(required = false, value_type = crate::api::names::Name)]
+    tag: Option<Tag>,
     /// What `next` was of the part before.
     #[param(required = false, min_length = 1, max_length = 512)]
     after: Option<String>,
@@ -99,6 +102,7 @@ async fn list_devices(
         site: wanted.site,
         state: wanted.state.map(Into::into),
         prefix,
+        tag: wanted.tag,
     };
     let page = page(wanted.after, wanted.limit)?;
     let listed = core

@@ -13,6 +13,7 @@ use utoipa_axum::routes;
 use outgate_core::Refusal;
 use outgate_core::id::DeviceId;
 use outgate_core::identity::Actor;
+use outgate_core::twin::{Edit, Steering};
 
 use crate::api::caller::Caller;
 use crate::api::extract::{IfMatch, MergePatch, Named, Tagged};
@@ -25,6 +26,7 @@ pub(crate) fn router() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
         .routes(routes!(get_twin))
         .routes(routes!(get_desired, patch_desired))
+        .routes(routes!(get_tags, patch_tags))
 }
 
 /// Get or follow a device's twin
@@ -159,4 +161,45 @@ async fn patch_desired(
         .await
         .map_err(|refusal| Problem::from(refusal).of_conditional())?;
     Ok(Tagged::ok(half.version, half.into()))
+}
+
+/// Get the tags of a device
+#[utoipa::path(get, path = "/api/devices/{device}/twin/tags", tag = "twins",
+    params(OfDevice),
+    responses((status = 200, description = "Its tags", body = view::Tags)))]
+async fn get_tags(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Named(OfDevice { device }): Named<OfDevice>,
+) -> Result<axum::Json<view::Tags>, Problem> {
+    let twins = &api.state.core.twins;
+    let described = twins.described(&caller.actor()?, &device).await?;
+    Ok(axum::Json(described.tags.into()))
+}
+
+/// Change the tags of a device
+///
+/// Merges the patch (RFC 7396). A member that is `true` is the tag of its name, one that is a text
+/// or a whole number `NAME=VALUE`; one in another stands behind its name and a dot. The device is
+/// not told.
+#[utoipa::path(patch, path = "/api/devices/{device}/twin/tags", tag = "twins",
+    params(OfDevice),
+    request_body(content = Object, content_type = "application/merge-patch+json",
+        description = "A merge patch: members to set, and `null` for those to remove",
+        example = json!({"canary": true, "ring": "first", "old": null})),
+    responses((status = 200, description = "Its tags as they are now", body = view::Tags)))]
+async fn patch_tags(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Named(OfDevice { device }): Named<OfDevice>,
+    MergePatch(patch): MergePatch,
+) -> Result<axum::Json<view::Tags>, Problem> {
+    let twins = &api.state.core.twins;
+    let steering = Steering {
+        tags: Some(Edit::Merge(patch)),
+        ..Steering::default()
+    };
+    let actor = caller.actor()?;
+    let described = twins.steer(&actor, &device, steering, None).await?;
+    Ok(axum::Json(described.tags.into()))
 }

@@ -27,10 +27,10 @@ pub(crate) use identity::{
 pub(crate) use logs::{LogList, LogRecord};
 pub(crate) use payload::{GivenPayload, Payload, present};
 pub(crate) use push::{Pushed, RegistrationList};
-pub(crate) use releases::{Deployed, Deployment, DeploymentLog, Release, ReleaseKey};
+pub(crate) use releases::{Deployed, Deployment, DeploymentLog, Release, ReleaseKey, told};
 pub(crate) use roster::Roster;
 pub(crate) use ssh::{SshCertificate, SshSwitch};
 pub(crate) use support::{SupportFlow, SupportSession, SupportState, SupportTaken};
 pub(crate) use tables::Table;
-pub(crate) use twin::{Half, Twin};
+pub(crate) use twin::{Half, Tags, Twin};
 pub(crate) use webhooks::{Letter, Webhook, WebhookIssued, WebhookSecret};

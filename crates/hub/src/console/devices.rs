@@ -26,6 +26,7 @@ pub(super) struct Search {
     prefix: String,
     site: String,
     state: String,
+    tag: String,
     after: String,
 }
 
@@ -66,6 +67,7 @@ impl Search {
             site,
             state: state(&self.state),
             prefix: given(&self.prefix),
+            tag: given(&self.tag).map(|tag| tag.parse()).transpose()?,
         };
         let page = Page {
             after: given(&self.after),
@@ -100,6 +102,10 @@ fn form(search: &Search) -> Markup {
                     }
                 }
             }
+            div {
+                label for="tag" { "Tag" }
+                input #tag name="tag" value=(search.tag) maxlength="128";
+            }
             button type="submit" { "Search" }
         }
     }
@@ -115,6 +121,7 @@ fn onwards(search: &Search, next: Option<&str>) -> Markup {
             (hidden("prefix", &search.prefix))
             (hidden("site", &search.site))
             (hidden("state", &search.state))
+            (hidden("tag", &search.tag))
             input type="hidden" name="after" value=(next.unwrap_or_default());
             button type="submit" { "More devices" }
         }

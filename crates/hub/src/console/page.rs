@@ -14,6 +14,12 @@ pub(super) enum Place {
     Device,
     /// The last events.
     Events,
+    /// What devices are updated to.
+    Releases,
+    /// Releases on their way to devices.
+    Deployments,
+    /// One of them.
+    Deployment,
 }
 
 /// A page for somebody who is logged in.
@@ -25,6 +31,12 @@ pub(super) fn full(title: &str, place: Place, visit: &Visit, body: &Markup) -> M
             ul {
                 li { a href="/" aria-current=[current(Place::Devices)] { "Devices" } }
                 li { a href="/console/events" aria-current=[current(Place::Events)] { "Events" } }
+                li { a href="/console/releases" aria-current=[current(Place::Releases)] { "Releases" } }
+                li {
+                    a href="/console/deployments" aria-current=[current(Place::Deployments)] {
+                        "Deployments"
+                    }
+                }
             }
         }
         form.logout method="post" action="/console/logout" {

@@ -21,6 +21,7 @@ fn body(operation: &str) -> Value {
         "send_command" => json!({"name": "restart"}),
         "push_message" => json!({"title": "Order 7"}),
         "patch_desired" => json!({"volume": 3}),
+        "patch_tags" => json!({"canary": true}),
         "create_operator" => json!({"id": "new", "role": "viewer"}),
         "add_operator_token" => json!({"label": "other"}),
         "create_service" => json!({"id": "new"}),
@@ -53,8 +54,11 @@ MCowBQYDK2VwAyEACwyR2J/ZI3XWtO24Yl1h5vF4iY8nCPQ9KgBxv0aW9xA=
 ";
 
 /// Writing operations that take no body.
-const WITHOUT_BODY: [&str; 28] = [
+const WITHOUT_BODY: [&str; 31] = [
     "abort_deployment",
+    "advance_deployment",
+    "pause_deployment",
+    "resume_deployment",
     "retire_release",
     "revoke_release_key",
     "add_access_key",

@@ -195,7 +195,9 @@ impl Hub {
 
 /// A request with a token, and with a body if it is not null.
 pub(crate) fn request(token: &str, method: Method, path: &str, body: &Value) -> Request<Body> {
-    let merges = method == Method::PATCH && path.ends_with("/twin/desired");
+    let twin = ["/twin/desired", "/twin/tags"];
+    let twin = twin.iter().any(|half| path.ends_with(half));
+    let merges = method == Method::PATCH && twin;
     let request = Request::builder()
         .method(method)
         .uri(path)

@@ -165,6 +165,10 @@ async fn every_page_fits_a_telephone_and_a_desk_by_day_and_by_night() {
     hub.say(&device, NASTY, "text/html", NASTY).await;
     hub.say(&device, "x", "", &"0123456789".repeat(60)).await;
     let long = "0123456789".repeat(60);
+    let deployment = hub
+        .deploy(&format!("fort-{}", "0123456789".repeat(12)))
+        .await;
+    let deployment = format!("/console/deployment/{deployment}");
     hub.log(&device, 21, &[NASTY, &long], &long).await;
     log_in(&mut browser, &at, &token).await;
     for (size, width, height) in [("desk", 1200, 900), ("telephone", 360, 740)] {
@@ -178,6 +182,9 @@ async fn every_page_fits_a_telephone_and_a_desk_by_day_and_by_night() {
                 ("logs", "/console/device/till/logs"),
                 ("no-logs", "/console/device/till/logs?grep=("),
                 ("events", "/console/events"),
+                ("releases", "/console/releases"),
+                ("deployments", "/console/deployments"),
+                ("deployment", deployment.as_str()),
                 ("missing", "/console/device/nobody"),
             ] {
                 browser.go(&format!("{at}{page}")).await;

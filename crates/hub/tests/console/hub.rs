@@ -10,10 +10,12 @@ use http::header::{CONTENT_TYPE, COOKIE, HOST, ORIGIN, SET_COOKIE};
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use outgate_core::commands::NewCommand;
+use outgate_core::deployments::{Plan, Share, Target};
 use outgate_core::events::NewEvent;
 use outgate_core::id::{CommandId, DeviceId, OperatorId};
 use outgate_core::identity::{self, Actor, Claim, Given, Role};
 use outgate_core::logs::{NewLog, NewLogs};
+use outgate_core::releases::{Described, NewRelease};
 use outgate_core::secret::Secret;
 use outgate_core::sessions::Session;
 use outgate_door::Facts;
@@ -99,6 +101,30 @@ impl Hub {
             .await
             .unwrap();
         assert_eq!(revoked.connections.lingering, 0);
+    }
+
+    /// A release of that name, on its way to the device in two phases. Gives the deployment's name.
+    pub(crate) async fn deploy(&self, name: &str) -> String {
+        let (core, hub) = (&self.whole.state().core, Actor::hub());
+        let (key, print) = ("a key".to_owned(), "00".to_owned());
+        let key = core.releases.add_key(&hub, "ours".to_owned(), key, print);
+        let incoming = core.releases.begin(&hub).await.unwrap();
+        let incoming = incoming.take(Bytes::from(name.to_owned())).await.unwrap();
+        let new = NewRelease {
+            name: name.parse().unwrap(),
+            described: Described::default(),
+            signed_by: key.await.unwrap().id,
+        };
+        let content = incoming.finish().await.unwrap();
+        let release = core.releases.add(&hub, new, content).await.unwrap();
+        let shares = ["50%", "100%"].map(|share| share.parse::<Share>().unwrap());
+        let plan = Plan {
+            phases: shares.to_vec().try_into().unwrap(),
+            ..Plan::default()
+        };
+        let device = Target::Devices(vec!["till".parse().unwrap()]);
+        let made = core.deployments.create(&hub, release.name, device, plan);
+        made.await.unwrap().id.to_string()
     }
 
     /// A live session of the device.

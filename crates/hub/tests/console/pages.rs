@@ -13,9 +13,12 @@ const LIVE: [&str; 3] = [
     "/console/live/devices",
 ];
 
-const PAGES: [&str; 4] = [
+const PAGES: [&str; 7] = [
     "/",
     "/console/events",
+    "/console/releases",
+    "/console/deployments",
+    "/console/deployment/dp-1",
     "/console/device/till",
     "/console/device/till/logs",
 ];
@@ -186,6 +189,39 @@ async fn an_operator_of_one_site_sees_nothing_of_another() {
         second.contains("door") && !second.contains("pump"),
         "{second}"
     );
+}
+
+#[tokio::test]
+async fn releases_and_deployments_are_shown_to_who_sees_their_devices() {
+    let hub = Hub::new("A").await;
+    let anna = hub.log_in(&hub.operator("anna", Scope::All).await).await;
+    let none = text(hub.get("/console/deployments", &anna).await).await;
+    assert!(none.contains("None."), "{none}");
+    let id = hub.deploy("fort-1").await;
+    let page = format!("/console/deployment/{id}");
+    let releases = text(hub.get("/console/releases", &anna).await).await;
+    assert_eq!(column(&releases, "release"), ["fort-1"]);
+    let listed = text(hub.get("/console/deployments", &anna).await).await;
+    assert_eq!(
+        column(&listed, "state"),
+        ["<span class=\"good\">running</span>"]
+    );
+    assert!(listed.contains(&format!("href=\"{page}\"")), "{listed}");
+    let shown = text(hub.get(&page, &anna).await).await;
+    assert!(shown.contains("1 of 2 (50%, 100%)"), "{shown}");
+    assert_eq!(column(&shown, "progress"), ["pending"]);
+    let deployments = &hub.whole.state().core.deployments;
+    deployments
+        .pause(&Actor::hub(), &id.parse().unwrap())
+        .await
+        .unwrap();
+    let shown = text(hub.get(&page, &anna).await).await;
+    assert!(shown.contains("paused") && shown.contains("by "), "{shown}");
+    let elsewhere = Scope::Site("b".parse().unwrap());
+    let berit = hub.log_in(&hub.operator("berit", elsewhere).await).await;
+    let listed = text(hub.get("/console/deployments", &berit).await).await;
+    assert!(!listed.contains(&id), "{listed}");
+    assert_eq!(hub.get(&page, &berit).await.status(), 404);
 }
 
 #[tokio::test]

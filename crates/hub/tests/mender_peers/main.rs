@@ -16,7 +16,7 @@ mod workshop;
 
 use std::time::Duration;
 
-use outgate_core::deployments::Progress;
+use outgate_core::deployments::{Plan, Progress, Share, Tagged, Target};
 use outgate_core::identity::{Actor, DeviceState, NewFleetKey};
 use outgate_testbed::on_own_machine;
 
@@ -131,6 +131,68 @@ fn a_fort_whose_deployment_is_aborted_goes_back_and_a_revoked_one_gets_nothing_m
         assert_eq!(got.counts, [(Progress::Pending, 1)]);
         assert_eq!(fort.installed(), before);
     });
+}
+
+#[test]
+fn a_fort_waits_for_its_phase_and_while_a_deployment_is_paused() {
+    with_hub(|running, workshop| async move {
+        let token = tenant_token(&running).await;
+        let fort = Fort::start(&running, "fort-1", &[("TenantToken", &token)]);
+        fort.is_known(&running, DeviceState::Active).await;
+        for release in ["fort-2", "fort-3", "fort-4", "fort-5"] {
+            workshop.add(&running, release, &[]);
+        }
+        // Another is of the first phase, and the fort, which gets the tag later, of the last.
+        let other = workshop::stand_in(&running, "fort-9").await;
+        workshop::tag(&running, "fort-9", "first").await;
+        let phased = workshop.deploy_as(&running, "fort-3", stands("first"), halves());
+        let phased = phased.await;
+        workshop::tag(&running, "fort-1", "first").await;
+        // What is offered comes before what is not, though that was deployed earlier.
+        let id = workshop.deploy(&running, "fort-2", "fort-1").await;
+        assert_eq!(workshop.end(&running, &id, &fort).await, Progress::Success);
+        let waits = [(Progress::Pending, 2)];
+        assert_eq!(workshop.counts(&running, &phased).await, waits);
+        let (hub, deployments) = (Actor::hub(), &running.core().deployments);
+        let reported = deployments.report(&other, &phased, Progress::Success, None);
+        reported.await.unwrap();
+        let end = workshop.end(&running, &phased, &fort).await;
+        assert_eq!(
+            (end, fort.installed()),
+            (Progress::Success, workshop.payload("fort-3"))
+        );
+
+        let plan = Plan::default();
+        let paused = workshop.deploy_as(&running, "fort-5", stands("second"), plan);
+        let paused = paused.await;
+        deployments.pause(&hub, &paused).await.unwrap();
+        workshop::tag(&running, "fort-1", "second").await;
+        let id = workshop.deploy(&running, "fort-4", "fort-1").await;
+        assert_eq!(workshop.end(&running, &id, &fort).await, Progress::Success);
+        let waits = [(Progress::Pending, 1)];
+        assert_eq!(workshop.counts(&running, &paused).await, waits);
+        deployments.resume(&hub, &paused).await.unwrap();
+        let end = workshop.end(&running, &paused, &fort).await;
+        assert_eq!(
+            (end, fort.installed()),
+            (Progress::Success, workshop.payload("fort-5"))
+        );
+    });
+}
+
+/// All that have a tag, also later.
+fn stands(tag: &str) -> Target {
+    let tag = tag.parse().unwrap();
+    Target::Tag(Tagged { tag, stands: true })
+}
+
+/// Half of them first.
+fn halves() -> Plan {
+    let shares = ["50%", "100%"].map(|share| share.parse::<Share>().unwrap());
+    Plan {
+        phases: shares.to_vec().try_into().unwrap(),
+        ..Plan::default()
+    }
 }
 
 #[test]

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-use outgate_core::deployments::{Progress, Target};
+use outgate_core::deployments::{Plan, Progress, Target};
 use outgate_core::id::DeploymentId;
 use outgate_core::identity::{Actor, Role, Scope};
 use outgate_core::refusal::Refusal;
+use outgate_core::sessions::Session;
+use outgate_core::twin::{Edit, Steering};
 use outgate_testbed::{BETWEEN_LOOKS, PATIENCE, installed, told};
 use serde_json::json;
 use tempfile::TempDir;
@@ -121,17 +123,39 @@ impl Workshop {
         device: &str,
     ) -> DeploymentId {
         let target = Target::Devices(vec![device.parse().unwrap()]);
+        self.deploy_as(running, release, target, Plan::default())
+            .await
+    }
+
+    /// As [`Workshop::deploy`], by a plan.
+    pub(crate) async fn deploy_as(
+        &self,
+        running: &Running,
+        release: &str,
+        target: Target,
+        plan: Plan,
+    ) -> DeploymentId {
         let (hub, release) = (Actor::hub(), release.parse().unwrap());
-        let made = running.core().deployments.create(&hub, release, target);
+        let deployments = &running.core().deployments;
+        let made = deployments.create(&hub, release, target, plan);
         made.await.unwrap().id
     }
 
-    /// How a deployment to one device ends.
+    /// How many devices are how far.
+    pub(crate) async fn counts(
+        &self,
+        running: &Running,
+        id: &DeploymentId,
+    ) -> Vec<(Progress, u64)> {
+        let got = running.core().deployments.get(&Actor::hub(), id).await;
+        got.unwrap().counts
+    }
+
+    /// How a deployment ends for the device that is least far with it.
     pub(crate) async fn end(&self, running: &Running, id: &DeploymentId, fort: &Fort) -> Progress {
         let give_up = Instant::now() + PATIENCE;
         loop {
-            let got = running.core().deployments.get(&Actor::hub(), id).await;
-            let (progress, _) = got.unwrap().counts[0];
+            let (progress, _) = self.counts(running, id).await[0];
             if progress.is_final() {
                 return progress;
             }
@@ -161,4 +185,28 @@ impl Workshop {
             tokio::time::sleep(BETWEEN_LOOKS).await;
         }
     }
+}
+
+/// A session of a device that no client runs for.
+pub(crate) async fn stand_in(running: &Running, device: &str) -> Session {
+    running.device(device).await;
+    let (core, hub) = (running.core(), Actor::hub());
+    let (device, print) = (device.parse().unwrap(), [7; 32]);
+    let added = core.identity.add_public_key(&hub, &device, print).await;
+    added.unwrap();
+    let identified = core.identity.by_public_key(&device, print).await;
+    let peer = "127.0.0.1:1".parse().unwrap();
+    let session = core.open_session(&identified.unwrap(), "mender", peer);
+    session.await.unwrap()
+}
+
+/// Gives a device a tag.
+pub(crate) async fn tag(running: &Running, device: &str, tag: &str) {
+    let steering = Steering {
+        tags: Some(Edit::Merge(json!({ tag: true }))),
+        ..Steering::default()
+    };
+    let (hub, device) = (Actor::hub(), device.parse().unwrap());
+    let steered = running.core().twins.steer(&hub, &device, steering, None);
+    steered.await.unwrap();
 }

@@ -16,6 +16,7 @@ use crate::table::harmless;
 mod credentials;
 mod enroll;
 mod ssh_certificate;
+mod tags;
 
 /// `outgate device`: the boxes that connect.
 #[derive(Args)]
@@ -24,6 +25,7 @@ mod ssh_certificate;
   outgate device credential till-7 --keys --out till-7.json
   outgate device list --site store-12 --state active
   outgate device policy till-7 shop
+  outgate device tag till-7 canary ring=first
   outgate device revoke till-7
 
 Exit codes: 0 done, 1 the hub cannot be reached, 2 bad input, 3 refused")]
@@ -58,6 +60,9 @@ enum Act {
         /// Only whose name begins so
         #[arg(long)]
         prefix: Option<String>,
+        /// Only those that have this tag
+        #[arg(long)]
+        tag: Option<String>,
         #[command(flatten)]
         listing: Listing,
     },
@@ -70,6 +75,8 @@ enum Act {
     },
     /// Show the name of its topic policy, or give it another.
     Policy(PolicyArgs),
+    /// Show its tags, or give it some and take others away.
+    Tag(tags::TagArgs),
     /// Print the certificates of the hub's own authority, which signs devices' requests.
     Authority {
         #[command(flatten)]
@@ -194,17 +201,20 @@ impl Act {
                 site,
                 state,
                 prefix,
+                tag,
                 listing,
             } => {
                 let filter = DeviceFilter {
                     site,
                     state,
                     prefix,
+                    tag,
                 };
                 list(&filter, &listing).await
             }
             Self::Show { device, remote } => show(&device, &remote).await,
             Self::Policy(args) => args.run().await,
+            Self::Tag(args) => args.run().await,
             Self::Authority { remote } => {
                 let chain = remote.client()?.authority().await?;
                 remote.show("authority", &chain, |chain| chain.clone())

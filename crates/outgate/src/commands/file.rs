@@ -1,26 +1,20 @@
 //! `outgate file`.
 
-use std::fs::File as OnDisk;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
-use futures_util::{Stream, stream};
-use indicatif::{ProgressBar, ProgressStyle};
 use outgate_client::{Client, File, Grant, GrantIssued, NewFileGrant};
 use tempfile::NamedTempFile;
 
 use crate::output::Failure;
+use crate::remote::content::{bar, read};
 use crate::remote::secret::Out;
 use crate::remote::{Listing, Remote, ask, lasting, or_dash, properties, wait};
 
 use super::consumer::done;
 use super::device::ended;
-
-/// How many bytes of a file are read at a time.
-const CHUNK: u64 = 256 << 10;
 
 /// `outgate file`: files to and from single devices, each with its own key.
 #[derive(Args)]
@@ -279,40 +273,6 @@ fn told<'a>(name: &'a str, verb: &'static str, lasts: Option<u64>) -> NewFileGra
     }
 }
 
-/// The bytes of a file, and how many there are.
-fn read(
-    path: &Path,
-) -> Result<(u64, impl Stream<Item = io::Result<Vec<u8>>> + Send + use<>), anyhow::Error> {
-    let failed = || format!("failed to read {}", path.display());
-    let file = OnDisk::open(path).with_context(failed)?;
-    let about = file.metadata().with_context(failed)?;
-    if !about.is_file() {
-        anyhow::bail!("{} is no file", path.display());
-    }
-    let size = about.len();
-    let bar = bar(Some(size));
-    let content = stream::unfold((file, size), move |(file, left)| {
-        let bar = bar.clone();
-        async move {
-            let wanted = left.min(CHUNK);
-            if wanted == 0 {
-                return None;
-            }
-            let mut bytes = Vec::new();
-            // As much as it had at first, even if it grows meanwhile.
-            let read = (&file).take(wanted).read_to_end(&mut bytes);
-            let left = match read {
-                Ok(0) => return Some((Err(io::ErrorKind::UnexpectedEof.into()), (file, 0))),
-                Ok(_) => left - u64::try_from(bytes.len()).unwrap_or(left),
-                Err(error) => return Some((Err(error), (file, 0))),
-            };
-            bar.set_position(size - left);
-            Some((Ok(bytes), (file, left)))
-        }
-    });
-    Ok((size, content))
-}
-
 /// Gets a file, which is there as a whole or not at all.
 async fn get(
     remote: &Remote,
@@ -341,14 +301,6 @@ async fn get(
     file.as_file().sync_all().map_err(failed)?;
     file.persist(&to).map_err(|error| failed(error.error))?;
     done(remote, "written", &to.display().to_string())
-}
-
-/// A line that shows how far it is: drawn on standard error if that is a terminal.
-fn bar(size: Option<u64>) -> ProgressBar {
-    let bar = size.map_or_else(ProgressBar::no_length, ProgressBar::new);
-    let style = ProgressStyle::with_template("{bytes}/{total_bytes} {bytes_per_sec} {wide_bar}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
 }
 
 fn row(file: &File) -> [String; 4] {

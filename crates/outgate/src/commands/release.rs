@@ -7,10 +7,7 @@ use clap::{Args, Subcommand};
 use outgate_client::{Client, Release, ReleaseKey};
 
 use crate::output::{Failure, read_bounded};
-use crate::remote::{Listing, Remote, ask, or_dash, properties, wait};
-
-/// The most bytes of an artifact that this command sends; the hub takes more.
-const MAX_ARTIFACT: usize = 1 << 30;
+use crate::remote::{Listing, Remote, ask, content, or_dash, properties, wait};
 
 /// The most bytes of a key; the hub takes no more.
 const MAX_KEY: usize = 16 * 1024;
@@ -87,8 +84,9 @@ impl Act {
     async fn run(self) -> Result<(), Failure> {
         match self {
             Self::Add { file, remote } => {
-                let artifact = read_bounded(&file, MAX_ARTIFACT).map_err(Failure::Input)?;
-                let added = remote.client()?.add_release(artifact.into()).await?;
+                let client = remote.client()?;
+                let (size, artifact) = content::read(&file).map_err(Failure::Input)?;
+                let added = client.add_release(size, artifact).await?;
                 remote.show("release", &added, lines)
             }
             Self::List(listing) => {

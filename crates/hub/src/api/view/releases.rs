@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use outgate_core::deployments::State;
 use outgate_core::{Timestamp, deployments, releases};
 
 /// What devices are updated to.
@@ -103,28 +104,101 @@ pub(crate) struct Deployment {
     /// Since when it is there.
     #[schema(value_type = String, format = DateTime)]
     created: Timestamp,
-    /// Since when it has ended before its time, if so.
+    /// `running`, `paused` (by an operator), `stopped` (too many devices have failed), `aborted`
+    /// or `ended`.
+    #[schema(example = "running")]
+    state: &'static str,
+    /// Since when it is paused, stopped or aborted.
     #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    aborted: Option<Timestamp>,
+    since: Option<Timestamp>,
+    /// Why it is paused or stopped.
+    #[schema(example = "3 of 40 devices that came to an end have failed")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    /// To which tag, if to one.
+    #[schema(value_type = Option<crate::api::names::Name>, example = "ring=first")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tag: Option<String>,
+    /// Whether devices that get the tag later are meant as well.
+    stands: bool,
+    /// Which of its phases is under way, the first being 1.
+    #[schema(minimum = 1, example = 2)]
+    phase: u32,
+    /// How many of the devices it is for, in each of its phases.
+    #[schema(example = json!(["1%", "10%", "100%"]))]
+    phases: Vec<String>,
+    /// How many devices of a phase must have ended well before the next begins.
+    #[schema(example = "100%")]
+    next_at: String,
+    /// When devices are offered the release; always when it is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    windows: Option<Windows>,
+    /// At how many failures it stops; never when it is absent.
+    #[schema(example = "5%")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop_at_failures: Option<String>,
     /// How many devices are how far.
     #[schema(example = json!({"success": 12, "pending": 3}))]
     devices: BTreeMap<String, u64>,
 }
 
+/// Ranges of local time.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Windows {
+    /// The zone, by its name in IANA's database.
+    #[schema(example = "Europe/Stockholm")]
+    zone: String,
+    /// Each of them.
+    #[schema(example = json!(["mon-fri 22:00-04:00"]))]
+    windows: Vec<String>,
+}
+
 impl From<deployments::Deployment> for Deployment {
     fn from(deployment: deployments::Deployment) -> Self {
+        let (state, since, why) = told(&deployment.state);
+        let plan = deployment.plan;
+        let tagged = deployment.tagged;
+        let shares = plan.phases.shares().iter();
         let counts = deployment.counts.into_iter();
         Self {
             id: deployment.id.into(),
             release: deployment.release.into(),
             by: deployment.by,
             created: deployment.created,
-            aborted: deployment.aborted,
+            state,
+            since,
+            why,
+            stands: tagged.as_ref().is_some_and(|tagged| tagged.stands),
+            tag: tagged.map(|tagged| tagged.tag.into()),
+            phase: deployment.phase + 1,
+            phases: shares.map(ToString::to_string).collect(),
+            next_at: plan.next_at.to_string(),
+            windows: plan.windows.map(|windows| Windows {
+                zone: windows.zone().to_owned(),
+                windows: windows.windows(),
+            }),
+            stop_at_failures: plan.stop_at.map(|stop| stop.to_string()),
             devices: counts
                 .map(|(progress, count)| (progress.as_str().to_owned(), count))
                 .collect(),
         }
+    }
+}
+
+/// A state in a word, since when it is so, and why.
+pub(crate) fn told(state: &State) -> (&'static str, Option<Timestamp>, Option<String>) {
+    match state {
+        State::Running => ("running", None, None),
+        State::Paused { since, by } => ("paused", Some(*since), Some(format!("by {by}"))),
+        State::Stopped { since, ends } => {
+            let all = ends.well + ends.failed;
+            let failed = ends.failed;
+            let why = format!("{failed} of {all} devices that came to an end have failed");
+            ("stopped", Some(*since), Some(why))
+        }
+        State::Aborted { since } => ("aborted", Some(*since), None),
+        State::Ended => ("ended", None, None),
     }
 }
 
@@ -148,6 +222,9 @@ pub(crate) struct Deployed {
     changed: Timestamp,
     /// Whether it has sent a log.
     has_log: bool,
+    /// In which phase it is, the first being 1.
+    #[schema(minimum = 1)]
+    phase: u32,
 }
 
 impl From<deployments::Deployed> for Deployed {
@@ -158,6 +235,7 @@ impl From<deployments::Deployed> for Deployed {
             doing: deployed.doing,
             changed: deployed.changed,
             has_log: deployed.has_log,
+            phase: deployed.phase + 1,
         }
     }
 }

@@ -50,3 +50,27 @@ impl From<twin::Twin> for Twin {
         }
     }
 }
+
+/// What operators say of a device to each other, and find it by.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Tags {
+    /// Its tags.
+    #[schema(example = json!(["canary", "ring=first"]), max_items = 64)]
+    tags: Vec<String>,
+    /// All of it, also what makes no tag.
+    #[schema(value_type = Object, example = json!({"canary": true, "ring": "first"}))]
+    document: serde_json::Value,
+    /// Goes up by one with each change; 0 before the first.
+    version: u64,
+}
+
+impl From<twin::Half> for Tags {
+    fn from(half: twin::Half) -> Self {
+        let tags = twin::tags_of(&half.document);
+        Self {
+            tags: tags.into_iter().map(Into::into).collect(),
+            document: half.document,
+            version: half.version,
+        }
+    }
+}
