@@ -136,7 +136,18 @@ impl Administration {
         })
     }
 
-    async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+    /// Sends bytes.
+    pub(crate) async fn post_bytes(&self, path: &str, content: Vec<u8>) -> anyhow::Result<()> {
+        let url = format!("{}{path}", self.base);
+        let post = self.client.post(url).bearer_auth(&self.token);
+        let kind = ("content-type", "application/octet-stream");
+        let answer = post.header(kind.0, kind.1).body(content).send().await?;
+        let (status, text) = (answer.status(), answer.text().await?);
+        anyhow::ensure!(status.is_success(), "{path}: {status} {text}");
+        Ok(())
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         let answer = self
             .client
             .post(format!("{}{path}", self.base))

@@ -17,6 +17,7 @@ mod report;
 mod revoke;
 mod servers;
 mod start;
+mod updates;
 
 use std::path::PathBuf;
 
@@ -44,7 +45,7 @@ struct Arguments {
     /// The binary of the exporter that the check is measured beside
     #[arg(long, default_value = "prometheus-blackbox-exporter")]
     exporter: PathBuf,
-    /// Write the figures of `blob`, `check`, `realtime` or `revoke` to this file too, as JSON
+    /// Write the figures of `blob`, `check`, `realtime`, `revoke` or `updates` to this file too, as JSON
     #[arg(long)]
     json: Option<PathBuf>,
     /// A tenth of everything, to see that it works
@@ -71,6 +72,8 @@ enum What {
     Revoke,
     /// From an empty folder to a hub that listens
     Start,
+    /// Devices that ask what is due and fetch a release, beside nginx
+    Updates,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -99,6 +102,7 @@ fn main() -> anyhow::Result<()> {
             What::Realtime => realtime::run(&programs, share, &arguments.only, json).await,
             What::Revoke => revoke::run(&programs, share, json).await,
             What::Start => start::run(&programs, share),
+            What::Updates => updates::run(&programs, share, json).await,
         }
     })
 }

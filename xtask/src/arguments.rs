@@ -21,8 +21,9 @@ usage: cargo xtask COMMAND
   architecture                the invariants of ARCHITECTURE.md
   licences                    licences, sources and duplicates of the dependencies
   fuzz TARGET [--seconds N]   replays the corpus of a fuzz target, then explores
-  bench blob|check|mqtt|queue|realtime|revoke|start [--short] [--only WHAT] [--json FILE]
-                              measures the hub, its files, its SignalR, the agent's queue or the check
+  bench blob|check|mqtt|queue|realtime|revoke|start|updates [--short] [--only WHAT] [--json FILE]
+                              measures the hub, its files, its SignalR, its updates, the agent's queue
+                              or the check
                               beside its peers, in one run
   schema [--check]            writes the JSON Schemas of manifests and reports, or checks the
                               committed ones
@@ -81,7 +82,8 @@ pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Invocation> {
         }
         [
             "bench",
-            what @ ("blob" | "check" | "mqtt" | "queue" | "realtime" | "revoke" | "start"),
+            what @ ("blob" | "check" | "mqtt" | "queue" | "realtime" | "revoke" | "start"
+            | "updates"),
             options @ ..,
         ] => Ok(bench(what, options)),
         ["schema"] => Ok(Invocation::Schema { check: false }),
