@@ -248,12 +248,11 @@ fn judge(
         return Ok(Some(Progress::Aborted));
     }
     if on.name == release.name.as_str() {
-        return Ok(Some(match waited.progress {
-            Progress::Pending => Progress::AlreadyInstalled,
-            // One that was at it has not been heard when it said that it was done.
-            before if !before.is_final() => Progress::Success,
-            before => before,
-        }));
+        if waited.progress == Progress::Pending {
+            return Ok(Some(Progress::AlreadyInstalled));
+        }
+        // One that was at it has not been heard when it said that it was done.
+        return Ok(Some(Progress::Success));
     }
     if !waited.offered {
         return Ok(None);

@@ -59,7 +59,7 @@ pub(crate) struct Tags {
     tags: Vec<String>,
     /// All of it, also what makes no tag.
     #[schema(value_type = Object, example = json!({"canary": true, "ring": "first"}))]
-    document: serde_json::Value,
+    document: Value,
     /// Goes up by one with each change; 0 before the first.
     version: u64,
 }
