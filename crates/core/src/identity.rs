@@ -16,6 +16,7 @@ mod fleet_key;
 mod leaf;
 mod listing;
 mod lookups;
+mod named_key;
 mod neighbours;
 mod operator;
 mod pem;
@@ -75,6 +76,7 @@ pub use lookups::{
     CHALLENGE_LASTS, FleetProof, LOOKUPS, LookupToken, MAX_LOOKUP_LIFE, MIN_LOOKUP_LIFE,
     fleet_text, own_text,
 };
+pub use named_key::{PASSING_KEY_LASTS, PassingKey};
 pub use neighbours::{
     KEY_EVERY, Neighbour, Place, ROSTER_LASTS, Relayed, RosterMember, SiteRoster,
 };

@@ -21,12 +21,14 @@ pub(crate) const ACME: &[u8] = b"acme-tls/1";
 
 /// The names of ALPN (RFC 7301), what is spoken when they are agreed on, and whether HTTP alone
 /// may be; the first that the client offers too is taken.
-const NAMES: [(&[u8], Protocol); 4] = [
+const NAMES: [(&[u8], Protocol); 5] = [
     (b"h2", Protocol::Http2),
     (b"http/1.1", Protocol::Http1),
     (b"mqtt", Protocol::Mqtt),
     // What AWS's SDKs offer for MQTT with a client certificate on port 443.
     (b"x-amzn-mqtt-ca", Protocol::Mqtt),
+    // The same for HTTPS.
+    (b"x-amzn-http-ca", Protocol::Http1),
 ];
 
 /// What an ALPN name stands for.

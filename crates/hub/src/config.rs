@@ -1,5 +1,6 @@
 //! The hub's configuration: a TOML file, its defaults, and what the command line overrides.
 
+mod aws;
 mod azure;
 mod browsers;
 pub(crate) mod changed;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+pub use aws::Aws;
 pub use azure::{Azure, Provisioning};
 pub use depot::{Elsewhere, Speaks};
 pub use device_logs::{DeviceLogs, Forward};
@@ -105,6 +107,8 @@ pub struct Config {
     pub push: Option<Push>,
     /// How programs are served that were written for Azure IoT Hub.
     pub azure: Azure,
+    /// How programs are served that were written for AWS IoT Core.
+    pub aws: Aws,
 }
 
 /// One listener.
@@ -204,6 +208,7 @@ impl Config {
         crate::logs::filter(&log_filter)?;
         let signalr = file.signalr.checked()?;
         let echo = file.echo.checked(&signalr)?;
+        let aws = file.aws.checked(&file.mqtt.policies)?;
         let azure = file.azure.checked()?;
         azure.check_paths(realtime(&signalr, &echo))?;
         Ok(Self {
@@ -244,6 +249,7 @@ impl Config {
             firebase: file.firebase.checked()?,
             live: file.live.checked()?,
             push: file.push.checked()?,
+            aws,
             azure,
         })
     }

@@ -1,6 +1,7 @@
 //! Wire protocols, each translated to and from the device model. A file a dialect.
 
 pub(crate) mod assets;
+pub(crate) mod aws;
 pub(crate) mod azure;
 pub mod blob;
 mod caller;
@@ -21,4 +22,10 @@ pub use document::document;
 /// What the dialects call themselves where sessions are told of: who comes in by one of them stays,
 /// and is told to go elsewhere when the hub goes down. Over OTLP and
 /// plain HTTP nobody stays.
-pub(crate) const DIALECTS: [&str; 4] = [azure::mqtt::VIA, firebase::VIA, mqtt::VIA, signalr::VIA];
+pub(crate) const DIALECTS: [&str; 5] = [
+    aws::mqtt::VIA,
+    azure::mqtt::VIA,
+    firebase::VIA,
+    mqtt::VIA,
+    signalr::VIA,
+];

@@ -52,6 +52,7 @@ const ALLOWED: [(&str, &[&str]); 30] = [
     (
         "outgate-hub",
         &[
+            "outgate-aws",
             "outgate-azure",
             "outgate-core",
             "outgate-door",

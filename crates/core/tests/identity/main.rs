@@ -13,6 +13,7 @@ mod enrol;
 mod held;
 mod hub;
 mod lookups;
+mod named_keys;
 mod neighbours;
 mod policies;
 mod register;

@@ -34,6 +34,7 @@ pub(crate) fn only_at_start(before: &Config, after: &Config) -> Vec<&'static str
         live,
         push,
         azure,
+        aws: _,
     } = before;
     let depot = files.elsewhere == after.files.elsewhere;
     let same = [

@@ -31,6 +31,7 @@ pub(super) struct File {
     pub(super) live: super::live::Written,
     pub(super) push: super::push::Written,
     pub(super) azure: super::azure::Written,
+    pub(super) aws: super::aws::Written,
 }
 
 /// One listener.

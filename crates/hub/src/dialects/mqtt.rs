@@ -15,6 +15,7 @@ mod events;
 mod io;
 pub mod methods;
 mod policies;
+mod posted;
 pub(in crate::dialects) mod reasons;
 mod registering;
 mod rules;
@@ -34,14 +35,19 @@ use axum::response::{IntoResponse, Response};
 use outgate_azure::device::WEBSOCKET;
 use outgate_azure::provisioning::WEBSOCKET as PROVISIONING;
 use outgate_core::Core;
+use outgate_core::identity::Identified;
 use outgate_core::refusal::Refusal;
 use outgate_door::Facts;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use self::policies::PolicyError;
+pub(in crate::dialects) use self::posted::Posted;
 pub use self::rules::Rules;
 pub use self::settings::{DEFAULT_POLICY, MAX_FIRST_PACKET, Settings};
 pub use super::azure::login::Entrance;
+
+use super::aws::http::refused;
+use super::aws::login::{Asked, DEVICE_GATEWAY, For, by_signature};
 
 use self::broker::Broker;
 use self::methods::Methods;
@@ -98,7 +104,7 @@ pub enum OpenError {
 /// # Errors
 /// The first mistake.
 pub(crate) fn check(settings: &Settings) -> Result<(), PolicyError> {
-    policies::Policies::new(&settings.policies).map(drop)
+    policies::Policies::new(&settings.policies, &settings.aws.policies).map(drop)
 }
 
 impl Mqtt {
@@ -166,14 +172,21 @@ impl Mqtt {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        welcome::serve(&self.0, stream, facts).await;
+        welcome::serve(&self.0, stream, facts, None).await;
     }
 
     /// Takes a request for MQTT over WebSocket and serves it on a task of its own. The request has
     /// the connection's [`Facts`] among its extensions.
-    pub fn upgrade(&self, mut request: Request) -> Response {
+    pub async fn upgrade(&self, mut request: Request) -> Response {
         let Some(facts) = request.extensions().get::<Facts>().cloned() else {
             return http::StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        };
+        let signed = match Asked::by_address(&request) {
+            None => None,
+            Some(asked) => match self.signed(asked, &facts).await {
+                Ok(identified) => Some(Box::new(identified)),
+                Err(refusal) => return refused(&refusal),
+            },
         };
         let accepted = match accept(&mut request, &SUBPROTOCOLS) {
             Ok(accepted) => accepted,
@@ -183,19 +196,39 @@ impl Mqtt {
         tokio::spawn(async move {
             let max = mqtt.0.rules.load().limits.packet_size as usize + WEBSOCKET_SLACK;
             match accepted.upgrade.await {
-                Ok(upgraded) => mqtt.serve(Carrier::new(upgraded, max).await, &facts).await,
+                Ok(upgraded) => {
+                    let carrier = Carrier::new(upgraded, max).await;
+                    welcome::serve(&mqtt.0, carrier, &facts, signed).await;
+                }
                 Err(error) => tracing::debug!(%error, "a WebSocket did not come about"),
             }
         });
         accepted.response
     }
 
+    /// Who has signed the address of a WebSocket.
+    async fn signed(&self, asked: Asked, facts: &Facts) -> Result<Identified, Refusal> {
+        let rules = self.0.rules.load_full();
+        let whom = For {
+            entrance: &rules.settings.entrance,
+            region: rules.settings.aws.region.as_deref(),
+            services: &[DEVICE_GATEWAY],
+        };
+        let identified = by_signature(&self.0.core, whom, asked, facts).await;
+        if let Err(refusal) = &identified {
+            // Anybody may bring this about as often as they like.
+            tracing::debug!(error = %refusal, peer = %facts.peer.ip(), "a signed WebSocket is refused");
+            self.0.metrics.login_refused(super::aws::mqtt::VIA);
+        }
+        identified
+    }
+
     /// The routes `/mqtt`, and Azure's.
     pub fn router(&self) -> axum::Router {
         let mqtt = self.clone();
         let upgrade = move |request: Request| {
-            let answer = mqtt.upgrade(request);
-            std::future::ready(answer)
+            let mqtt = mqtt.clone();
+            async move { mqtt.upgrade(request).await }
         };
         let upgrade = axum::routing::get(upgrade);
         axum::Router::new()

@@ -18,6 +18,7 @@ use super::reception::Receptionist;
 use super::{Hub, StartError, State};
 use crate::config::{Carries, CertificateFrom, Config};
 use crate::depot::depot;
+use crate::dialects::aws;
 use crate::dialects::azure::{self, login::Entrance};
 use crate::dialects::blob;
 use crate::dialects::firebase::Firebase;
@@ -73,6 +74,7 @@ pub(super) async fn start(config: Config) -> Result<Hub, StartError> {
         .merge(SignalR::new(&state, &pushing)?.router())
         .merge(live::router(&state, upstreams))
         .merge(firebase.router())
+        .merge(aws::router(&state, &mqtt))
         .merge(of_single_requests(&state));
     Ok(Hub {
         receptionist: Receptionist {

@@ -9,6 +9,8 @@
 #[path = "../running/azure.rs"]
 mod azure;
 mod back_end;
+#[path = "../running/machine.rs"]
+mod machine;
 mod policies;
 #[path = "../running/hub.rs"]
 mod running;

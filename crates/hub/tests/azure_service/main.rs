@@ -10,6 +10,8 @@
 #[path = "../running/azure.rs"]
 mod azure;
 mod certificates;
+#[path = "../running/machine.rs"]
+mod machine;
 #[path = "../running/hub.rs"]
 mod running;
 #[path = "../running/site.rs"]

@@ -475,6 +475,21 @@ impl<'a> Conversation<'a> {
 
     /// Whether one of the client's subscriptions means `topic`, and with which quality of service.
     fn wanted(&self, topic: &str) -> Option<QoS> {
-        self.client.wanted(topic)
+        self.client
+            .wanted(topic)
+            .filter(|_| self.may_receive(topic))
+    }
+
+    /// Whether its policy lets the client be given what is published to `topic`.
+    fn may_receive(&self, topic: &str) -> bool {
+        match &self.role {
+            Role::Device(device) => {
+                let policies = &self.hub.rules.load().policies;
+                device
+                    .tongue
+                    .permit_receive(policies, &device.subject, topic)
+            }
+            Role::Service(_) => true,
+        }
     }
 }

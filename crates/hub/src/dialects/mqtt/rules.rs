@@ -28,7 +28,7 @@ impl Rules {
     /// The first mistake in a policy.
     pub fn new(settings: Settings) -> Result<Self, PolicyError> {
         Ok(Self {
-            policies: Policies::new(&settings.policies)?,
+            policies: Policies::new(&settings.policies, &settings.aws.policies)?,
             limits: Arc::new(settings.limits()),
             settings,
         })

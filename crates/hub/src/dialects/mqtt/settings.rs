@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use outgate_mqtt::connection::Limits;
 
-use crate::config::{Config, MqttLimits, Policy, Provisioning};
+use crate::config::{Aws, Config, MqttLimits, Policy, Provisioning};
 use crate::dialects::azure::login::Entrance;
 
 /// The name of the policy that devices have unless they were given another.
@@ -55,6 +55,8 @@ pub struct Settings {
     pub policies: BTreeMap<String, Policy>,
     /// Whom devices of Azure's may take the hub for, and by whose tokens they come in.
     pub entrance: Arc<Entrance>,
+    /// Documents that say what devices of AWS's may do, and for where what they show is signed.
+    pub aws: Arc<Aws>,
     /// Where devices are told which hub is theirs.
     pub provisioning: Arc<Provisioning>,
 }
@@ -74,6 +76,7 @@ impl Settings {
             policies: config.policies.clone(),
             entrance: Arc::new(Entrance::of(config, BTreeSet::new())),
             provisioning: Arc::new(config.azure.provisioning.clone()),
+            aws: Arc::new(config.aws.clone()),
             ..Self::with(&config.mqtt)
         }
     }
@@ -102,6 +105,7 @@ impl Settings {
             policies: BTreeMap::new(),
             entrance: Arc::default(),
             provisioning: Arc::default(),
+            aws: Arc::default(),
         }
     }
 

@@ -13,6 +13,7 @@ use outgate_core::clock::Timestamp;
 use outgate_core::commands::Command;
 use outgate_core::events::NewEvent;
 use outgate_core::id::{CallId, DeviceId};
+use outgate_core::identity::{Identified, Principal};
 use outgate_core::refusal::Refusal;
 use outgate_core::twin::{Half, Twin};
 use outgate_mqtt::connection::Incoming;
@@ -20,6 +21,7 @@ use outgate_mqtt::packet::{Connect, PublishProperties, QoS, ReasonCode, Subscrib
 use outgate_mqtt::topics::TopicFilter;
 
 use super::policies::{Policies, Subject};
+use crate::dialects::aws::mqtt as aws;
 use crate::dialects::azure::mqtt as azure;
 
 /// In which topics a device speaks.
@@ -29,6 +31,8 @@ pub(super) enum Tongue {
     Plain,
     /// Azure IoT Hub's.
     Azure(Arc<azure::Speaker>),
+    /// The hub's own, under a policy document, as AWS IoT Core has it.
+    Aws,
 }
 
 /// What a device has published.
@@ -71,11 +75,36 @@ pub(in crate::dialects) enum Part {
 }
 
 impl Tongue {
-    /// What a client speaks, as its CONNECT says.
-    pub(super) fn of(connect: &Connect) -> Self {
+    /// What a client speaks, as its CONNECT says; or as it has come, if in AWS's way.
+    pub(super) fn of(connect: &Connect, is_aws: bool) -> Self {
+        if is_aws {
+            return Self::Aws;
+        }
         match azure::Speaker::of(connect) {
             Some(speaker) => Self::Azure(Arc::new(speaker)),
             None => Self::Plain,
+        }
+    }
+
+    /// What a client speaks that has been made out: who has a document for a policy is held to it
+    /// whichever way it has come, and nobody without one comes in AWS's way.
+    ///
+    /// # Errors
+    /// That it may not speak so.
+    pub(super) fn of_policy(
+        self,
+        policies: &Policies,
+        identified: &Identified,
+    ) -> Result<Self, ReasonCode> {
+        let is_document = match &identified.principal {
+            Principal::Device { policy, .. } => policies.is_document(policy),
+            Principal::Service { .. } | Principal::Operator { .. } => false,
+        };
+        match (self, is_document) {
+            (Self::Plain | Self::Aws, true) => Ok(Self::Aws),
+            (Self::Plain, false) => Ok(Self::Plain),
+            (Self::Azure(speaker), false) => Ok(Self::Azure(speaker)),
+            (Self::Aws, false) | (Self::Azure(_), true) => Err(ReasonCode::NotAuthorized),
         }
     }
 
@@ -85,7 +114,7 @@ impl Tongue {
     /// The reason why it may not be left.
     pub(super) fn will(&self, will: Will, device: &DeviceId) -> Result<Will, ReasonCode> {
         match self {
-            Self::Plain => Ok(will),
+            Self::Plain | Self::Aws => Ok(will),
             Self::Azure(speaker) => speaker.will(will, device),
         }
     }
@@ -94,6 +123,7 @@ impl Tongue {
     pub(super) fn via(&self) -> &'static str {
         match self {
             Self::Plain => super::VIA,
+            Self::Aws => aws::VIA,
             Self::Azure(_) => azure::VIA,
         }
     }
@@ -101,15 +131,50 @@ impl Tongue {
     /// Whether who says what it may not is put out at once.
     pub(super) fn is_strict(&self) -> bool {
         match self {
-            Self::Plain => false,
+            Self::Plain | Self::Aws => false,
             Self::Azure(_) => true,
+        }
+    }
+
+    /// Whether a device may publish this at all, whatever it means.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) fn permit_publish(
+        &self,
+        policies: &Policies,
+        subject: &Subject,
+        incoming: &Incoming,
+    ) -> Result<(), ReasonCode> {
+        match self {
+            Self::Plain | Self::Azure(_) => Ok(()),
+            Self::Aws if incoming.delivery.qos() == QoS::ExactlyOnce => {
+                Err(ReasonCode::QosNotSupported)
+            }
+            Self::Aws if policies.permit_publish(subject, &incoming.topic, incoming.retain) => {
+                Ok(())
+            }
+            Self::Aws => Err(ReasonCode::NotAuthorized),
+        }
+    }
+
+    /// Whether a device may be given what is published to `topic`, where it has subscribed.
+    pub(super) fn permit_receive(
+        &self,
+        policies: &Policies,
+        subject: &Subject,
+        topic: &str,
+    ) -> bool {
+        match self {
+            Self::Plain | Self::Azure(_) => true,
+            Self::Aws => policies.permit_receive(subject, topic),
         }
     }
 
     /// What a publish of `device` means.
     pub(super) fn understand(&self, device: &DeviceId, incoming: &Incoming) -> Said {
         match self {
-            Self::Plain => plain::understand(device, incoming),
+            Self::Plain | Self::Aws => plain::understand(device, incoming),
             Self::Azure(speaker) => speaker.understand(incoming),
         }
     }
@@ -117,7 +182,7 @@ impl Tongue {
     /// A topic in which this part of what the hub has for `device` may lie.
     pub(super) fn place(&self, device: &DeviceId, part: Part) -> String {
         match self {
-            Self::Plain => plain::place(device, part),
+            Self::Plain | Self::Aws => plain::place(device, part),
             Self::Azure(speaker) => speaker.place(part),
         }
     }
@@ -131,6 +196,7 @@ impl Tongue {
     ) -> Result<QoS, ReasonCode> {
         match self {
             Self::Plain => plain::permit(policies, subject, asked),
+            Self::Aws => permit_by_document(policies, subject, asked),
             Self::Azure(speaker) => speaker.permit(asked),
         }
     }
@@ -138,7 +204,7 @@ impl Tongue {
     /// A command, on its way at `now`.
     pub(super) fn command(&self, command: &Command, now: Timestamp) -> Utterance {
         match self {
-            Self::Plain => plain::command(command, now),
+            Self::Plain | Self::Aws => plain::command(command, now),
             Self::Azure(speaker) => speaker.command(command),
         }
     }
@@ -146,7 +212,7 @@ impl Tongue {
     /// A call.
     pub(super) fn call(&self, call: &Call) -> Utterance {
         match self {
-            Self::Plain => plain::call(call),
+            Self::Plain | Self::Aws => plain::call(call),
             Self::Azure(_) => azure::call(call),
         }
     }
@@ -158,7 +224,7 @@ impl Tongue {
         request: Option<Bytes>,
     ) -> Option<Utterance> {
         match self {
-            Self::Plain => twin.ok().map(|twin| plain::document(twin, request)),
+            Self::Plain | Self::Aws => twin.ok().map(|twin| plain::document(twin, request)),
             Self::Azure(_) => azure::document(twin, request.as_ref()),
         }
     }
@@ -171,7 +237,7 @@ impl Tongue {
         request: Option<&Bytes>,
     ) -> Option<Utterance> {
         match self {
-            Self::Plain => Some(plain::reported(device, half)),
+            Self::Plain | Self::Aws => Some(plain::reported(device, half)),
             Self::Azure(_) => azure::reported(half, request),
         }
     }
@@ -180,7 +246,7 @@ impl Tongue {
     /// it knows has to be known.
     pub(super) fn tells_changes(&self) -> bool {
         match self {
-            Self::Plain => false,
+            Self::Plain | Self::Aws => false,
             Self::Azure(_) => true,
         }
     }
@@ -193,10 +259,26 @@ impl Tongue {
         half: &Half,
     ) -> Option<Utterance> {
         match self {
-            Self::Plain => Some(plain::desired(device, half)),
+            Self::Plain | Self::Aws => Some(plain::desired(device, half)),
             Self::Azure(_) => azure::desired(before?, half),
         }
     }
+}
+
+/// Whether a device may have a subscription under a policy document. Nothing is said exactly once,
+/// as with AWS.
+fn permit_by_document(
+    policies: &Policies,
+    subject: &Subject,
+    asked: &SubscribeFilter,
+) -> Result<QoS, ReasonCode> {
+    if asked.filter.shared().is_some() {
+        return Err(ReasonCode::SharedSubscriptionsNotSupported);
+    }
+    if !policies.permit_subscribe(subject, &asked.filter) {
+        return Err(ReasonCode::NotAuthorized);
+    }
+    plain::permit(policies, subject, asked).map(capped)
 }
 
 /// Whether `asked` means nothing beyond the filter `whole`.

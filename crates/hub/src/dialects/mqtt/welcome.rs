@@ -26,6 +26,7 @@ use super::policies::Subject;
 use super::tongue::Tongue;
 use super::topics::{self, Meaning};
 use super::{Inner, reasons, registering};
+use crate::dialects::aws::mqtt::Entering;
 use crate::dialects::login::{self, Shown};
 
 /// How long a client that is turned away has to read why.
@@ -35,8 +36,12 @@ const TO_READ_WHY: Duration = Duration::from_secs(2);
 const MAX_CLIENT_ID: usize = 256;
 
 /// Serves one connection to its end.
-pub(super) async fn serve<S>(hub: &Inner, mut stream: S, facts: &Facts)
-where
+pub(super) async fn serve<S>(
+    hub: &Inner,
+    mut stream: S,
+    facts: &Facts,
+    signed: Option<Box<Identified>>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let limits = Arc::clone(&hub.rules.load().limits);
@@ -51,12 +56,21 @@ where
     }
     // On the heap, and gone before the conversation starts: most connections are idle in that.
     let span = tracing::debug_span!("connect", otel.kind = "server", messaging.system = "mqtt");
-    let welcome = welcome(hub, connection, *connect, facts, &mut stream).instrument(span);
+    let entering = Entering::of(&connect, facts, signed);
+    let came = Came { facts, entering };
+    let welcome = welcome(hub, connection, *connect, came, &mut stream).instrument(span);
     let welcome = Box::pin(welcome).await;
     match welcome {
         Ok(welcomed) => converse(hub, *welcomed, stream).await,
         Err(turned_away) => turn_away(*turned_away, &mut stream).await,
     }
+}
+
+/// How a client has come.
+struct Came<'a> {
+    facts: &'a Facts,
+    /// As what was written for AWS comes.
+    entering: Option<Entering>,
 }
 
 /// A client that may stay.
@@ -114,14 +128,15 @@ async fn welcome<S>(
     hub: &Inner,
     mut connection: Connection,
     mut connect: Connect,
-    facts: &Facts,
+    came: Came<'_>,
     stream: &mut S,
 ) -> Result<Box<Welcomed>, Box<TurnedAway>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let tongue = Tongue::of(&connect);
-    let proved = prove(hub, &tongue, &mut connection, &connect, facts, stream).await;
+    let mut tongue = Tongue::of(&connect, came.entering.is_some());
+    let proved = make_out(hub, &mut tongue, &mut connection, &connect, &came, stream).await;
+    let facts = came.facts;
     let arrived = match &proved {
         // Only who has proved who it is learns where else to go.
         Ok(_) if hub.is_draining() => Err(ReasonCode::ServerUnavailable),
@@ -184,18 +199,36 @@ struct Arrived {
     will: Option<Will>,
 }
 
+/// Makes out who connects, and in which tongue they speak.
+async fn make_out<S>(
+    hub: &Inner,
+    tongue: &mut Tongue,
+    connection: &mut Connection,
+    connect: &Connect,
+    came: &Came<'_>,
+    stream: &mut S,
+) -> Result<(Identified, Option<Box<Agreed>>), ReasonCode>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let proved = prove(hub, tongue, connection, connect, came, stream).await?;
+    *tongue = { tongue.clone() }.of_policy(&hub.rules.load().policies, &proved.0)?;
+    Ok(proved)
+}
+
 /// Makes out who connects: by what the CONNECT says, or by an exchange.
 async fn prove<S>(
     hub: &Inner,
     tongue: &Tongue,
     connection: &mut Connection,
     connect: &Connect,
-    facts: &Facts,
+    came: &Came<'_>,
     stream: &mut S,
 ) -> Result<(Identified, Option<Box<Agreed>>), ReasonCode>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let facts = came.facts;
     if let Some(asked) = &connect.authentication {
         let agreed = methods::log_in(hub, connection, stream, asked, facts).await?;
         return Ok((agreed.identified.clone(), Some(Box::new(agreed))));
@@ -210,7 +243,11 @@ where
         Some(password) => Shown::Password(user, password.expose()),
         None => Shown::Name(user),
     };
-    match login::identify(&hub.core, shown, facts).await {
+    let identified = match &came.entering {
+        Some(entering) => entering.prove(&hub.core, connect, facts).await,
+        None => login::identify(&hub.core, shown, facts).await,
+    };
+    match identified {
         Ok(identified) => Ok((identified, None)),
         Err(refusal) => {
             // Anybody may bring this about as often as they like.
@@ -237,7 +274,12 @@ async fn arrive(
     let key: Arc<str> = format!("{owner}/{client_id}").into();
     let longest = hub.rules.load().settings.max_session_expiry;
     let lasts = connect.session_expiry.min(longest);
-    let role = role(hub, tongue, identified)?;
+    let role = role(hub, tongue, identified, &key)?;
+    if let Role::Device(device) = &role
+        && !hub.rules.load().policies.permit_connect(&device.subject)
+    {
+        return Err(ReasonCode::NotAuthorized);
+    }
     if let Role::Device(device) = &role
         && let Some(will) = connect.will.take()
     {
@@ -389,26 +431,26 @@ fn owner(identified: &Identified) -> Arc<str> {
     }
 }
 
-fn role(hub: &Inner, tongue: &Tongue, identified: &Identified) -> Result<Role, ReasonCode> {
-    match &identified.principal {
-        Principal::Device {
-            device,
-            site,
-            policy,
-        } => Ok(Role::Device(DeviceRole {
-            id: device.clone(),
-            subject: Subject {
-                device: device.clone(),
-                site: site.clone(),
-                policy: policy.clone(),
-            },
+fn role(
+    hub: &Inner,
+    tongue: &Tongue,
+    identified: &Identified,
+    key: &Arc<str>,
+) -> Result<Role, ReasonCode> {
+    let principal = &identified.principal;
+    if let Some(subject) = Subject::of(principal, Arc::clone(key)) {
+        return Ok(Role::Device(DeviceRole {
+            id: subject.device.clone(),
+            subject,
             tongue: tongue.clone(),
-        })),
+        }));
+    }
+    match principal {
         Principal::Service { scope, .. } => {
             let service = ServiceRole::new(hub, scope.clone());
             Ok(Role::Service(Box::new(service)))
         }
-        Principal::Operator { .. } => Err(ReasonCode::NotAuthorized),
+        Principal::Device { .. } | Principal::Operator { .. } => Err(ReasonCode::NotAuthorized),
     }
 }
 
@@ -421,19 +463,24 @@ fn permit_will(hub: &Inner, connect: &Connect, role: &Role) -> Result<(), Reason
     let Role::Device(device) = role else {
         return Err(ReasonCode::NotAuthorized);
     };
+    let rules = hub.rules.load();
     match topics::meaning(&will.topic, &device.id) {
         Meaning::Event(name) => {
+            if !rules
+                .policies
+                .permit_own(&device.subject, &will.topic, will.retain)
+            {
+                return Err(ReasonCode::NotAuthorized);
+            }
             let event = new_event(name, &will.properties, &will.payload);
             event
                 .check()
                 .map_err(|refusal| reasons::to_publish(&refusal))
         }
         Meaning::Message
-            if hub
-                .rules
-                .load()
+            if rules
                 .policies
-                .permit_publish(&device.subject, &will.topic) =>
+                .permit_publish(&device.subject, &will.topic, will.retain) =>
         {
             Ok(())
         }

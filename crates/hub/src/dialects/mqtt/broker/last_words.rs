@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use outgate_core::clock::Timestamp;
 use outgate_core::events::NewEvent;
 use outgate_core::id::DeviceId;
-use outgate_core::identity::Principal;
 use outgate_core::messages::{Will, WillId};
 use outgate_core::refusal::Refusal;
 use outgate_core::sessions::Pass;
@@ -22,7 +21,7 @@ use super::message::Routed;
 use super::publish::{Publisher, Unpublished};
 use crate::dialects::mqtt::VIA;
 use crate::dialects::mqtt::events::new_event;
-use crate::dialects::mqtt::policies::Subject;
+use crate::dialects::mqtt::policies::{Policies, Subject};
 use crate::dialects::mqtt::topics::{self, Meaning};
 
 /// After how long an event that had no room is tried again: longer than it takes to look, shorter
@@ -120,6 +119,9 @@ impl Broker {
     /// Hands a will that is an event to the core, which forgets it in the same commit.
     async fn append_will(&self, will: &Will, event: NewEvent) -> Result<bool, Refusal> {
         let pass = self.stand_in(will).await?;
+        if !self.permits(&pass, will, Policies::permit_own) {
+            return Err(Refusal::forbidden("leaving a will"));
+        }
         let events = &self.core.events;
         let kept = events.append_will(pass, event, will.id.clone()).await;
         kept.map(|_| true)
@@ -136,31 +138,24 @@ impl Broker {
     /// Publishes a will that is a message between devices, if its device may say that by now.
     async fn send_will(&self, will: Will) -> Result<bool, Refusal> {
         let pass = self.stand_in(&will).await?;
-        if !self.permits(&pass, &will.message.topic) {
+        if !self.permits(&pass, &will, Policies::permit_publish) {
             return Err(Refusal::forbidden("publishing a will"));
         }
         self.core.messages.may_send_will(&pass)?;
         self.publish_for(pass, will).await
     }
 
-    /// Whether a device may publish to `topic`, as its policy is by now.
-    fn permits(&self, pass: &Pass, topic: &str) -> bool {
-        match pass.principal() {
-            Principal::Device {
-                device,
-                site,
-                policy,
-            } => {
-                let subject = Subject {
-                    device: device.clone(),
-                    site: site.clone(),
-                    policy: policy.clone(),
-                };
-                let rules = self.rules.load();
-                rules.policies.permit_publish(&subject, topic)
-            }
-            Principal::Operator { .. } | Principal::Service { .. } => false,
-        }
+    /// Whether a device may leave a will, as its policy is by now.
+    fn permits(
+        &self,
+        pass: &Pass,
+        will: &Will,
+        permit: fn(&Policies, &Subject, &str, bool) -> bool,
+    ) -> bool {
+        let subject = Subject::of(pass.principal(), will.id.key.as_str().into());
+        let policies = &self.rules.load().policies;
+        let topic = will.message.topic.as_str();
+        subject.is_some_and(|subject| permit(policies, &subject, topic, will.retain))
     }
 
     /// Publishes a will with the right to act of whom it is. Whether that has left something to be

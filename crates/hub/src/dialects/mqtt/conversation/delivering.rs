@@ -193,6 +193,9 @@ impl Conversation<'_> {
     }
 
     fn deliver(&mut self, delivery: Delivery, now: Instant) {
+        if !self.may_receive(delivery.message.message.topic().as_str()) {
+            return self.withhold(&delivery);
+        }
         self.hub
             .metrics
             .message(Direction::Out, delivery.qos.number());
@@ -208,6 +211,16 @@ impl Conversation<'_> {
             subscription_ids: identifiers(&delivery.identifiers),
         };
         self.hand_over(outgoing, tag, now);
+    }
+
+    /// Lets go of a message that the client's policy does not let it have.
+    fn withhold(&mut self, delivery: &Delivery) {
+        self.hub.metrics.message_dropped("refused");
+        if let Some(seq) = delivery.seq {
+            let size = delivery.message.size;
+            self.tags.insert(seq, Tag::Kept { seq, size });
+            self.on_settled(seq, outgate_mqtt::packet::ReasonCode::Success);
+        }
     }
 
     fn hand_over(&mut self, outgoing: Outgoing, tag: Tag, now: Instant) {

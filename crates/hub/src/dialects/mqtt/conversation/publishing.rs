@@ -30,22 +30,24 @@ impl Conversation<'_> {
             // Services publish nothing: they act through the API.
             return self.refuse(incoming.token, ReasonCode::NotAuthorized);
         };
-        match device.tongue.understand(&device.id, &incoming) {
+        let rules = self.hub.rules.load();
+        let (tongue, subject) = (&device.tongue, &device.subject);
+        if let Err(why) = tongue.permit_publish(&rules.policies, subject, &incoming) {
+            return self.refuse(incoming.token, why);
+        }
+        match tongue.understand(&device.id, &incoming) {
             Said::Event(event) => self.append(incoming.token, self.inbound(&incoming), event),
             Said::Answer(call, answer) => self.on_answer(&call, answer, &incoming),
             Said::TwinGet(request) => self.on_twin_get(request, &incoming),
             Said::Reported(request) => self.on_reported(request, &incoming),
             Said::Message
-                if self
-                    .hub
-                    .rules
-                    .load()
+                if rules
                     .policies
-                    .permit_publish(&device.subject, &incoming.topic) =>
+                    .permit_publish(subject, &incoming.topic, incoming.retain) =>
             {
                 self.on_message(&incoming, now);
             }
-            Said::Refused if device.tongue.is_strict() => self.close(ReasonCode::NotAuthorized),
+            Said::Refused if tongue.is_strict() => self.close(ReasonCode::NotAuthorized),
             Said::Message | Said::Refused => {
                 self.refuse(incoming.token, ReasonCode::NotAuthorized);
             }
