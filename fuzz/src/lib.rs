@@ -7,6 +7,7 @@
 mod aws;
 mod azure;
 mod challenge;
+mod cron;
 mod dhcp;
 mod dhcp6;
 mod door;
@@ -41,6 +42,7 @@ mod xmpp;
 pub use self::aws::{aws_policy, aws_signature};
 pub use self::azure::{azure_device, azure_provisioning, azure_sas, azure_service, azure_storage};
 pub use self::challenge::challenges;
+pub use self::cron::cron;
 pub use self::dhcp::dhcp_reply;
 pub use self::dhcp6::dhcp6_reply;
 pub use self::door::door_first_bytes;
@@ -86,6 +88,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("azure_service", azure_service),
     ("azure_storage", azure_storage),
     ("challenges", challenges),
+    ("cron", cron),
     ("dhcp6_reply", dhcp6_reply),
     ("dhcp_reply", dhcp_reply),
     ("door_first_bytes", door_first_bytes),

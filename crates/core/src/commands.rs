@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::broadcast;
@@ -212,16 +213,47 @@ impl Commands {
                 let detail = json!({"command": id.as_str(), "name": command.name});
                 acting::act(connection, &actor, &device, (now, "command.send"), &detail)?;
                 table::tidy(connection, now)?;
-                let sent = table::insert(connection, &device, &id, (&command, sealed), now)?;
-                let noted = commands
-                    .reminders
-                    .note(connection, &device, &command.name, now)?;
-                Ok((sent, (commands.news(device, true), noted)))
+                commands.insert(connection, &device, &id, (&command, sealed), now)
             })
             .await?;
         drop(told);
         self.tell(1, "sent");
         Ok(sent)
+    }
+
+    /// Puts a command in a device's queue, as part of a write. It is told when the second result is
+    /// dropped; that it was sent, by [`Commands::tell_sent`].
+    pub(crate) fn put(
+        &self,
+        connection: &Connection,
+        device: &DeviceId,
+        id: &CommandId,
+        command: &NewCommand,
+        now: Timestamp,
+    ) -> Result<(Command, impl Send + use<>), Refusal> {
+        table::tidy(connection, now)?;
+        self.insert(connection, device, id, (command, false), now)
+    }
+
+    /// Counts commands that were put in queues.
+    pub(crate) fn tell_sent(&self, count: usize) {
+        if count > 0 {
+            self.tell(count, "sent");
+        }
+    }
+
+    fn insert(
+        &self,
+        connection: &Connection,
+        device: &DeviceId,
+        id: &CommandId,
+        command: (&NewCommand, bool),
+        now: Timestamp,
+    ) -> Result<(Command, impl Send + use<>), Refusal> {
+        let sent = table::insert(connection, device, id, command, now)?;
+        let name = &command.0.name;
+        let noted = self.reminders.note(connection, device, name, now)?;
+        Ok((sent, (self.news(device.clone(), true), noted)))
     }
 
     /// The next commands for the device of `session`, in order, at most `limit` and at most
@@ -507,7 +539,7 @@ fn place_of(id: &CommandId) -> String {
 }
 
 impl NewCommand {
-    fn check(&self) -> Result<(), Refusal> {
+    pub(crate) fn check(&self) -> Result<(), Refusal> {
         checks::path("name", &self.name)?;
         check_content_type(&self.content_type)?;
         check_properties(&self.properties)?;

@@ -54,6 +54,11 @@ pub enum Happening {
         /// What.
         became: &'static str,
     },
+    /// The moment of a schedule has come.
+    ScheduleCame {
+        /// What became of it: `fired`, `made-good`, `missed`, `overrun`.
+        how: &'static str,
+    },
     /// A call is over.
     Called {
         /// `answered`, or why not, as [`Refusal::label`](crate::Refusal::label) says it.

@@ -212,6 +212,18 @@ name!(
     "action"
 );
 
+name!(
+    /// What is sent to devices at times that are written down once.
+    ScheduleName,
+    "schedule"
+);
+
+name!(
+    /// A moment of a schedule.
+    FiringId,
+    "firing"
+);
+
 macro_rules! made_up {
     ($($name:ident $prefix:literal),*) => {$(
         impl $name {
@@ -226,7 +238,7 @@ macro_rules! made_up {
     )*};
 }
 
-made_up!(CredentialId "cr-", AuthorityId "au-", FleetKeyId "fk-", CommandId "cm-", CallId "ca-", SessionId "se-", SupportId "su-", OperatorId "op-", ServiceId "sv-", ConsumerId "co-", WebhookId "wh-", GrantId "gr-", ReleaseKeyId "rk-", DeploymentId "dp-");
+made_up!(CredentialId "cr-", AuthorityId "au-", FleetKeyId "fk-", CommandId "cm-", CallId "ca-", SessionId "se-", SupportId "su-", OperatorId "op-", ServiceId "sv-", ConsumerId "co-", WebhookId "wh-", GrantId "gr-", ReleaseKeyId "rk-", DeploymentId "dp-", FiringId "fi-");
 
 impl GrantId {
     /// The grant as that by which a session came in, so that whatever ends sessions of a

@@ -28,6 +28,7 @@ pub mod refusal;
 pub mod registrations;
 pub mod releases;
 pub mod reminders;
+pub mod schedules;
 pub mod secret;
 pub mod sessions;
 pub mod spaces;

@@ -26,6 +26,7 @@ use crate::refusal::Refusal;
 use crate::registrations::Registrations;
 use crate::releases::Releases;
 use crate::reminders::Reminders;
+use crate::schedules::Schedules;
 use crate::sessions::{Pass, Presence, Session, Sessions};
 use crate::spaces::Spaces;
 use crate::store::{self, OpenError, Store};
@@ -100,6 +101,8 @@ pub struct Core {
     pub releases: Releases,
     /// Which devices are to be.
     pub deployments: Deployments,
+    /// What devices are to do at times that are written down once.
+    pub schedules: Schedules,
     /// Files of single devices, each with its own key.
     pub files: Files,
     /// What applications are configured with.
@@ -133,15 +136,19 @@ impl Core {
         let store = store::open(data, limits, hook.clone())?;
         let sessions = Sessions::new(clock.clone());
         let logs = Logs::open(data, clock.clone(), limits, hook.clone())?;
-        let identity = Identity::new(
-            data,
-            (store.clone(), logs.store().clone()),
-            clock.clone(),
-            sessions.clone(),
-        )?;
+        let stores = (store.clone(), logs.store().clone());
+        let identity = Identity::new(data, stores, clock.clone(), sessions.clone())?;
         let reminders = Reminders::new(store.clone(), clock.clone(), sessions.clone());
         let unusable = |source| unusable(data, source);
         let (objects, artifacts, contents) = folders(settings).map_err(unusable)?;
+        let commands = Commands::new(
+            store.clone(),
+            clock.clone(),
+            sessions.clone(),
+            reminders.clone(),
+            identity.clone(),
+            hook.clone(),
+        );
         let calls = Calls::new(store.clone(), clock.clone(), sessions.clone(), hook.clone());
         let of_core = (store.clone(), clock.clone(), calls.clone());
         let support = Support::open(data, limits.reserve, of_core).map_err(unusable)?;
@@ -154,14 +161,8 @@ impl Core {
             failed_logins: FailedLogins::new(clock.clone()),
             events: Events::new(store.clone(), clock.clone(), limits, hook.clone())?,
             logs,
-            commands: Commands::new(
-                store.clone(),
-                clock.clone(),
-                sessions.clone(),
-                reminders.clone(),
-                identity.clone(),
-                hook.clone(),
-            ),
+            schedules: Schedules::new(store.clone(), clock.clone(), commands.clone(), hook.clone()),
+            commands,
             identity,
             calls,
             support,

@@ -52,6 +52,7 @@ pub(crate) const MODEL: Schema = Schema {
         &[crate::releases::SCHEMA, crate::deployments::SCHEMA],
         &[crate::spaces::SCHEMA],
         &[crate::deployments::PLAN_SCHEMA, crate::twin::TAGS_SCHEMA],
+        &[crate::schedules::SCHEMA],
     ],
 };
 

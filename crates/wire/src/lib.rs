@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod challenge;
+pub mod cron;
 pub mod dhcp;
 pub mod dhcp6;
 pub mod event_stream;

@@ -16,7 +16,7 @@ use crate::id::{CredentialId, DeviceId, SiteId};
 use crate::refusal::Refusal;
 use crate::secret::Secret;
 use crate::sessions::{Ending, Selector};
-use crate::{commands, deployments, files, registrations, twin};
+use crate::{commands, deployments, files, registrations, schedules, twin};
 
 /// What the keys of a pair are called.
 const LABELS: [&str; 2] = ["primary", "secondary"];
@@ -464,6 +464,8 @@ fn take_out(connection: &Connection, id: &DeviceId, now: Timestamp) -> Result<()
     files::forget_all(connection, id)?;
     registrations::forget_all(connection, id)?;
     deployments::forget_all(connection, id, now)?;
+    deployments::forget_all(connection, id)?;
+    schedules::forget_all(connection, id)?;
     connection
         .prepare_cached(
             "UPDATE devices SET state = 'revoked', removed = ?2, version = version + 1

@@ -9,5 +9,6 @@ mod held;
 mod hub;
 mod random;
 mod reminders;
+mod schedules;
 mod support;
 mod twins;

@@ -21,6 +21,7 @@ use outgate_core::id::{
 };
 use outgate_core::identity::{Actor, Before, Declared, Enrolled, NewFleetKey, Page, Role, Scope};
 use outgate_core::releases::{Described, NewRelease, Release};
+use outgate_core::schedules::{Missed, NewSchedule, Whom};
 use outgate_core::sessions::{Ending, Selector, Session};
 use outgate_core::spaces::Space;
 use outgate_core::support::{NewSupport, What};
@@ -173,6 +174,10 @@ const OPERATIONS: [Operation; 63] = operations![
             other => other.map(|_| ()),
         }
     };
+    add_schedule: |c, a, _t| c.schedules.add_schedule(a, a_schedule("reboot"));
+    pause: |c, a, _t| c.schedules.pause(a, &id("reload"));
+    resume: |c, a, _t| c.schedules.resume(a, &id("reload"));
+    remove_schedule: |c, a, _t| c.schedules.remove_schedule(a, &id("reload"));
     add_public_key: |c, a, _t| c.identity.add_public_key(a, &id("till-1"), [9; 32]);
     add_key: |c, a, _t| c.releases.add_key(a, "ours".to_owned(), "PEM".to_owned(), "2".repeat(64));
     revoke_key: |c, a, t| c.releases.revoke_key(a, &t.release_key);
@@ -225,7 +230,11 @@ const OPERATIONS: [Operation; 63] = operations![
 const LIVE: [&str; 2] = ["end", "operator_sends"];
 
 /// Those by which an operator only looks at something.
-const LOOKS: [&str; 30] = [
+const LOOKS: [&str; 34] = [
+    "fired_devices",
+    "firings",
+    "named",
+    "upcoming",
     "keys",
     "log",
     "changed",
@@ -338,6 +347,18 @@ fn collect(folder: &Path, found: &mut BTreeSet<String>) {
     }
 }
 
+fn a_schedule(name: &str) -> NewSchedule {
+    NewSchedule {
+        name: id(name),
+        cron: "0 2 * * *".parse().unwrap(),
+        zone: "UTC".parse().unwrap(),
+        whom: Whom::Devices(vec![id("till-1")]),
+        command: a_command(),
+        missed: Missed::Skip,
+        spread: Duration::ZERO,
+    }
+}
+
 fn a_support_session() -> NewSupport {
     NewSupport {
         reason: "the till is slow".to_owned(),
@@ -405,6 +426,8 @@ async fn prepared() -> (Hub, Things) {
     let command = hub.core.commands.send(admin, &till, a_command()).await;
     let grant = hub.core.files.grant(admin, a_grant()).await;
     put_file(&hub.core).await.unwrap();
+    let schedule = hub.core.schedules.add_schedule(admin, a_schedule("reload"));
+    schedule.await.unwrap();
     let (release_key, deployment) = deployed(&hub.core).await;
     let things = Things {
         credential,

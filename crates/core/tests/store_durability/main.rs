@@ -9,3 +9,4 @@ mod devices;
 #[cfg(feature = "namespaces")]
 mod full_disk;
 mod reserve;
+mod schedules;
