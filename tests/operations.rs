@@ -223,6 +223,7 @@ fn devices(hub: &Hub) {
     hub.get("push list till-2");
     let refused = hub.fails("push send till-2 --title Hello", 2);
     assert!(refused.contains("[push.fcm]"), "{refused}");
+    schedules(hub);
     support(hub);
     hub.get("twin get till-2");
     hub.get(r#"twin set till-2 {"volume":3}"#);
@@ -237,6 +238,35 @@ fn devices(hub: &Hub) {
     hub.get("live load cards cards.csv --key card --site lund");
     assert_eq!(hub.get("live list")["tables"][0]["rows"], 1);
     hub.get("live drop cards --site lund --yes");
+}
+
+/// What a device is to do at times that are written down once.
+fn schedules(hub: &Hub) {
+    std::fs::write(hub.file("reload.json"), r#"{"app":"sales"}"#).expect("a file");
+    let add = "schedule add reload --cron @daily --tz Europe/Stockholm --to till-2 \
+               --command reload --body reload.json --missed once --spread 10m";
+    assert_eq!(hub.get(add)["schedule"]["payload"]["app"], "sales");
+    let refused = hub.fails(
+        "schedule add no --cron @never --to till-2 --command reload",
+        2,
+    );
+    assert!(refused.contains("five fields"), "{refused}");
+    assert_eq!(hub.get("schedule list")["schedules"][0]["name"], "reload");
+    assert_eq!(hub.get("schedule devices reload")["devices"][0], "till-2");
+    let next = hub.get("schedule next reload --count 3");
+    assert_eq!(next["next"].as_array().map(Vec::len), Some(3));
+    assert_eq!(
+        hub.get("schedule history reload")["firings"],
+        serde_json::json!([])
+    );
+    hub.fails(
+        "schedule history reload --firing fi-0123456789abcdefghjk",
+        2,
+    );
+    hub.get("schedule pause reload");
+    assert!(hub.get("schedule show reload")["schedule"]["next"].is_null());
+    hub.get("schedule resume reload");
+    hub.get("schedule remove reload --yes");
 }
 
 /// Remote support of a device that is away.

@@ -54,6 +54,7 @@ mod problem;
 mod push;
 mod releases;
 mod roster;
+mod schedules;
 mod services;
 mod sites;
 mod ssh;
@@ -172,6 +173,7 @@ fn with_login() -> OpenApiRouter<Arc<Api>> {
         .merge(logs::router())
         .merge(consumers::router())
         .merge(commands::router())
+        .merge(schedules::router())
         .merge(twins::router())
         .merge(push::router())
         .merge(support::router())

@@ -14,6 +14,7 @@ mod hub;
 pub mod logs;
 pub mod metrics;
 pub mod push;
+mod schedules;
 mod traces;
 pub mod webhooks;
 

@@ -47,6 +47,7 @@ struct Counted {
     log_bytes: Counter,
     logs_refused: Family<Reason, Counter>,
     commands: Family<Outcome, Counter>,
+    schedules: Family<Outcome, Counter>,
     calls: Family<Outcome, Counter>,
     call_seconds: Histogram,
     messages: Family<Message, Counter>,
@@ -260,6 +261,10 @@ impl Metrics {
                 let count = u64::try_from(*count).unwrap_or(u64::MAX);
                 let became = Outcome { outcome: became };
                 self.0.commands.get_or_create(&became).inc_by(count);
+            }
+            Happening::ScheduleCame { how } => {
+                let how = Outcome { outcome: how };
+                self.0.schedules.get_or_create(&how).inc();
             }
             Happening::Called { how, took } => {
                 self.0.calls.get_or_create(&Outcome { outcome: how }).inc();

@@ -53,6 +53,8 @@ pub(crate) mod release;
 #[cfg(feature = "full")]
 pub(crate) mod rules;
 #[cfg(feature = "full")]
+pub(crate) mod schedule;
+#[cfg(feature = "full")]
 pub(crate) mod schema;
 #[cfg(feature = "full")]
 pub(crate) mod service;

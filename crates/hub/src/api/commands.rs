@@ -24,7 +24,7 @@ use crate::api::view::GivenPayload;
 use crate::api::{Api, view};
 
 /// For how long a command is worth doing when nothing is asked.
-const LASTS: u64 = 24 * 60 * 60;
+pub(crate) const LASTS: u64 = 24 * 60 * 60;
 
 /// How many seconds a call waits when nothing is asked.
 const DEADLINE: u64 = 30;

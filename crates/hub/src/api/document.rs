@@ -46,6 +46,10 @@ const TAGS: [(&str, &str); 22] = [
         "releases",
         "What devices are updated to, and how far they are",
     ),
+    (
+        "schedules",
+        "Commands that are sent at times which are written down once",
+    ),
     ("tables", "Tables that devices look things up in"),
     ("files", "Files of single devices, each with its own key"),
     ("operators", "Who administers"),

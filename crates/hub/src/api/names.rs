@@ -3,8 +3,9 @@
 use serde::Deserialize;
 
 use outgate_core::id::{
-    AuthorityId, CommandId, CredentialId, DeploymentId, DeviceId, FleetKeyId, GrantId, OperatorId,
-    ReleaseKeyId, ReleaseName, ServiceId, SessionId, SiteId, SupportId, WebhookId,
+    AuthorityId, CommandId, CredentialId, DeploymentId, DeviceId, FiringId, FleetKeyId, GrantId,
+    OperatorId, ReleaseKeyId, ReleaseName, ScheduleName, ServiceId, SessionId, SiteId, SupportId,
+    WebhookId,
 };
 
 /// Declares the names of a path.
@@ -87,6 +88,13 @@ names! {
     OfDeployed {
         deployment: DeploymentId = "The deployment.", "dp-0123456789abcdefghjk";
         device: DeviceId = "The device.", "fort-7";
+    }
+    /// A schedule.
+    OfSchedule { schedule: ScheduleName = "The schedule.", "reload"; }
+    /// A firing of a schedule.
+    OfFiring {
+        schedule: ScheduleName = "The schedule.", "reload";
+        firing: FiringId = "The firing.", "fi-0123456789abcdefghjk";
     }
     /// A webhook.
     OfWebhook { webhook: WebhookId = "The webhook.", "wh-0123456789abcdefghjk"; }

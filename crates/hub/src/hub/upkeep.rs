@@ -1,5 +1,5 @@
-//! What goes on beside connections: clearing away, pushing events to webhooks, reminding devices
-//! that are away.
+//! What goes on beside connections: clearing away, pushing events to webhooks, letting schedules
+//! come, reminding devices that are away.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use super::State;
-use crate::push;
 use crate::webhooks::{self, Timer};
+use crate::{push, schedules};
 
 /// How often what is past its time is cleared away.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
@@ -27,6 +27,8 @@ pub(super) fn start(state: &State, settings: webhooks::Settings) -> JoinSet<()> 
             tracing::error!(error, "nothing is sent to webhooks");
         }
     });
+    let (core, timer) = (state.core.clone(), Timer::default());
+    upkeep.spawn(schedules::run(core, timer, state.draining.clone()));
     if let Some(reminders) = state.config.load().reminders().cloned() {
         let (core, push) = (state.core.clone(), state.push.clone());
         let (timer, draining) = (Timer::default(), state.draining.clone());

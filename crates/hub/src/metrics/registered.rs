@@ -30,6 +30,7 @@ impl Counted {
             log_bytes: Counter::default(),
             logs_refused: Family::default(),
             commands: Family::default(),
+            schedules: Family::default(),
             calls: Family::default(),
             call_seconds: seconds(),
             messages_in: of("in"),
@@ -146,6 +147,11 @@ impl Counted {
             self.event_seconds.clone(),
         );
         to.register("commands", "What became of commands", self.commands.clone());
+        to.register(
+            "schedule_moments",
+            "What became of the moments of schedules",
+            self.schedules.clone(),
+        );
         to.register("calls", "What became of calls", self.calls.clone());
         to.register_with_unit(
             "call",

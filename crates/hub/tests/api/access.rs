@@ -31,6 +31,8 @@ fn body(operation: &str) -> Value {
         "add_release" => json!("an artifact"),
         "add_release_key" => json!({"label": "ours", "key": RELEASE_KEY}),
         "deploy" => json!({"release": "fort-1", "devices": ["till"]}),
+        "add_schedule" => json!({"name": "reload", "cron": "0 2 * * *", "devices": ["till"],
+            "command": "reload"}),
         "load_table" => json!({"17": {"hours": 3}}),
         "put_file" => json!("a list"),
         "grant_file" => json!({"name": "staff.csv", "verb": "read"}),
@@ -55,6 +57,9 @@ MCowBQYDK2VwAyEACwyR2J/ZI3XWtO24Yl1h5vF4iY8nCPQ9KgBxv0aW9xA=
 
 /// Writing operations that take no body.
 const WITHOUT_BODY: [&str; 31] = [
+    "pause_schedule",
+    "remove_schedule",
+    "resume_schedule",
     "abort_deployment",
     "advance_deployment",
     "pause_deployment",

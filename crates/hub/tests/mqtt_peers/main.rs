@@ -10,6 +10,7 @@ mod hub;
 mod rumqttc_client;
 #[path = "../running/hub.rs"]
 mod running;
+mod scheduled;
 #[path = "../running/site.rs"]
 mod site;
 mod ways;

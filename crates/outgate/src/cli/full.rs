@@ -10,9 +10,9 @@ use crate::commands::{
     deployment::DeploymentArgs, device::DeviceArgs, events::EventsArgs, file::FileArgs,
     fleet_key::FleetKeyArgs, flows::FlowsArgs, hub::HubArgs, lab::LabArgs, lint::LintArgs,
     live::LiveArgs, login::LoginArgs, logs::LogsArgs, operator::OperatorArgs, page::PageArgs,
-    push::PushArgs, release::ReleaseArgs, rules::RulesArgs, schema::SchemaArgs,
-    service::ServiceArgs, session::SessionArgs, site::SiteArgs, status::StatusArgs,
-    support::SupportArgs, twin::TwinArgs, webhook::WebhookArgs,
+    push::PushArgs, release::ReleaseArgs, rules::RulesArgs, schedule::ScheduleArgs,
+    schema::SchemaArgs, service::ServiceArgs, session::SessionArgs, site::SiteArgs,
+    status::StatusArgs, support::SupportArgs, twin::TwinArgs, webhook::WebhookArgs,
 };
 use crate::output::Failure;
 
@@ -53,6 +53,8 @@ pub(super) enum Command {
     /// What devices are to do, when they can.
     #[command(name = "command")]
     Commands(CommandArgs),
+    /// What devices are to do at times that are written down once.
+    Schedule(ScheduleArgs),
     /// Ask a device that is connected now.
     Call(CallArgs),
     /// Remote support: a service or a shell of a device.
@@ -108,6 +110,7 @@ impl Command {
             Self::Events(args) => args.run(),
             Self::Logs(args) => args.run(),
             Self::Commands(args) => args.run(),
+            Self::Schedule(args) => args.run(),
             Self::Call(args) => args.run(),
             Self::Support(args) => args.run(),
             Self::Push(args) => args.run(),

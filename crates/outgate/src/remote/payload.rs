@@ -29,7 +29,13 @@ pub(crate) struct PayloadArgs {
 impl PayloadArgs {
     /// The media type and the payload.
     pub(crate) fn read(&self) -> Result<(String, Payload), Failure> {
-        let bytes = match (&self.payload, &self.file) {
+        self.read_or(None)
+    }
+
+    /// As [`PayloadArgs::read`], from `other` where neither is given.
+    pub(crate) fn read_or(&self, other: Option<&Path>) -> Result<(String, Payload), Failure> {
+        let file = self.file.as_deref().or(other);
+        let bytes = match (&self.payload, file) {
             (Some(text), _) => text.clone().into_bytes(),
             (None, Some(file)) => read(file)?,
             (None, None) => Vec::new(),
