@@ -464,7 +464,6 @@ fn take_out(connection: &Connection, id: &DeviceId, now: Timestamp) -> Result<()
     files::forget_all(connection, id)?;
     registrations::forget_all(connection, id)?;
     deployments::forget_all(connection, id, now)?;
-    deployments::forget_all(connection, id)?;
     schedules::forget_all(connection, id)?;
     connection
         .prepare_cached(

@@ -25,7 +25,7 @@ Payloads whose type is JSON are told and given as `payload`, all others in base 
 described here are refused.";
 
 /// The groups of operations.
-const TAGS: [(&str, &str); 22] = [
+const TAGS: [(&str, &str); 23] = [
     ("sites", "Customers' places where devices stand"),
     ("devices", "Devices, and whether they may come in"),
     ("credentials", "How devices prove who they are"),
