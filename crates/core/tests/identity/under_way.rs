@@ -77,7 +77,7 @@ macro_rules! operations {
 }
 
 /// Every operation by which an operator changes something.
-const OPERATIONS: [Operation; 63] = operations![
+const OPERATIONS: [Operation; 70] = operations![
     call: |c, a, _t| async {
         let (device, method) = (id("till-1"), "reboot".to_owned());
         let asked = c.calls.call(a, &device, method, String::new(), Bytes::new(), HOUR / 60);

@@ -56,7 +56,7 @@ MCowBQYDK2VwAyEACwyR2J/ZI3XWtO24Yl1h5vF4iY8nCPQ9KgBxv0aW9xA=
 ";
 
 /// Writing operations that take no body.
-const WITHOUT_BODY: [&str; 31] = [
+const WITHOUT_BODY: [&str; 34] = [
     "pause_schedule",
     "remove_schedule",
     "resume_schedule",

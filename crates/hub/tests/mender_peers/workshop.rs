@@ -195,8 +195,8 @@ pub(crate) async fn stand_in(running: &Running, device: &str) -> Session {
     let added = core.identity.add_public_key(&hub, &device, print).await;
     added.unwrap();
     let identified = core.identity.by_public_key(&device, print).await;
-    let peer = "127.0.0.1:1".parse().unwrap();
-    let session = core.open_session(&identified.unwrap(), "mender", peer);
+    let (identified, peer) = (identified.unwrap(), "127.0.0.1:1".parse().unwrap());
+    let session = core.open_session(&identified, "mender", peer);
     session.await.unwrap()
 }
 

@@ -252,9 +252,8 @@ async fn who_has_a_tag_gets_it_and_who_gets_the_tag_later_as_long_as_it_stands()
     desk.tag("f3", json!({"ring": "first"})).await;
     desk.tag("f4", json!({"ring": "second"})).await;
     assert_eq!(desk.offered(&sessions).await, [1, 2, 3]);
-    for number in 1..=3 {
-        desk.say(&sessions[number], &stands, Progress::Success)
-            .await;
+    for session in &sessions[1..=3] {
+        desk.say(session, &stands, Progress::Success).await;
     }
     assert_eq!(desk.state(&stands).await, State::Running);
     let deployments = &desk.core.deployments;
