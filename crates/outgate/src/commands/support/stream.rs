@@ -144,10 +144,11 @@ async fn down(client: &Client, session: &str, to: &mut To) -> Result<End, Failur
             return Ok(End::There(why));
         }
         // Whoever reads it has gone.
-        if to.write(&taken.bytes).await.is_err() || taken.last {
+        let size = taken.bytes.len();
+        if to.write(taken.bytes).await.is_err() || taken.last {
             return Ok(End::Here);
         }
-        after += u64::try_from(taken.bytes.len()).unwrap_or(0);
+        after += u64::try_from(size).unwrap_or(0);
     }
 }
 
@@ -167,14 +168,18 @@ impl From {
 }
 
 impl To {
-    async fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+    async fn write(&mut self, bytes: Vec<u8>) -> std::io::Result<()> {
         match self {
+            // Whoever reads slowly holds up this way alone: what is said to the device goes on.
             Self::Standard => {
-                let mut out = std::io::stdout().lock();
-                out.write_all(bytes)?;
-                out.flush()
+                let write = move || {
+                    let mut out = std::io::stdout().lock();
+                    out.write_all(&bytes)?;
+                    out.flush()
+                };
+                tokio::task::spawn_blocking(write).await?
             }
-            Self::Connection(stream) => stream.write_all(bytes).await,
+            Self::Connection(stream) => stream.write_all(&bytes).await,
         }
     }
 }
