@@ -9,8 +9,9 @@ use std::{fmt, fs};
 const ROUNDS: usize = 3;
 /// How often it is measured at most.
 const ROUNDS_MAX: usize = 6;
-/// The share of the processors that others may have on a quiet machine.
-const OTHERS_MAX: f64 = 0.25;
+/// The share of the processors that others may have on a quiet machine. With a sixth of them gone to
+/// tests beside it, sixteen agents of a build without optimization took 2.7 s at the worst.
+const OTHERS_MAX: f64 = 0.05;
 
 /// How long each round took. The best one counts, for what comes in between makes it longer only. If
 /// others have so much of the processors that there are too few quiet rounds, none counts.
