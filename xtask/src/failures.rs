@@ -42,17 +42,35 @@ impl Failures {
         } else if line == "failures:" || line.starts_with("test result: ") {
             self.reading = false;
         } else if self.reading
-            && !line.is_empty()
             && let Some(failure) = self.tests.last_mut()
         {
-            if failure.lines.len() == LAST_LINES {
-                failure.lines.pop_front();
-            }
-            failure
-                .lines
-                .push_back(line.chars().take(LINE_CHARACTERS).collect());
+            // What a test on a machine of its own has said is one line of whoever started it.
+            line.split("\\n").for_each(|line| failure.add(line));
         }
     }
+}
+
+impl Failure {
+    fn add(&mut self, line: &str) {
+        if line.trim().is_empty() || is_of_a_trace(line) {
+            return;
+        }
+        if self.lines.len() == LAST_LINES {
+            self.lines.pop_front();
+        }
+        let line = line.chars().take(LINE_CHARACTERS).collect();
+        self.lines.push_back(line);
+    }
+}
+
+/// Whether it is of a stack's backtrace, which is long, and whose end says nothing.
+fn is_of_a_trace(line: &str) -> bool {
+    let line = line.trim_start();
+    let frame = line.split_once(": ").map(|(number, _)| number);
+    line.starts_with("at ")
+        || line.starts_with("stack backtrace:")
+        || line.starts_with("note: ")
+        || frame.is_some_and(|number| number.parse::<u32>().is_ok())
 }
 
 /// Each failed test on lines of its own; nothing when none failed.
@@ -107,6 +125,25 @@ mod tests {
         assert_eq!(said.lines().count(), 1 + LAST_LINES);
         assert!(said.contains("line 999") && !said.contains("line 987"));
         assert!(said.len() < (LAST_LINES + 1) * (LINE_CHARACTERS + 8));
+    }
+
+    #[test]
+    fn what_a_test_on_its_own_machine_said_is_repeated_without_the_stack() {
+        let said = read(
+            "---- a stdout ----\nthread 'a' panicked at a.rs:1:2:\n\
+             error: \"sh\\n\\nrunning 1 test\\n2.7s, never within 2s\\nstack backtrace:\\n\
+             \x20  0: main\\n             at ./a.rs:57:5\\nnote: Some details are omitted\\n\"\n\
+             stack backtrace:\n   0: __rustc::rust_begin_unwind\n             at /rustc/x.rs:1:2\n",
+        );
+        let lines = [
+            "FAILED: a",
+            "    thread 'a' panicked at a.rs:1:2:",
+            "    error: \"sh",
+            "    running 1 test",
+            "    2.7s, never within 2s",
+            "    \"",
+        ];
+        assert_eq!(said.lines().collect::<Vec<_>>(), lines);
     }
 
     #[test]
