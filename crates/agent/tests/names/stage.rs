@@ -12,7 +12,8 @@ use tokio::time::{sleep, timeout};
 pub(crate) const DEVICE: &str = "10.77.0.1";
 pub(crate) const NEIGHBOUR: &str = "10.77.0.2";
 
-/// The cable, with addresses that are there at once.
+/// The cable, with its addresses: one that comes to a daemon later has it look for its name again,
+/// and both who do so at once give way.
 const CABLE: &str = "
     ip netns add neighbour
     for one in '' 'ip netns exec neighbour'; do
@@ -23,7 +24,15 @@ const CABLE: &str = "
     ip link set e0 up
     ip -n neighbour addr add 10.77.0.2/24 dev e0
     ip -n neighbour link set lo up
-    ip -n neighbour link set e0 up";
+    ip -n neighbour link set e0 up
+    for one in '' 'ip netns exec neighbour'; do
+        looks=0
+        until $one ip -6 -o addr show dev e0 scope link | grep -q fe80; do
+            looks=$((looks + 1))
+            [ $looks -lt 1200 ]
+            sleep 0.05
+        done
+    done";
 
 /// Users that daemons look for, even to stay what they are, and folders that they want.
 const DAEMONS: &str = "
