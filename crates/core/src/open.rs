@@ -222,6 +222,31 @@ impl Core {
         peer: SocketAddr,
     ) -> Result<Session, Refusal> {
         let session = self.sessions.take_up(self.presence(identified, via, peer)?);
+        self.confirmed(identified, session).await
+    }
+
+    /// As [`Core::open_session`], for a connection by which nobody counts as present and which is
+    /// told nothing of commands, as one that only asks which hub is its own.
+    ///
+    /// # Errors
+    /// As [`Core::open_session`].
+    pub async fn open_session_aside(
+        &self,
+        identified: &Identified,
+        via: &'static str,
+        peer: SocketAddr,
+    ) -> Result<Session, Refusal> {
+        let presence = self.presence(identified, via, peer)?;
+        let session = self.sessions.take_up_aside(presence);
+        self.confirmed(identified, session).await
+    }
+
+    /// A session, once it is sure that its credential holds now that a revocation finds it.
+    async fn confirmed(
+        &self,
+        identified: &Identified,
+        session: Session,
+    ) -> Result<Session, Refusal> {
         if let Some(end) = identified.expires {
             session.limit(end);
         }

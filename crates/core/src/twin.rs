@@ -26,7 +26,7 @@ mod table;
 mod tags;
 
 pub use merge::{MAX_DEPTH, MAX_DOCUMENT};
-pub use steer::{Described, Edit, Steering};
+pub use steer::{Described, Edit, IfVersion, Steering};
 pub(crate) use table::{SCHEMA, forget};
 pub use tags::{MAX_TAGS, of as tags_of};
 pub(crate) use tags::{SCHEMA as TAGS_SCHEMA, devices_with};

@@ -37,6 +37,24 @@ pub struct Steering {
     pub tags: Option<Edit>,
 }
 
+/// What must still be so for a [`Steering`] to be carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfVersion {
+    /// [`Described::version`].
+    Described(u64),
+    /// The version of the tags alone, whatever has become of what is desired.
+    Tags(u64),
+}
+
+impl IfVersion {
+    fn holds(self, before: &Described) -> bool {
+        match self {
+            Self::Described(version) => version == before.version(),
+            Self::Tags(version) => version == before.tags.version,
+        }
+    }
+}
+
 impl Described {
     /// Goes up with each change of what operators write.
     #[must_use]
@@ -60,9 +78,8 @@ impl Twins {
             .await
     }
 
-    /// Writes into the desired half and the tags, if [`Described::version`] is still
-    /// `if_version`, and tells the device's sessions of what is desired. Returns the twin as it is
-    /// then, on the disk.
+    /// Writes into the desired half and the tags, if `if_version` still holds, and tells the
+    /// device's sessions of what is desired. Returns the twin as it is then, on the disk.
     ///
     /// # Errors
     /// As [`Twins::desire`].
@@ -71,7 +88,7 @@ impl Twins {
         actor: &Actor,
         device: &DeviceId,
         steering: Steering,
-        if_version: Option<u64>,
+        if_version: Option<IfVersion>,
     ) -> Result<Described, Refusal> {
         let all = [&steering.desired, &steering.tags];
         for Edit::Merge(document) | Edit::Replace(document) in all.into_iter().flatten() {
@@ -85,10 +102,8 @@ impl Twins {
                 let before = described(connection, device.clone())?;
                 let detail = json!({"from-version": before.version()});
                 acting::act(connection, &actor, &device, (now, "twin.steer"), &detail)?;
-                if if_version.is_some_and(|version| version != before.version()) {
-                    return Err(Refusal::Conflict {
-                        what: "the desired twin",
-                    });
+                if if_version.is_some_and(|version| !version.holds(&before)) {
+                    return Err(Refusal::Conflict { what: "the twin" });
                 }
                 let mut told = Vec::new();
                 let halves = [

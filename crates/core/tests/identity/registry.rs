@@ -7,7 +7,7 @@ use outgate_core::identity::{
 };
 use outgate_core::secret::Secret;
 use outgate_core::sessions::Session;
-use outgate_core::twin::{Edit, Steering};
+use outgate_core::twin::{Edit, IfVersion, Steering};
 use ring::hmac;
 use serde_json::json;
 use std::time::Duration;
@@ -248,7 +248,7 @@ async fn tags_and_what_is_desired_are_written_at_once_or_not_at_all() {
         tags: Some(Edit::Merge(json!({"shop": 7, "old": true}))),
     };
     let steered = twins
-        .steer(&hub.admin, &device, steering, Some(0))
+        .steer(&hub.admin, &device, steering, Some(IfVersion::Described(0)))
         .await
         .unwrap();
     assert_eq!(steered.version(), 2);
@@ -257,7 +257,12 @@ async fn tags_and_what_is_desired_are_written_at_once_or_not_at_all() {
         tags: Some(Edit::Replace(json!({"shop": 8, "gone": null}))),
     };
     let stale = twins
-        .steer(&hub.admin, &device, steering.clone(), Some(1))
+        .steer(
+            &hub.admin,
+            &device,
+            steering.clone(),
+            Some(IfVersion::Described(1)),
+        )
         .await;
     assert!(matches!(stale, Err(Refusal::Conflict { .. })));
     assert_eq!(
@@ -269,7 +274,7 @@ async fn tags_and_what_is_desired_are_written_at_once_or_not_at_all() {
         2
     );
     let steered = twins
-        .steer(&hub.admin, &device, steering, Some(2))
+        .steer(&hub.admin, &device, steering, Some(IfVersion::Described(2)))
         .await
         .unwrap();
     assert_eq!(steered.tags.document, json!({"shop": 8}));

@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 use outgate_core::Refusal;
 use outgate_core::id::DeviceId;
 use outgate_core::identity::Actor;
-use outgate_core::twin::{Edit, Steering};
+use outgate_core::twin::{Edit, IfVersion, Steering};
 
 use crate::api::caller::Caller;
 use crate::api::extract::{IfMatch, MergePatch, Named, Tagged};
@@ -166,15 +166,16 @@ async fn patch_desired(
 /// Get the tags of a device
 #[utoipa::path(get, path = "/api/devices/{device}/twin/tags", tag = "twins",
     params(OfDevice),
-    responses((status = 200, description = "Its tags", body = view::Tags)))]
+    responses((status = 200, description = "Its tags", body = view::Tags,
+        headers(("etag" = String, description = "Their version")))))]
 async fn get_tags(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Named(OfDevice { device }): Named<OfDevice>,
-) -> Result<axum::Json<view::Tags>, Problem> {
+) -> Result<Tagged<view::Tags>, Problem> {
     let twins = &api.state.core.twins;
     let described = twins.described(&caller.actor()?, &device).await?;
-    Ok(axum::Json(described.tags.into()))
+    Ok(Tagged::ok(described.tags.version, described.tags.into()))
 }
 
 /// Change the tags of a device
@@ -187,19 +188,24 @@ async fn get_tags(
     request_body(content = Object, content_type = "application/merge-patch+json",
         description = "A merge patch: members to set, and `null` for those to remove",
         example = json!({"canary": true, "ring": "first", "old": null})),
-    responses((status = 200, description = "Its tags as they are now", body = view::Tags)))]
+    responses((status = 200, description = "Its tags as they are now", body = view::Tags,
+        headers(("etag" = String, description = "Their version")))))]
 async fn patch_tags(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Named(OfDevice { device }): Named<OfDevice>,
+    IfMatch(version): IfMatch,
     MergePatch(patch): MergePatch,
-) -> Result<axum::Json<view::Tags>, Problem> {
+) -> Result<Tagged<view::Tags>, Problem> {
     let twins = &api.state.core.twins;
     let steering = Steering {
         tags: Some(Edit::Merge(patch)),
         ..Steering::default()
     };
     let actor = caller.actor()?;
-    let described = twins.steer(&actor, &device, steering, None).await?;
-    Ok(axum::Json(described.tags.into()))
+    let described = twins
+        .steer(&actor, &device, steering, version.map(IfVersion::Tags))
+        .await
+        .map_err(|refusal| Problem::from(refusal).of_conditional())?;
+    Ok(Tagged::ok(described.tags.version, described.tags.into()))
 }

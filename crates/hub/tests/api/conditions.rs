@@ -3,6 +3,7 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::document::operations;
 use crate::hub::{Answer, Hub, request};
 
 async fn patch(hub: &Hub, path: &str, tag: &str, body: Value) -> Answer {
@@ -32,6 +33,11 @@ async fn of_two_who_write_the_second_is_told() {
             json!({"a": 1}),
             json!({"a": 2}),
         ),
+        (
+            "/api/devices/till/twin/tags",
+            json!({"canary": true}),
+            json!({"canary": null}),
+        ),
     ] {
         let read = hub.get(path).await;
         let tag = read.headers["etag"].to_str().unwrap().to_owned();
@@ -48,6 +54,31 @@ async fn of_two_who_write_the_second_is_told() {
         let any = patch(&hub, path, "*", second).await;
         assert_eq!(any.status, StatusCode::OK, "{path}: {any:?}");
     }
+}
+
+#[tokio::test]
+async fn whatever_is_said_to_heed_a_version_refuses_what_is_none() {
+    let hub = Hub::furnished().await;
+    let changing = operations().into_iter().filter(|(_, _, operation)| {
+        let mut parameters = operation["parameters"].as_array().into_iter().flatten();
+        parameters.any(|parameter| parameter["$ref"] == "#/components/parameters/IfMatch")
+    });
+    let mut paths = 0;
+    for (method, path, _) in changing {
+        let path = path.replace("{site}", "a").replace("{device}", "till");
+        let path = path.replace("{webhook}", "wh-0123456789abcdefghjk");
+        let method = method.parse().unwrap();
+        let mut request = request(&hub.admin, method, &path, &json!({}));
+        request
+            .headers_mut()
+            .insert("if-match", "".parse().unwrap());
+        let refused = hub.tell(request).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{path}");
+        let detail = refused.body["detail"].as_str().unwrap();
+        assert!(detail.starts_with("If-Match"), "{path}: {detail}");
+        paths += 1;
+    }
+    assert!(paths >= 5, "{paths}");
 }
 
 #[tokio::test]

@@ -47,9 +47,6 @@ pub(crate) const BY_KEY: [&str; 7] = [
     "provisioning",
 ];
 
-/// Those that are no sessions of their own: each request asks anew whether the terminal may.
-pub(crate) const UNCOUNTED: [&str; 1] = ["provisioning"];
-
 /// How many bytes the terminal is sent, which no buffers on the way hold.
 pub(crate) const LARGE: usize = 32 << 20;
 

@@ -121,13 +121,11 @@ async fn so_does_what_it_has_open_in_azures_words_over_a_websocket() {
 /// Withdraws the terminal while it has these channels open.
 async fn is_withdrawn_from(site: &Site, names: &[&'static str]) {
     let channels = Channels::open(site, names).await;
-    let is_counted = |name: &&&str| !channels::UNCOUNTED.contains(*name);
-    let count = names.iter().filter(is_counted).count();
     let (hub, device) = (Actor::hub(), "T7".parse().unwrap());
     let identity = &site.running.core().identity;
     let revoked = identity.revoke_device(&hub, &device).await.unwrap();
     let connections = revoked.connections;
-    assert_eq!((connections.ended, connections.lingering), (count, 0));
+    assert_eq!((connections.ended, connections.lingering), (names.len(), 0));
     assert!(!site.running.core().sessions.is_present(&device));
     for Channel { name, ended } in channels.open {
         let ended = tokio::time::timeout(SOON, ended).await;

@@ -26,7 +26,7 @@ use outgate_core::identity::{
 };
 use outgate_core::limits::Attempt;
 use outgate_core::refusal::Refusal;
-use outgate_core::sessions::Pass;
+use outgate_core::sessions::{Pass, Session};
 use outgate_door::Facts;
 use serde::Serialize;
 
@@ -69,8 +69,8 @@ pub(in crate::dialects) struct Desk {
 /// How a device stands.
 #[derive(Debug)]
 enum Standing {
-    /// It is known, by this.
-    Known(Box<Pass>, Substatus),
+    /// It is known, by this. While it asks it has a session, which is none by which it is present.
+    Known(Box<Session>, Substatus),
     /// It waits for approval.
     Waiting,
 }
@@ -156,14 +156,13 @@ impl Desk {
         }
     }
 
-    /// Whether the device may still ask.
-    ///
-    /// # Errors
-    /// As [`Pass::check`].
-    pub(in crate::dialects) fn check(&self) -> Result<(), Refusal> {
+    /// Waits until the device may not ask any more. Who waits for approval may for ever.
+    pub(in crate::dialects) async fn ended(&self) {
         match &self.standing {
-            Standing::Known(pass, _) => pass.check(),
-            Standing::Waiting => Ok(()),
+            Standing::Known(session, _) => {
+                session.ended().await;
+            }
+            Standing::Waiting => std::future::pending().await,
         }
     }
 
@@ -171,10 +170,12 @@ impl Desk {
         if let Standing::Waiting = self.standing {
             self.come_in().await?;
         }
-        self.check()?;
+        if let Standing::Known(session, _) = &self.standing {
+            session.pass().check()?;
+        }
         match (ask, &self.standing) {
-            (Ask::Register, Standing::Known(pass, _)) => {
-                self.keep(pass, body).await?;
+            (Ask::Register, Standing::Known(session, _)) => {
+                self.keep(&session.pass(), body).await?;
                 let operation = format!("4.{}", SessionId::made_up()?);
                 assigning(&operation, ASK_SOON)
             }
@@ -206,8 +207,9 @@ impl Desk {
             }
             Err(refusal) => return Err(refusal),
         };
-        let pass = self.core.admit(&identified, VIA, self.facts.peer).await?;
-        self.standing = Standing::Known(Box::new(pass), substatus);
+        let (core, peer) = (&self.core, self.facts.peer);
+        let session = core.open_session_aside(&identified, VIA, peer).await?;
+        self.standing = Standing::Known(Box::new(session), substatus);
         Ok(())
     }
 

@@ -26,7 +26,7 @@ use crate::dialects::azure::provisioning::{Desk, Shown, VIA};
 /// How long such a connection lasts at most: who waits for approval comes again.
 const LASTS: Duration = Duration::from_secs(60 * 60);
 
-/// How often it is looked whether the device may still ask.
+/// How often it is looked whether the hub goes down.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How much a device may have waiting for it.
@@ -71,6 +71,9 @@ pub(super) async fn serve<S>(
         over: false,
     };
     conversation.run(hub, &mut stream).await;
+    // Whoever ends the device's sessions is told that this one is closed when it is.
+    drop(stream);
+    drop(conversation);
 }
 
 async fn open(
@@ -133,7 +136,7 @@ impl Registering {
             if out.bytes.is_empty() {
                 out.bytes = self.connection.take_output(now);
             }
-            if self.over || hub.is_draining() || self.desk.check().is_err() {
+            if self.over || hub.is_draining() {
                 break;
             }
             let silent = self.connection.poll_timeout().unwrap_or(now + LASTS);
@@ -145,6 +148,7 @@ impl Registering {
             tokio::select! {
                 biased;
                 () = &mut until => break,
+                () = self.desk.ended() => break,
                 moved = moved => match moved {
                     Ok(Moved::Read(_) | Moved::Written) => {}
                     Ok(Moved::Closed) | Err(_) => return,

@@ -12,7 +12,7 @@ use outgate_azure::service::{
 use outgate_core::Refusal;
 use outgate_core::id::DeviceId;
 use outgate_core::identity::{Page, Registered};
-use outgate_core::twin::{Described, Edit, Half, Steering};
+use outgate_core::twin::{Described, Edit, Half, IfVersion, Steering};
 use serde::Deserialize;
 use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
@@ -73,7 +73,9 @@ pub(super) async fn twin(
                     tags: Some(Edit::Replace(whole(change.tags))),
                 }
             };
-            core.twins.steer(&actor, id, steering, version).await?
+            core.twins
+                .steer(&actor, id, steering, version.map(IfVersion::Described))
+                .await?
         }
         _ => return Err(unknown(asker.parts)),
     };
