@@ -15,7 +15,7 @@ use crate::acting;
 use crate::announcement::Announcement;
 use crate::clock::{Clock, Timestamp};
 use crate::happening::{Happening, Hook};
-use crate::id::{CommandId, DeviceId};
+use crate::id::{CommandId, DeviceId, SessionId};
 use crate::identity::{Actor, Identity, Listed, MAX_PAGE, Page};
 use crate::limits::{check_content_type, check_payload, check_properties};
 use crate::refusal::Refusal;
@@ -310,57 +310,70 @@ impl Commands {
 
     /// Settles a command that this session has taken, or that an earlier session of the same
     /// device has taken and no other session has now. It is on the disk when this returns.
-    /// Settling again in the same way does nothing.
+    /// Settling again in the same way does nothing. Once it has been polled it goes on even when
+    /// nobody waits for it any more, also when the session's connection is closed meanwhile.
     ///
     /// # Errors
     /// [`Refusal::NotFound`] when the device has no such command; [`Refusal::Conflict`] when it
     /// was never delivered, another session has it, it is settled otherwise, has expired or was
     /// cancelled; [`Refusal::Revoked`], [`Refusal::Draining`] when the session has ended; as the
     /// store.
-    pub async fn settle(
+    pub fn settle(
         &self,
         session: &Session,
         id: &CommandId,
         how: Settlement,
-    ) -> Result<(), Refusal> {
-        let device = session.device()?.clone();
+    ) -> impl Future<Output = Result<(), Refusal>> + Send + use<> {
+        let (commands, id, device) = (self.clone(), id.clone(), session.device().cloned());
         let (holder, pass) = (session.presence().id.clone(), session.pass());
-        let (commands, id) = (self.clone(), id.clone());
-        let told = self
-            .store
-            .write(move |connection| {
-                pass.check()?;
-                let now = commands.clock.now();
-                table::expire(connection, &device, now)?;
-                let command = table::one(connection, &device, &id)?;
-                let Some(outcome) = how.of(&command)? else {
-                    return Ok(None);
-                };
-                if let Standing::Foreign(held) = commands.leases.standing(&device, &holder)
-                    && held.contains(&command.seq)
-                {
-                    return Err(Refusal::Conflict {
-                        what: "the command",
-                    });
-                }
-                commands.leases.release(&device, command.seq);
-                if outcome != CommandState::Queued {
-                    table::end(connection, &command, outcome, now)?;
-                }
-                let more = table::has_open(connection, &device)?;
-                Ok(Some(commands.news(device, more)))
-            })
-            .await?;
-        drop(told);
-        self.tell(
-            1,
-            match how {
+        async move {
+            let (noting, device) = (commands.clone(), device?);
+            let told = commands
+                .store
+                .write(move |connection| {
+                    pass.check()?;
+                    noting.settled(connection, (&device, &holder), &id, how)
+                })
+                .await?;
+            drop(told);
+            let became = match how {
                 Settlement::Completed => "completed",
                 Settlement::Rejected => "rejected",
                 Settlement::Abandoned => "abandoned",
-            },
-        );
-        Ok(())
+            };
+            commands.tell(1, became);
+            Ok(())
+        }
+    }
+
+    /// Settles a command for `holder`, and gives what is to be told of it; nothing when that was so
+    /// already.
+    fn settled(
+        &self,
+        connection: &Connection,
+        (device, holder): (&DeviceId, &SessionId),
+        id: &CommandId,
+        how: Settlement,
+    ) -> Result<Option<impl Send + use<>>, Refusal> {
+        let now = self.clock.now();
+        table::expire(connection, device, now)?;
+        let command = table::one(connection, device, id)?;
+        let Some(outcome) = how.of(&command)? else {
+            return Ok(None);
+        };
+        if let Standing::Foreign(held) = self.leases.standing(device, holder)
+            && held.contains(&command.seq)
+        {
+            return Err(Refusal::Conflict {
+                what: "the command",
+            });
+        }
+        self.leases.release(device, command.seq);
+        if outcome != CommandState::Queued {
+            table::end(connection, &command, outcome, now)?;
+        }
+        let more = table::has_open(connection, device)?;
+        Ok(Some(self.news(device.clone(), more)))
     }
 
     /// Lists a device's commands, newest first. `page.after` is the place of the oldest seen so

@@ -70,11 +70,13 @@ impl Seat {
         }
     }
 
-    /// Takes the right to act away. What said so first is the reason.
+    /// Takes the right to act away. What said so first is the reason. Whoever comes in anew after
+    /// the connection has closed replaces nobody: what was said before still counts.
     pub(super) fn end(&self, why: Ending) {
         self.life.send_if_modified(|life| {
             let ended = match *life {
                 Life::Live => Life::Ending(why),
+                Life::Gone(None) if why == Ending::Replaced => return false,
                 Life::Gone(None) => Life::Gone(Some(why)),
                 Life::Ending(_) | Life::Gone(Some(_)) => return false,
             };

@@ -206,8 +206,8 @@ impl Drop for Session {
 mod tests {
     use super::*;
     use crate::clock::Clock;
-    use crate::sessions::Sessions;
     use crate::sessions::tests::{asked_once, device_session};
+    use crate::sessions::{Selector, Sessions};
 
     #[tokio::test]
     async fn those_who_stay_are_told_to_look_for_the_commands_of_who_left() {
@@ -241,6 +241,19 @@ mod tests {
         clock.advance(year);
         let ended = tokio::time::timeout(2 * MAX_NAP, ended).await;
         assert_eq!(ended.unwrap(), Ending::Expired);
+    }
+
+    #[tokio::test]
+    async fn what_was_said_before_a_connection_closed_counts_although_its_client_has_come_again() {
+        let sessions = Sessions::default();
+        let session = device_session(&sessions);
+        let (pass, id) = (session.pass(), session.presence().id.clone());
+        let end = |why| sessions.end(&Selector::Session(id.clone()), why, Duration::ZERO);
+        drop(session);
+        end(Ending::Replaced).await;
+        pass.check().unwrap();
+        end(Ending::Revoked).await;
+        assert!(matches!(pass.check(), Err(Refusal::Revoked)));
     }
 
     #[tokio::test]

@@ -6,8 +6,8 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use outgate_mqtt::packet::{
-    Acknowledgement, ConnAck, Connect, Decoder, Delivery, Packet, PacketId, Password, Peer,
-    Publish, QoS, ReasonCode, RetainHandling, Subscribe, SubscribeFilter, Version, encode,
+    Acknowledgement, ConnAck, Connect, Decoder, Delivery, Disconnect, Packet, PacketId, Password,
+    Peer, Publish, QoS, ReasonCode, RetainHandling, Subscribe, SubscribeFilter, Version, encode,
 };
 use outgate_mqtt::text::Text;
 use outgate_mqtt::topics::{TopicFilter, TopicName};
@@ -193,6 +193,20 @@ impl Client {
     pub(crate) async fn acknowledge(&mut self, packet_id: PacketId, reason: ReasonCode) {
         let answer = Acknowledgement::new(packet_id, reason);
         self.say(Packet::PubAck(answer)).await;
+    }
+
+    /// Acknowledges these and says goodbye in one breath.
+    pub(crate) async fn acknowledge_and_leave(&mut self, packets: &[PacketId]) {
+        let acknowledgements = packets
+            .iter()
+            .map(|packet_id| Packet::PubAck(Acknowledgement::new(*packet_id, ReasonCode::Success)));
+        // A session that was to be kept is kept on.
+        let goodbye = Packet::Disconnect(Disconnect::new(ReasonCode::Success));
+        let mut out = BytesMut::new();
+        for packet in acknowledgements.chain([goodbye]) {
+            encode(&packet, self.version, &mut out).unwrap();
+        }
+        self.stream.write_all(&out).await.unwrap();
     }
 
     /// Asks for a sign of life: whatever was said before has been taken up when it comes.

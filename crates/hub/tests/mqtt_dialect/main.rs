@@ -9,6 +9,7 @@ mod client;
 mod counted;
 mod event_wills;
 mod failed_logins;
+mod goodbye;
 mod hub;
 mod login;
 mod messages;

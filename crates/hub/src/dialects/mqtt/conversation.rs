@@ -282,7 +282,8 @@ impl<'a> Conversation<'a> {
     }
 
     /// What is to be seen through once the connection is closed. Nothing of it needs the session.
-    pub(super) fn leave(self) -> Leftovers {
+    pub(super) fn leave(mut self) -> Leftovers {
+        self.place_at_last();
         let sent = self.tags.values().filter_map(|tag| match tag {
             Tag::Kept { seq, .. } => Some(*seq),
             Tag::Nothing | Tag::Command(_) | Tag::Event(_) => None,

@@ -1,5 +1,6 @@
 //! The device model on the wire: commands, calls, the twin.
 
+use std::task::Poll;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use outgate_mqtt::connection::Token;
 use outgate_mqtt::packet::{PacketId, ReasonCode};
 
 use super::delivering::Letter;
-use super::job::{Done, Subscribed, TwinPart};
+use super::job::{Done, Job, Subscribed, TwinPart, handed_in};
 use super::{Conversation, Role, Tag};
 use crate::dialects::mqtt::tongue::{Part, Utterance};
 use outgate_core::messages::Progress;
@@ -71,15 +72,16 @@ impl Conversation<'_> {
         }
     }
 
-    /// Settles a command.
+    /// Settles a command. That is handed in before anything else is taken up: a client may say
+    /// goodbye right after its acknowledgement, and the command must not come again by that.
     pub(super) fn settle(&mut self, id: CommandId, how: Settlement) {
-        let (commands, session) = (&self.hub.core.commands, self.session);
-        self.jobs.push(Box::pin(async move {
-            Done::Noted(
-                "how a command was settled",
-                commands.settle(session, &id, how).await,
-            )
-        }));
+        let settled = self.hub.core.commands.settle(self.session, &id, how);
+        let mut job: Job<'static> =
+            Box::pin(async move { Done::Noted("how a command was settled", settled.await) });
+        match handed_in(&mut job) {
+            Poll::Ready(done) => self.on_done(done),
+            Poll::Pending => self.commits.push(job),
+        }
     }
 
     /// Reads the twin, to be sent to this part of its topics.

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 use outgate_core::commands::Command;
 use outgate_core::events::Taken;
@@ -17,6 +18,12 @@ use crate::dialects::mqtt::methods::{Exchange, Step};
 
 /// Something that is waited for.
 pub(super) type Job<'a> = Pin<Box<dyn Future<Output = Done> + Send + 'a>>;
+
+/// What comes of the first poll of a job, which hands in what it has for the disk; the rest of it
+/// only waits.
+pub(super) fn handed_in(job: &mut Job<'_>) -> Poll<Done> {
+    job.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
 
 /// What has come of it.
 #[derive(Debug)]

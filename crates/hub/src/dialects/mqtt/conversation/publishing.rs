@@ -1,7 +1,7 @@
 //! What a client publishes.
 
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use outgate_mqtt::packet::{Delivery, Message, ReasonCode, Version};
 use serde_json::Value;
 use tracing::Instrument as _;
 
-use super::job::{Done, Job, TwinPart};
+use super::job::{Done, Job, TwinPart, handed_in};
 use super::{Conversation, Held, Role, Stalled};
 use crate::dialects::mqtt::broker::message::Routed;
 use crate::dialects::mqtt::broker::{Publisher, Unpublished};
@@ -76,9 +76,7 @@ impl Conversation<'_> {
             Done::Kept(token, packet, kept.map(drop))
         };
         let mut job: Job<'static> = Box::pin(kept.instrument(span));
-        // The first poll hands it in; the rest only waits.
-        let mut context = Context::from_waker(Waker::noop());
-        match job.as_mut().poll(&mut context) {
+        match handed_in(&mut job) {
             Poll::Ready(Done::Kept(_, _, Err(Refusal::Limited { retry_after, .. }))) => {
                 self.stalled = Some(Stalled {
                     held: Held::Event(token, inbound, again),
@@ -200,8 +198,7 @@ impl Conversation<'_> {
             Done::Reported(token, packet, request, half)
         });
         // The first poll hands it in; the rest only waits.
-        let mut context = Context::from_waker(Waker::noop());
-        match job.as_mut().poll(&mut context) {
+        match handed_in(&mut job) {
             Poll::Ready(Done::Reported(_, _, _, Err(refusal))) if self.hold(incoming, &refusal) => {
             }
             Poll::Ready(done) => self.on_done(done),

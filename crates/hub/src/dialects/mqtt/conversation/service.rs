@@ -170,6 +170,24 @@ impl Conversation<'_> {
         }
     }
 
+    /// Has the place noted that a service has come to when its connection ends: what it has
+    /// acknowledged last may not have been, while a place before it was on its way to the disk.
+    pub(super) fn place_at_last(&mut self) {
+        let Role::Service(service) = &mut self.role else {
+            return;
+        };
+        let Some(feed) = &mut service.feed else {
+            return;
+        };
+        if let (Some(place), Some(consumer)) = (feed.new_place(), feed.consumer.clone()) {
+            let (consumers, pass) = (self.hub.core.consumers.clone(), self.session.pass());
+            self.commits.push(Box::pin(async move {
+                let done = consumers.advance(Some(pass), &consumer, place).await;
+                Done::Placed(done.map(|()| place))
+            }));
+        }
+    }
+
     fn place_feed(&mut self) {
         let Role::Service(service) = &mut self.role else {
             return;
