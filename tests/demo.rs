@@ -166,7 +166,7 @@ fn two_sites_with_agents_stand_behind_routers_that_let_nothing_in() {
 }
 
 /// What a terminal of Capitech does at its hub, and what comes of it, wherever it stands.
-const OFFICE: [(&str, &str); 11] = [
+const OFFICE: [(&str, &str); 12] = [
     (
         "provisioning",
         "T7 is assigned to a hub; another group's key is refused",
@@ -193,6 +193,10 @@ const OFFICE: [(&str, &str); 11] = [
     (
         "look-up",
         "card 17 has +2:30; a wrong fleet key and another path lead nowhere",
+    ),
+    (
+        "support",
+        "`printer: no paper`: allowed by Kari, recorded, ended; a shell that nobody set up is refused",
     ),
     (
         "withdrawal",

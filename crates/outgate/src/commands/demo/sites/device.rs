@@ -42,6 +42,16 @@ impl Device {
         more: &str,
     ) -> anyhow::Result<Self> {
         stage.vendor.create_device(id, site, None).await?;
+        Self::join(stage, site, id, more).await
+    }
+
+    /// As [`Device::start`], where the vendor has the device already.
+    pub(super) async fn join(
+        stage: &Stage<'_>,
+        site: &str,
+        id: &'static str,
+        more: &str,
+    ) -> anyhow::Result<Self> {
         let token = furnish(stage.vendor, id).await?;
         let folder = stage.folder.join(id);
         fs::create_dir(&folder).context("no folder for a device")?;

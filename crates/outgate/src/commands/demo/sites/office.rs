@@ -6,6 +6,7 @@ mod beside;
 mod files;
 mod messages;
 mod place;
+mod support;
 mod terminal;
 mod withdrawal;
 
@@ -27,7 +28,7 @@ use self::messages::{Message, Messages};
 use self::place::Place;
 use self::terminal::{By, Fleet, Terminal};
 use super::{Site, Stage};
-use crate::commands::demo::step::{PATIENCE, Step, step};
+use crate::commands::demo::step::{PATIENCE, Step, step, within};
 
 /// What the site is called.
 pub(super) const NAME: &str = "office";
@@ -83,6 +84,15 @@ pub(super) async fn play(stage: &Stage<'_>) -> anyhow::Result<Vec<Step>> {
             "look-up",
             "asks live by the fleet's key, then its own",
             lookup,
+        )
+        .await,
+    );
+    note(
+        within(
+            support::PATIENCE,
+            "support",
+            "lets the vendor in once it is asked",
+            office.support(),
         )
         .await,
     );

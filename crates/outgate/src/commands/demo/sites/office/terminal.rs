@@ -1,6 +1,6 @@
 //! A terminal of Capitech: what it has, and what it asks the three endpoints of its product.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +16,8 @@ use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -34,6 +35,10 @@ const TOKEN_LASTS: Duration = Duration::from_secs(3_600);
 
 /// What it is called among those who speak MQTT as every device may, over WebSocket.
 const READER: &str = "T7-reader";
+
+/// What its diagnosis is asked, and what it answers.
+pub(super) const QUESTION: &[u8] = b"status\n";
+pub(super) const ANSWER: &[u8] = b"printer: no paper\n";
 
 /// By what MQTT is carried.
 #[derive(Clone, Copy)]
@@ -190,6 +195,26 @@ impl Terminal {
         let second: Value = second.json().await?;
         let token = second["token"].as_str().context("no token")?;
         Ok(Ok(token.to_owned()))
+    }
+
+    /// Answers one question of whoever is let to it, and tells where.
+    pub(super) async fn serve_diagnosis(&self) -> anyhow::Result<SocketAddr> {
+        let serving = async {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+            let address = listener.local_addr()?;
+            tokio::spawn(async move {
+                let (mut stream, _) = listener.accept().await?;
+                let mut question = vec![0; QUESTION.len()];
+                stream.read_exact(&mut question).await?;
+                if question == QUESTION {
+                    stream.write_all(ANSWER).await?;
+                }
+                // Until the other side has gone.
+                stream.read_exact(&mut [0]).await
+            });
+            std::io::Result::Ok(address)
+        };
+        Ok(self.place.there(serving).await??)
     }
 
     /// A look-up.
