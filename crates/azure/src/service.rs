@@ -251,7 +251,7 @@ pub struct MethodCall<'a> {
 #[derive(Clone, Debug, Serialize)]
 pub struct MethodAnswer {
     /// Its own status.
-    pub status: u16,
+    pub status: i32,
     /// What it said, in JSON.
     pub payload: Value,
 }

@@ -48,8 +48,9 @@ pub struct Call {
 /// What a device answers.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The device's own status, 100 to 599, as of HTTP; 200 when it says none.
-    pub status: u16,
+    /// The device's own status: by custom one of HTTP, 100 to 599, and any number where its dialect
+    /// has others; 200 when it says none.
+    pub status: i32,
     /// A media type, or empty.
     pub content_type: String,
     /// The payload, at most [`crate::limits::MAX_EVENT`] bytes.
@@ -138,9 +139,6 @@ impl Calls {
         let device = session.device()?;
         check_content_type(&answer.content_type)?;
         check_payload(&answer.payload)?;
-        if !(100..=599).contains(&answer.status) {
-            return Err(Refusal::invalid("status", "100 to 599"));
-        }
         session.pass().check()?;
         self.pending.answer(device, id, Ok(answer))
     }

@@ -466,7 +466,7 @@ impl Support {
     async fn tell(&self, live: &Arc<Live>, call: Call) -> Result<(), Refusal> {
         let device = format!("device/{}", live.device);
         match self.0.calls.put(call, ANSWER).await {
-            Ok(answer) if answer.status < 300 => Ok(()),
+            Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
             Ok(answer) => {
                 let why = String::from_utf8_lossy(&answer.payload);
                 let why: String = why.chars().filter(|sign| !sign.is_control()).collect();

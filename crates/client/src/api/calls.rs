@@ -15,8 +15,8 @@ const MARGIN: Duration = Duration::from_secs(10);
 /// What a device answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Answer {
-    /// The device's own status, 100 to 599, as of HTTP.
-    pub status: u16,
+    /// The device's own status, by custom one of HTTP.
+    pub status: i32,
     /// A media type, or empty.
     pub content_type: String,
     /// The payload.

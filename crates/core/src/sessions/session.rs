@@ -247,12 +247,12 @@ mod tests {
     async fn what_was_said_before_a_connection_closed_counts_although_its_client_has_come_again() {
         let sessions = Sessions::default();
         let session = device_session(&sessions);
-        let (pass, id) = (session.pass(), session.presence().id.clone());
-        let end = |why| sessions.end(&Selector::Session(id.clone()), why, Duration::ZERO);
+        let (pass, who) = (session.pass(), session.presence().id.clone());
+        let who = Selector::Session(who);
         drop(session);
-        end(Ending::Replaced).await;
+        sessions.end(&who, Ending::Replaced, Duration::ZERO).await;
         pass.check().unwrap();
-        end(Ending::Revoked).await;
+        sessions.end(&who, Ending::Revoked, Duration::ZERO).await;
         assert!(matches!(pass.check(), Err(Refusal::Revoked)));
     }
 

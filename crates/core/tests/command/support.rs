@@ -134,7 +134,7 @@ fn joined() -> Joined {
 
 fn said(status: u16, text: &str) -> Answer {
     Answer {
-        status,
+        status: status.into(),
         content_type: "text/plain".to_owned(),
         payload: text.to_owned().into(),
     }

@@ -94,7 +94,7 @@ impl Running {
     }
 
     /// Calls a device and gives its status and its answer.
-    pub(crate) async fn call(&self, device: &str, method: &str, payload: &str) -> (u16, Value) {
+    pub(crate) async fn call(&self, device: &str, method: &str, payload: &str) -> (i32, Value) {
         let (actor, id) = (Actor::hub(), device.parse().unwrap());
         let (method, kind) = (method.to_owned(), "application/json".to_owned());
         let payload = Bytes::copy_from_slice(payload.as_bytes());

@@ -294,10 +294,10 @@ async fn a_call_is_a_direct_method_with_the_device_s_own_status() {
     let folder = tempfile::tempdir().unwrap();
     let site = Site::new(folder.path()).await;
     let mut one = connected(&site, &[METHODS]).await;
-    for (payload, asked) in [
-        ("{\"a\":1}", "{\"a\":1}"),
-        ("", "null"),
-        ("hi \"you\"", "\"hi \\\"you\\\"\""),
+    for (payload, asked, status) in [
+        ("{\"a\":1}", "{\"a\":1}", 404),
+        ("", "null", 0),
+        ("hi \"you\"", "\"hi \\\"you\\\"\"", -70_000),
     ] {
         let calls = site.core.calls.clone();
         let call = tokio::spawn(async move {
@@ -313,14 +313,17 @@ async fn a_call_is_a_direct_method_with_the_device_s_own_status() {
             .strip_prefix("$iothub/methods/POST/reboot/?$rid=")
             .unwrap();
         let answered = publish(
-            &format!("$iothub/methods/res/404/?$rid={request}"),
+            &format!("$iothub/methods/res/{status}/?$rid={request}"),
             "[1]",
             1,
             1,
         );
         assert_eq!(one.publish(answered).await, ReasonCode::Success);
         let answer = call.await.unwrap().unwrap();
-        assert_eq!((answer.status, answer.payload), (404, Bytes::from("[1]")));
+        assert_eq!(
+            (answer.status, answer.payload),
+            (status, Bytes::from("[1]"))
+        );
     }
 }
 

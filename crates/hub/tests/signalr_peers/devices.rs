@@ -207,7 +207,7 @@ pub(crate) async fn call(
     device: &DeviceId,
     method: &str,
     payload: &'static str,
-) -> (u16, String, String) {
+) -> (i32, String, String) {
     let (actor, method) = (Actor::hub(), method.to_owned());
     let (kind, payload) = (String::new(), Bytes::from_static(payload.as_bytes()));
     let calls = &running.core().calls;

@@ -11,7 +11,7 @@ use crate::remote::{Remote, lasting, versioned, wait};
 use crate::table::harmless;
 
 /// From this status on a device's answer is a refusal, as of HTTP.
-const REFUSAL: u16 = 400;
+const REFUSAL: i32 = 400;
 
 /// `outgate call`: ask a device that is connected now, and wait for its answer.
 #[derive(Args)]

@@ -287,9 +287,9 @@ impl From<commands::Command> for Command {
 /// What a device answered to a call.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Answer {
-    /// The device's own status, as of HTTP; 200 when it says none.
+    /// The device's own status, by custom one of HTTP; 200 when it says none.
     #[schema(example = 200)]
-    status: u16,
+    status: i32,
     /// A media type, or empty.
     content_type: String,
     #[serde(flatten)]

@@ -161,8 +161,7 @@ impl Speaker {
                     return Said::Refused;
                 };
                 let answer = Answer {
-                    // What is no status to the core is refused there.
-                    status: u16::try_from(status).unwrap_or_default(),
+                    status,
                     content_type: JSON.to_owned(),
                     payload: incoming.payload.clone(),
                 };

@@ -40,7 +40,7 @@ pub(super) enum Meaning<'a> {
     /// An event of this name.
     Event(&'a str),
     /// The answer to a call, and its status if the topic says one.
-    Answer(CallId, Option<u16>),
+    Answer(CallId, Option<i32>),
     /// It asks for its twin.
     TwinGet,
     /// A patch of the reported half of its twin.

@@ -307,7 +307,7 @@ pub(super) async fn call(
         .invoke(wire::CALL, (asked,), *DEADLINE.end())
         .await?;
     Ok(Answer {
-        status: answer.status,
+        status: answer.status.into(),
         content_type: answer.content_type,
         payload: answer.payload.0.into(),
     })

@@ -293,7 +293,7 @@ impl<'a> Device<'a> {
 
 fn answer_of(status: u16, media_type: &str, payload: String) -> Answer {
     Answer {
-        status,
+        status: status.into(),
         content_type: media_type.to_owned(),
         payload: payload.into(),
     }
