@@ -16,6 +16,7 @@ mod realtime;
 mod report;
 mod revoke;
 mod servers;
+mod sigv4;
 mod start;
 mod updates;
 
@@ -45,7 +46,7 @@ struct Arguments {
     /// The binary of the exporter that the check is measured beside
     #[arg(long, default_value = "prometheus-blackbox-exporter")]
     exporter: PathBuf,
-    /// Write the figures of `blob`, `check`, `realtime`, `revoke` or `updates` to this file too, as JSON
+    /// Write the figures of `blob`, `check`, `realtime`, `revoke`, `sigv4` or `updates` to this file too, as JSON
     #[arg(long)]
     json: Option<PathBuf>,
     /// A tenth of everything, to see that it works
@@ -70,6 +71,8 @@ enum What {
     Realtime,
     /// From a revocation to the closed connections of every kind
     Revoke,
+    /// Verifying AWS's signatures beside AWS's own libraries, which sign
+    Sigv4,
     /// From an empty folder to a hub that listens
     Start,
     /// Devices that ask what is due and fetch a release, beside nginx
@@ -101,6 +104,7 @@ fn main() -> anyhow::Result<()> {
             What::Queue => queue::run(share, &arguments.only).await,
             What::Realtime => realtime::run(&programs, share, &arguments.only, json).await,
             What::Revoke => revoke::run(&programs, share, json).await,
+            What::Sigv4 => sigv4::run(&programs, share, &arguments.only, json),
             What::Start => start::run(&programs, share),
             What::Updates => updates::run(&programs, share, json).await,
         }

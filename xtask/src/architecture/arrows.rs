@@ -117,7 +117,7 @@ const ALLOWED: [(&str, &[&str]); 30] = [
     ),
     (
         "outgate-bench",
-        &["outgate-agent", "outgate-signalr-server"],
+        &["outgate-agent", "outgate-aws", "outgate-signalr-server"],
     ),
     ("xtask", &[]),
 ];

@@ -60,6 +60,8 @@ impl Chromium {
             .args(ARGUMENTS)
             .arg(format!("--user-data-dir={}", profile.display()))
             .env("HOME", home.path())
+            // Its sockets, which it leaves behind when it is killed.
+            .env("TMPDIR", home.path())
             .arg("about:blank")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -36,6 +36,8 @@ fn browse(url: &str, profile: &TempDir) -> Ends {
         .args(ARGUMENTS)
         .arg(format!("--user-data-dir={}", profile.path().display()))
         .arg(url)
+        // Its sockets, which it leaves behind when it is killed.
+        .env("TMPDIR", profile.path())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
