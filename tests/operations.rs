@@ -168,6 +168,7 @@ fn places_and_people(hub: &Hub) {
     hub.get("site authority list lund");
     hub.get("site roster lund");
     hub.get(&format!("site authority revoke lund {id} --yes"));
+    spaces(hub);
     hub.get("site revoke lund --yes");
     hub.get("site restore lund");
     hub.get("operator me");
@@ -178,6 +179,25 @@ fn places_and_people(hub: &Hub) {
     let phone = text(&tokens["tokens"][1]["id"]);
     hub.get(&format!("operator revoke anna --token {phone} --yes"));
     hub.get("operator revoke anna --yes");
+}
+
+/// What users may do in a site's spaces.
+fn spaces(hub: &Hub) {
+    let set = "space set lund sales --title Sales --role viewer=read --role editor=read,reload";
+    assert_eq!(
+        hub.get(set)["space"]["roles"]["editor"],
+        serde_json::json!(["read", "reload"])
+    );
+    let twice = "space set lund sales --title Sales --role viewer=read --role viewer=reload";
+    assert!(hub.fails(twice, 2).contains("twice"));
+    assert_eq!(hub.get("space list lund")["spaces"][0]["id"], "sales");
+    let granted = hub.get("space grant lund sales ann@example.com editor");
+    assert_eq!(granted["grant"]["user"], "ann@example.com");
+    let shown = hub.get("space show lund sales");
+    assert_eq!(shown["space"]["grants"][0]["role"], "editor");
+    hub.get("space revoke lund sales ann@example.com editor");
+    hub.fails("space revoke lund sales ann@example.com", 2);
+    hub.get("space remove lund sales --yes");
 }
 
 /// Devices, how they come in, and what they are to do.

@@ -57,6 +57,7 @@ mod roster;
 mod schedules;
 mod services;
 mod sites;
+mod spaces;
 mod ssh;
 mod status;
 mod support;
@@ -165,6 +166,7 @@ fn with_login() -> OpenApiRouter<Arc<Api>> {
         .merge(sites::router())
         .merge(authorities::router())
         .merge(roster::router())
+        .merge(spaces::router())
         .merge(devices::router())
         .merge(credentials::router())
         .merge(ssh::router())

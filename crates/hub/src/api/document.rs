@@ -25,8 +25,12 @@ Payloads whose type is JSON are told and given as `payload`, all others in base 
 described here are refused.";
 
 /// The groups of operations.
-const TAGS: [(&str, &str); 23] = [
+const TAGS: [(&str, &str); 24] = [
     ("sites", "Customers' places where devices stand"),
+    (
+        "spaces",
+        "What a site's applications stand in, and which users may do what there",
+    ),
     ("devices", "Devices, and whether they may come in"),
     ("credentials", "How devices prove who they are"),
     ("sessions", "Live connections of devices"),

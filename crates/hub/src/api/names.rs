@@ -4,8 +4,8 @@ use serde::Deserialize;
 
 use outgate_core::id::{
     AuthorityId, CommandId, CredentialId, DeploymentId, DeviceId, FiringId, FleetKeyId, GrantId,
-    OperatorId, ReleaseKeyId, ReleaseName, ScheduleName, ServiceId, SessionId, SiteId, SupportId,
-    WebhookId,
+    OperatorId, ReleaseKeyId, ReleaseName, ScheduleName, ServiceId, SessionId, SiteId, SpaceId,
+    SupportId, WebhookId,
 };
 
 /// Declares the names of a path.
@@ -37,6 +37,11 @@ names! {
     OfAuthority {
         site: SiteId = "The site.", "store-12";
         authority: AuthorityId = "The authority.", "au-0123456789abcdefghjk";
+    }
+    /// A space of a site.
+    OfSpace {
+        site: SiteId = "The site.", "store-12";
+        space: SpaceId = "The space.", "sales";
     }
     /// A device.
     OfDevice { device: DeviceId = "The device.", "till-7"; }

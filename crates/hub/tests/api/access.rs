@@ -12,6 +12,9 @@ fn body(operation: &str) -> Value {
     match operation {
         "create_site" => json!({"id": "c", "title": "C"}),
         "rename_site" => json!({"title": "A"}),
+        "put_space" => json!({"title": "Sales", "roles": {"viewer": ["read"]}}),
+        "grant_role" => json!({"user": "ann", "role": "viewer"}),
+        "revoke_role" => json!({"user": "ann"}),
         "create_device" => json!({"id": "new", "site": "a"}),
         "change_device" => json!({"policy": "own-subtree"}),
         "add_credential" => json!({"kind": "keys"}),
@@ -56,7 +59,8 @@ MCowBQYDK2VwAyEACwyR2J/ZI3XWtO24Yl1h5vF4iY8nCPQ9KgBxv0aW9xA=
 ";
 
 /// Writing operations that take no body.
-const WITHOUT_BODY: [&str; 34] = [
+const WITHOUT_BODY: [&str; 35] = [
+    "remove_space",
     "pause_schedule",
     "remove_schedule",
     "resume_schedule",

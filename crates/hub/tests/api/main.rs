@@ -21,6 +21,7 @@ mod repeating;
 mod running;
 #[path = "../running/site.rs"]
 mod site;
+mod spaces;
 mod stalled;
 mod streams;
 mod whole;

@@ -12,7 +12,8 @@ use crate::commands::{
     live::LiveArgs, login::LoginArgs, logs::LogsArgs, operator::OperatorArgs, page::PageArgs,
     push::PushArgs, release::ReleaseArgs, rules::RulesArgs, schedule::ScheduleArgs,
     schema::SchemaArgs, service::ServiceArgs, session::SessionArgs, site::SiteArgs,
-    status::StatusArgs, support::SupportArgs, twin::TwinArgs, webhook::WebhookArgs,
+    space::SpaceArgs, status::StatusArgs, support::SupportArgs, twin::TwinArgs,
+    webhook::WebhookArgs,
 };
 use crate::output::Failure;
 
@@ -40,6 +41,8 @@ pub(super) enum Command {
     Status(StatusArgs),
     /// Customers' places where devices stand.
     Site(SiteArgs),
+    /// What a site's applications stand in, and which users may do what there.
+    Space(SpaceArgs),
     /// Devices: make, list, enrol, revoke.
     Device(DeviceArgs),
     /// Live connections of devices.
@@ -104,6 +107,7 @@ impl Command {
             Self::Context(args) => args.run(),
             Self::Status(args) => args.run(),
             Self::Site(args) => args.run(),
+            Self::Space(args) => args.run(),
             Self::Device(args) => args.run(),
             Self::Session(args) => args.run(),
             Self::FleetKey(args) => args.run(),

@@ -24,10 +24,11 @@ enum Limit {
 }
 
 /// Where in the schemas (RFC 6901) the members stand whose limits are the core's.
-fn all() -> [(&'static str, Limit); 15] {
+fn all() -> [(&'static str, Limit); 16] {
     [
         ("/NewSite/properties/title", Limit::Text(1, MAX_TITLE)),
         ("/SiteChange/properties/title", Limit::Text(1, MAX_TITLE)),
+        ("/SpaceGiven/properties/title", Limit::Text(1, MAX_TITLE)),
         (
             "/NewCredential/oneOf/1/properties/label",
             Limit::Text(1, MAX_LABEL),
