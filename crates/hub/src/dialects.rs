@@ -1,6 +1,7 @@
 //! Wire protocols, each translated to and from the device model. A file a dialect.
 
 pub(crate) mod assets;
+pub(crate) mod authzen;
 pub(crate) mod aws;
 pub(crate) mod azure;
 pub mod blob;

@@ -58,6 +58,7 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) fn router(state: &crate::State, dialects: Router) -> Router {
     let for_devices = dialects
         .merge(crate::dialects::assets::router(&state.core))
+        .merge(crate::dialects::authzen::router(&state.core))
         .merge(crate::dialects::device::router(state))
         .merge(crate::dialects::renewal::router(&state.core))
         .route_layer(middleware::from_fn_with_state(

@@ -11,9 +11,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
-use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, HeaderValue};
+use http::header::{CONTENT_LENGTH, HOST, HeaderValue};
 use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderMap, Uri};
 use outgate_core::identity::Principal;
 use outgate_core::limits::Share;
 use outgate_core::sessions::{Ending, Pass, Session};
@@ -127,6 +128,19 @@ fn until_ended(
             }
         }
     })
+}
+
+/// The hub's address as the client knows it: over HTTP/2 its name stands beside the path.
+///
+/// # Errors
+/// [`Refusal::Invalid`] when the client does not say it, or what it says is no name of a host.
+pub(super) fn hub(facts: &Facts, uri: &Uri, headers: &HeaderMap) -> Result<String, Refusal> {
+    let scheme = if facts.tls.is_some() { "https" } else { "http" };
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = host.or_else(|| uri.authority().map(Authority::as_str));
+    let host = host.filter(|host| host.parse::<Authority>().is_ok() && !host.contains('@'));
+    let host = host.ok_or_else(|| Refusal::invalid("Host", "the hub's name"))?;
+    Ok(format!("{scheme}://{host}"))
 }
 
 /// Whose share of what is bounded is used by a device that asks for one thing.

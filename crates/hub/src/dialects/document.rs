@@ -4,13 +4,14 @@ use http::Method;
 use serde_json::{Value, json};
 use utoipa::openapi::OpenApi;
 
-use super::{assets, device, live, otlp, push, renewal};
+use super::{assets, authzen, device, live, otlp, push, renewal};
 use crate::api::{Frame, add_problems, framed, never_null, operations_mut};
 
 /// What the document begins with.
 const ABOUT: &str = "\
 What devices ask of an Outgate hub over plain HTTP: their twin, their events and their commands, \
-the files that they hold a copy of, what they look up, what they log, and how they are reached by push.\n\n\
+the files that they hold a copy of, what they look up, whether users may do something, what they \
+log, and how they are reached by push.\n\n\
 Every request shows a device's token, its name with one of its keys, or its certificate in the TLS \
 handshake. Operators and services are answered 403. Errors are problem details (RFC 9457); their \
 `type` leads to what it means. Logs are answered as OTLP has it.\n\n\
@@ -18,12 +19,13 @@ Devices enrol by `POST /api/enrol`, which is in the document of the hub's admini
 `/api/openapi.json`.";
 
 /// The groups of operations.
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 9] = [
     ("twin", "What the device is wanted to be, and is"),
     ("events", "What the device says"),
     ("commands", "What the device is to do"),
     ("assets", "Files that the device holds a copy of"),
     ("live", "What the device looks up"),
+    ("authorisation", "Whether users may do something"),
     ("logs", "What the device logs"),
     ("certificate", "What the device proves itself by"),
     ("push", "How the device is reached while it is away"),
@@ -38,6 +40,7 @@ pub fn document() -> Value {
         assets::routes().into_openapi(),
         otlp::routes().into_openapi(),
         live::routes().into_openapi(),
+        authzen::routes().into_openapi(),
         push::routes().into_openapi(),
         renewal::routes().into_openapi(),
     ] {

@@ -19,8 +19,6 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Extension, Router};
-use http::header::HOST;
-use http::uri::Authority;
 use http::{HeaderMap, StatusCode, Uri};
 use outgate_core::deployments::{On, Progress};
 use outgate_core::id::DeploymentId;
@@ -34,7 +32,7 @@ use outgate_mender::device::{
 use serde_json::{Map, Value, json};
 
 use self::answer::Refused;
-use super::caller::{Caller, answered};
+use super::caller::{Caller, answered, hub};
 use crate::api::{BODY_WITHIN, Place, Places};
 use crate::http::Cut;
 
@@ -266,15 +264,6 @@ impl Desk {
         };
         Ok(axum::Json(instruction).into_response())
     }
-}
-
-/// The hub's address as the client knows it: over HTTP/2 its name stands beside the path.
-fn hub(facts: &Facts, uri: &Uri, headers: &HeaderMap) -> Result<String, Refusal> {
-    let scheme = if facts.tls.is_some() { "https" } else { "http" };
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    let host = host.or_else(|| uri.authority().map(Authority::as_str));
-    let host = host.ok_or_else(|| Refusal::invalid("Host", "the hub's name"))?;
-    Ok(format!("{scheme}://{host}"))
 }
 
 /// A body to its end, however it is framed: clients send theirs in chunks.

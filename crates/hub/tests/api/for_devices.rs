@@ -116,6 +116,9 @@ async fn a_device_is_answered_by_each_operation_that_the_document_tells() {
     answers.sort_unstable();
     let right = [
         ("commands", 200),
+        ("evaluate", 400),
+        ("evaluate_several", 400),
+        ("evaluate_several_by_another_name", 400),
         ("fetch_asset", 404),
         ("list_assets", 200),
         ("log", 200),

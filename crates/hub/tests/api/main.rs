@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod access;
+mod authorisation;
 mod bodies;
 mod conditions;
 mod document;
