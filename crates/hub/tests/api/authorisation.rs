@@ -12,11 +12,19 @@ use crate::running::Running;
 use crate::site::token;
 
 const ONE: &str = "/access/v1/evaluation";
+const DESCRIPTION: &str = "/.well-known/authzen-configuration";
 const SEVERAL: [&str; 2] = ["/access/v1/evaluations", "/authz/v1/evaluations"];
+
+/// A whole hub, a client, and a device's token.
+struct Asking {
+    running: Running,
+    client: Client,
+    token: String,
+}
 
 /// A whole hub with the device `till` at the site `s`, where ann may read in the space `sales` and
 /// bob read and reload; and the device's token.
-async fn furnished() -> (Running, String) {
+async fn furnished() -> Asking {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let text = "[[listen]]\naddress = '127.0.0.1:0'\ntls = false\n";
     let running = Running::on(tempfile::tempdir().unwrap(), text).await;
@@ -31,26 +39,40 @@ async fn furnished() -> (Running, String) {
         let (user, role) = (user.parse().unwrap(), role.parse().unwrap());
         spaces.grant(&hub, sales(), user, role).await.unwrap();
     }
-    (running, token)
+    Asking {
+        running,
+        client: Client::new(),
+        token,
+    }
 }
 
 fn sales() -> (SiteId, SpaceId) {
     ("s".parse().unwrap(), "sales".parse().unwrap())
 }
 
-fn request(running: &Running, path: &str, body: &Value) -> RequestBuilder {
-    let address = running.hub.listening()[0].address;
-    let request = Client::new().post(format!("http://{address}{path}"));
-    request
-        .header(CONTENT_TYPE, "application/json")
-        .body(body.to_string())
-}
+impl Asking {
+    fn address(&self, path: &str) -> String {
+        format!("http://{}{path}", self.running.hub.listening()[0].address)
+    }
 
-/// What the device `till` is answered.
-async fn asked(running: &Running, token: &str, path: &str, body: &Value) -> (u16, Value) {
-    let answer = request(running, path, body).bearer_auth(token).send().await;
-    let answer = answer.unwrap();
-    (answer.status().as_u16(), answer.json().await.unwrap())
+    fn request(&self, path: &str, body: &Value) -> RequestBuilder {
+        let request = self.client.post(self.address(path));
+        request
+            .header(CONTENT_TYPE, "application/json")
+            .body(body.to_string())
+    }
+
+    /// What the device `till` is answered.
+    async fn asked(&self, path: &str, body: &Value) -> (u16, Value) {
+        self.asked_by(&self.token, path, body).await
+    }
+
+    /// What who has that token is answered.
+    async fn asked_by(&self, token: &str, path: &str, body: &Value) -> (u16, Value) {
+        let asked = self.request(path, body).bearer_auth(token);
+        let answer = asked.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
 }
 
 fn question(user: &str, action: &str, space: &str) -> Value {
@@ -71,7 +93,7 @@ fn no(reason: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_question_is_answered_by_the_roles_that_the_user_has() {
-    let (running, token) = furnished().await;
+    let asking = furnished().await;
     let with = |key: &str, value: Value| {
         let mut question = question("bob", "reload", "sales");
         question[key] = value;
@@ -101,14 +123,14 @@ async fn one_question_is_answered_by_the_roles_that_the_user_has() {
             no("not-a-space"),
         ),
     ] {
-        let told = asked(&running, &token, ONE, &body).await;
+        let told = asking.asked(ONE, &body).await;
         assert_eq!(told, (200, right), "{body}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_leaves_out_who_what_or_where_or_is_of_another_type_is_a_bad_request() {
-    let (running, token) = furnished().await;
+    let asking = furnished().await;
     let mut wrong = vec![json!([]), json!("x"), json!({})];
     for key in ["subject", "action", "resource"] {
         for value in [Value::Null, json!("bob"), json!([]), json!({})] {
@@ -128,7 +150,7 @@ async fn what_leaves_out_who_what_or_where_or_is_of_another_type_is_a_bad_reques
     wrong.push(body);
     for body in &wrong {
         for path in [ONE, SEVERAL[0], SEVERAL[1]] {
-            let (status, told) = asked(&running, &token, path, body).await;
+            let (status, told) = asking.asked(path, body).await;
             assert_eq!(status, 400, "{path} {body}: {told}");
         }
     }
@@ -140,14 +162,14 @@ async fn what_leaves_out_who_what_or_where_or_is_of_another_type_is_a_bad_reques
     let without = json!({"evaluations": [question("bob", "reload", "sales"), {}]});
     let many = json!({"evaluations": vec![question("bob", "reload", "sales"); 101]});
     for body in [some_are_not_whole, unknown, without, many] {
-        let (status, told) = asked(&running, &token, SEVERAL[0], &body).await;
+        let (status, told) = asking.asked(SEVERAL[0], &body).await;
         assert_eq!(status, 400, "{told}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn several_questions_share_what_stands_beside_them_and_end_where_they_say() {
-    let (running, token) = furnished().await;
+    let asking = furnished().await;
     let list = json!([
         {"subject": {"type": "user", "id": "bob"}},
         {},
@@ -183,7 +205,7 @@ async fn several_questions_share_what_stands_beside_them_and_end_where_they_say(
         body["options"] = semantic;
         let right = json!({"evaluations": answers[first..first + count]});
         for path in SEVERAL {
-            let told = asked(&running, &token, path, &body).await;
+            let told = asking.asked(path, &body).await;
             assert_eq!(told, (200, right.clone()), "{path} {body}");
         }
     }
@@ -193,20 +215,20 @@ async fn several_questions_share_what_stands_beside_them_and_end_where_they_say(
         if list.is_array() {
             body["evaluations"] = list;
         }
-        let told = asked(&running, &token, SEVERAL[1], &body).await;
+        let told = asking.asked(SEVERAL[1], &body).await;
         assert_eq!(told, (200, yes()));
     }
     let many = json!({"evaluations": vec![question("bob", "reload", "sales"); 100]});
-    let (_, told) = asked(&running, &token, SEVERAL[0], &many).await;
+    let (_, told) = asking.asked(SEVERAL[0], &many).await;
     assert_eq!(told, json!({"evaluations": vec![yes(); 100]}));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_says_for_how_long_it_may_be_kept_by_which_version_it_is_and_to_what_request() {
-    let (running, token) = furnished().await;
+    let asking = furnished().await;
     let body = question("bob", "reload", "sales");
     let tag = async |path: &str| {
-        let asked = request(&running, path, &body).bearer_auth(&token);
+        let asked = asking.request(path, &body).bearer_auth(&asking.token);
         let answer = asked.header("x-request-id", "7/a b").send().await.unwrap();
         let headers = answer.headers();
         assert_eq!(headers[CACHE_CONTROL], "private, max-age=60");
@@ -216,13 +238,17 @@ async fn an_answer_says_for_how_long_it_may_be_kept_by_which_version_it_is_and_t
     let first = tag(ONE).await;
     assert_eq!(tag(SEVERAL[0]).await, first);
     let (hub, bob) = (Actor::hub(), "bob".parse().unwrap());
-    let revoked = running.core().spaces.revoke(&hub, sales(), bob, None);
+    let revoked = asking
+        .running
+        .core()
+        .spaces
+        .revoke(&hub, sales(), bob, None);
     revoked.await.unwrap();
     assert_ne!(tag(ONE).await, first);
-    let told = asked(&running, &token, ONE, &body).await;
+    let told = asking.asked(ONE, &body).await;
     assert_eq!(told, (200, no("not-allowed")));
     // What is refused has its name, too, and nobody keeps it.
-    let refused = request(&running, ONE, &body).header("x-request-id", "8");
+    let refused = asking.request(ONE, &body).header("x-request-id", "8");
     let refused = refused.send().await.unwrap();
     assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(refused.headers()["x-request-id"], "8");
@@ -231,8 +257,8 @@ async fn an_answer_says_for_how_long_it_may_be_kept_by_which_version_it_is_and_t
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_no_device_of_the_site_and_who_is_revoked_is_told_nothing() {
-    let (running, till) = furnished().await;
-    let (hub, identity) = (Actor::hub(), &running.core().identity);
+    let asking = furnished().await;
+    let (hub, identity) = (Actor::hub(), &asking.running.core().identity);
     let body = question("bob", "reload", "sales");
     let other = identity.create_site(&hub, "t".parse().unwrap(), "T".to_owned());
     other.await.unwrap();
@@ -245,41 +271,40 @@ async fn who_is_no_device_of_the_site_and_who_is_revoked_is_told_nothing() {
     let elsewhere = elsewhere.await.unwrap().id;
     let issued = identity.add_token(&hub, &elsewhere, "t".to_owned(), None);
     let elsewhere = token(issued.await.unwrap());
-    let told = asked(&running, &elsewhere, ONE, &body).await;
+    let told = asking.asked_by(&elsewhere, ONE, &body).await;
     assert_eq!(told, (200, no("no-space")));
     let service = identity.create_service(&hub, "erp".parse().unwrap(), Scope::All);
     let service = token(service.await.unwrap().1);
-    let operator = std::fs::read_to_string(running.hub.first_token().unwrap()).unwrap();
+    let operator = std::fs::read_to_string(asking.running.hub.first_token().unwrap()).unwrap();
     for (token, right) in [
         ("og_de_wrong", 401),
         (&service, 403),
         (operator.trim(), 403),
     ] {
         for path in [ONE, SEVERAL[0], SEVERAL[1]] {
-            let (status, told) = asked(&running, token, path, &body).await;
+            let (status, told) = asking.asked_by(token, path, &body).await;
             assert_eq!(status, right, "{path}: {told}");
             assert_eq!(told["decision"], Value::Null);
         }
     }
     let device = "till".parse().unwrap();
     identity.revoke_device(&hub, &device).await.unwrap();
-    let (status, told) = asked(&running, &till, ONE, &body).await;
+    let (status, told) = asking.asked(ONE, &body).await;
     assert!([401, 403].contains(&status), "{status} {told}");
     assert_eq!(told["decision"], Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_too_large_or_no_json_is_refused() {
-    let (running, token) = furnished().await;
+    let asking = furnished().await;
     let mut large = question("bob", "reload", "sales");
     large["context"] = json!({"more": "x".repeat(256 * 1024)});
-    let (status, _) = asked(&running, &token, ONE, &large).await;
+    let (status, _) = asking.asked(ONE, &large).await;
     assert_eq!(status, 413);
     let text = question("bob", "reload", "sales");
-    let address = running.hub.listening()[0].address;
-    let plain = Client::new().post(format!("http://{address}{ONE}"));
+    let plain = asking.client.post(asking.address(ONE));
     let plain = plain
-        .bearer_auth(&token)
+        .bearer_auth(&asking.token)
         .body(text.to_string())
         .send()
         .await;
@@ -288,17 +313,17 @@ async fn what_is_too_large_or_no_json_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_description_leads_to_where_evaluations_are_asked() {
-    let (running, _) = furnished().await;
-    let hub = format!("http://{}", running.hub.listening()[0].address);
-    let described = reqwest::get(format!("{hub}/.well-known/authzen-configuration"));
-    let described: Value = described.await.unwrap().json().await.unwrap();
+    let asking = furnished().await;
+    let (hub, place) = (asking.address(""), asking.address(DESCRIPTION));
+    let described = asking.client.get(&place).send().await.unwrap();
+    let described: Value = described.json().await.unwrap();
     let right = json!({
         "policy_decision_point": hub,
         "access_evaluation_endpoint": format!("{hub}{ONE}"),
         "access_evaluations_endpoint": format!("{hub}{}", SEVERAL[0]),
     });
     assert_eq!(described, right);
-    let odd = Client::new().get(format!("{hub}/.well-known/authzen-configuration"));
+    let odd = asking.client.get(&place);
     let odd = odd.header("host", "a@b").send().await.unwrap();
     assert_eq!(odd.status(), StatusCode::UNPROCESSABLE_ENTITY);
 }
