@@ -111,6 +111,9 @@ async fn a_user_may_do_what_one_of_their_roles_in_the_space_allows_and_nothing_e
     // A device asks about its own site alone.
     let told = ask(&core, &elsewhere, "bob", "reload", "sales").await;
     assert_eq!(told, Answer::NoSpace);
+    put(&core, "bar", "sales").await;
+    let told = ask(&core, &elsewhere, "bob", "reload", "sales").await;
+    assert_eq!(told, Answer::NotAllowed, "granted at another site");
 }
 
 #[tokio::test]

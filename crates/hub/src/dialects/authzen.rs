@@ -26,7 +26,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::read::{Asked, Evaluation, Evaluations};
+use self::read::{Asked, Evaluation, Evaluations, Whole};
 use super::caller::{Caller, authenticate, hub, share};
 use crate::api::{BODY_WITHIN, Bodies, Kind, Places, Problem, from_json_within};
 
@@ -43,7 +43,7 @@ const MAX_EACH: usize = 8;
 /// When to come again if a device asks too often at a time.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// For how long a device may keep an answer, in seconds, without being told that it holds no more.
+/// For how long a device may keep an answer, in seconds, whatever has been taken away meanwhile.
 const LASTS: u64 = 60;
 
 /// By what a request is known to who asks (§10.1.3).
@@ -74,7 +74,8 @@ pub(super) struct Decision {
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 struct Why {
     /// `no-space` (the device's site has none of that name), `not-allowed` (no role of theirs there
-    /// allows it), `not-a-user` or `not-a-space` (of another type).
+    /// allows it), `not-a-user` or `not-a-space` (of another type), `incomplete` (one of a list that
+    /// does not say who, what or where).
     #[schema(example = "not-allowed")]
     reason: &'static str,
 }
@@ -144,7 +145,7 @@ async fn evaluate(
     caller: Caller,
     request: Request,
 ) -> Result<Response, Problem> {
-    let given: Evaluation = authzen.read(&caller, request).await?;
+    let Whole(given) = authzen.read(&caller, request).await?;
     let asked = vec![Asked::of(given, &Evaluation::default())?];
     let (mut decisions, version) = authzen.decide(&caller, asked).await?;
     let decision = decisions.pop();
@@ -168,7 +169,8 @@ async fn evaluate_several(
     caller: Caller,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (given, defaults) = authzen.read::<Evaluations>(&caller, request).await?.parts();
+    let Whole(given) = authzen.read::<Whole<Evaluations>>(&caller, request).await?;
+    let (given, defaults) = given.parts();
     let semantic = given.semantic;
     if given.evaluations.is_empty() {
         let asked = vec![Asked::of(Evaluation::default(), &defaults)?];
@@ -178,8 +180,8 @@ async fn evaluate_several(
         return answered(&Decisions::One(decision), version);
     }
     let asked = given.evaluations.into_iter();
-    let asked = asked.map(|one| Asked::of(one, &defaults));
-    let asked = asked.collect::<Result<_, _>>()?;
+    let asked = asked.map(|one| Asked::of_list(one, &defaults));
+    let asked = asked.collect();
     let (mut evaluations, version) = authzen.decide(&caller, asked).await?;
     if let Some(last) = semantic.last(evaluations.iter().map(|one| one.decision)) {
         evaluations.truncate(last + 1);
@@ -214,9 +216,9 @@ impl Authzen {
         let held = self.bodies.none_yet(&share(&caller.session().pass())?);
         request.extensions_mut().insert(held);
         let read = from_json_within(request, "application/json", MAX_BODY, BODY_WITHIN).await;
-        // Whatever is wrong in a request is a bad one (§10.1.2).
+        // Whatever is wrong in a request but its size is a bad one (§10.1.2).
         read.map_err(|problem| {
-            if problem.kind() == Kind::Invalid {
+            if matches!(problem.kind(), Kind::Invalid | Kind::MediaType) {
                 return Problem::new(Kind::Malformed, problem.detail());
             }
             problem
@@ -267,7 +269,8 @@ impl Decision {
 /// An answer that who asked may keep for [`LASTS`], and by which version it is.
 fn answered(told: &impl Serialize, version: u64) -> Result<Response, Problem> {
     let wrong = |_| Refusal::Internal("an entity tag cannot be written");
-    let tag = HeaderValue::try_from(format!("\"{version}\"")).map_err(wrong)?;
+    // Weak: one version has many answers.
+    let tag = HeaderValue::try_from(format!("W/\"{version}\"")).map_err(wrong)?;
     let kept = HeaderValue::try_from(format!("private, max-age={LASTS}")).map_err(wrong)?;
     Ok(([(CACHE_CONTROL, kept), (ETAG, tag)], Json(told)).into_response())
 }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
 use outgate_core::id::MAX_NAME;
 use outgate_core::spaces::{MAX_QUESTIONS, MAX_USER, Question};
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use utoipa::ToSchema;
 
 use crate::api::{Kind, Problem};
@@ -23,10 +25,16 @@ type Unread = BTreeMap<String, IgnoredAny>;
 #[schema(as = AccessEvaluation)]
 pub(super) struct Evaluation {
     /// Who.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     subject: Option<Entity>,
     /// What.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     action: Option<Action>,
     /// Where.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     resource: Option<Entity>,
     /// What else is so; nothing here looks at it.
     #[schema(value_type = Option<Object>)]
@@ -39,10 +47,16 @@ pub(super) struct Evaluation {
 #[schema(as = AccessEvaluations)]
 pub(super) struct Evaluations {
     /// Who, where an evaluation does not say it.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     subject: Option<Entity>,
     /// What, where an evaluation does not say it.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     action: Option<Action>,
     /// Where, where an evaluation does not say it.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     resource: Option<Entity>,
     /// What else is so; nothing here looks at it.
     #[schema(value_type = Option<Object>)]
@@ -53,7 +67,8 @@ pub(super) struct Evaluations {
     #[schema(max_items = 100)]
     evaluations: Vec<Evaluation>,
     /// How they are to be answered.
-    options: Option<Options>,
+    #[schema(value_type = Option<Options>)]
+    options: Option<Whole<Options>>,
 }
 
 /// A user or a space.
@@ -132,7 +147,7 @@ impl Evaluations {
             resource: self.resource,
             context: None,
         };
-        let options = self.options.unwrap_or_default();
+        let options = self.options.map(|options| options.0).unwrap_or_default();
         let given = Given {
             evaluations: self.evaluations,
             semantic: options.evaluations_semantic,
@@ -153,6 +168,12 @@ impl Semantic {
 }
 
 impl Asked {
+    /// What one of a list asks, with the `defaults` for what it does not say: what neither says is
+    /// that question's own mistake, and denied (§7.2.1).
+    pub(super) fn of_list(one: Evaluation, defaults: &Evaluation) -> Self {
+        Self::of(one, defaults).unwrap_or(Self::Denied("incomplete"))
+    }
+
     /// What `one` asks, with the `defaults` for what it does not say.
     ///
     /// # Errors
@@ -193,6 +214,40 @@ fn name(text: &str, most: usize) -> String {
     text.to_owned()
 }
 
+/// What was written as an object: a list of the same parts in their order is none (§10.1.1).
+#[derive(Debug)]
+pub(super) struct Whole<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Whole<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OfObject<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for OfObject<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+
+        deserializer
+            .deserialize_map(OfObject(PhantomData))
+            .map(Self)
+    }
+}
+
+/// Reads what may be left out. `null` is not left out: who says that there is nobody must not be
+/// answered for somebody else, by what stands beside the list (§7.1.1).
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    Whole::deserialize(deserializer).map(|Whole(given)| Some(given))
+}
+
 /// Reads at most [`MAX_QUESTIONS`].
 fn few<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Evaluation>, D::Error> {
     struct Few;
@@ -206,7 +261,7 @@ fn few<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Evaluation>, D:
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
             let mut few = Vec::new();
-            while let Some(one) = list.next_element()? {
+            while let Some(Whole(one)) = list.next_element()? {
                 if few.len() == MAX_QUESTIONS {
                     return Err(serde::de::Error::invalid_length(MAX_QUESTIONS + 1, &self));
                 }
