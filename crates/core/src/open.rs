@@ -177,7 +177,7 @@ impl Core {
             messages: Messages::new(store.clone(), &clock, limits, &hook),
             templates: Templates::new(store.clone(), clock.clone()),
             tables: Tables::new(store.clone(), clock.clone()),
-            spaces: Spaces::new(store.clone(), clock.clone()),
+            spaces: Spaces::new(store.clone(), clock.clone(), sessions.clone()),
             trees: Trees::new(store.clone()),
             registrations: Registrations::new(store.clone(), clock.clone(), hook),
             reminders,

@@ -57,6 +57,8 @@ pub enum Signal {
     Desired,
     /// There is a new roster of its site.
     Roster,
+    /// The spaces of its site have changed: what it was told of users before may not hold any more.
+    Spaces,
     /// Somebody calls and waits.
     Call(crate::calls::Call),
 }

@@ -7,15 +7,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rusqlite::Connection;
 use serde_json::json;
 
 use crate::acting::Kept;
+use crate::announcement::Announcement;
 use crate::audit;
 use crate::clock::{Clock, Timestamp};
 use crate::id::{ActionName, RoleName, SiteId, SpaceId};
 use crate::identity::{Actor, Listed, MAX_TITLE, Page, Principal};
 use crate::refusal::Refusal;
-use crate::sessions::Pass;
+use crate::sessions::{Pass, Selector, Sessions, Signal};
 use crate::store::Store;
 
 mod table;
@@ -116,12 +118,18 @@ impl Answer {
 pub struct Spaces {
     store: Store,
     clock: Clock,
+    sessions: Sessions,
 }
 
 impl Spaces {
-    /// The spaces of the store.
-    pub(crate) fn new(store: Store, clock: Clock) -> Self {
-        Self { store, clock }
+    /// The spaces of the store. Those of `sessions` are told when what they were answered may not
+    /// hold any more.
+    pub(crate) fn new(store: Store, clock: Clock, sessions: Sessions) -> Self {
+        Self {
+            store,
+            clock,
+            sessions,
+        }
     }
 
     /// Makes a space, or gives one another title and other roles. Grants of a role that it does not
@@ -139,31 +147,33 @@ impl Spaces {
         roles: Roles,
     ) -> Result<Space, Refusal> {
         check(&title, &roles)?;
-        let (actor, now) = (actor.clone(), self.clock.now());
-        self.store
-            .write(move |connection| {
-                KEPT.may_change(connection, &actor, Some(&site))?;
-                let before = table::find(connection, &site, &id)?;
-                if before.is_none() && table::count(connection, &site)? >= MAX_SPACES {
-                    let (what, limit) = ("spaces of a site", MAX_SPACES);
-                    return Err(Refusal::TooMany { what, limit });
-                }
-                let space = Space {
-                    created: before.map_or(now, |before| before.created),
-                    site,
-                    id,
-                    title,
-                    roles,
-                };
-                table::put(connection, &space)?;
-                let ended = table::end_of_roles(connection, &space)?;
-                table::changed(connection, &space.site, now)?;
-                let on = KEPT.on(&space.id, Some(&space.site));
-                let detail = json!({ "title": space.title, "roles": space.roles, "ended": ended });
-                audit::append(connection, now, &actor, "space.put", &on, &detail)?;
-                Ok(space)
-            })
-            .await
+        let (actor, now, spaces) = (actor.clone(), self.clock.now(), self.clone());
+        let put = move |connection: &Connection| {
+            KEPT.may_change(connection, &actor, Some(&site))?;
+            let before = table::find(connection, &site, &id)?;
+            if before.is_none() && table::count(connection, &site)? >= MAX_SPACES {
+                let (what, limit) = ("spaces of a site", MAX_SPACES);
+                return Err(Refusal::TooMany { what, limit });
+            }
+            let space = Space {
+                created: before.map_or(now, |before| before.created),
+                site,
+                id,
+                title,
+                roles,
+            };
+            table::put(connection, &space)?;
+            let ended = table::end_of_roles(connection, &space)?;
+            table::changed(connection, &space.site, now)?;
+            let on = KEPT.on(&space.id, Some(&space.site));
+            let detail = json!({ "title": space.title, "roles": space.roles, "ended": ended });
+            audit::append(connection, now, &actor, "space.put", &on, &detail)?;
+            let news = spaces.news(&space.site);
+            Ok((space, news))
+        };
+        let (space, told) = self.store.write(put).await?;
+        drop(told);
+        Ok(space)
     }
 
     /// Lists a site's spaces, by name.
@@ -213,18 +223,18 @@ impl Spaces {
     /// # Errors
     /// [`Refusal::NotFound`]; [`Refusal::Forbidden`] for viewers; as the store.
     pub async fn remove(&self, actor: &Actor, site: &SiteId, id: &SpaceId) -> Result<(), Refusal> {
-        let (actor, now) = (actor.clone(), self.clock.now());
+        let (actor, now, spaces) = (actor.clone(), self.clock.now(), self.clone());
         let (site, id) = (site.clone(), id.clone());
-        self.store
-            .write(move |connection| {
-                KEPT.may_change(connection, &actor, Some(&site))?;
-                known(connection, &site, &id)?;
-                table::remove(connection, &site, &id)?;
-                table::changed(connection, &site, now)?;
-                let on = KEPT.on(&id, Some(&site));
-                audit::append(connection, now, &actor, "space.remove", &on, &json!({}))
-            })
-            .await
+        let removed = move |connection: &Connection| {
+            KEPT.may_change(connection, &actor, Some(&site))?;
+            known(connection, &site, &id)?;
+            table::remove(connection, &site, &id)?;
+            table::changed(connection, &site, now)?;
+            let on = KEPT.on(&id, Some(&site));
+            audit::append(connection, now, &actor, "space.remove", &on, &json!({}))?;
+            Ok(spaces.news(&site))
+        };
+        self.store.write(removed).await.map(drop)
     }
 
     /// Gives a user a role in a space; the same again changes nothing.
@@ -239,30 +249,31 @@ impl Spaces {
         user: User,
         role: RoleName,
     ) -> Result<Grant, Refusal> {
-        let (actor, now) = (actor.clone(), self.clock.now());
-        self.store
-            .write(move |connection| {
-                KEPT.may_change(connection, &actor, Some(&site))?;
-                let space = known(connection, &site, &id)?;
-                if !space.roles.contains_key(&role) {
-                    return Err(Refusal::invalid("role", "one that the space has"));
-                }
-                if let Some(since) = table::granted(connection, &space, (&user, &role))? {
-                    return Ok(Grant { user, role, since });
-                }
-                if table::count_grants(connection, &site, &id)? >= MAX_GRANTS {
-                    let (what, limit) = ("grants of a space", MAX_GRANTS);
-                    return Err(Refusal::TooMany { what, limit });
-                }
-                table::grant(connection, &space, (&user, &role), now)?;
-                table::changed(connection, &site, now)?;
-                let on = KEPT.on(&id, Some(&site));
-                let detail = json!({ "user": user.as_str(), "role": role });
-                audit::append(connection, now, &actor, "space.grant", &on, &detail)?;
-                let since = now;
-                Ok(Grant { user, role, since })
-            })
-            .await
+        let (actor, now, spaces) = (actor.clone(), self.clock.now(), self.clone());
+        let granted = move |connection: &Connection| {
+            KEPT.may_change(connection, &actor, Some(&site))?;
+            let space = known(connection, &site, &id)?;
+            if !space.roles.contains_key(&role) {
+                return Err(Refusal::invalid("role", "one that the space has"));
+            }
+            if let Some(since) = table::granted(connection, &space, (&user, &role))? {
+                return Ok((Grant { user, role, since }, None));
+            }
+            if table::count_grants(connection, &site, &id)? >= MAX_GRANTS {
+                let (what, limit) = ("grants of a space", MAX_GRANTS);
+                return Err(Refusal::TooMany { what, limit });
+            }
+            table::grant(connection, &space, (&user, &role), now)?;
+            table::changed(connection, &site, now)?;
+            let on = KEPT.on(&id, Some(&site));
+            let detail = json!({ "user": user.as_str(), "role": role });
+            audit::append(connection, now, &actor, "space.grant", &on, &detail)?;
+            let since = now;
+            Ok((Grant { user, role, since }, Some(spaces.news(&site))))
+        };
+        let (grant, told) = self.store.write(granted).await?;
+        drop(told);
+        Ok(grant)
     }
 
     /// Takes a role from a user; all that they have in the space when none is said.
@@ -277,20 +288,20 @@ impl Spaces {
         user: User,
         role: Option<RoleName>,
     ) -> Result<(), Refusal> {
-        let (actor, now) = (actor.clone(), self.clock.now());
-        self.store
-            .write(move |connection| {
-                KEPT.may_change(connection, &actor, Some(&site))?;
-                let space = known(connection, &site, &id)?;
-                if table::revoke(connection, &space, (&user, role.as_ref()))? == 0 {
-                    return Err(Refusal::not_found("grant of", &user));
-                }
-                table::changed(connection, &site, now)?;
-                let on = KEPT.on(&id, Some(&site));
-                let detail = json!({ "user": user.as_str(), "role": role });
-                audit::append(connection, now, &actor, "space.revoke", &on, &detail)
-            })
-            .await
+        let (actor, now, spaces) = (actor.clone(), self.clock.now(), self.clone());
+        let revoked = move |connection: &Connection| {
+            KEPT.may_change(connection, &actor, Some(&site))?;
+            let space = known(connection, &site, &id)?;
+            if table::revoke(connection, &space, (&user, role.as_ref()))? == 0 {
+                return Err(Refusal::not_found("grant of", &user));
+            }
+            table::changed(connection, &site, now)?;
+            let on = KEPT.on(&id, Some(&site));
+            let detail = json!({ "user": user.as_str(), "role": role });
+            audit::append(connection, now, &actor, "space.revoke", &on, &detail)?;
+            Ok(spaces.news(&site))
+        };
+        self.store.write(revoked).await.map(drop)
     }
 
     /// Tells a device which users may do what in the spaces of its site.
@@ -324,13 +335,17 @@ impl Spaces {
         pass.check()?;
         Ok(answered)
     }
+
+    /// Tells a site's devices that are there that its spaces have changed.
+    fn news(&self, site: &SiteId) -> Announcement<impl FnMut() + Send + use<>> {
+        let (sessions, site) = (self.sessions.clone(), Selector::Site(site.clone()));
+        Announcement::new(move || {
+            sessions.signal_all(&site, &Signal::Spaces);
+        })
+    }
 }
 
-fn answer(
-    connection: &rusqlite::Connection,
-    site: &SiteId,
-    question: &Question,
-) -> Result<Answer, Refusal> {
+fn answer(connection: &Connection, site: &SiteId, question: &Question) -> Result<Answer, Refusal> {
     let Ok(id) = question.space.parse() else {
         return Ok(Answer::NoSpace);
     };
@@ -353,7 +368,7 @@ fn answer(
     })
 }
 
-fn known(connection: &rusqlite::Connection, site: &SiteId, id: &SpaceId) -> Result<Space, Refusal> {
+fn known(connection: &Connection, site: &SiteId, id: &SpaceId) -> Result<Space, Refusal> {
     let found = table::find(connection, site, id)?;
     found.ok_or_else(|| Refusal::not_found("space", id))
 }

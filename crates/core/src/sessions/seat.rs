@@ -45,6 +45,7 @@ pub(super) struct Waiting {
     commands: bool,
     desired: bool,
     roster: bool,
+    spaces: bool,
     calls: VecDeque<Call>,
 }
 
@@ -132,6 +133,7 @@ impl Seat {
             Signal::Commands => waiting.commands = true,
             Signal::Desired => waiting.desired = true,
             Signal::Roster => waiting.roster = true,
+            Signal::Spaces => waiting.spaces = true,
             Signal::Call(_) if waiting.calls.len() >= MAX_WAITING_CALLS => return false,
             Signal::Call(call) => waiting.calls.push_back(call.clone()),
         }
@@ -151,6 +153,9 @@ impl Waiting {
         }
         if std::mem::take(&mut self.roster) {
             return Some(Signal::Roster);
+        }
+        if std::mem::take(&mut self.spaces) {
+            return Some(Signal::Spaces);
         }
         std::mem::take(&mut self.commands).then_some(Signal::Commands)
     }

@@ -274,3 +274,32 @@ async fn what_is_too_much_or_does_not_fit_is_refused() {
         );
     }
 }
+
+#[tokio::test]
+async fn devices_of_the_site_that_are_there_are_told_of_each_change_once_it_is_on_the_disk() {
+    let (_folder, core, [fort, elsewhere]) = core().await;
+    let hub = Actor::hub();
+    put(&core, "shop", "sales").await;
+    assert!(matches!(heard(&fort).await, Some(Signal::Spaces)));
+    let before = version(&core, &fort).await;
+    grant(&core, "sales", "bob", "editor").await.unwrap();
+    assert!(matches!(heard(&fort).await, Some(Signal::Spaces)));
+    assert!(version(&core, &fort).await > before);
+    // The same again is no change.
+    grant(&core, "sales", "bob", "editor").await.unwrap();
+    assert!(heard(&fort).await.is_none());
+    let (site, id) = place("shop", "sales");
+    let bob = "bob".parse().unwrap();
+    let revoked = core.spaces.revoke(&hub, place("shop", "sales"), bob, None);
+    revoked.await.unwrap();
+    assert!(matches!(heard(&fort).await, Some(Signal::Spaces)));
+    core.spaces.remove(&hub, &site, &id).await.unwrap();
+    assert!(matches!(heard(&fort).await, Some(Signal::Spaces)));
+    assert!(heard(&elsewhere).await.is_none());
+}
+
+/// What a session has been told, if anything has been.
+async fn heard(session: &Session) -> Option<Signal> {
+    let heard = tokio::time::timeout(std::time::Duration::ZERO, session.signal());
+    heard.await.ok()
+}

@@ -119,6 +119,13 @@ struct Commands {
     commands: Vec<view::Command>,
 }
 
+/// How often the spaces of the device's site have changed.
+#[derive(Debug, Serialize, ToSchema)]
+struct OwnSpaces {
+    /// Goes up with each change: answers about users of an older one need not hold any more.
+    version: u64,
+}
+
 /// What is in an event: bytes of any kind.
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]
@@ -150,6 +157,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Devices>> {
         .routes(routes!(say))
         .routes(routes!(commands))
         .routes(routes!(settle))
+        .routes(routes!(spaces))
 }
 
 /// Counts the body of a request with those of all others, until the answer is there.
@@ -305,6 +313,41 @@ async fn settle(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Ask of which version the spaces are
+///
+/// Those of the device's site: the version is that of answers about users. With `wait` and
+/// `If-None-Match` it is answered as soon as there is another one.
+#[utoipa::path(get, path = "/device/spaces", tag = "authorisation", operation_id = "spaces_version",
+    params(Waiting,
+        ("if-none-match" = Option<String>, Header, description = "The entity tag of the answer before")),
+    responses(
+        (status = 200, description = "The version", body = OwnSpaces,
+            headers(("etag" = String, description = "The version, as answers about users have it"))),
+        (status = 304, description = "It is as `If-None-Match` names it")))]
+async fn spaces(
+    Shared(devices): Shared<Arc<Devices>>,
+    caller: Caller,
+    Asked(waiting): Asked<Waiting>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let session = caller.session();
+    let poll = devices.may_poll(session, &waiting)?;
+    let (version, tag) = loop {
+        let spaces = &devices.core.spaces;
+        let version = spaces.ask(&session.pass(), Vec::new()).await?.version;
+        let tag = tag_of(&version.to_string())?;
+        if !is_known(&headers, &tag) {
+            break (version, tag);
+        }
+        if !devices.hears_news(session, &poll).await {
+            return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
+        }
+    };
+    let mut response = unkept(OwnSpaces { version });
+    response.headers_mut().insert(ETAG, tag);
+    Ok(response)
+}
+
 /// A poll that may wait so long.
 struct Poll {
     until: Instant,
@@ -339,7 +382,7 @@ impl Devices {
         let told = async {
             loop {
                 match session.signal().await {
-                    Signal::Commands | Signal::Desired => return,
+                    Signal::Commands | Signal::Desired | Signal::Spaces => return,
                     Signal::Roster => {}
                     // Which cannot be answered here; whoever called may have gone.
                     Signal::Call(call) => drop(self.core.calls.decline(session, &call.id)),

@@ -30,7 +30,7 @@ fn every_operation_says_what_it_does_and_has_a_name_of_its_own() {
     assert!(operations.len() > 50, "{}", operations.len());
     all_said(&operations);
     let for_devices = operations_of(&outgate_hub::dialects::document());
-    assert_eq!(for_devices.len(), 16);
+    assert_eq!(for_devices.len(), 17);
     all_said(&for_devices);
 }
 

@@ -130,6 +130,7 @@ async fn a_device_is_answered_by_each_operation_that_the_document_tells() {
         ("settle", 404),
         ("show_fleet_key", 422),
         ("show_own_key", 422),
+        ("spaces_version", 200),
         ("twin", 200),
     ];
     assert_eq!(

@@ -134,3 +134,36 @@ async fn polls_that_hang_are_over_when_their_device_is_revoked() {
     assert!(!body.contains("\"allowReconnect\":true"), "{body}");
     assert!(body.contains("\"type\":7"), "{body}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_is_told_when_answers_about_users_do_not_hold_any_more() {
+    let shop = Shop::new().await;
+    let first = shop.get("/device/spaces").send().await.unwrap();
+    let tag = first.headers()["etag"].clone();
+    assert_eq!(first.json::<Value>().await.unwrap(), json!({"version": 0}));
+    let same = shop.get("/device/spaces").header("if-none-match", &tag);
+    let same = same.send().await.unwrap();
+    assert_eq!(same.status(), StatusCode::NOT_MODIFIED);
+    let poll = shop.get("/device/spaces?wait=50");
+    let poll = shop.hanging(poll.header("if-none-match", tag)).await;
+    let signalr = shop.hanging_at_signalr().await;
+    let (hub, spaces) = (Actor::hub(), &shop.running.core().spaces);
+    let place = ("s".parse().unwrap(), "sales".parse().unwrap());
+    let roles = serde_json::from_value(json!({"viewer": ["read"]})).unwrap();
+    let put = spaces.put(&hub, place, "Sales".to_owned(), roles);
+    put.await.unwrap();
+    let (status, body) = soon(poll).await;
+    let told: Value = serde_json::from_str(&body).unwrap();
+    let version = &told["version"];
+    assert!(
+        status == StatusCode::OK && version.as_u64() > Some(0),
+        "{body}"
+    );
+    let (_, body) = soon(signalr).await;
+    let told: Value = serde_json::from_str(body.trim_end_matches('\u{1e}')).unwrap();
+    assert_eq!(
+        (&told["target"], &told["arguments"]),
+        (&json!("Spaces"), &json!([version])),
+        "{body}"
+    );
+}

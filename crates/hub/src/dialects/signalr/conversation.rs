@@ -29,6 +29,9 @@ const COMMANDS: u32 = 16;
 /// What the device is told of the desired half of its twin by.
 const DESIRED: &str = "Desired";
 
+/// What the device is told by that the spaces of its site have changed.
+const SPACES: &str = "Spaces";
+
 /// The status of an answer that is there, and of one that is an error.
 const ANSWERED: u16 = 200;
 const FAILED: u16 = 500;
@@ -147,6 +150,7 @@ impl<'a> Device<'a> {
                         under_way.push(Box::pin(self.tell_roster()));
                     }
                     Signal::Roster => {}
+                    Signal::Spaces => under_way.push(Box::pin(self.tell_spaces())),
                     Signal::Call(call) => under_way.push(Box::pin(self.call(call))),
                 },
             }
@@ -164,6 +168,17 @@ impl<'a> Device<'a> {
             // JSON has a form in either protocol.
             let arguments = (desired.version, desired.document);
             let _ = self.connection.send(DESIRED, arguments);
+        }
+    }
+
+    /// Tells by which version of its site's spaces answers about users are given from now on.
+    async fn tell_spaces(self) {
+        let (spaces, pass) = (&self.hub.core.spaces, self.session.pass());
+        match spaces.ask(&pass, Vec::new()).await {
+            Ok(answered) => {
+                let _ = self.connection.send(SPACES, (answered.version,));
+            }
+            Err(refusal) => unexpected(&refusal, "the version of spaces cannot be read"),
         }
     }
 

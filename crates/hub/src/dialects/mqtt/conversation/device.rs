@@ -29,8 +29,8 @@ impl Conversation<'_> {
             Signal::Commands => self.commands.more = true,
             Signal::Desired => self.read_twin(TwinPart::Desired),
             Signal::Call(call) => self.on_call(call),
-            // For agents, which do not speak MQTT.
-            Signal::Roster => {}
+            // For agents, which do not speak MQTT, and for who asks about users, over HTTP.
+            Signal::Roster | Signal::Spaces => {}
         }
     }
 
