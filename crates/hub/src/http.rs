@@ -1,6 +1,7 @@
 //! HTTP over a connection that has come through the door.
 
 mod cut;
+mod heard;
 mod idle;
 pub(crate) mod origins;
 mod patient;
@@ -74,6 +75,8 @@ pub(crate) fn router(state: &crate::State, dialects: Router) -> Router {
         .merge(time::router(state.core.clone()))
         .merge(for_devices)
         .layer(RequestBodyTimeoutLayer::new(BODY_MOVES_WITHIN))
+        // Outside of that, whose bodies do not say how long they are.
+        .layer(middleware::from_fn(heard::to_its_end))
         .layer(middleware::from_fn_with_state(
             state.metrics.clone(),
             counted,

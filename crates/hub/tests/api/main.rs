@@ -10,6 +10,7 @@ mod document;
 mod enrolling;
 mod for_devices;
 mod full_disk;
+mod heard;
 mod hub;
 mod limits;
 mod logs;
