@@ -109,6 +109,11 @@ impl DeviceId {
 }
 
 name!(
+    /// A twin that a device has beside its own.
+    TwinName,
+    "twin"
+);
+name!(
     /// What operators say of devices to each other, and find them by: `canary`, `ring=first`.
     Tag,
     "tag"

@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
 use crate::clock::{Clock, Timestamp};
-use crate::id::{CredentialId, DeviceId, SessionId, SiteId};
+use crate::id::{CredentialId, DeviceId, SessionId, SiteId, TwinName};
 use crate::identity::{Principal, Seen};
 use live::Live;
 use seat::{Life, Seat};
@@ -55,6 +55,8 @@ pub enum Signal {
     Commands,
     /// The desired half of its twin has changed.
     Desired,
+    /// The desired half of the twin of this name has changed.
+    DesiredOf(TwinName),
     /// There is a new roster of its site.
     Roster,
     /// The spaces of its site have changed: what it was told of users before may not hold any more.

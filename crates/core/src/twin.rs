@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::broadcast;
 
 use crate::acting;
@@ -21,11 +21,13 @@ use crate::store::Store;
 use table::Side;
 
 mod merge;
+mod named;
 mod steer;
 mod table;
 mod tags;
 
 pub use merge::{MAX_DEPTH, MAX_DOCUMENT};
+pub use named::{Change, Changed, MAX_NAMED, MAX_NAMED_BYTES, NamedTwin};
 pub use steer::{Described, Edit, IfVersion, Steering};
 pub(crate) use table::{SCHEMA, forget};
 pub use tags::{MAX_TAGS, of as tags_of};
@@ -54,6 +56,20 @@ pub struct Twin {
     pub desired: Half,
     /// What the device says.
     pub reported: Half,
+}
+
+impl Twin {
+    /// Goes up with each change of either half.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.desired.version + self.reported.version
+    }
+
+    /// Whether nothing stands in either half.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.desired.is_empty() && self.reported.is_empty()
+    }
 }
 
 /// The twins of all devices.
@@ -238,6 +254,10 @@ fn reporting(limits: &Limits) -> Rate {
 }
 
 impl Half {
+    fn is_empty(&self) -> bool {
+        self.document.as_object().is_none_or(Map::is_empty)
+    }
+
     /// This half with `patch` merged into it; `None` when that changes nothing.
     fn patched(&self, patch: Value, now: Timestamp) -> Result<Option<Self>, Refusal> {
         self.changed_to(merge::merge(self.document.clone(), patch), now)

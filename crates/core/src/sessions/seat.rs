@@ -1,6 +1,6 @@
 //! What is kept of one live connection, where those who end it, signal it and act by it meet.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -10,9 +10,10 @@ use tokio::sync::{Notify, watch};
 use super::{Ending, MAX_WAITING_CALLS, Presence, Signal};
 use crate::calls::Call;
 use crate::clock::{Clock, Timestamp};
-use crate::id::DeviceId;
+use crate::id::{DeviceId, TwinName};
 use crate::identity::Principal;
 use crate::refusal::Refusal;
+use crate::twin::MAX_NAMED;
 
 /// One live connection.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub(super) enum Life {
 pub(super) struct Waiting {
     commands: bool,
     desired: bool,
+    /// At most twice as many as there are at a time: some may have gone meanwhile.
+    desired_of: BTreeSet<TwinName>,
     roster: bool,
     spaces: bool,
     calls: VecDeque<Call>,
@@ -132,6 +135,10 @@ impl Seat {
         match signal {
             Signal::Commands => waiting.commands = true,
             Signal::Desired => waiting.desired = true,
+            Signal::DesiredOf(_) if waiting.desired_of.len() >= 2 * MAX_NAMED => return false,
+            Signal::DesiredOf(name) => {
+                waiting.desired_of.insert(name.clone());
+            }
             Signal::Roster => waiting.roster = true,
             Signal::Spaces => waiting.spaces = true,
             Signal::Call(_) if waiting.calls.len() >= MAX_WAITING_CALLS => return false,
@@ -150,6 +157,9 @@ impl Waiting {
         }
         if std::mem::take(&mut self.desired) {
             return Some(Signal::Desired);
+        }
+        if let Some(name) = self.desired_of.pop_first() {
+            return Some(Signal::DesiredOf(name));
         }
         if std::mem::take(&mut self.roster) {
             return Some(Signal::Roster);

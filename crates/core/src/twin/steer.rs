@@ -55,6 +55,22 @@ impl IfVersion {
     }
 }
 
+impl Edit {
+    /// Checks the document before it is written.
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        let (Self::Merge(document) | Self::Replace(document)) = self;
+        merge::check(document)
+    }
+
+    /// What becomes of the document of `half`.
+    pub(super) fn of(self, half: &Half) -> Value {
+        match self {
+            Self::Merge(patch) => merge::merge(half.document.clone(), patch),
+            Self::Replace(document) => merge::merge(Value::Object(Map::new()), document),
+        }
+    }
+}
+
 impl Described {
     /// Goes up with each change of what operators write.
     #[must_use]
@@ -91,9 +107,7 @@ impl Twins {
         if_version: Option<IfVersion>,
     ) -> Result<Described, Refusal> {
         let all = [&steering.desired, &steering.tags];
-        for Edit::Merge(document) | Edit::Replace(document) in all.into_iter().flatten() {
-            merge::check(document)?;
-        }
+        all.into_iter().flatten().try_for_each(Edit::check)?;
         let (twins, actor, device) = (self.clone(), actor.clone(), device.clone());
         let (described, told) = self
             .store
@@ -111,14 +125,10 @@ impl Twins {
                     (Side::Tags, &before.tags, steering.tags),
                 ];
                 for (side, half, edit) in halves {
-                    let document = match edit {
-                        None => continue,
-                        Some(Edit::Merge(patch)) => merge::merge(half.document.clone(), patch),
-                        Some(Edit::Replace(document)) => {
-                            merge::merge(Value::Object(Map::new()), document)
-                        }
+                    let Some(edit) = edit else {
+                        continue;
                     };
-                    if let Some(half) = half.changed_to(document, now)? {
+                    if let Some(half) = half.changed_to(edit.of(half), now)? {
                         table::keep(connection, &device, side, &half)?;
                         told.push(twins.news(device.clone(), side));
                     }

@@ -1,9 +1,11 @@
 //! Twins on the disk.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Map, Value};
 
-use crate::id::DeviceId;
+use crate::id::{DeviceId, TwinName};
 use crate::refusal::Refusal;
 use crate::twin::{Half, Twin, tags};
 
@@ -38,6 +40,11 @@ impl Side {
             Self::Tags => "tags",
         }
     }
+
+    /// The same of a twin that has a name: no name begins with a slash.
+    fn word_of(self, name: &TwinName) -> String {
+        format!("{}/{name}", self.word())
+    }
 }
 
 /// Both halves. Whether there is such a device is for the caller to ask.
@@ -63,11 +70,65 @@ pub(super) fn half(
     device: &DeviceId,
     side: Side,
 ) -> Result<Half, Refusal> {
+    half_under(connection, device, side.word())
+}
+
+/// One half of the twin of that name.
+pub(super) fn half_of(
+    connection: &Connection,
+    device: &DeviceId,
+    name: &TwinName,
+    side: Side,
+) -> Result<Half, Refusal> {
+    half_under(connection, device, &side.word_of(name))
+}
+
+/// The twin of that name. Nothing was ever written into one that is not there.
+pub(super) fn twin_of(
+    connection: &Connection,
+    device: DeviceId,
+    name: &TwinName,
+) -> Result<Twin, Refusal> {
+    Ok(Twin {
+        desired: half_of(connection, &device, name, Side::Desired)?,
+        reported: half_of(connection, &device, name, Side::Reported)?,
+        device,
+    })
+}
+
+/// The names of the twins that `device` has beside its own, in their order.
+pub(super) fn names(
+    connection: &Connection,
+    device: &DeviceId,
+) -> Result<BTreeSet<TwinName>, Refusal> {
+    let mut statement = connection.prepare_cached(
+        "SELECT substr(side, instr(side, '/') + 1) FROM twins
+         WHERE device = ?1 AND instr(side, '/') > 0",
+    )?;
+    let names = statement.query_map([device], |row| row.get(0))?;
+    Ok(names.collect::<Result<_, _>>()?)
+}
+
+/// Forgets the twin of that name, and its versions.
+pub(super) fn forget_named(
+    connection: &Connection,
+    device: &DeviceId,
+    name: &TwinName,
+) -> Result<(), Refusal> {
+    let mut forget =
+        connection.prepare_cached("DELETE FROM twins WHERE device = ?1 AND side = ?2")?;
+    for side in [Side::Desired, Side::Reported] {
+        forget.execute(params![device, side.word_of(name)])?;
+    }
+    Ok(())
+}
+
+fn half_under(connection: &Connection, device: &DeviceId, side: &str) -> Result<Half, Refusal> {
     let row = connection
         .prepare_cached(
             "SELECT document, version, changed FROM twins WHERE device = ?1 AND side = ?2",
         )?
-        .query_row(params![device, side.word()], |row| {
+        .query_row(params![device, side], |row| {
             Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?))
         })
         .optional()?;
@@ -93,6 +154,29 @@ pub(super) fn keep(
     side: Side,
     half: &Half,
 ) -> Result<(), Refusal> {
+    keep_under(connection, device, side.word(), half)?;
+    match (side, half.changed) {
+        (Side::Tags, Some(now)) => tags::keep(connection, device, &half.document, now),
+        (Side::Tags, None) | (Side::Desired | Side::Reported, _) => Ok(()),
+    }
+}
+
+/// Keeps one half of the twin of that name as it is now.
+pub(super) fn keep_of(
+    connection: &Connection,
+    device: &DeviceId,
+    name: &TwinName,
+    (side, half): (Side, &Half),
+) -> Result<(), Refusal> {
+    keep_under(connection, device, &side.word_of(name), half)
+}
+
+fn keep_under(
+    connection: &Connection,
+    device: &DeviceId,
+    side: &str,
+    half: &Half,
+) -> Result<(), Refusal> {
     connection
         .prepare_cached(
             "INSERT INTO twins (device, side, document, version, changed)
@@ -102,13 +186,10 @@ pub(super) fn keep(
         )?
         .execute(params![
             device,
-            side.word(),
+            side,
             half.document.to_string(),
             half.version,
             half.changed,
         ])?;
-    match (side, half.changed) {
-        (Side::Tags, Some(now)) => tags::keep(connection, device, &half.document, now),
-        (Side::Tags, None) | (Side::Desired | Side::Reported, _) => Ok(()),
-    }
+    Ok(())
 }

@@ -7,6 +7,7 @@ mod commands;
 #[path = "../held/core.rs"]
 mod held;
 mod hub;
+mod named_twins;
 mod random;
 mod reminders;
 mod schedules;

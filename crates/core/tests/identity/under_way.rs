@@ -77,7 +77,7 @@ macro_rules! operations {
 }
 
 /// Every operation by which an operator changes something.
-const OPERATIONS: [Operation; 70] = operations![
+const OPERATIONS: [Operation; 71] = operations![
     call: |c, a, _t| async {
         let (device, method) = (id("till-1"), "reboot".to_owned());
         let asked = c.calls.call(a, &device, method, String::new(), Bytes::new(), HOUR / 60);
@@ -135,6 +135,7 @@ const OPERATIONS: [Operation; 70] = operations![
     add_authority: |c, a, t| c.identity.add_authority(a, &id("shop"), &t.customer);
     revoke_authority: |c, a, t| c.identity.revoke_authority(a, &id("shop"), &t.authority);
     desire: |c, a, _t| c.twins.desire(a, &id("till-1"), json!({"colour": "red"}), None);
+    desire_of: |c, a, _t| c.twins.desire_of(a, &id("till-1"), &id("lamp"), json!({"on": true}), None);
     steer: |c, a, _t| async {
         let tags = Some(Edit::Merge(json!({"colour": "red"})));
         let steering = Steering { desired: None, tags };

@@ -383,7 +383,7 @@ impl Devices {
             loop {
                 match session.signal().await {
                     Signal::Commands | Signal::Desired | Signal::Spaces => return,
-                    Signal::Roster => {}
+                    Signal::Roster | Signal::DesiredOf(_) => {}
                     // Which cannot be answered here; whoever called may have gone.
                     Signal::Call(call) => drop(self.core.calls.decline(session, &call.id)),
                 }

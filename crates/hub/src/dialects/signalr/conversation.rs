@@ -149,7 +149,7 @@ impl<'a> Device<'a> {
                     Signal::Roster if self.hub.form == Form::Agent => {
                         under_way.push(Box::pin(self.tell_roster()));
                     }
-                    Signal::Roster => {}
+                    Signal::Roster | Signal::DesiredOf(_) => {}
                     Signal::Spaces => under_way.push(Box::pin(self.tell_spaces())),
                     Signal::Call(call) => under_way.push(Box::pin(self.call(call))),
                 },
