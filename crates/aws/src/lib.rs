@@ -1,7 +1,8 @@
-//! What devices of AWS IoT Core show and may do, for servers: signatures of version 4 ([`sigv4`])
-//! and policy documents ([`policy`]).
+//! What devices of AWS IoT Core show, may do and ask, for servers: signatures of version 4
+//! ([`sigv4`]), policy documents ([`policy`]) and shadows ([`shadow`]).
 //!
 //! No input or output, clock, random numbers or runtime: the caller passes bytes and times in.
 
 pub mod policy;
+pub mod shadow;
 pub mod sigv4;

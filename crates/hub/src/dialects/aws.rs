@@ -8,6 +8,7 @@ pub(in crate::dialects) mod http;
 pub(crate) mod login;
 pub(in crate::dialects) mod mqtt;
 mod publish;
+pub(in crate::dialects) mod shadow;
 
 use axum::Router;
 

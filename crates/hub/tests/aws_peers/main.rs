@@ -13,6 +13,7 @@ mod posts;
 mod refused;
 #[path = "../running/hub.rs"]
 mod running;
+mod shadows;
 #[path = "../running/site.rs"]
 mod site;
 #[path = "../running/told.rs"]
@@ -50,6 +51,15 @@ const CONFIGURATION: &str = r#"
         {"Effect": "Allow", "Action": "iot:Subscribe", "Resource": [
          "arn:aws:iot:eu-north-1:1:topicfilter/forts/*",
          "arn:aws:iot:eu-north-1:1:topicfilter/devices/${iot:Connection.Thing.ThingName}/*"]}]}'''
+    policies.thing = '''{"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "iot:Connect", "Resource": "*"},
+        {"Effect": "Allow", "Action": ["iot:Publish", "iot:Receive"],
+         "Resource": "arn:aws:iot:eu-north-1:1:topic/$aws/things/${iot:Connection.Thing.ThingName}/*"},
+        {"Effect": "Allow", "Action": "iot:Subscribe",
+         "Resource":
+          "arn:aws:iot:eu-north-1:1:topicfilter/$aws/things/${iot:Connection.Thing.ThingName}/*"}]}'''
+    policies.wide = '''{"Version": "2012-10-17", "Statement": {
+        "Effect": "Allow", "Action": "iot:*", "Resource": "*"}}'''
     policies.mute = '''{"Version": "2012-10-17", "Statement": {
         "Effect": "Allow", "Action": "iot:Connect", "Resource": "*"}}'''
 "#;
@@ -62,7 +72,11 @@ fn with_hub<F: Future<Output = ()>>(test: impl FnOnce(Running) -> F) {
 /// AWS's SDK, which trusts the hub as it is told by its own interface alone.
 fn sdk() -> Client {
     let mut command = Command::new(python_program("aws", "python").unwrap());
-    command.args(["-u", "-c", include_str!("device.py")]);
+    command.args([
+        "-u",
+        "-c",
+        concat!(include_str!("services.py"), include_str!("device.py")),
+    ]);
     // Libraries that other peers bring along are not those that Python was built with.
     command.env_remove("LD_LIBRARY_PATH");
     Client::start(&mut command)

@@ -11,6 +11,7 @@ mod feed;
 mod job;
 mod publishing;
 mod service;
+mod shadows;
 mod subscribing;
 mod waiting;
 
@@ -29,6 +30,7 @@ use outgate_core::sessions::{Ending, Session};
 use outgate_core::twin::Half;
 use outgate_mqtt::connection::{Connection, DropReason, Event, Incoming, Token};
 use outgate_mqtt::packet::{Disconnect, QoS, ReasonCode, SubAck, UnsubAck, Version};
+use outgate_mqtt::topics::TopicFilter;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::delivering::Letter;
@@ -79,6 +81,8 @@ pub(super) struct Conversation<'a> {
     desired_sent: bool,
     /// The desired half as the device knows it, where it is told what changes.
     desired_known: Option<Box<Half>>,
+    /// Subscriptions that are new, and that may bring what differs of a shadow.
+    fresh: Vec<TopicFilter>,
     reading_disk: bool,
     stalled: Option<Stalled>,
     end: Option<End>,
@@ -234,6 +238,7 @@ impl<'a> Conversation<'a> {
             letters: VecDeque::new(),
             desired_sent: false,
             desired_known: None,
+            fresh: Vec::new(),
             reading_disk: false,
             stalled: None,
             end: None,
@@ -244,6 +249,9 @@ impl<'a> Conversation<'a> {
     pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> End {
         let mut out = Outbox::default();
         self.open_feed(true);
+        for subscription in self.client.subscriptions() {
+            self.note_fresh(&subscription.filter.filter);
+        }
         self.on_subscribed();
         let session = self.session;
         let mut ended = Box::pin(session.ended());
@@ -394,6 +402,8 @@ impl<'a> Conversation<'a> {
             Done::Reported(token, packet, request, half) => {
                 self.on_report(token, packet, request.as_ref(), half);
             }
+            Done::Shadow(token, said) => self.on_shadow_answered(token, said),
+            Done::Deltas(taken, twins) => self.on_deltas(&taken, twins),
             Done::Known(twin, subscribed) => self.on_known(twin, subscribed),
             Done::OnDisk(rows, before) => self.on_disk(rows, before),
             Done::Events(taken) => self.on_events(taken),

@@ -22,6 +22,7 @@ use outgate_mqtt::topics::TopicFilter;
 
 use super::policies::{Policies, Subject};
 use crate::dialects::aws::mqtt as aws;
+use crate::dialects::aws::shadow;
 use crate::dialects::azure::mqtt as azure;
 
 /// In which topics a device speaks.
@@ -31,7 +32,7 @@ pub(super) enum Tongue {
     Plain,
     /// Azure IoT Hub's.
     Azure(Arc<azure::Speaker>),
-    /// The hub's own, under a policy document, as AWS IoT Core has it.
+    /// The hub's own and those of shadows, under a policy document, as AWS IoT Core has it.
     Aws,
 }
 
@@ -46,6 +47,8 @@ pub(in crate::dialects) enum Said {
     TwinGet(Option<Bytes>),
     /// A patch of the reported half of its twin; it knows what came of it by this.
     Reported(Option<Bytes>),
+    /// It asks something of one of its shadows.
+    Shadow(Box<shadow::Ask>),
     /// A message between devices, for the policy to allow.
     Message,
     /// Nothing that it may publish: the hub's own, or another device's.
@@ -171,10 +174,22 @@ impl Tongue {
         }
     }
 
+    /// Whether the device speaks of shadows.
+    pub(super) fn has_shadows(&self) -> bool {
+        match self {
+            Self::Plain | Self::Azure(_) => false,
+            Self::Aws => true,
+        }
+    }
+
     /// What a publish of `device` means.
     pub(super) fn understand(&self, device: &DeviceId, incoming: &Incoming) -> Said {
         match self {
-            Self::Plain | Self::Aws => plain::understand(device, incoming),
+            Self::Plain => plain::understand(device, incoming),
+            Self::Aws => match shadow::Ask::of(device, incoming) {
+                Some(ask) => Said::Shadow(Box::new(ask)),
+                None => plain::understand(device, incoming),
+            },
             Self::Azure(speaker) => speaker.understand(incoming),
         }
     }
@@ -274,6 +289,11 @@ fn permit_by_document(
 ) -> Result<QoS, ReasonCode> {
     if asked.filter.shared().is_some() {
         return Err(ReasonCode::SharedSubscriptionsNotSupported);
+    }
+    // What AWS reserves is each thing's own, whatever a document says.
+    let is_reserved = asked.filter.as_str().starts_with('$');
+    if is_reserved && !within(&shadow::own_filter(&subject.device), &asked.filter) {
+        return Err(ReasonCode::NotAuthorized);
     }
     if !policies.permit_subscribe(subject, &asked.filter) {
         return Err(ReasonCode::NotAuthorized);

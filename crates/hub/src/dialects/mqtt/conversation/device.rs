@@ -27,7 +27,11 @@ impl Conversation<'_> {
     pub(super) fn on_signal(&mut self, signal: Signal) {
         match signal {
             Signal::Commands => self.commands.more = true,
-            Signal::Desired => self.read_twin(TwinPart::Desired),
+            Signal::Desired => {
+                self.read_twin(TwinPart::Desired);
+                self.read_delta(None);
+            }
+            Signal::DesiredOf(name) => self.read_delta(Some(name)),
             Signal::Call(call) => self.on_call(call),
             // For agents, which do not speak MQTT, and for who asks about users, over HTTP.
             Signal::Roster | Signal::Spaces => {}
@@ -265,7 +269,7 @@ impl Conversation<'_> {
     }
 
     /// Says something to the client, if it takes that.
-    fn say(&mut self, said: Option<Utterance>, tag: Tag) {
+    pub(super) fn say(&mut self, said: Option<Utterance>, tag: Tag) {
         let Some(said) = said else {
             return;
         };

@@ -11,10 +11,13 @@ use outgate_core::refusal::Refusal;
 use outgate_core::twin::{Half, Twin};
 use outgate_mqtt::connection::Token;
 use outgate_mqtt::packet::{PacketId, ReasonCode};
+use outgate_mqtt::topics::TopicFilter;
 
+use super::shadows::OneTwin;
 use crate::dialects::mqtt::broker::Granted;
 use crate::dialects::mqtt::broker::replay::Replay;
 use crate::dialects::mqtt::methods::{Exchange, Step};
+use crate::dialects::mqtt::tongue::Utterance;
 
 /// Something that is waited for.
 pub(super) type Job<'a> = Pin<Box<dyn Future<Output = Done> + Send + 'a>>;
@@ -42,6 +45,10 @@ pub(super) enum Done {
         Option<bytes::Bytes>,
         Result<Half, Refusal>,
     ),
+    /// What came of something asked of a shadow: what is said of it.
+    Shadow(Option<Token>, Result<Vec<Utterance>, Refusal>),
+    /// Twins of which it is told what differs, where one of these filters takes it.
+    Deltas(Vec<TopicFilter>, Result<Vec<OneTwin>, Refusal>),
     /// The twin, from which on the client is told what changes; and the subscriptions that are to be
     /// answered then.
     Known(Result<Box<Twin>, Refusal>, Option<Box<Subscribed>>),

@@ -40,6 +40,7 @@ impl Conversation<'_> {
             Said::Answer(call, answer) => self.on_answer(&call, answer, &incoming),
             Said::TwinGet(request) => self.on_twin_get(request, &incoming),
             Said::Reported(request) => self.on_reported(request, &incoming),
+            Said::Shadow(ask) => self.on_shadow(*ask, incoming.token),
             Said::Message
                 if rules
                     .policies

@@ -86,6 +86,7 @@ impl Conversation<'_> {
     /// What follows from subscriptions that are in force and that the client knows of.
     pub(super) fn on_subscribed(&mut self) {
         self.commands.more = true;
+        self.read_deltas();
         if !self.wants(Part::Desired) {
             return;
         }
@@ -131,6 +132,7 @@ impl Conversation<'_> {
             return ReasonCode::QuotaExceeded;
         };
         let qos = found.subscription.filter.qos;
+        self.note_fresh(&found.subscription.filter.filter);
         granted.push(found);
         match qos {
             QoS::AtMostOnce => ReasonCode::Success,
