@@ -186,8 +186,14 @@ mod tests {
             ("$aws/things/fort/jobs/get", Some(Asked::Pending)),
             ("$aws/things/fort/jobs/start-next", Some(Asked::StartNext)),
             ("$aws/things/fort/jobs/$next/get", Some(Asked::DescribeNext)),
-            ("$aws/things/fort/jobs/j-1/get", Some(Asked::Describe("j-1"))),
-            ("$aws/things/fort/jobs/j-1/update", Some(Asked::Update("j-1"))),
+            (
+                "$aws/things/fort/jobs/j-1/get",
+                Some(Asked::Describe("j-1")),
+            ),
+            (
+                "$aws/things/fort/jobs/j-1/update",
+                Some(Asked::Update("j-1")),
+            ),
             ("$aws/things/fort/jobs/notify", None),
             ("$aws/things/fort/jobs//get", None),
             ("$aws/things/fort/jobs/get/accepted", None),

@@ -27,9 +27,12 @@ use crate::store::Store;
 use leases::{Leases, Standing};
 
 pub(crate) mod checks;
+mod course;
 mod leases;
 mod table;
 
+pub(crate) use course::SCHEMA as COURSE_SCHEMA;
+pub use course::{Course, Followed, Report, Stage};
 pub(crate) use table::{SCHEMA, SEALED_SCHEMA, cancel_all, count_open, last_expiry};
 
 /// The most open commands of one device.
@@ -565,13 +568,17 @@ impl NewCommand {
 }
 
 impl Settlement {
-    /// What becomes of `command`, as it is on the disk; `None` when that is so already.
-    fn of(self, command: &Command) -> Result<Option<CommandState>, Refusal> {
-        let outcome = match self {
+    fn outcome(self) -> CommandState {
+        match self {
             Self::Completed => CommandState::Completed,
             Self::Rejected => CommandState::Rejected,
             Self::Abandoned => CommandState::Queued,
-        };
+        }
+    }
+
+    /// What becomes of `command`, as it is on the disk; `None` when that is so already.
+    fn of(self, command: &Command) -> Result<Option<CommandState>, Refusal> {
+        let outcome = self.outcome();
         match command.state {
             CommandState::Queued | CommandState::Delivered if command.deliveries > 0 => {
                 Ok(Some(outcome))

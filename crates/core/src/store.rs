@@ -53,6 +53,7 @@ pub(crate) const MODEL: Schema = Schema {
         &[crate::spaces::SCHEMA],
         &[crate::deployments::PLAN_SCHEMA, crate::twin::TAGS_SCHEMA],
         &[crate::schedules::SCHEMA],
+        &[crate::commands::COURSE_SCHEMA],
     ],
 };
 

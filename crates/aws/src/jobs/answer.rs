@@ -13,6 +13,8 @@ pub enum Code {
     InvalidRequest,
     /// The job has ended otherwise, or is another connection's.
     InvalidStateTransition,
+    /// The job that is to be told has ended.
+    TerminalStateReached,
     /// There is no such job.
     ResourceNotFound,
     /// The job has another version.
@@ -38,6 +40,7 @@ impl Code {
             Self::InvalidJson => "InvalidJson",
             Self::InvalidRequest => "InvalidRequest",
             Self::InvalidStateTransition => "InvalidStateTransition",
+            Self::TerminalStateReached => "TerminalStateReached",
             Self::ResourceNotFound => "ResourceNotFound",
             Self::VersionMismatch => "VersionMismatch",
             Self::RequestThrottled => "RequestThrottled",
@@ -201,7 +204,10 @@ mod tests {
         });
         assert_eq!(told["inProgressJobs"], json!([begun]));
         assert_eq!(told["queuedJobs"][0]["jobId"], "j-2");
-        assert_eq!((&told["timestamp"], &told["clientToken"]), (&json!(9), &json!("t")));
+        assert_eq!(
+            (&told["timestamp"], &told["clientToken"]),
+            (&json!(9), &json!("t"))
+        );
         assert_eq!(changed(&both, 9)["jobs"]["IN_PROGRESS"], json!([begun]));
         assert_eq!(changed(&[], 9), json!({"jobs": {}, "timestamp": 9}));
     }
@@ -212,7 +218,10 @@ mod tests {
         let mut one = execution("j-1", &details);
         one.document = Some(json!({"operation": "reload"}));
         let told = described("fort", Some(&one), None, 9);
-        assert_eq!(told["execution"]["jobDocument"], json!({"operation": "reload"}));
+        assert_eq!(
+            told["execution"]["jobDocument"],
+            json!({"operation": "reload"})
+        );
         assert_eq!(told["execution"]["status"], "QUEUED");
         assert_eq!(told["execution"]["thingName"], "fort");
         assert_eq!(notified("fort", None, 9), json!({"timestamp": 9}));

@@ -46,7 +46,6 @@ impl Request {
     /// Reads a request, and the text by which the device knows it: that is there although the
     /// request is refused, if it could be made out. Only who says how far a job is has to say
     /// something at all.
-    #[must_use]
     pub fn read(asked: Asked<'_>, payload: &[u8]) -> (Option<String>, Result<Self, Rejected>) {
         let members = match members_of(payload) {
             Ok(members) => members,
@@ -187,7 +186,10 @@ mod tests {
             tell_state: true,
             tell_document: false,
         };
-        assert_eq!((token.as_deref(), request), (Some("t"), Ok(Request::Update(expected))));
+        assert_eq!(
+            (token.as_deref(), request),
+            (Some("t"), Ok(Request::Update(expected)))
+        );
     }
 
     #[test]

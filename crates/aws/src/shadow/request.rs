@@ -39,7 +39,6 @@ impl Request {
     /// Reads a request, and the text by which the device knows it: that is there although the
     /// request is refused, if it could be made out. Who asks for a shadow or forgets it may say
     /// nothing at all.
-    #[must_use]
     pub fn read(verb: Verb, payload: &[u8]) -> (Option<String>, Result<Self, Rejected>) {
         let (token, members) = match members_of(verb, payload) {
             Ok(read) => read,

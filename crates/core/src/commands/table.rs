@@ -8,7 +8,9 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::clock::Timestamp;
-use crate::commands::{Command, CommandState, MAX_OPEN, MAX_OPEN_BYTES, NewCommand};
+use crate::commands::{
+    Command, CommandState, Course, Followed, MAX_OPEN, MAX_OPEN_BYTES, NewCommand,
+};
 use crate::id::{CommandId, DeviceId};
 use crate::refusal::Refusal;
 
@@ -237,6 +239,90 @@ pub(super) fn deliver(
     Ok(taken)
 }
 
+/// The open command of `device` that is to be begun next: one that was begun before, else the first.
+pub(super) fn next_open(
+    connection: &Connection,
+    device: &DeviceId,
+) -> Result<Option<CommandId>, Refusal> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT id FROM commands WHERE device = ?1 AND outcome IS NULL
+             ORDER BY course IS NULL, seq LIMIT 1",
+        )?
+        .query_row([device], |row| row.get(0))
+        .optional()?)
+}
+
+/// The open commands of `device`, those first that were begun, without their payloads.
+pub(super) fn open_without_payload(
+    connection: &Connection,
+    device: &DeviceId,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Followed>, Refusal> {
+    let columns = COLUMNS.replace("payload", "x''");
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {columns}, course FROM commands
+         WHERE device = ?1 AND outcome IS NULL AND expires > ?2
+         ORDER BY course IS NULL, seq LIMIT ?3"
+    ))?;
+    let mut rows = statement.query(params![device, now, limit])?;
+    let mut open = Vec::new();
+    while let Some(row) = rows.next()? {
+        open.push(Followed {
+            command: read(row)?,
+            course: course(row)?,
+        });
+    }
+    Ok(open)
+}
+
+/// A command with its payload and its course.
+pub(super) fn followed(
+    connection: &Connection,
+    device: &DeviceId,
+    id: &CommandId,
+    unseal: impl Fn(&CommandId, &[u8]) -> Result<Bytes, Refusal>,
+) -> Result<Followed, Refusal> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS}, course FROM commands WHERE id = ?1 AND device = ?2"
+    ))?;
+    let mut rows = statement.query(params![id, device])?;
+    let row = rows.next()?;
+    let row = row.ok_or_else(|| Refusal::not_found("command", id))?;
+    let mut command = read(row)?;
+    let has_ended = row.get_ref(7)? != ValueRef::Null;
+    if row.get(SEALED)? && !has_ended {
+        command.payload = unseal(id, row.get_ref(6)?.as_blob().unwrap_or_default())?;
+    }
+    Ok(Followed {
+        command,
+        course: course(row)?,
+    })
+}
+
+/// Keeps the course of a command.
+pub(super) fn keep_course(connection: &Connection, followed: &Followed) -> Result<(), Refusal> {
+    let course = serde_json::to_string(&followed.course)
+        .map_err(|_| Refusal::Internal("a course cannot be written"))?;
+    connection
+        .prepare_cached("UPDATE commands SET course = ?2 WHERE seq = ?1")?
+        .execute(params![followed.command.seq, course])?;
+    Ok(())
+}
+
+/// Counts a command as delivered once more.
+pub(super) fn count_delivery(
+    connection: &Connection,
+    command: &mut Command,
+) -> Result<(), Refusal> {
+    command.deliveries = command.deliveries.saturating_add(1);
+    connection
+        .prepare_cached("UPDATE commands SET deliveries = ?2 WHERE seq = ?1")?
+        .execute(params![command.seq, command.deliveries])?;
+    Ok(())
+}
+
 /// Ends an open command, and forgets the oldest of its device that have ended if they are many.
 pub(super) fn end(
     connection: &Connection,
@@ -309,6 +395,20 @@ pub(super) fn before(
 
 /// The place of `sealed` among [`COLUMNS`].
 const SEALED: usize = 12;
+
+/// The place of the course behind [`COLUMNS`].
+const COURSE: usize = 13;
+
+/// How far the device is, as a row has it.
+fn course(row: &Row<'_>) -> Result<Course, Refusal> {
+    let text: Option<String> = row.get(COURSE)?;
+    match text {
+        None => Ok(Course::default()),
+        Some(text) => {
+            serde_json::from_str(&text).map_err(|_| Refusal::Internal("a course cannot be read"))
+        }
+    }
+}
 
 /// A row as a command that nobody has taken. What is sealed is left out.
 fn read(row: &Row<'_>) -> rusqlite::Result<Command> {

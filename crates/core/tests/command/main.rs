@@ -4,6 +4,7 @@
 
 mod calls;
 mod commands;
+mod courses;
 #[path = "../held/core.rs"]
 mod held;
 mod hub;

@@ -5,6 +5,7 @@
 
 mod credentials;
 pub(in crate::dialects) mod http;
+pub(in crate::dialects) mod jobs;
 pub(crate) mod login;
 pub(in crate::dialects) mod mqtt;
 mod publish;

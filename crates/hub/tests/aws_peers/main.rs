@@ -7,6 +7,7 @@
 
 #![cfg(test)]
 
+mod jobs;
 #[path = "../running/machine.rs"]
 mod machine;
 mod posts;

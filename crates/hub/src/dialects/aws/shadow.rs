@@ -240,11 +240,11 @@ fn edit(part: &Part) -> Edit {
     }
 }
 
-fn seconds(moment: Timestamp) -> i64 {
+pub(super) fn seconds(moment: Timestamp) -> i64 {
     moment.as_millis().div_euclid(1_000)
 }
 
-fn said(topic: String, body: &Value) -> Utterance {
+pub(super) fn said(topic: String, body: &Value) -> Utterance {
     Utterance {
         topic,
         payload: Bytes::from(body.to_string()),

@@ -9,6 +9,7 @@ mod delivering;
 mod device;
 mod feed;
 mod job;
+mod jobs;
 mod publishing;
 mod service;
 mod shadows;
@@ -26,6 +27,7 @@ use outgate_core::events::NewEvent;
 use outgate_core::id::{CommandId, DeviceId};
 use outgate_core::identity::Scope;
 use outgate_core::messages::{Inbound, Progress};
+use outgate_core::refusal::Refusal;
 use outgate_core::sessions::{Ending, Session};
 use outgate_core::twin::Half;
 use outgate_mqtt::connection::{Connection, DropReason, Event, Incoming, Token};
@@ -83,6 +85,8 @@ pub(super) struct Conversation<'a> {
     desired_known: Option<Box<Half>>,
     /// Subscriptions that are new, and that may bring what differs of a shadow.
     fresh: Vec<TopicFilter>,
+    /// What the device is told of its jobs unasked.
+    news: jobs::News,
     reading_disk: bool,
     stalled: Option<Stalled>,
     end: Option<End>,
@@ -239,6 +243,7 @@ impl<'a> Conversation<'a> {
             desired_sent: false,
             desired_known: None,
             fresh: Vec::new(),
+            news: jobs::News::default(),
             reading_disk: false,
             stalled: None,
             end: None,
@@ -402,7 +407,8 @@ impl<'a> Conversation<'a> {
             Done::Reported(token, packet, request, half) => {
                 self.on_report(token, packet, request.as_ref(), half);
             }
-            Done::Shadow(token, said) => self.on_shadow_answered(token, said),
+            Done::Asked(token, said) => self.on_answered(token, said),
+            Done::Jobs(waiting) => self.on_jobs(waiting),
             Done::Deltas(taken, twins) => self.on_deltas(&taken, twins),
             Done::Known(twin, subscribed) => self.on_known(twin, subscribed),
             Done::OnDisk(rows, before) => self.on_disk(rows, before),
@@ -447,10 +453,7 @@ impl<'a> Conversation<'a> {
                 self.close(ReasonCode::UnspecifiedError);
             }
             Done::Stepped(exchange, steps, step) => self.on_stepped(exchange, steps, step),
-            Done::Noted(_, Ok(())) => {}
-            Done::Noted(what, Err(refusal)) => {
-                tracing::warn!(error = %refusal, what, "something was not noted");
-            }
+            Done::Noted(what, noted) => on_noted(what, noted),
         }
     }
 
@@ -502,5 +505,11 @@ impl<'a> Conversation<'a> {
             }
             Role::Service(_) => true,
         }
+    }
+}
+
+fn on_noted(what: &'static str, noted: Result<(), Refusal>) {
+    if let Err(refusal) = noted {
+        tracing::warn!(error = %refusal, what, "something was not noted");
     }
 }

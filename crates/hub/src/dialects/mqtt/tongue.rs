@@ -22,7 +22,7 @@ use outgate_mqtt::topics::TopicFilter;
 
 use super::policies::{Policies, Subject};
 use crate::dialects::aws::mqtt as aws;
-use crate::dialects::aws::shadow;
+use crate::dialects::aws::{jobs, shadow};
 use crate::dialects::azure::mqtt as azure;
 
 /// In which topics a device speaks.
@@ -32,7 +32,7 @@ pub(super) enum Tongue {
     Plain,
     /// Azure IoT Hub's.
     Azure(Arc<azure::Speaker>),
-    /// The hub's own and those of shadows, under a policy document, as AWS IoT Core has it.
+    /// The hub's own and those of shadows and jobs, under a policy document, as AWS IoT Core has it.
     Aws,
 }
 
@@ -49,6 +49,8 @@ pub(in crate::dialects) enum Said {
     Reported(Option<Bytes>),
     /// It asks something of one of its shadows.
     Shadow(Box<shadow::Ask>),
+    /// It asks something of its jobs.
+    Job(Box<jobs::Ask>),
     /// A message between devices, for the policy to allow.
     Message,
     /// Nothing that it may publish: the hub's own, or another device's.
@@ -174,7 +176,7 @@ impl Tongue {
         }
     }
 
-    /// Whether the device speaks of shadows.
+    /// Whether the device speaks of shadows and jobs.
     pub(super) fn has_shadows(&self) -> bool {
         match self {
             Self::Plain | Self::Azure(_) => false,
@@ -186,10 +188,15 @@ impl Tongue {
     pub(super) fn understand(&self, device: &DeviceId, incoming: &Incoming) -> Said {
         match self {
             Self::Plain => plain::understand(device, incoming),
-            Self::Aws => match shadow::Ask::of(device, incoming) {
-                Some(ask) => Said::Shadow(Box::new(ask)),
-                None => plain::understand(device, incoming),
-            },
+            Self::Aws => {
+                let shadow = shadow::Ask::of(device, incoming);
+                let job = jobs::Ask::of(device, incoming);
+                match (shadow, job) {
+                    (Some(ask), _) => Said::Shadow(Box::new(ask)),
+                    (None, Some(ask)) => Said::Job(Box::new(ask)),
+                    (None, None) => plain::understand(device, incoming),
+                }
+            }
             Self::Azure(speaker) => speaker.understand(incoming),
         }
     }

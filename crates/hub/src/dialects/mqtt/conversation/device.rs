@@ -26,7 +26,10 @@ impl Conversation<'_> {
     /// There is news for the device.
     pub(super) fn on_signal(&mut self, signal: Signal) {
         match signal {
-            Signal::Commands => self.commands.more = true,
+            Signal::Commands => {
+                self.commands.more = true;
+                self.read_jobs();
+            }
             Signal::Desired => {
                 self.read_twin(TwinPart::Desired);
                 self.read_delta(None);

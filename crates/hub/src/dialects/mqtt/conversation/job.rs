@@ -14,6 +14,7 @@ use outgate_mqtt::packet::{PacketId, ReasonCode};
 use outgate_mqtt::topics::TopicFilter;
 
 use super::shadows::OneTwin;
+use crate::dialects::aws::jobs;
 use crate::dialects::mqtt::broker::Granted;
 use crate::dialects::mqtt::broker::replay::Replay;
 use crate::dialects::mqtt::methods::{Exchange, Step};
@@ -45,8 +46,10 @@ pub(super) enum Done {
         Option<bytes::Bytes>,
         Result<Half, Refusal>,
     ),
-    /// What came of something asked of a shadow: what is said of it.
-    Shadow(Option<Token>, Result<Vec<Utterance>, Refusal>),
+    /// What came of something asked of a shadow or of jobs: what is said of it.
+    Asked(Option<Token>, Result<Vec<Utterance>, Refusal>),
+    /// The jobs that the device has to do.
+    Jobs(Result<jobs::Waiting, Refusal>),
     /// Twins of which it is told what differs, where one of these filters takes it.
     Deltas(Vec<TopicFilter>, Result<Vec<OneTwin>, Refusal>),
     /// The twin, from which on the client is told what changes; and the subscriptions that are to be

@@ -41,6 +41,7 @@ impl Conversation<'_> {
             Said::TwinGet(request) => self.on_twin_get(request, &incoming),
             Said::Reported(request) => self.on_reported(request, &incoming),
             Said::Shadow(ask) => self.on_shadow(*ask, incoming.token),
+            Said::Job(ask) => self.on_job(*ask, incoming.token),
             Said::Message
                 if rules
                     .policies

@@ -20,12 +20,12 @@ impl Conversation<'_> {
     pub(super) fn on_shadow(&mut self, ask: Ask, token: Option<Token>) {
         let (core, session) = (&self.hub.core, self.session);
         self.jobs.push(Box::pin(async move {
-            Done::Shadow(token, ask.answer(core, session).await)
+            Done::Asked(token, ask.answer(core, session).await)
         }));
     }
 
-    /// What it asked is done or not: both are told in messages.
-    pub(super) fn on_shadow_answered(
+    /// What it asked is done or not: both are told in messages. There may be other jobs now.
+    pub(super) fn on_answered(
         &mut self,
         token: Option<Token>,
         said: Result<Vec<Utterance>, Refusal>,
@@ -39,6 +39,7 @@ impl Conversation<'_> {
             }
             Err(refusal) => self.on_refused(token, &refusal),
         }
+        self.read_jobs();
     }
 
     /// What is desired of the device has changed, in its twin of this name: it is told what
@@ -65,6 +66,7 @@ impl Conversation<'_> {
         if self.has_shadows().is_some_and(takes) {
             self.fresh.push(filter.clone());
         }
+        self.note_fresh_jobs(filter);
     }
 
     /// What it has newly subscribed to is in force: it is told what differs now. What has changed
@@ -107,8 +109,8 @@ impl Conversation<'_> {
         }
     }
 
-    /// The client's device, if it speaks of shadows.
-    fn has_shadows(&self) -> Option<&DeviceId> {
+    /// The client's device, if it speaks of shadows and jobs.
+    pub(super) fn has_shadows(&self) -> Option<&DeviceId> {
         match &self.role {
             Role::Device(device) => device.tongue.has_shadows().then_some(&device.id),
             Role::Service(_) => None,

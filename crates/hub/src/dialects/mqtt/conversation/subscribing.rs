@@ -87,6 +87,7 @@ impl Conversation<'_> {
     pub(super) fn on_subscribed(&mut self) {
         self.commands.more = true;
         self.read_deltas();
+        self.read_fresh_jobs();
         if !self.wants(Part::Desired) {
             return;
         }
