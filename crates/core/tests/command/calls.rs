@@ -243,7 +243,11 @@ async fn next_call(session: &Session) -> Call {
     loop {
         match session.signal().await {
             Signal::Call(call) => return call,
-            Signal::Commands | Signal::Desired | Signal::DesiredOf(_) | Signal::Roster => {}
+            Signal::Commands
+            | Signal::Desired
+            | Signal::DesiredOf(_)
+            | Signal::Roster
+            | Signal::Spaces => {}
         }
     }
 }
