@@ -35,6 +35,10 @@ pub const MAX_ROLES: usize = 32;
 /// The most actions of a role.
 pub const MAX_ACTIONS: usize = 64;
 
+/// The most bytes of all roles of a space together, as JSON: what is changed is in the audit log,
+/// whose entries have a bound of their own.
+pub const MAX_ROLES_BYTES: usize = 6 * 1024;
+
 /// The most grants of a space.
 pub const MAX_GRANTS: u64 = 1_000;
 
@@ -382,6 +386,11 @@ fn check(title: &str, roles: &Roles) -> Result<(), Refusal> {
     let fits = |actions: &BTreeSet<ActionName>| actions.len() <= MAX_ACTIONS;
     if !(1..=MAX_ROLES).contains(&roles.len()) || !roles.values().all(fits) {
         let why = format!("1 to {MAX_ROLES} roles, each of at most {MAX_ACTIONS} actions");
+        return Err(Refusal::invalid("roles", why));
+    }
+    let written = serde_json::to_string(roles).map_err(|_| Refusal::Internal("roles"))?;
+    if written.len() > MAX_ROLES_BYTES {
+        let why = format!("at most {MAX_ROLES_BYTES} bytes of roles and actions together");
         return Err(Refusal::invalid("roles", why));
     }
     Ok(())

@@ -303,3 +303,33 @@ async fn heard(session: &Session) -> Option<Signal> {
     let heard = tokio::time::timeout(std::time::Duration::ZERO, session.signal());
     heard.await.ok()
 }
+
+#[tokio::test]
+async fn a_space_has_as_many_roles_as_its_entry_in_the_audit_log_can_tell() {
+    let (_folder, core, _sessions) = core().await;
+    let roles = |actions: usize| -> Roles {
+        let actions = (0..actions).map(|one| format!("action-{one:02}").parse().unwrap());
+        let actions: BTreeSet<_> = actions.collect();
+        let roles = 0..MAX_ROLES;
+        let roles = roles.map(|one| (format!("role-{one:02}").parse().unwrap(), actions.clone()));
+        roles.collect()
+    };
+    let (hub, title) = (Actor::hub(), || "S".repeat(MAX_TITLE));
+    let most = (1..).find(|most| {
+        let written = serde_json::to_string(&roles(most + 1)).unwrap();
+        written.len() > MAX_ROLES_BYTES
+    });
+    let most = most.unwrap();
+    let put = core
+        .spaces
+        .put(&hub, place("shop", "x"), title(), roles(most));
+    put.await.unwrap();
+    let put = core
+        .spaces
+        .put(&hub, place("shop", "x"), title(), roles(most + 1));
+    let refused = put.await;
+    assert!(
+        matches!(refused, Err(Refusal::Invalid { .. })),
+        "{refused:?}"
+    );
+}
