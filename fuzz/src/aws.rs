@@ -1,7 +1,10 @@
 //! What devices of AWS IoT Core show, and what somebody says that they may do.
 
+use outgate_aws::jobs::{self, Asked};
 use outgate_aws::policy::{Action, Names, Policy};
+use outgate_aws::shadow::{self, Address, difference};
 use outgate_aws::sigv4::{Request, Signed, no_body};
+use serde_json::Value;
 
 /// Reads `data` as a policy document, and asks it.
 ///
@@ -46,5 +49,37 @@ pub fn aws_signature(data: &[u8]) {
     if let Ok(signed) = Signed::of(&request) {
         assert!(!signed.is_signed_with(b"a secret that nobody has", &request));
         let _ = signed.in_time(0);
+    }
+}
+
+/// Reads `data` as what a device publishes of its shadows and jobs: a topic, and what follows the
+/// first line is the payload.
+///
+/// # Panics
+///
+/// When a promise of the crate is broken: a panic of its own, an answer that goes elsewhere than
+/// below what was asked, or a document that differs from itself.
+pub fn aws_thing(data: &[u8]) {
+    let end = data.iter().position(|byte| *byte == b'\n');
+    let (topic, payload) = data.split_at(end.unwrap_or(data.len()));
+    let (Ok(topic), payload) = (str::from_utf8(topic), payload.get(1..).unwrap_or_default()) else {
+        return;
+    };
+    if let Some((address, verb)) = Address::asked(topic) {
+        assert_eq!(address.accepted(verb), format!("{topic}/accepted"));
+        let (token, read) = shadow::Request::read(verb, payload);
+        if let Err(rejected) = read {
+            let _ = rejected.body(token.as_deref(), 0);
+        }
+    }
+    if let Some((thing, asked)) = Asked::of(topic) {
+        assert_eq!(asked.rejected(thing), format!("{topic}/rejected"));
+        let (token, read) = jobs::Request::read(asked, payload);
+        if let Err(rejected) = read {
+            let _ = rejected.body(None, token.as_deref(), 0);
+        }
+    }
+    if let Ok(document) = serde_json::from_slice::<Value>(payload) {
+        assert_eq!(difference(&document, &document), None);
     }
 }

@@ -39,7 +39,7 @@ mod tls;
 mod whoami;
 mod xmpp;
 
-pub use self::aws::{aws_policy, aws_signature};
+pub use self::aws::{aws_policy, aws_signature, aws_thing};
 pub use self::azure::{azure_device, azure_provisioning, azure_sas, azure_service, azure_storage};
 pub use self::challenge::challenges;
 pub use self::cron::cron;
@@ -82,6 +82,7 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("aws_policy", aws_policy),
     ("aws_signature", aws_signature),
+    ("aws_thing", aws_thing),
     ("azure_device", azure_device),
     ("azure_provisioning", azure_provisioning),
     ("azure_sas", azure_sas),

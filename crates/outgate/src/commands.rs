@@ -62,6 +62,7 @@ pub(crate) mod service;
 pub(crate) mod session;
 #[cfg(feature = "full")]
 pub(crate) mod site;
+#[cfg(feature = "full")]
 pub(crate) mod space;
 #[cfg(feature = "full")]
 pub(crate) mod status;
