@@ -157,7 +157,8 @@ impl Commands {
                 };
                 let mut followed = commands.followed(connection, &device, &id)?;
                 let is_new = followed.course.begun.is_none();
-                if is_new || details.is_some() {
+                // What was said of one that is under way stays, as with AWS's jobs.
+                if is_new {
                     followed.course.say(details, now);
                     table::keep_course(connection, &followed)?;
                 }

@@ -232,3 +232,15 @@ async fn a_session_that_was_ended_begins_and_reports_nothing() {
     assert!(matches!(found, Err(Refusal::Revoked)));
     assert_eq!(hub.state_of(&one).await, CommandState::Queued);
 }
+
+#[tokio::test]
+async fn what_was_said_of_a_command_stays_when_it_is_begun_again() {
+    let hub = Hub::new().await;
+    let session = hub.session("till-1").await;
+    hub.sends("one").await;
+    let begin = |step| hub.core.commands.begin(&session, Some(details(step)));
+    let first = begin("1").await.unwrap().unwrap().course;
+    let again = begin("2").await.unwrap().unwrap().course;
+    assert_eq!(again.details, details("1"));
+    assert_eq!(again.version, first.version);
+}

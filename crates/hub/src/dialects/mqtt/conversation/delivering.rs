@@ -25,9 +25,14 @@ use crate::dialects::mqtt::io::Outbox;
 use crate::dialects::mqtt::tongue::capped;
 use crate::metrics::Direction;
 
-/// The most messages of the hub's own that wait for the client to read. Only calls come unasked,
-/// and whoever called hears when one is not answered.
+/// The most messages of the hub's own that wait for the client to read. Of those, calls come
+/// unasked, and whoever called hears when one is not answered; what answers the client's own
+/// questions it asks again.
 const MAX_LETTERS: usize = 256;
+
+/// The most bytes of those; commands, which are not taken from the queue before there is room, wait
+/// all the same.
+const MAX_LETTERS_BYTES: usize = 8 << 20;
 
 /// A message of the hub's own to the client.
 #[derive(Debug)]
@@ -139,7 +144,10 @@ impl Conversation<'_> {
 
     /// Sends a message of the hub's own, now or when the client has read what came before.
     pub(super) fn send(&mut self, letter: Letter, now: Instant) {
-        if self.letters.len() >= MAX_LETTERS {
+        let waiting = self.letters.iter().map(|letter| letter.payload.len());
+        let is_command = matches!(letter.tag, Tag::Command(_));
+        let is_much = !is_command && waiting.sum::<usize>() >= MAX_LETTERS_BYTES;
+        if is_much || self.letters.len() >= MAX_LETTERS {
             return self.count_dropped(DropReason::Slow);
         }
         self.letters.push_back(letter);

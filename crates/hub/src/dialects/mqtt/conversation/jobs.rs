@@ -34,9 +34,8 @@ impl Conversation<'_> {
     /// The client asks something of its jobs.
     pub(super) fn on_job(&mut self, ask: Ask, token: Option<Token>) {
         let (core, session) = (&self.hub.core, self.session);
-        self.jobs.push(Box::pin(async move {
-            Done::Asked(token, ask.answer(core, session).await)
-        }));
+        let asked = async move { Done::Asked(token, ask.answer(core, session).await) };
+        self.ask_at_once(Box::pin(asked));
     }
 
     /// Notes that the client has newly subscribed to be told of its jobs, or has come back.

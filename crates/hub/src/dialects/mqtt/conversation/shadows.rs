@@ -1,5 +1,7 @@
 //! The device's shadows on the wire, where it speaks AWS's dialect.
 
+use std::task::Poll;
+
 use outgate_core::id::{DeviceId, TwinName};
 use outgate_core::refusal::Refusal;
 use outgate_core::twin::Twin;
@@ -7,7 +9,7 @@ use outgate_mqtt::connection::Token;
 use outgate_mqtt::packet::ReasonCode;
 use outgate_mqtt::topics::TopicFilter;
 
-use super::job::Done;
+use super::job::{Done, Job, handed_in};
 use super::{Conversation, Role, Tag};
 use crate::dialects::aws::shadow::{self, Ask};
 use crate::dialects::mqtt::tongue::Utterance;
@@ -15,13 +17,20 @@ use crate::dialects::mqtt::tongue::Utterance;
 /// A twin of the device, and its name if it has one.
 pub(super) type OneTwin = (Option<TwinName>, Twin);
 
-impl Conversation<'_> {
+impl<'a> Conversation<'a> {
     /// The client asks something of one of its shadows.
     pub(super) fn on_shadow(&mut self, ask: Ask, token: Option<Token>) {
         let (core, session) = (&self.hub.core, self.session);
-        self.jobs.push(Box::pin(async move {
-            Done::Asked(token, ask.answer(core, session).await)
-        }));
+        let asked = async move { Done::Asked(token, ask.answer(core, session).await) };
+        self.ask_at_once(Box::pin(asked));
+    }
+
+    /// Hands in what the client asks before anything else is taken up: it may say goodbye next.
+    pub(super) fn ask_at_once(&mut self, mut job: Job<'a>) {
+        match handed_in(&mut job) {
+            Poll::Ready(done) => self.on_done(done),
+            Poll::Pending => self.jobs.push(job),
+        }
     }
 
     /// What it asked is done or not: both are told in messages. There may be other jobs now.
