@@ -71,6 +71,15 @@ impl Administration {
         Ok(token.to_owned())
     }
 
+    /// Makes a pair of keys for a device. Returns the first.
+    pub(crate) async fn make_keys(&self, device: &str) -> anyhow::Result<Vec<u8>> {
+        let body = json!({"kind": "keys"});
+        let path = format!("/devices/{device}/credentials");
+        let made = self.post(&path, &body).await?;
+        let key = made.pointer("/items/0/given/key").and_then(Value::as_str);
+        Ok(STANDARD.decode(key.context("no key")?)?)
+    }
+
     /// Revokes a device.
     pub(crate) async fn revoke(&self, device: &str) -> anyhow::Result<Revoked> {
         let path = format!("/devices/{device}/revoke");

@@ -6,6 +6,7 @@ use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use outgate_azure::sas;
 use ring::hmac;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -13,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::held::{Held, NAME};
+use super::held::{Held, NAME, SCOPE};
 use crate::administration::{Administration, FleetKey};
 use crate::http::{Answer, Http};
 use crate::raw::{Link, Login, Target, connect};
@@ -39,6 +40,7 @@ const WAIT_SECONDS: u8 = 50;
 pub(crate) enum Channel {
     Mqtt,
     MqttOverWebSocket,
+    Provisioning,
     SignalR,
     Poll,
     LookUp,
@@ -48,9 +50,10 @@ pub(crate) enum Channel {
 
 impl Channel {
     /// In the order in which they are opened: what is quickly over by itself comes last.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Mqtt,
         Self::MqttOverWebSocket,
+        Self::Provisioning,
         Self::SignalR,
         Self::Poll,
         Self::LookUp,
@@ -62,6 +65,7 @@ impl Channel {
         match self {
             Self::Mqtt => "MQTT",
             Self::MqttOverWebSocket => "MQTT over WebSocket",
+            Self::Provisioning => "provisioning over MQTT",
             Self::SignalR => "SignalR",
             Self::Poll => "poll for commands",
             Self::LookUp => "look-up",
@@ -129,6 +133,7 @@ impl Bench {
         match channel {
             Channel::Mqtt => self.mqtt(login).await,
             Channel::MqttOverWebSocket => self.mqtt_over_websocket(login).await,
+            Channel::Provisioning => self.provisioning(login).await,
             Channel::SignalR => self.signalr(login).await,
             Channel::Poll => self.poll(login).await,
             Channel::LookUp => self.look_up(login).await,
@@ -157,11 +162,20 @@ impl Bench {
     }
 
     async fn mqtt(&self, login: &Login) -> anyhow::Result<Ended> {
-        let mut link = Link::open(&self.target, &format!("{}/tls", login.user), login).await?;
-        Ok(tokio::spawn(async move {
-            link.read.closed().await;
-            Ok(Instant::now())
-        }))
+        let link = Link::open(&self.target, &format!("{}/tls", login.user), login).await?;
+        Ok(until_ended(link))
+    }
+
+    async fn provisioning(&self, login: &Login) -> anyhow::Result<Ended> {
+        let key = self.administration.make_keys(&login.user).await?;
+        let resource = format!("{SCOPE}/registrations/{}", login.user);
+        let end = OffsetDateTime::now_utc().unix_timestamp() + 3_600;
+        let login_there = Login {
+            user: format!("{resource}/api-version=2019-03-31&ClientVersion=bench"),
+            password: sas::sign(&resource, u64::try_from(end)?, &key, None),
+        };
+        let link = Link::open(&self.target, &login.user, &login_there).await?;
+        Ok(until_ended(link))
     }
 
     async fn mqtt_over_websocket(&self, login: &Login) -> anyhow::Result<Ended> {
@@ -282,6 +296,14 @@ impl Bench {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &self.fleet.key);
         STANDARD.encode(hmac::sign(&key, text.as_bytes()))
     }
+}
+
+/// Waits until the server has ended it.
+fn until_ended(mut link: Link) -> Ended {
+    tokio::spawn(async move {
+        link.read.closed().await;
+        Ok(Instant::now())
+    })
 }
 
 /// Waits until the server has closed, whatever it says before.

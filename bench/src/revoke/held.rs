@@ -7,6 +7,9 @@ use tokio::sync::mpsc;
 /// What it is called at the hub.
 pub(crate) const NAME: &str = "held";
 
+/// The scope of the provisioning service.
+pub(crate) const SCOPE: &str = "0ne00BENCH";
+
 /// It, until the end of the run.
 pub(crate) struct Held {
     port: u16,
@@ -30,7 +33,8 @@ impl Held {
     pub(crate) fn configured(&self) -> String {
         format!(
             "[[live.upstreams]]\nname = '{NAME}'\nurl = 'http://127.0.0.1:{}/'\npaths = ['/']\n\
-             networks = ['127.0.0.0/8']\nanswer-seconds = 60\n",
+             networks = ['127.0.0.0/8']\nanswer-seconds = 60\n\
+             [azure.provisioning]\nscopes = ['{SCOPE}']\n",
             self.port
         )
     }

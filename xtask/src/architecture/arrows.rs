@@ -117,7 +117,12 @@ const ALLOWED: [(&str, &[&str]); 30] = [
     ),
     (
         "outgate-bench",
-        &["outgate-agent", "outgate-aws", "outgate-signalr-server"],
+        &[
+            "outgate-agent",
+            "outgate-aws",
+            "outgate-azure",
+            "outgate-signalr-server",
+        ],
     ),
     ("xtask", &[]),
 ];

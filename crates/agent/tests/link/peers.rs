@@ -166,7 +166,7 @@ impl Inspector {
         plan.hub = format!("https://localhost:{}{PATH}", stage.address().port());
         plan.way.proxying = through(&format!("http://{}", self.address));
         // It is slow, and slower on a busy machine: what is late is not what it swallows.
-        plan.settings.answer = Duration::from_secs(10);
+        plan.settings.answer = Duration::from_secs(20);
         plan.settings.silence = Bounds::default();
         let mut pem = fs::read(stage.running.hub.own_authority().unwrap()).unwrap();
         if ours {

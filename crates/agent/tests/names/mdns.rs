@@ -5,10 +5,12 @@ use std::fs;
 use outgate_agent::config;
 use outgate_agent::lan::names::{Names, Offer};
 use outgate_agent::status::{Board, Claim};
+use outgate_testbed::PATIENCE;
 use outgate_wire::llmnr::Label;
 
 use crate::stage::{
-    AVAHI, DEVICE, NEIGHBOUR, Neighbour, Place, ask, ask_at, eventually, on_a_cable, shell, shown,
+    AVAHI, DEVICE, NEIGHBOUR, Neighbour, Place, ask, ask_at, eventually, eventually_within,
+    on_a_cable, shell, shown,
 };
 
 /// A device called `cube`, with a diagnostics page and another.
@@ -63,7 +65,9 @@ fn avahi_finds_the_device_and_its_pages_follows_its_address_and_hears_it_take_le
         })
         .await;
         shell("ip addr del 10.77.0.1/24 dev e0; ip addr add 10.77.0.7/24 dev e0");
-        eventually("its new address", async || {
+        // What announces it may be lost, as anything that is sent to a group: then avahi has the old
+        // one until its time is over (120 seconds, RFC 6762, section 10).
+        eventually_within(3 * PATIENCE, "its new address", async || {
             let (_, found) = ask(&["avahi-resolve", "-4", "--name", "cube.local"]).await;
             found.contains("10.77.0.7")
         })

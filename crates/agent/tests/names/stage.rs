@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use outgate_agent::status::{Board, Status};
 use outgate_testbed::{BETWEEN_LOOKS, Ends, PATIENCE, installed, on_own_machine, run};
@@ -216,8 +217,17 @@ pub(crate) async fn ask_at(place: Place, words: &[&str]) -> (bool, String) {
 }
 
 /// Waits until it is so, which is far sooner than it is given up.
-pub(crate) async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let waited = timeout(PATIENCE, async {
+pub(crate) async fn eventually(what: &str, is_so: impl AsyncFnMut() -> bool) {
+    eventually_within(PATIENCE, what, is_so).await;
+}
+
+/// As [`eventually`], where it may take longer.
+pub(crate) async fn eventually_within(
+    longest: Duration,
+    what: &str,
+    mut is_so: impl AsyncFnMut() -> bool,
+) {
+    let waited = timeout(longest, async {
         while !is_so().await {
             sleep(BETWEEN_LOOKS).await;
         }
